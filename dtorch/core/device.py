@@ -1,0 +1,64 @@
+"""Where a tensor lies: ``cpu`` or ``cuda:N``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dtorch.core.errors import DeviceError
+
+_PATTERN = re.compile(r"(cpu|cuda)(?::(\d+))?\Z")
+
+
+class device:  # noqa: N801 - the public name of the reference API
+    """A place for tensors.
+
+    Args:
+        type: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, another device, or a number (a CUDA index).
+        index: number of the card, where ``type`` does not say it.
+
+    >>> device("cuda:1").index, device("cpu")
+    (1, device(type='cpu'))
+    """
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: Any, index: int | None = None) -> None:
+        if isinstance(type, device):
+            self.type, self.index = type.type, type.index
+            return
+        if isinstance(type, int) and not isinstance(type, bool):
+            type, index = "cuda", type
+        match = _PATTERN.match(type) if isinstance(type, str) else None
+        if match is None:
+            raise DeviceError(f"device: got {type!r}, expected 'cpu', 'cuda' or 'cuda:<index>'")
+        if match[2] is not None and index is not None:
+            raise DeviceError(f"device: index given twice, in {type!r} and as {index}")
+        self.type = match[1]
+        self.index = int(match[2]) if match[2] is not None else index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type='{self.type}'{index})"
+
+    def __reduce__(self) -> tuple[type[device], tuple[str, int | None]]:
+        return device, (self.type, self.index)
+
+
+CPU = device("cpu")
+
+
+def as_device(value: Any) -> device:
+    """A device from anything that names one; None means the CPU."""
+    if value is None:
+        return CPU
+    return value if isinstance(value, device) else device(value)

@@ -1,0 +1,214 @@
+"""Data types and the rule by which they combine.
+
+The lattice of types is NumPy's for two arrays of the same category, and the reference API's
+across categories (bool < integer < floating < complex): an operand of a higher category decides
+alone, whatever its width.
+"""
+
+from __future__ import annotations
+
+import builtins
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import DtypeError
+
+_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
+
+
+class dtype:  # noqa: N801 - the public name of the reference API
+    """Type of a tensor's elements, such as ``dtorch.float32``.
+
+    Attributes:
+        name: the name without package, ``"float32"``.
+        itemsize: bytes of one element.
+        is_floating_point, is_complex, is_signed: what they say.
+        category: 0 bool, 1 integer, 2 floating, 3 complex.
+    """
+
+    __slots__ = ("_numpy", "category", "is_complex", "is_floating_point", "is_signed", "itemsize",
+                 "name")  # fmt: skip
+
+    def __init__(self, name: str, numpy_dtype: np.dtype[Any] | None, itemsize: int, kind: str):
+        self.name = name
+        self.itemsize = itemsize
+        self.category = _CATEGORY[kind]
+        self.is_floating_point = self.category == 2
+        self.is_complex = kind == "c"
+        self.is_signed = kind not in "bu"
+        self._numpy = numpy_dtype
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The equal NumPy dtype."""
+        if self._numpy is None:
+            # Loaded on first use: it is a third of the import time of a small library.
+            import ml_dtypes  # noqa: PLC0415
+
+            self._numpy = np.dtype(getattr(ml_dtypes, self.name))
+            _BY_NUMPY[self._numpy] = self
+        return self._numpy
+
+    def __repr__(self) -> str:
+        return f"dtorch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return "bool_" if self.name == "bool" else self.name
+
+
+def _make(name: str, kind: str) -> dtype:
+    numpy_dtype = np.dtype(name)
+    return dtype(name, numpy_dtype, numpy_dtype.itemsize, kind)
+
+
+uint8 = _make("uint8", "u")
+int8 = _make("int8", "i")
+int16 = _make("int16", "i")
+int32 = _make("int32", "i")
+int64 = _make("int64", "i")
+float16 = _make("float16", "f")
+float32 = _make("float32", "f")
+float64 = _make("float64", "f")
+bfloat16 = dtype("bfloat16", None, 2, "V")
+complex64 = _make("complex64", "c")
+complex128 = _make("complex128", "c")
+bool_ = _make("bool", "b")
+
+ALL = (uint8, int8, int16, int32, int64, float16, float32, float64, bfloat16, complex64,
+       complex128, bool_)  # fmt: skip
+_BY_NUMPY = {t._numpy: t for t in ALL if t._numpy is not None}
+_BY_NAME = {t.name: t for t in ALL} | {
+    "float": float32, "double": float64, "half": float16, "byte": uint8, "char": int8,
+    "short": int16, "int": int32, "long": int64, "cfloat": complex64, "cdouble": complex128,
+}  # fmt: skip
+_PYTHON = {builtins.bool: bool_, int: int64}
+
+_default = float32
+
+
+def get_default_dtype() -> dtype:
+    """The floating type of new tensors made from Python floats."""
+    return _default
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Set the floating type of new tensors made from Python floats.
+
+    Raises:
+        DtypeError: ``d`` is not a floating-point dtype.
+    """
+    global _default  # noqa: PLW0603 - the one process-wide default
+    d = as_dtype(d)
+    if not d.is_floating_point:
+        raise DtypeError(f"set_default_dtype: got {d}, expected a floating-point dtype")
+    _default = d
+
+
+def from_numpy_dtype(numpy_dtype: Any) -> dtype:
+    """The dtype equal to a NumPy dtype.
+
+    Raises:
+        DtypeError: there is none (strings, objects, dates, unsigned beyond 8 bits ...).
+    """
+    found = _BY_NUMPY.get(numpy_dtype)
+    if found is None:
+        found = _from_odd_numpy_dtype(np.dtype(numpy_dtype))
+    return found
+
+
+def _from_odd_numpy_dtype(numpy_dtype: np.dtype[Any]) -> dtype:
+    if numpy_dtype.name == "bfloat16":
+        _ = bfloat16.numpy  # registers it
+    found = _BY_NUMPY.get(numpy_dtype)
+    if found is None:
+        names = ", ".join(t.name for t in ALL)
+        raise DtypeError(f"NumPy dtype {numpy_dtype!s} has no equal here; expected one of {names}")
+    return found
+
+
+def as_dtype(value: Any) -> dtype:
+    """Turn a dtype, its name, a Python type or a NumPy dtype into a dtype.
+
+    >>> as_dtype("torch.float64"), as_dtype(int)
+    (dtorch.float64, dtorch.int64)
+    """
+    if isinstance(value, dtype):
+        return value
+    if isinstance(value, str):
+        found = _BY_NAME.get(value.rpartition(".")[2])
+        if found is not None:
+            return found
+    if value is float:
+        return _default
+    if value is complex:
+        return default_complex()
+    if isinstance(value, type) and value in _PYTHON:
+        return _PYTHON[value]
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return from_numpy_dtype(np.dtype(value))
+    raise DtypeError(f"dtype: got {value!r}, expected a dtype such as dtorch.float32")
+
+
+def default_complex() -> dtype:
+    """The complex type whose parts have the default dtype's width."""
+    return complex128 if _default is float64 else complex64
+
+
+def scalar_dtype(value: Any) -> dtype:
+    """The dtype a Python number stands for: bool, int64, the default dtype, its complex twin."""
+    if isinstance(value, builtins.bool):
+        return bool_
+    if isinstance(value, int):
+        return int64
+    if isinstance(value, float):
+        return _default
+    return default_complex()
+
+
+@lru_cache(maxsize=None)
+def promote_types(type1: dtype, type2: dtype) -> dtype:
+    """The smallest dtype to which both can be converted.
+
+    >>> promote_types(uint8, int8), promote_types(int64, float16)
+    (dtorch.int16, dtorch.float16)
+    """
+    a, b = as_dtype(type1), as_dtype(type2)
+    if a is b:
+        return a
+    if a.category != b.category:
+        high, low = (a, b) if a.category > b.category else (b, a)
+        if high.is_complex and low.is_floating_point:
+            return complex128 if low is float64 else high
+        return high
+    if a.is_floating_point and bfloat16 in (a, b):
+        other = b if a is bfloat16 else a
+        return float32 if other is float16 else other
+    return from_numpy_dtype(np.promote_types(a.numpy, b.numpy))
+
+
+def result_dtype(dims: list[dtype], zero_dims: list[dtype], scalars: list[dtype]) -> dtype:
+    """Result type of an operation whose operands fall into three ranks of weight.
+
+    Tensors with dimensions count before 0-dim tensors, and these before Python numbers: a
+    lower rank matters only where its category is higher.
+    """
+    best: dtype | None = None
+    for rank in (dims, zero_dims, scalars):
+        if not rank:
+            continue
+        combined = rank[0]
+        for other in rank[1:]:
+            combined = promote_types(combined, other)
+        if best is None:
+            best = combined
+        elif combined.category > best.category:
+            # A complex number against a float32 tensor stays at single precision.
+            if combined.is_complex and best.is_floating_point:
+                best = promote_types(best, complex64)
+            else:
+                best = combined
+    if best is None:
+        raise DtypeError("result type: no operand given")
+    return best

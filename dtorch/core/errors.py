@@ -1,0 +1,51 @@
+"""Exceptions of dtorch.
+
+Each class also derives from the built-in that the reference API raises, so that code written
+for it keeps catching the right things::
+
+    DtorchError
+    +-- ArgumentError       (ValueError)                 a value outside its domain
+    +-- ShapeError          (ValueError, RuntimeError)   sizes that do not fit together
+    +-- DimensionError      (IndexError)                 a dim or an index out of range
+    +-- DtypeError          (TypeError, RuntimeError)    a dtype an operation does not take
+    +-- DeviceError         (RuntimeError)               missing device, or tensors on different ones
+    +-- GradError           (RuntimeError)               misuse of the autograd graph
+    |   +-- VersionError                                 a saved tensor was modified in place
+    +-- StorageError        (RuntimeError)               memory that cannot be resized, shared, viewed
+"""
+
+
+class DtorchError(Exception):
+    """Base of every exception that dtorch defines."""
+
+
+class ArgumentError(DtorchError, ValueError):
+    """An argument has a value outside its domain."""
+
+
+class ShapeError(DtorchError, ValueError, RuntimeError):
+    """Sizes do not fit together or do not fit the operation."""
+
+
+class DimensionError(DtorchError, IndexError):
+    """A dimension or an index is out of range."""
+
+
+class DtypeError(DtorchError, TypeError, RuntimeError):
+    """An operation does not take this dtype."""
+
+
+class DeviceError(DtorchError, RuntimeError):
+    """A device is missing, or tensors lie on different ones."""
+
+
+class GradError(DtorchError, RuntimeError):
+    """The autograd graph was asked for something it cannot do."""
+
+
+class VersionError(GradError):
+    """A tensor needed for the gradient was modified in place after it was saved."""
+
+
+class StorageError(DtorchError, RuntimeError):
+    """Memory cannot be resized, shared or viewed as asked."""
