@@ -1,0 +1,22 @@
+// Which instruction set this process runs the kernels with.
+#pragma once
+
+#include <string_view>
+
+#if defined(__x86_64__)
+#define DTORCH_X86 1
+#else
+#define DTORCH_X86 0
+#endif
+
+namespace dtorch {
+
+enum class Capability { baseline, avx2, avx512 };
+
+// The best one the processor has, unless DTORCH_CPU_CAPABILITY names another.
+// Throws std::runtime_error when that name is unknown or the processor lacks it.
+Capability capability();
+
+std::string_view name(Capability capability);
+
+}  // namespace dtorch
