@@ -1,0 +1,1165 @@
+"""Operations: each is defined once, in one block, and everything else follows from the block.
+
+A block holds the name, the signature, the documentation, the forward computation on arrays, the
+gradient formulas and sample inputs::
+
+    @elementwise()
+    def elu(xp, input, alpha=1.0):
+        \"\"\"Documentation.\"\"\"
+        return xp.where(input > 0, input, alpha * xp.expm1(xp.minimum(input, 0)))
+
+    @elu.gradient("input")
+    def _(grad, out, alpha):
+        return where(out > 0, grad, grad * (out + alpha))
+
+    @elu.samples
+    def _(make):
+        yield (make(3, 4),), {}
+
+From it follow the function ``dtorch.elu``, the methods ``Tensor.elu`` and ``Tensor.elu_``,
+``out=``, the type stub and the tests.
+
+A gradient formula states by the names of its parameters what it needs, and only that is saved:
+an argument of the operation, one of its outputs (``out``), the sizes of an argument
+(``input_shape``), ``grad`` (``grads`` for all outputs), or ``needs`` (which of several inputs want
+a gradient). Formulas are polymorphic: operations called with arrays return arrays, so a formula
+runs on arrays in a first-order backward pass and on tensors under ``create_graph``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtorch.core import backend
+from dtorch.core.base import (
+    PLAIN,
+    REQUIRES_GRAD,
+    VOLATILE,
+    TensorBase,
+    shared_version,
+    version_of,
+    wrap,
+)
+from dtorch.core.dtype import (
+    dtype,
+    from_numpy_dtype,
+    get_default_dtype,
+    result_dtype,
+    scalar_dtype,
+)
+from dtorch.core.errors import DtypeError, GradError, ShapeError
+from dtorch.core.grad_mode import mode
+from dtorch.core.graph import Node, check_version, edge_of
+from dtorch.core.op_methods import OpMethods
+from dtorch.core.quiet import restore, silence
+from dtorch.core.shapes import broadcast_shapes
+from dtorch.core.storage import storage_of
+
+ndarray = np.ndarray
+generic = np.generic
+
+REGISTRY: dict[str, Op] = {}
+_MISSING: Any = inspect.Parameter.empty
+_NUMBERS = (bool, int, float, complex)
+_OPERANDS = (TensorBase, *_NUMBERS, generic, ndarray)
+_GRAD, _GRADS, _NEEDS = -1, -2, -3
+
+
+class Plan:
+    """What a node saves, and the formulas it runs, for one set of inputs that want a gradient."""
+
+    __slots__ = ("names", "saves", "saves_input", "steps")
+
+    def __init__(self, op: Op, needed: tuple[str, ...]) -> None:
+        self.names: list[str] = []
+        self.steps: list[tuple[Callable[..., Any], tuple[Any, ...], tuple[int, ...] | None]] = []
+        done: set[int] = set()
+        for arg in needed:
+            formula = op.formulas[arg]
+            if id(formula) in done:
+                continue
+            done.add(id(formula))
+            needs = tuple(name in needed for name in formula.args)
+            sources = tuple(self._source(name, needs) for name in formula.params)
+            select = (
+                None if len(formula.args) == 1 else tuple(i for i, n in enumerate(needs) if n)
+            )
+            self.steps.append((formula.function, sources, select))
+        self.saves = tuple(op.getter(name) for name in self.names)
+        self.saves_input = op.params[0] in self.names
+
+    def _source(self, name: str, needs: tuple[bool, ...]) -> Any:
+        """Where a formula's parameter comes from: a saved value's position, or a special one."""
+        if name in ("grad", "grads"):
+            return _GRAD if name == "grad" else _GRADS
+        if name == "needs":
+            return needs
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+
+class Formula:
+    """A gradient formula: of which arguments, the function, and the names of its parameters."""
+
+    __slots__ = ("args", "function", "params")
+
+    def __init__(self, args: tuple[str, ...], function: Callable[..., Any]) -> None:
+        self.args = args
+        self.function = function
+        self.params = tuple(inspect.signature(function).parameters)
+
+
+class SavedOutput:
+    """An output kept for the gradient, without its link to the graph: that would be a cycle."""
+
+    __slots__ = ("array", "nr", "version")
+
+    def __init__(self, tensor: TensorBase, nr: int) -> None:
+        self.array = tensor._array
+        self.nr = nr
+        self.version = shared_version(tensor)
+
+
+class OpNode(Node):
+    """The record of one call of an `Op`."""
+
+    __slots__ = ("op", "out_like", "plan", "saved", "versions")
+
+    def __init__(
+        self,
+        op: Op,
+        plan: Plan,
+        edges: tuple[Any, ...],
+        inputs: tuple[Any, ...],
+        saved: tuple[Any, ...],
+        versions: tuple[int, ...],
+        out_like: tuple[tuple[Any, Any], ...],
+    ) -> None:
+        super().__init__(edges, inputs, len(out_like))
+        self.op = op
+        self.plan = plan
+        self.saved: tuple[Any, ...] | None = saved
+        self.versions = versions
+        self.out_like = out_like
+
+    @property
+    def name(self) -> str:
+        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
+
+    def release(self) -> None:
+        if self.saved:
+            self.saved = None
+
+    def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
+        if self.saved is None:
+            raise GradError(
+                f"{self.op.name}: the graph was already used by backward and its saved tensors "
+                "freed; pass retain_graph=True to the earlier backward"
+            )
+        saved = self._unpack(create_graph)
+        grads: list[Any] = []
+        for function, sources, select in self.plan.steps:
+            args = []
+            for source in sources:
+                if type(source) is tuple:
+                    args.append(source)  # which of several inputs want a gradient
+                elif source >= 0:
+                    args.append(saved[source])
+                elif source == _GRAD:
+                    args.append(self._materialize(grad, create_graph)[0]
+                                if self.n_outputs > 1 else grad)  # fmt: skip
+                else:
+                    args.append(self._materialize(grad, create_graph))
+            result = function(*args)
+            if select is not None:
+                grads.extend(result[i] for i in select)
+            elif type(result) is list:
+                grads.extend(result)
+            else:
+                grads.append(result)
+        if not create_graph:
+            for i, g in enumerate(grads):
+                if type(g) is not ndarray and isinstance(g, (generic, *_NUMBERS)):
+                    grads[i] = np.asarray(g)
+        return grads
+
+    def _unpack(self, create_graph: bool) -> list[Any]:
+        values = []
+        for saved, version, name in zip(
+            self.saved or (), self.versions, self.plan.names, strict=True
+        ):
+            if isinstance(saved, TensorBase):
+                check_version(self.op.name, name, version, version_of(saved))
+                values.append(saved if create_graph else saved._array)
+            elif type(saved) is SavedOutput:
+                check_version(self.op.name, name, version, saved.version.value)
+                values.append(self._rewrap(saved) if create_graph else saved.array)
+            elif type(saved) is list:
+                values.append(_unpack_list(saved, create_graph))
+            elif create_graph and isinstance(saved, ndarray):
+                values.append(wrap(saved))
+            else:
+                values.append(saved)
+        return values
+
+    def _rewrap(self, saved: SavedOutput) -> Any:
+        tensor = wrap(saved.array)
+        tensor._version = saved.version
+        tensor._grad_fn = self
+        tensor._output_nr = saved.nr
+        tensor._mode = REQUIRES_GRAD
+        return tensor
+
+    def _materialize(self, grad: Any, create_graph: bool) -> list[Any]:
+        """The gradients of all outputs, zeros for those that took no part."""
+        grads = list(grad) if self.n_outputs > 1 else [grad]
+        for i, g in enumerate(grads):
+            if g is None:
+                shape, numpy_dtype = self.out_like[i]
+                zeros = np.zeros(shape, numpy_dtype)
+                grads[i] = wrap(zeros) if create_graph else zeros
+        return grads
+
+
+def _unpack_list(values: list[Any], create_graph: bool) -> list[Any]:
+    if create_graph:
+        return values
+    return [v._array if isinstance(v, TensorBase) else v for v in values]
+
+
+class View:
+    """How a view follows from the tensor whose history in-place changes rewrite.
+
+    Attributes:
+        base: that tensor; not itself a view.
+        steps: ``(op, arguments after the input)`` for each view operation from the base on.
+        several: whether it is one of several outputs of a view operation.
+    """
+
+    __slots__ = ("base", "several", "steps")
+
+    def __init__(self, base: TensorBase, steps: tuple[Any, ...], several: bool) -> None:
+        self.base = base
+        self.steps = steps
+        self.several = several
+
+
+class CopySlices(Node):
+    """What an in-place operation on a view does to the history of its base."""
+
+    __slots__ = ("inner", "layout", "steps", "through_self")
+
+    def __init__(self, base: TensorBase, view: View, inner: Node, through_self: bool) -> None:
+        own, inputs = inner.edges, inner.inputs
+        if through_self:
+            own, inputs = own[1:], inputs[1:]
+        array = base._array
+        super().__init__((edge_of(base), *own), ((array.shape, array.dtype), *inputs))
+        self.layout = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
+        self.steps = view.steps
+        self.inner = inner
+        self.through_self = through_self
+
+    @property
+    def name(self) -> str:
+        return f"CopySlices({self.inner.name})"
+
+    def release(self) -> None:
+        self.inner.release()
+
+    def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
+        whole = self._copy_in_layout(grad, create_graph)
+        part = whole
+        for op, args, kwargs, nr in self.steps:
+            part = op(part, *args, **kwargs)
+            part = part if nr is None else part[nr]
+        grads = list(self.inner.apply(part.clone() if create_graph else part.copy(), create_graph))
+        into = grads.pop(0) if self.through_self else None
+        if create_graph:
+            part.zero_() if into is None else part.copy_(into)
+        else:
+            part[...] = 0 if into is None else into
+        return [whole, *grads]
+
+    def _copy_in_layout(self, grad: Any, create_graph: bool) -> Any:
+        """A dense copy with the dims in the order the base has in memory, so that views of the
+        base are views of it as well."""
+        if create_graph:
+            back = np.argsort(self.layout).tolist()
+            return grad.permute(self.layout).clone().permute(back) if grad.ndim else grad.clone()
+        out = np.empty([grad.shape[dim] for dim in self.layout], grad.dtype)
+        out = out.transpose(np.argsort(self.layout)) if grad.ndim else out
+        out[...] = grad
+        return out
+
+
+class Op:
+    """One operation, made by a decorator of this module from its definition.
+
+    Attributes:
+        name: public name.
+        body: forward computation on arrays; its first parameter is the array module.
+        params, defaults: parameters after that one.
+        tensors: names of those that take tensors (or lists of tensors).
+        formulas: gradient formula by argument.
+        function: the public function.
+        inplace: whether ``Tensor.name_`` exists.
+    """
+
+    kind = "structured"
+
+    def __init__(
+        self,
+        body: Callable[..., Any],
+        *,
+        tensors: Sequence[str] | None = None,
+        outputs: Sequence[str] = ("out",),
+        returns: int | None = None,
+        inplace: bool = False,
+        method: bool = True,
+        public: bool = True,
+        variadic: str | None = None,
+        aliases: dict[str, str] | None = None,
+    ) -> None:
+        self.name = body.__name__.rstrip("_")
+        self.body = body
+        self.doc = inspect.getdoc(body) or ""
+        parameters = list(inspect.signature(body).parameters.values())[1:]
+        self.params = tuple(p.name for p in parameters)
+        self.defaults = [p.default for p in parameters]
+        self.positional = sum(p.kind is not p.KEYWORD_ONLY for p in parameters)
+        self.index = {name: i for i, name in enumerate(self.params)}
+        for alias, name in (aliases or {}).items():
+            self.index[alias] = self.index[name]
+        self.variadic = None if variadic is None else self.index[variadic]
+        required = [p.name for p in parameters if p.default is _MISSING]
+        self.tensors = tuple(required if tensors is None else tensors)
+        self.tensor_indices = tuple(self.index[name] for name in self.tensors)
+        self.outputs = tuple(outputs)
+        self.returns = len(self.outputs) if returns is None else returns
+        self.inplace = inplace
+        self.method = method
+        self.public = public
+        self.formulas: dict[str, Formula] = {}
+        self.plans: dict[tuple[str, ...], Plan] = {}
+        self.kernels: dict[str, Callable[..., Any]] = {}
+        self.make_samples: Callable[..., Iterator[Any]] | None = None
+        self.reference: Callable[..., Any] | None = None
+        self.rearrange: Callable[..., Any] | None = None
+        self.check_shape: Callable[..., Any] | None = None
+        self.signature = _public_signature(parameters, self)
+        self.function = _named(self._make_function(), self)
+        self.inplace_function = _named(self._make_inplace(), self, "_") if inplace else None
+        if public:
+            self._register()
+
+    def _register(self) -> None:
+        if self.name in REGISTRY:
+            raise ValueError(f"operation {self.name} is defined twice")
+        REGISTRY[self.name] = self
+        if self.method:
+            setattr(OpMethods, self.name, self.function)
+        if self.inplace_function is not None:
+            setattr(OpMethods, self.name + "_", self.inplace_function)
+
+    # -- the parts of a block -------------------------------------------------------------------
+
+    def gradient(self, *args: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register the gradient formula of one argument, or one that gives those of several."""
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            formula = Formula(args, function)
+            for arg in args:
+                if arg not in self.tensors:
+                    raise ValueError(f"{self.name}: {arg} takes no tensor, so it has no gradient")
+                self.formulas[arg] = formula
+            return function
+
+        return register
+
+    def shape(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register the shape rule, which also validates: ``rule(arguments) -> shape``."""
+        self.check_shape = function
+        return function
+
+    def operator(self, name: str, reflected: str = "", inplace: str = "") -> None:
+        """Make this the operation behind an operator such as ``__add__``."""
+        function, change = self.function, self.inplace_function
+
+        def forward(input: Any, other: Any) -> Any:
+            if isinstance(other, _OPERANDS):
+                return function(input, wrap(other) if type(other) is ndarray else other)
+            return NotImplemented
+
+        def backward(input: Any, other: Any) -> Any:
+            if isinstance(other, _OPERANDS):
+                return function(wrap(other) if type(other) is ndarray else other, input)
+            return NotImplemented
+
+        setattr(OpMethods, name, forward)
+        if reflected:
+            setattr(OpMethods, reflected, backward)
+        if inplace:
+            setattr(OpMethods, inplace, change)
+
+    def samples(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register sample inputs: ``samples(make)`` yields ``(args, kwargs)``."""
+        self.make_samples = function
+        return function
+
+    def expect(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register an independent reference on NumPy arrays, the oracle of the derived test."""
+        self.reference = function
+        return function
+
+    def classic(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register ``rearrange(args) -> (args, kwargs)`` for classic surplus positions."""
+        self.rearrange = function
+        return function
+
+    def kernel(self, device: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register a faster equal of the body; it gets no array module, and must agree with it."""
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            if device != "cpu" or backend.native is not None:
+                self.kernels[device] = function
+            return function
+
+        return register
+
+    # -- calling --------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call on tensors, recorded; or on bare arrays, as gradient formulas do."""
+        first = args[0] if args else None
+        if type(first) is ndarray or isinstance(first, generic):
+            return self._call_on_arrays(args, kwargs)
+        if type(first) is list and first and not isinstance(first[0], TensorBase):
+            return self._call_on_arrays(args, kwargs)
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}{self.signature}>"
+
+    def _call_on_arrays(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        values = self.bind(args, kwargs)
+        result = self.compute(values)
+        if self.returns == 1 and len(self.outputs) > 1:
+            return result[0]
+        return result
+
+    def compute(self, values: Sequence[Any]) -> Any:
+        """Run the kernel, or the body, on arrays."""
+        xp = backend.array_module(values[0])
+        if self.check_shape is not None:
+            self.check_shape(*values)
+        kernel = self.kernels.get("cpu" if xp is np else "cuda") if self.kernels else None
+        settings = silence()
+        try:
+            if kernel is not None:
+                return kernel(*values)
+            if self.positional == len(values):
+                return self.body(xp, *values)
+            named = dict(zip(self.params[self.positional :], values[self.positional :], strict=True))
+            return self.body(xp, *values[: self.positional], **named)
+        finally:
+            restore(settings)
+
+    def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """Values of all parameters, in order.
+
+        Raises:
+            TypeError: as a Python function with this signature raises.
+        """
+        given = len(args)
+        if self.variadic is not None and given > self.variadic:
+            args = self._pack_variadic(args)
+            given = len(args)
+        if given > self.positional:
+            if self.rearrange is None:
+                raise TypeError(
+                    f"{self.name}() takes {self.positional} positional arguments, got {given}"
+                )
+            args, extra = self.rearrange(args)
+            kwargs = {**extra, **kwargs}
+            given = len(args)
+        values = [*args, *self.defaults[given:]]
+        for name, value in kwargs.items():
+            i = self.index.get(name)
+            if i is None:
+                raise TypeError(f"{self.name}() got an unexpected keyword argument {name!r}")
+            if i < given:
+                raise TypeError(f"{self.name}() got several values for {self.params[i]!r}")
+            values[i] = value
+        for i, value in enumerate(values):
+            if value is _MISSING:
+                raise TypeError(f"{self.name}() misses the argument {self.params[i]!r}")
+        return values
+
+    def _pack_variadic(self, args: Sequence[Any]) -> Sequence[Any]:
+        at = self.variadic or 0
+        rest = args[at:]
+        if len(rest) == 1 and isinstance(rest[0], (tuple, list)):
+            return (*args[:at], tuple(rest[0]))
+        return (*args[:at], tuple(rest))
+
+    def _make_function(self) -> Callable[..., Any]:
+        def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            values = self.bind(args, kwargs)
+            return self.run(values, out)
+
+        return function
+
+    def run(self, values: list[Any], out: Any = None) -> Any:
+        """The whole of a call on tensors: unwrap, compute, wrap, record."""
+        raw, combined = self.unwrap(values)
+        result = self.compute(self.prepare(values, raw))
+        if out is not None:
+            return self.write_out(values, result, out, combined)
+        several = len(self.outputs) > 1
+        results = result if several else (result,)
+        outs = tuple(wrap(r) for r in results[: self.returns])
+        if combined:
+            self.set_history(values, outs, results, combined)
+        return outs[0] if self.returns == 1 else self.pack(outs)
+
+    def pack(self, outs: tuple[Any, ...]) -> Any:
+        """What the caller of an operation with several outputs gets."""
+        return outs
+
+    def unwrap(self, values: list[Any]) -> tuple[list[Any], int]:
+        """Arrays in place of tensors, and the modes of all tensors combined."""
+        raw = list(values)
+        combined = PLAIN
+        found = False
+        for i in self.tensor_indices:
+            value = values[i]
+            if isinstance(value, TensorBase):
+                raw[i] = value._array
+                combined |= value._mode
+                found = True
+            elif isinstance(value, (list, tuple)):
+                raw[i] = arrays = []
+                for j, element in enumerate(value):
+                    if not isinstance(element, TensorBase):
+                        raise TypeError(
+                            f"{self.name}: {self.params[i]}[{j}] is "
+                            f"{type(element).__name__}, expected a tensor"
+                        )
+                    arrays.append(element._array)
+                    combined |= element._mode
+                    found = True
+                if isinstance(value, tuple):
+                    values[i] = list(value)
+            elif value is not None:
+                self.check_operand(i, value)
+        if not found:
+            i = self.tensor_indices[0]
+            raise TypeError(
+                f"{self.name}: {self.params[i]} is {type(values[i]).__name__}, expected a tensor"
+            )
+        return raw, combined
+
+    def check_operand(self, i: int, value: Any) -> None:
+        """Complain about an operand that is no tensor; some kinds of operation take numbers."""
+        raise TypeError(
+            f"{self.name}: {self.params[i]} is {type(value).__name__}, expected a tensor"
+        )
+
+    def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
+        """What kinds of operation do to arrays before they compute; promotion, for instance."""
+        return raw
+
+    # -- history --------------------------------------------------------------------------------
+
+    def getter(self, name: str) -> tuple[str, int]:
+        """Where the value of a formula's parameter is found when a call is recorded."""
+        if name in self.outputs:
+            return "out", self.outputs.index(name)
+        if name in self.index:
+            return "arg", self.index[name]
+        arg, _, what = name.rpartition("_")
+        if what == "shape" and arg in self.index:
+            return "shape", self.index[arg]
+        raise ValueError(f"{self.name}: a gradient formula asks for {name!r}, which does not exist")
+
+    def set_history(
+        self, values: list[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
+    ) -> None:
+        """Give ``outs`` the mode their operands call for, and a node if they are recorded."""
+        if combined & VOLATILE:
+            for out in outs:
+                out._mode = VOLATILE
+        elif mode.enabled:
+            node = self.record(values, outs, results)
+            if node is None:
+                return
+            for nr, out in enumerate(outs):
+                if out._array.dtype.kind in "fcV":
+                    out._grad_fn = node
+                    out._output_nr = nr
+                    out._mode = REQUIRES_GRAD
+
+    def record(
+        self, values: list[Any], outs: tuple[Any, ...], results: Sequence[Any]
+    ) -> OpNode | None:
+        """The node of a call, or None if no input that wants a gradient has a formula."""
+        needed: list[str] = []
+        edges: list[Any] = []
+        inputs: list[Any] = []
+        for name, i in zip(self.tensors, self.tensor_indices, strict=True):
+            if name not in self.formulas:
+                continue
+            value = values[i]
+            if isinstance(value, TensorBase):
+                if value._mode == REQUIRES_GRAD:
+                    needed.append(name)
+                    edges.append(edge_of(value))
+                    inputs.append((value._array.shape, value._array.dtype))
+            elif isinstance(value, list) and any(v._mode == REQUIRES_GRAD for v in value):
+                needed.append(name)
+                edges.extend(edge_of(v) for v in value)
+                inputs.extend((v._array.shape, v._array.dtype) for v in value)
+        if not needed:
+            return None
+        key = tuple(needed)
+        plan = self.plans.get(key)
+        if plan is None:
+            plan = self.plans[key] = Plan(self, key)
+        saved, versions = self._save(plan, values, outs, results)
+        out_like = tuple((out._array.shape, out._array.dtype) for out in outs)
+        return OpNode(self, plan, tuple(edges), tuple(inputs), saved, versions, out_like)
+
+    def _save(
+        self, plan: Plan, values: list[Any], outs: tuple[Any, ...], results: Sequence[Any]
+    ) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+        saved: list[Any] = []
+        versions: list[int] = []
+        for where, i in plan.saves:
+            version = 0
+            if where == "arg":
+                value = values[i]
+                if isinstance(value, TensorBase):
+                    version = version_of(value)
+            elif where == "shape":
+                value = _shape_of(values[i])
+            elif i < len(outs):
+                value = SavedOutput(outs[i], i)
+                version = value.version.value
+            else:
+                value = results[i]
+            saved.append(value)
+            versions.append(version)
+        return tuple(saved), tuple(versions)
+
+    # -- out= and in place ----------------------------------------------------------------------
+
+    def write_out(self, values: list[Any], result: Any, out: Any, combined: int) -> Any:
+        """Put the result into ``out``.
+
+        Raises:
+            DtypeError: the result cannot be converted to the dtype of ``out``.
+            GradError: the call would be recorded; ``out=`` has no gradient.
+        """
+        if self.returns > 1:
+            if not isinstance(out, (tuple, list)) or len(out) != self.returns:
+                raise TypeError(f"{self.name}: out is {out!r}, expected {self.returns} tensors")
+            for o, r in zip(out, result, strict=False):
+                _write(self.name, o, np.asarray(r), combined)
+            return self.pack(tuple(out))
+        first = result[0] if len(self.outputs) > 1 else result
+        _write(self.name, out, np.asarray(first) if isinstance(first, generic) else first, combined)
+        return out
+
+    def _make_inplace(self) -> Callable[..., Any]:
+        def function(input: Any, *args: Any, **kwargs: Any) -> Any:
+            values = self.bind((input, *args), kwargs)
+            return self.run_inplace(values)
+
+        return function
+
+    def run_inplace(self, values: list[Any]) -> Any:
+        """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
+        target = values[0]
+        raw, combined = self.unwrap(values)
+        recording = check_inplace(self.name + "_", target, combined)
+        result = self.compute(self.prepare(values, raw))
+        if len(self.outputs) > 1:
+            result = result[0]
+        array = target._array
+        check_fits_inplace(self.name + "_", array, result)
+        if not recording:
+            array[...] = result
+            bump(target)
+            if combined & VOLATILE:
+                target._mode = VOLATILE
+            return target
+        before = list(values)
+        if self._saves_input(values):
+            before[0] = copy_with_history(target)
+        array[...] = result
+        bump(target)
+        node = self.record(before, (target,), (array,))
+        if node is not None:
+            if before[0] is not target and target._mode == REQUIRES_GRAD:
+                node.edges = (edge_of(target), *node.edges[1:])
+            rebase(target, node, through_self=target._mode == REQUIRES_GRAD
+                   and self.params[0] in self.formulas)  # fmt: skip
+        elif target._mode == REQUIRES_GRAD:
+            detach_history(target)
+        return target
+
+    def _saves_input(self, values: list[Any]) -> bool:
+        first = self.params[0]
+        return any(
+            first in formula.params
+            for name, formula in self.formulas.items()
+            if getattr(values[self.index[name]], "_mode", PLAIN) == REQUIRES_GRAD
+        )
+
+
+def _shape_of(value: Any) -> Any:
+    if isinstance(value, TensorBase):
+        return tuple(value._array.shape)
+    if isinstance(value, list):
+        return [tuple(v._array.shape) for v in value]
+    return ()
+
+
+def _write(name: str, out: Any, result: Any, combined: int) -> None:
+    if not isinstance(out, TensorBase):
+        raise TypeError(f"{name}: out is {type(out).__name__}, expected a tensor")
+    if mode.enabled and (combined == REQUIRES_GRAD or out._mode == REQUIRES_GRAD):
+        raise GradError(f"{name}: out= has no gradient; call it under no_grad() or without out=")
+    target = from_numpy_dtype(out._array.dtype)
+    source = from_numpy_dtype(result.dtype)
+    if source.category > target.category:
+        raise DtypeError(f"{name}: result of {source} cannot be written into out of {target}")
+    if out._array.shape != result.shape:
+        out.resize_(result.shape)  # type: ignore[attr-defined]
+    out._array[...] = result
+    bump(out)
+
+
+def bump(tensor: TensorBase) -> None:
+    """Note an in-place change."""
+    shared_version(tensor).value += 1
+
+
+def check_inplace(name: str, target: Any, combined: int) -> bool:
+    """Whether an in-place change of ``target`` is recorded.
+
+    Raises:
+        GradError: it is a leaf that requires grad, a view of one, or one of several views.
+        StorageError-like RuntimeError: elements of it overlap in memory.
+    """
+    if not isinstance(target, TensorBase):
+        raise TypeError(f"{name}: got {type(target).__name__}, expected a tensor")
+    array = target._array
+    if 0 in array.strides and array.size > 1 and _overlaps(array):
+        raise ShapeError(
+            f"{name}: elements of the tensor of shape {tuple(array.shape)} share memory (it was "
+            "expanded); clone() it first"
+        )
+    if not mode.enabled or combined & VOLATILE:
+        return False
+    view = target._view
+    if target._mode == REQUIRES_GRAD:
+        if target._grad_fn is None:
+            raise GradError(
+                f"{name}: the tensor is a leaf that requires grad; change it under no_grad(), or "
+                "work on a clone()"
+            )
+        if view is not None and view.base._grad_fn is None and view.base._mode == REQUIRES_GRAD:
+            raise GradError(
+                f"{name}: the tensor is a view of a leaf that requires grad; change it under "
+                "no_grad(), or work on a clone()"
+            )
+    if view is not None and view.several and combined == REQUIRES_GRAD:
+        raise GradError(
+            f"{name}: the tensor is one of several views made by one call (split, chunk, unbind); "
+            "use narrow or indexing to change a part in place"
+        )
+    return combined == REQUIRES_GRAD
+
+
+def _overlaps(array: Any) -> bool:
+    return any(
+        stride == 0 and size > 1
+        for stride, size in zip(array.strides, array.shape, strict=True)
+    )
+
+
+def check_fits_inplace(name: str, array: Any, result: Any) -> None:
+    """Complain unless ``result`` can overwrite ``array``."""
+    if result.shape != array.shape:
+        raise ShapeError(
+            f"{name}: the result has shape {tuple(result.shape)}, the tensor "
+            f"{tuple(array.shape)}; in place it cannot grow"
+        )
+    if result.dtype != array.dtype:
+        source, target = from_numpy_dtype(result.dtype), from_numpy_dtype(array.dtype)
+        if source.category > target.category:
+            raise DtypeError(
+                f"{name}: the result is {source}, which a tensor of {target} cannot hold in place"
+            )
+
+
+def copy_with_history(tensor: TensorBase) -> Any:
+    """A copy of the memory that stands at the same place of the graph."""
+    copy = wrap(tensor._array.copy())
+    copy._mode = tensor._mode
+    copy._grad_fn = tensor._grad_fn
+    copy._output_nr = tensor._output_nr
+    return copy
+
+
+def rebase(target: TensorBase, node: Node, through_self: bool) -> None:
+    """Make ``node`` the history of ``target`` after an in-place change.
+
+    For a view the history of its base is rewritten, and every view of that base follows anew.
+    """
+    view = target._view
+    if view is None:
+        _set_history(target, node)
+        base = target
+    else:
+        base = view.base
+        _set_history(base, CopySlices(base, view, node, through_self))
+    storage = base._storage
+    if storage is None:
+        return
+    for tensor in storage.tensors():
+        if tensor._view is not None and tensor._view.base is base:
+            _follow_again(tensor)
+
+
+def _set_history(tensor: TensorBase, node: Node) -> None:
+    tensor._grad_fn = node
+    tensor._output_nr = 0
+    tensor._mode = REQUIRES_GRAD
+
+
+def _follow_again(tensor: TensorBase) -> None:
+    """Give a view the history that repeating its view operations on the base gives."""
+    fresh = tensor._view.base
+    for op, args, kwargs, nr in tensor._view.steps:
+        fresh = op.function(fresh, *args, **kwargs)
+        fresh = fresh if nr is None else fresh[nr]
+    tensor._grad_fn = fresh._grad_fn
+    tensor._output_nr = fresh._output_nr
+    tensor._mode = fresh._mode
+
+
+def detach_history(target: TensorBase) -> None:
+    """After an in-place change that depends on nothing that requires grad."""
+    if target._view is None:
+        target._grad_fn = None
+        target._mode = PLAIN
+
+
+# -- elementwise --------------------------------------------------------------------------------
+
+
+class ElementwiseOp(Op):
+    """An operation on each element by itself; operands are promoted and broadcast."""
+
+    kind = "elementwise"
+
+    def __init__(
+        self,
+        body: Callable[..., Any],
+        *,
+        ufunc: np.ufunc | None = None,
+        floating: bool = False,
+        promoted: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        self.ufunc = ufunc
+        self.floating = floating  # integer operands are converted to the default dtype first
+        self._promoted = promoted
+        options.setdefault("inplace", True)
+        super().__init__(body, **options)
+        names = self.tensors if promoted is None else promoted
+        self.promoted = tuple(self.index[name] for name in names)
+
+    def compute(self, values: Sequence[Any]) -> Any:
+        try:
+            if self.ufunc is None:
+                return super().compute(values)
+            settings = silence()
+            try:
+                return self.ufunc(*values)
+            finally:
+                restore(settings)
+        except ValueError:
+            self._explain_shapes(values)
+            raise
+        except TypeError as error:
+            dtypes = [str(v.dtype) for v in values if hasattr(v, "dtype")]
+            raise DtypeError(f"{self.name}: not defined for {' and '.join(dtypes)}") from error
+
+    def _explain_shapes(self, values: Sequence[Any]) -> None:
+        broadcast_shapes(self.name, *(v.shape for v in values if hasattr(v, "shape")))
+
+    def check_operand(self, i: int, value: Any) -> None:
+        if isinstance(value, _NUMBERS) or isinstance(value, generic):
+            return
+        super().check_operand(i, value)
+
+    def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
+        target = self.result_dtype(values).numpy
+        for i in self.promoted:
+            value = raw[i]
+            if value is None:
+                continue
+            if isinstance(value, ndarray):
+                if value.dtype != target:
+                    raw[i] = value.astype(target)
+            elif isinstance(value, (*_NUMBERS, generic)):
+                raw[i] = _number_as(value, target)
+            else:
+                raw[i] = value.astype(target)  # an array of another device
+        return raw
+
+    def result_dtype(self, values: Sequence[Any]) -> dtype:
+        """The dtype in which the operands are combined."""
+        ranks: tuple[list[dtype], list[dtype], list[dtype]] = ([], [], [])
+        for i in self.promoted:
+            value = values[i]
+            if isinstance(value, TensorBase):
+                ranks[0 if value._array.ndim else 1].append(from_numpy_dtype(value._array.dtype))
+            elif isinstance(value, _NUMBERS):
+                ranks[2].append(scalar_dtype(value))
+            elif isinstance(value, generic):
+                ranks[2].append(scalar_dtype(value.item()))
+        found = result_dtype(*ranks)
+        if self.floating and found.category < 2:
+            return get_default_dtype()
+        return found
+
+    def _make_function(self) -> Callable[..., Any]:
+        if self.ufunc is not None and self.params == ("input", "other"):
+            return self._make_binary(self.ufunc)
+        if self.ufunc is not None and self.params == ("input",):
+            return self._make_unary(self.ufunc)
+        return super()._make_function()
+
+    def _make_binary(self, ufunc: np.ufunc) -> Callable[..., Any]:
+        """The common case without detours: two plain tensors of one dtype."""
+        floating, run, bind = self.floating, self.run, self.bind
+
+        def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if out is None and len(args) == 2 and not kwargs:
+                input, other = args
+                if isinstance(input, TensorBase) and isinstance(other, TensorBase):
+                    a, b = input._array, other._array
+                    if (
+                        a.dtype is b.dtype
+                        and not input._mode | other._mode
+                        and not (floating and a.dtype.kind not in "fc")
+                        and a.shape == b.shape
+                    ):
+                        settings = silence()
+                        result = ufunc(a, b)
+                        restore(settings)
+                        return wrap(result)
+                return run([input, other])
+            return run(bind(args, kwargs), out)
+
+        return function
+
+    def _make_unary(self, ufunc: np.ufunc) -> Callable[..., Any]:
+        floating, run, bind = self.floating, self.run, self.bind
+
+        def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if out is None and len(args) == 1 and not kwargs:
+                input = args[0]
+                if isinstance(input, TensorBase):
+                    a = input._array
+                    if not input._mode and (not floating or a.dtype.kind in "fc"):
+                        settings = silence()
+                        result = ufunc(a)
+                        restore(settings)
+                        return wrap(result)
+                return run([input])
+            return run(bind(args, kwargs), out)
+
+        return function
+
+    def run_inplace(self, values: list[Any]) -> Any:
+        if self.ufunc is None or any(getattr(v, "_mode", PLAIN) for v in values):
+            return super().run_inplace(values)
+        target = values[0]
+        raw, combined = self.unwrap(values)
+        check_inplace(self.name + "_", target, combined)
+        array = target._array
+        raw = self.prepare(values, raw)
+        same = all(getattr(r, "dtype", array.dtype) == array.dtype for r in raw)
+        if not same or broadcast_shapes(self.name, *(np.shape(r) for r in raw)) != array.shape:
+            return super().run_inplace(values)
+        if self.ufunc.resolve_dtypes((*(array.dtype for _ in raw), None))[-1] != array.dtype:
+            return super().run_inplace(values)
+        settings = silence()
+        try:
+            self.ufunc(*raw, out=array)
+        finally:
+            restore(settings)
+        bump(target)
+        return target
+
+
+def _number_as(value: Any, target: np.dtype[Any]) -> Any:
+    """A number as a 0-dim array; integers out of range wrap as they do in conversions."""
+    settings = silence()
+    try:
+        return np.asarray(value).astype(target)
+    finally:
+        restore(settings)
+
+
+# -- views --------------------------------------------------------------------------------------
+
+
+class ViewOp(Op):
+    """An operation whose result views the memory of its first operand."""
+
+    kind = "view"
+
+    def __init__(self, body: Callable[..., Any], *, several: bool = False, **options: Any) -> None:
+        self.several = several  # returns a tuple of views
+        options.setdefault("tensors", ("input",))
+        super().__init__(body, **options)
+
+    def run(self, values: list[Any], out: Any = None) -> Any:
+        input = values[0]
+        if not isinstance(input, TensorBase):
+            raise TypeError(f"{self.name}: input is {type(input).__name__}, expected a tensor")
+        result = self.body(np, input._array, *values[1:])
+        results = result if self.several else (result,)
+        outs = tuple(wrap(r) for r in results)
+        base_view = input._view
+        base = input if base_view is None else base_view.base
+        steps = () if base_view is None else base_view.steps
+        several = self.several or (base_view is not None and base_view.several)
+        storage = storage_of(input)
+        version = shared_version(input)
+        for nr, view in enumerate(outs):
+            step = (self, tuple(values[1:]), {}, nr if self.several else None)
+            view._view = View(base, (*steps, step), several)
+            view._version = version
+            storage.track(view)
+        if input._mode:
+            self.set_history(values, outs, results, input._mode)
+        if out is not None:
+            return self.write_out(values, result, out, input._mode)
+        return outs if self.several else outs[0]
+
+    def compute(self, values: Sequence[Any]) -> Any:
+        return self.body(backend.array_module(values[0]), *values)
+
+
+# -- composites ---------------------------------------------------------------------------------
+
+
+class CompositeOp(Op):
+    """An operation made of others; it needs no formulas, its parts have theirs."""
+
+    kind = "composite"
+
+    def _make_function(self) -> Callable[..., Any]:
+        def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            values = self.bind(args, kwargs)
+            result = self.body(*self._call_args(values), **self._call_kwargs(values))
+            if out is None:
+                return result
+            if isinstance(result, tuple):
+                return self.write_out(values, tuple(r._array for r in result), out,
+                                      max(r._mode for r in result))  # fmt: skip
+            return self.write_out(values, result._array, out, result._mode)
+
+        return function
+
+    def __init__(self, body: Callable[..., Any], **options: Any) -> None:
+        super().__init__(_with_module_parameter(body), **options)
+        self.body = body
+
+    def _call_args(self, values: list[Any]) -> list[Any]:
+        return values[: self.positional]
+
+    def _call_kwargs(self, values: list[Any]) -> dict[str, Any]:
+        return dict(zip(self.params[self.positional :], values[self.positional :], strict=True))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        values = self.bind(args, kwargs)
+        return self.body(*self._call_args(values), **self._call_kwargs(values))
+
+    def run_inplace(self, values: list[Any]) -> Any:
+        target = values[0]
+        check_inplace(self.name + "_", target, target._mode)
+        before = list(values)
+        if mode.enabled and any(getattr(v, "_mode", PLAIN) == REQUIRES_GRAD for v in values):
+            before[0] = target.clone()
+        result = self.body(*self._call_args(before), **self._call_kwargs(before))
+        check_fits_inplace(self.name + "_", target._array, result._array)
+        return target.copy_(result)
+
+
+def _with_module_parameter(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Composites take no array module; give them one more parameter for the common constructor."""
+
+    def padded(*args: Any, **kwargs: Any) -> Any:
+        return body(*args, **kwargs)
+
+    parameters = list(inspect.signature(body).parameters.values())
+    first = inspect.Parameter("xp", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    padded.__signature__ = inspect.Signature([first, *parameters])  # type: ignore[attr-defined]
+    padded.__name__ = body.__name__
+    padded.__doc__ = body.__doc__
+    padded.__module__ = body.__module__
+    return padded
+
+
+# -- decorators ---------------------------------------------------------------------------------
+
+
+def elementwise(**options: Any) -> Callable[[Callable[..., Any]], ElementwiseOp]:
+    """Define an `ElementwiseOp`."""
+    return lambda body: ElementwiseOp(body, **options)
+
+
+def structured(**options: Any) -> Callable[[Callable[..., Any]], Op]:
+    """Define an `Op` with any rule of shapes and any number of outputs."""
+    return lambda body: Op(body, **options)
+
+
+def view(**options: Any) -> Callable[[Callable[..., Any]], ViewOp]:
+    """Define a `ViewOp`."""
+    return lambda body: ViewOp(body, **options)
+
+
+def composite(**options: Any) -> Callable[[Callable[..., Any]], CompositeOp]:
+    """Define a `CompositeOp`."""
+    return lambda body: CompositeOp(body, **options)
+
+
+def _public_signature(parameters: list[inspect.Parameter], op: Op) -> inspect.Signature:
+    shown = [p.replace(annotation=_MISSING) for p in parameters]
+    if op.kind != "view":
+        shown.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
+    return inspect.Signature(shown)
+
+
+def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[..., Any]:
+    function.__name__ = function.__qualname__ = op.name + suffix
+    function.__module__ = op.body.__module__
+    function.__doc__ = op.doc if not suffix else f"In-place form of ``{op.name}``.\n\n{op.doc}"
+    function.__signature__ = op.signature  # type: ignore[attr-defined]  # functions have it
+    function.op = op  # type: ignore[attr-defined]  # functions take attributes
+    return function
+

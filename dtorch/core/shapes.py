@@ -1,0 +1,183 @@
+"""Rules about sizes that several operations share."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dtorch.core.base import TensorBase
+from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
+
+
+class Size(tuple[int, ...]):
+    """Sizes of a tensor: a tuple that prints as ``dtorch.Size([2, 3])`` and knows its product."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Number of elements of a tensor of these sizes."""
+        product = 1
+        for size in self:
+            product *= size
+        return product
+
+    def __repr__(self) -> str:
+        return f"dtorch.Size({list(self)})"
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return Size(found) if isinstance(index, slice) else found
+
+    def __add__(self, other: Any) -> Any:
+        return Size(super().__add__(tuple(other)))
+
+
+def normalize_dim(op: str, dim: Any, ndim: int) -> int:
+    """A dim counted from the front. 0-dim tensors are allowed the dims 0 and -1.
+
+    Raises:
+        DimensionError: out of range, naming the range.
+    """
+    try:
+        index = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"{op}: dim is {dim!r}, expected an int") from None
+    limit = max(ndim, 1)
+    if not -limit <= index < limit:
+        raise DimensionError(
+            f"{op}: dim {index} is out of range for {ndim} dimensions, expected "
+            f"{-limit} to {limit - 1}"
+        )
+    return index % limit
+
+
+def normalize_dims(op: str, dims: Any, ndim: int) -> tuple[int, ...]:
+    """A tuple of different dims from an int or a sequence of ints; all of them for None or ()."""
+    if dims is None or (isinstance(dims, (tuple, list)) and not dims):
+        return tuple(range(ndim))
+    if not isinstance(dims, (tuple, list)):
+        return (normalize_dim(op, dims, ndim),) if ndim else ()
+    normal = tuple(normalize_dim(op, dim, ndim) for dim in dims)
+    if len(set(normal)) != len(normal):
+        raise ArgumentError(f"{op}: dim {tuple(dims)} names a dimension twice")
+    return normal if ndim else ()
+
+
+def as_sizes(op: str, sizes: Sequence[Any]) -> tuple[int, ...]:
+    """Sizes given as ints or as one sequence of ints."""
+    if len(sizes) == 1 and isinstance(sizes[0], Iterable):
+        sizes = tuple(sizes[0])
+    try:
+        return tuple(operator.index(size) for size in sizes)
+    except TypeError:
+        raise TypeError(f"{op}: sizes are {tuple(sizes)!r}, expected ints") from None
+
+
+def infer_size(op: str, shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
+    """Replace one -1 in ``shape`` so that it holds ``numel`` elements.
+
+    Raises:
+        ShapeError: several -1, or the elements do not fit.
+    """
+    known = 1
+    for size in shape:
+        if size < -1:
+            raise ShapeError(f"{op}: size {size} in {shape} is negative")
+        if size != -1:
+            known *= size
+    unknown = shape.count(-1)
+    if unknown > 1:
+        raise ShapeError(f"{op}: {shape} has {unknown} sizes of -1, expected at most one")
+    if unknown:
+        if known == 0 or numel % known:
+            raise ShapeError(f"{op}: {numel} elements cannot have the shape {shape}")
+        return tuple(numel // known if size == -1 else size for size in shape)
+    if known != numel:
+        raise ShapeError(f"{op}: {numel} elements cannot have the shape {shape}, which has {known}")
+    return shape
+
+
+def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape to which all ``shapes`` broadcast.
+
+    Raises:
+        ShapeError: two sizes of one dimension differ and neither is 1.
+    """
+    out: list[int] = []
+    for shape in shapes:
+        if len(shape) > len(out):
+            out = [1] * (len(shape) - len(out)) + out
+        offset = len(out) - len(shape)
+        for i, size in enumerate(shape, offset):
+            if out[i] == 1:
+                out[i] = size
+            elif size not in (1, out[i]):
+                raise ShapeError(
+                    f"{op}: shapes {' and '.join(str(tuple(s)) for s in shapes)} cannot be "
+                    f"broadcast: sizes {out[i]} and {size} of dimension {i - len(out)} differ and "
+                    "neither is 1"
+                )
+    return tuple(out)
+
+
+def sum_to(grad: Any, shape: tuple[int, ...]) -> Any:
+    """Sum an array or a tensor over the dims in which ``shape`` was broadcast to it."""
+    lead = grad.ndim - len(shape)
+    dims = tuple(range(lead)) + tuple(
+        dim for dim, size in enumerate(shape, lead) if size == 1 and grad.shape[dim] != 1
+    )
+    if isinstance(grad, TensorBase):
+        summed = grad.sum(dims, keepdim=True) if dims else grad  # type: ignore[attr-defined]
+        return summed.reshape(shape)
+    return (grad.sum(axis=dims, keepdims=True) if dims else grad).reshape(shape)
+
+
+def expect_dims(op: str, input: Any, names: Sequence[str], remedy: str = "") -> tuple[int, ...]:
+    """The shape of ``input``, which must have one dimension for each name.
+
+    Raises:
+        ShapeError: naming the dimensions expected.
+    """
+    shape = tuple(input.shape)
+    if len(shape) != len(names):
+        raise ShapeError(
+            f"{op}: input has shape {shape}, expected {len(names)} dimensions "
+            f"({', '.join(names)}){'; ' + remedy if remedy else ''}"
+        )
+    return shape
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """Two ints from one int or from a sequence of two (or of one)."""
+    if isinstance(value, Iterable):
+        values = tuple(operator.index(v) for v in value)
+        if len(values) == 1:
+            return values[0], values[0]
+        if len(values) != 2:
+            raise ArgumentError(f"got {values}, expected one int or a pair of ints")
+        return values[0], values[1]
+    number = operator.index(value)
+    return number, number
+
+
+def window_count(
+    op: str, size: int, kernel: int, stride: int, padding: int, dilation: int = 1
+) -> int:
+    """How many windows of ``kernel`` fit into ``size`` with this stride, padding and dilation.
+
+    Raises:
+        ArgumentError: kernel, stride or dilation below 1, or padding below 0.
+        ShapeError: the window is larger than the padded input.
+    """
+    if min(kernel, stride, dilation) < 1 or padding < 0:
+        raise ArgumentError(
+            f"{op}: kernel_size {kernel}, stride {stride}, dilation {dilation} must be at least 1 "
+            f"and padding {padding} at least 0"
+        )
+    span = dilation * (kernel - 1) + 1
+    if size + 2 * padding < span:
+        raise ShapeError(
+            f"{op}: a window of {span} does not fit into {size} elements with padding {padding}"
+        )
+    return (size + 2 * padding - span) // stride + 1

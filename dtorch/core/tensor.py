@@ -1,0 +1,743 @@
+"""Tensor: an array with a history.
+
+This file holds what is not an operation: construction, attributes, conversion, storage, autograd
+fields. Operations attach themselves to `OpMethods`, so nothing here imports one.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtorch.core import backend, dtype as dtypes
+from dtorch.core.base import (
+    PLAIN,
+    REQUIRES_GRAD,
+    VOLATILE,
+    TensorBase,
+    fill,
+    register_tensor_type,
+    shared_version,
+    version_of,
+    wrap,
+)
+from dtorch.core.device import CPU, as_device, device
+from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, get_default_dtype
+from dtorch.core.errors import ArgumentError, DeviceError, DtypeError, GradError, ShapeError
+from dtorch.core.graph import AccumulateGrad, LeafHooks, RemovableHandle, run_backward
+from dtorch.core.op_methods import OpMethods
+from dtorch.core.printing import tensor_str
+from dtorch.core.shapes import Size, as_sizes, normalize_dim
+from dtorch.core.storage import Storage, storage_of
+
+ndarray = np.ndarray
+
+
+class Tensor(OpMethods, TensorBase):
+    """A multi-dimensional array of one dtype that can record how it was computed.
+
+    ``Tensor(2, 3)`` makes an uninitialised tensor of these sizes, ``Tensor([1, 2])`` one of these
+    numbers, both of the default dtype; `dtorch.tensor` infers the dtype from the numbers.
+
+    Shape: any, also ``()`` (one number) and sizes of 0.
+    """
+
+    __slots__ = ("__dict__",)
+    __array_priority__ = 1000  # NumPy leaves ``ndarray * tensor`` to the tensor
+    __hash__ = object.__hash__
+
+    def __new__(cls, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
+        as_device_here(device)
+        tensor: Tensor = object.__new__(cls)
+        wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
+        fill(tensor, classic_array(cls.__name__, args, wanted))
+        return tensor
+
+    @classmethod
+    def _wrap(cls, array: Any) -> Tensor:
+        """A plain tensor over ``array``; nothing is copied."""
+        tensor: Tensor = object.__new__(cls)
+        fill(tensor, array)
+        return tensor
+
+    # -- what it is -------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """The sizes."""
+        return Size(self._array.shape)
+
+    @property
+    def dtype(self) -> dtype:
+        """The type of the elements."""
+        return from_numpy_dtype(self._array.dtype)
+
+    @property
+    def device(self) -> device:
+        """Where the elements lie."""
+        return backend.device_of(self._array)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return int(self._array.ndim)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return int(self._array.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return int(self._array.size * self._array.dtype.itemsize)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the elements lie on a CUDA device."""
+        return type(self._array) is not ndarray
+
+    def size(self, dim: int | None = None) -> Any:
+        """All sizes, or that of one dimension."""
+        shape = self._array.shape
+        return Size(shape) if dim is None else shape[_existing_dim("size", dim, len(shape))]
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Steps between neighbours, in elements: of every dimension, or of one."""
+        array = self._array
+        strides = tuple(stride // array.dtype.itemsize for stride in array.strides)
+        return strides if dim is None else strides[_existing_dim("stride", dim, len(strides))]
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return int(self._array.ndim)
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return int(self._array.size)
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return int(self._array.dtype.itemsize)
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a floating-point one."""
+        return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        """Whether the dtype is complex."""
+        return self.dtype.is_complex
+
+    def is_signed(self) -> bool:
+        """Whether the dtype has negative numbers."""
+        return self.dtype.is_signed
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in the order of their indices."""
+        return bool(self._array.flags.c_contiguous)
+
+    def is_same_size(self, other: TensorBase) -> bool:
+        """Whether ``other`` has the same sizes."""
+        return bool(self._array.shape == other._array.shape)
+
+    def get_device(self) -> int:
+        """Number of the CUDA device, -1 on the CPU."""
+        return -1 if self.device.index is None else self.device.index
+
+    # -- memory -----------------------------------------------------------------------------
+
+    def data_ptr(self) -> int:
+        """Address of the first element."""
+        return backend.address(self._array)
+
+    def storage_offset(self) -> int:
+        """Distance of the first element from the start of the storage, in elements."""
+        start = storage_of(self).data_ptr()
+        return (self.data_ptr() - start) // self.element_size() if self.numel() else 0
+
+    def untyped_storage(self) -> Storage:
+        """The memory the tensor views."""
+        return storage_of(self)
+
+    def storage(self) -> Storage:
+        """The memory the tensor views."""
+        return storage_of(self)
+
+    def is_shared(self) -> bool:
+        """Whether other processes can see the memory; always so on CUDA."""
+        return self.is_cuda or (self._storage is not None and self._storage.is_shared())
+
+    def share_memory_(self) -> Tensor:
+        """Move the memory, and all tensors that view it, to where other processes can see it."""
+        if not self.is_cuda:
+            storage_of(self).share_memory_()
+        return self
+
+    def resize_(self, *sizes: Any) -> Tensor:
+        """Change the sizes in place; kept elements keep their order in memory, new ones are
+        uninitialised.
+
+        Raises:
+            GradError: the tensor requires grad.
+        """
+        if self._mode == REQUIRES_GRAD:
+            raise GradError("resize_: the tensor requires grad; use reshape, or detach() it first")
+        shape = as_sizes("resize_", sizes)
+        old = self._array
+        if old.shape == shape:
+            return self
+        new = np.empty(shape, old.dtype)
+        kept = min(old.size, new.size)
+        new.reshape(-1)[:kept] = old.reshape(-1)[:kept]
+        self._array = new
+        self._storage = None
+        shared_version(self).value += 1
+        return self
+
+    # -- autograd ---------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on the tensor are recorded."""
+        return self._mode == REQUIRES_GRAD
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set whether operations on this leaf are recorded.
+
+        Raises:
+            GradError: the tensor is no leaf, or of a dtype without gradients.
+        """
+        if self._grad_fn is not None:
+            if not requires_grad:
+                raise GradError(
+                    "requires_grad can be changed of leaf tensors only; use detach() for a tensor "
+                    "without history"
+                )
+            return self
+        if requires_grad and self._array.dtype.kind not in "fcV":
+            raise GradError(
+                f"only floating-point and complex tensors can require grad, this one is {self.dtype}"
+            )
+        self._mode = REQUIRES_GRAD if requires_grad else PLAIN
+        return self
+
+    @property
+    def volatile(self) -> bool:
+        """Whether nothing computed from the tensor is recorded (classic inference mode)."""
+        return self._mode == VOLATILE
+
+    @volatile.setter
+    def volatile(self, value: bool) -> None:
+        if self._grad_fn is not None:
+            raise GradError("volatile can be changed of leaf tensors only")
+        if value:
+            self._mode = VOLATILE
+        elif self._mode == VOLATILE:
+            self._mode = PLAIN
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the tensor was made by the user, not by a recorded operation."""
+        return self._grad_fn is None
+
+    @property
+    def grad_fn(self) -> Any:
+        """The node that recorded how the tensor was computed; None for a leaf."""
+        return self._grad_fn
+
+    creator = grad_fn
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of `grad_fn` the tensor is."""
+        return self._output_nr
+
+    @property
+    def _version_value(self) -> int:
+        return version_of(self)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient; None before the first backward pass."""
+        return self._grad  # type: ignore[no-any-return]
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, TensorBase):
+                raise TypeError(f"grad: got {type(value).__name__}, expected a tensor or None")
+            if value._array.shape != self._array.shape:
+                raise ShapeError(
+                    f"grad: got shape {tuple(value.shape)}, expected {tuple(self.shape)}"
+                )
+            if value._array.dtype != self._array.dtype:
+                raise DtypeError(f"grad: got {value.dtype}, expected {self.dtype}")
+        self._grad = value
+
+    @property
+    def data(self) -> Tensor:
+        """A plain tensor over the same memory; changes made through it go unnoticed by autograd."""
+        plain = wrap(self._array)
+        storage_of(self).track(plain)
+        return plain  # type: ignore[no-any-return]
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, TensorBase):
+            raise TypeError(f"data: got {type(value).__name__}, expected a tensor")
+        self._array = value._array
+        self._storage = None
+        storage_of(value).track(self)
+
+    def detach(self) -> Tensor:
+        """A leaf over the same memory, without history; in-place changes of either are noticed."""
+        plain = self.data
+        plain._version = shared_version(self)
+        if self._mode == VOLATILE:
+            plain._mode = VOLATILE
+        return plain
+
+    def detach_(self) -> Tensor:
+        """Forget the history.
+
+        Raises:
+            GradError: the tensor is a view; its history is that of its base.
+        """
+        if self._view is not None and self._grad_fn is not None:
+            raise GradError("detach_: the tensor is a view; use detach()")
+        self._grad_fn = None
+        self._output_nr = 0
+        if self._mode == REQUIRES_GRAD:
+            self._mode = PLAIN
+        return self
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        retain_variables: bool | None = None,
+        inputs: Sequence[Tensor] | None = None,
+    ) -> None:
+        """Accumulate the gradient of this tensor into the ``grad`` of the leaves.
+
+        Args:
+            gradient: gradient of the tensor, of its shape; may be left out for one element.
+            retain_graph: keep the graph for another pass. Default: ``create_graph``.
+            create_graph: record the pass itself, for derivatives of higher order.
+            retain_variables: classic name of ``retain_graph``.
+            inputs: accumulate into these only.
+        Raises:
+            GradError: no history, no gradient for several elements, or a freed graph.
+        Example:
+            >>> import dtorch
+            >>> x = dtorch.tensor([1.0, 2.0], requires_grad=True)
+            >>> (x * x).sum().backward()
+            >>> x.grad
+            tensor([2., 4.])
+        """
+        retain = resolve_retain(retain_graph, retain_variables, create_graph)
+        if isinstance(inputs, TensorBase):
+            inputs = [inputs]
+        run_backward([self], [gradient], retain, create_graph, inputs)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call ``hook(grad)`` when the gradient of the tensor is complete; what it returns, if
+        not None, takes its place.
+
+        Raises:
+            GradError: the tensor does not require grad.
+        """
+        if self._mode != REQUIRES_GRAD:
+            raise GradError("register_hook: the tensor does not require grad")
+        if self._grad_fn is None:
+            return RemovableHandle(self._leaf_hooks().on_grad, hook)
+        hooks = self._grad_fn._hooks().on_output.setdefault(self._output_nr, {})
+        return RemovableHandle(hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook(tensor)`` each time after ``tensor.grad`` of this leaf was updated."""
+        if self._mode != REQUIRES_GRAD or self._grad_fn is not None:
+            raise GradError(
+                "register_post_accumulate_grad_hook: only for a leaf that requires grad"
+            )
+        return RemovableHandle(self._leaf_hooks().post_accumulate, hook)
+
+    def _leaf_hooks(self) -> LeafHooks:
+        if self._hooks is None:
+            self._hooks = LeafHooks()
+        return self._hooks  # type: ignore[no-any-return]
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this non-leaf in ``grad`` after backward."""
+        if self._mode != REQUIRES_GRAD:
+            raise GradError("retain_grad: the tensor does not require grad")
+        if self._grad_fn is None:
+            return
+        self._grad_fn._hooks().retained[self._output_nr] = _Retain(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called on this non-leaf."""
+        node = self._grad_fn
+        return (
+            node is not None and node.hooks is not None and self._output_nr in node.hooks.retained
+        )
+
+    # -- conversion ---------------------------------------------------------------------------
+
+    def numpy(self, *, force: bool = False) -> ndarray:
+        """The elements as a NumPy array that shares the memory.
+
+        Raises:
+            GradError: the tensor requires grad; use ``detach().numpy()`` or ``force=True``.
+            DeviceError: it lies on another device; use ``cpu()`` or ``force=True``.
+        """
+        if not force:
+            if self._mode == REQUIRES_GRAD:
+                raise GradError("numpy: the tensor requires grad; use detach().numpy()")
+            if self.is_cuda:
+                raise DeviceError(f"numpy: the tensor lies on {self.device}; use cpu().numpy()")
+        return backend.to_numpy(self._array)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        array = self.numpy()
+        if dtype is None or array.dtype == dtype:
+            return array.copy() if copy else array
+        if copy is False:
+            raise ValueError(f"cannot convert {array.dtype} to {dtype} without a copy")
+        return array.astype(dtype)
+
+    def item(self) -> Any:
+        """The one element, as a Python number.
+
+        Raises:
+            ShapeError: there is not exactly one.
+        """
+        if self._array.size != 1:
+            raise ShapeError(f"item: the tensor has shape {tuple(self.shape)}, expected one element")
+        value = self._array.item()
+        return value if self._array.dtype.kind != "V" else float(value)
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers; one number for a 0-dim tensor."""
+        array = backend.to_numpy(self._array)
+        return array.astype(np.float32).tolist() if array.dtype.kind == "V" else array.tolist()
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Convert: ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``.
+
+        Returns: the tensor itself if nothing changes and ``copy`` is not set.
+        """
+        wanted_dtype, wanted_device, copy = _parse_to(args, kwargs)
+        result = self
+        if wanted_device is not None and not _same_device(wanted_device, self.device):
+            result = backend.move(result, wanted_device)
+        if wanted_dtype is not None and wanted_dtype is not result.dtype:
+            result = result._convert(wanted_dtype)  # type: ignore[attr-defined]  # an operation
+        return result.clone() if copy and result is self else result  # type: ignore[attr-defined]
+
+    def type(self, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
+        """The type's name, such as ``dtorch.FloatTensor``; or the tensor converted to a type."""
+        if dtype is None:
+            dtype = kwargs.pop("new_type", None)
+        if dtype is None:
+            return type_name(self.dtype, self.device)
+        return self.to(dtype_of_type(dtype))
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """Converted to the dtype and device of ``other``."""
+        return self.to(other)
+
+    def cpu(self) -> Tensor:
+        """On the CPU; itself if it is there."""
+        return self.to(CPU)
+
+    def cuda(self, device: Any = None, non_blocking: bool = False, **_: Any) -> Tensor:
+        """On a CUDA device, the current one by default."""
+        return self.to(as_device("cuda" if device is None else device))
+
+    def float(self) -> Tensor:
+        """As float32."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Tensor:
+        """As float64."""
+        return self.to(dtypes.float64)
+
+    def half(self) -> Tensor:
+        """As float16."""
+        return self.to(dtypes.float16)
+
+    def bfloat16(self) -> Tensor:
+        """As bfloat16."""
+        return self.to(dtypes.bfloat16)
+
+    def byte(self) -> Tensor:
+        """As uint8."""
+        return self.to(dtypes.uint8)
+
+    def char(self) -> Tensor:
+        """As int8."""
+        return self.to(dtypes.int8)
+
+    def short(self) -> Tensor:
+        """As int16."""
+        return self.to(dtypes.int16)
+
+    def int(self) -> Tensor:
+        """As int32."""
+        return self.to(dtypes.int32)
+
+    def long(self) -> Tensor:
+        """As int64."""
+        return self.to(dtypes.int64)
+
+    def bool(self) -> Tensor:
+        """As bool: False where an element is 0."""
+        return self.to(dtypes.bool_)
+
+    # -- Python protocols -----------------------------------------------------------------------
+
+    def __len__(self) -> int:  # type: ignore[valid-type]  # int is a method of this class
+        if not self._array.ndim:
+            raise TypeError("len() of a 0-dim tensor")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.ndim:
+            raise TypeError("iteration over a 0-dim tensor")
+        return iter(self.unbind(0))  # type: ignore[attr-defined]  # an operation
+
+    def __bool__(self) -> bool:  # type: ignore[valid-type]
+        if self._array.size != 1:
+            raise GradError(
+                f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use any() or all()"
+            )
+        return True if self._array.item() else False
+
+    def __float__(self) -> float:  # type: ignore[valid-type]
+        return float(self.item())
+
+    def __int__(self) -> int:  # type: ignore[valid-type]
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:  # type: ignore[valid-type]
+        if self._array.size != 1 or self._array.dtype.kind not in "iub":
+            raise TypeError("only integer tensors of one element can be used as an index")
+        return int(self._array.item())
+
+    def __contains__(self, element: Any) -> bool:  # type: ignore[valid-type]
+        value = element._array if isinstance(element, TensorBase) else element
+        return True if (self._array == value).any() else False
+
+    def __repr__(self) -> str:
+        return tensor_str(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and not self._array.ndim else str(self)
+
+    def __copy__(self) -> Tensor:
+        result = self.data
+        result.__class__ = self.__class__
+        if self._grad_fn is None:
+            result._mode = self._mode
+        return result
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:  # type: ignore[valid-type]
+        if self._grad_fn is not None:
+            raise GradError("deepcopy: only leaf tensors can be copied deeply; detach() it first")
+        if id(self) in memo:
+            return memo[id(self)]  # type: ignore[no-any-return]
+        result = type(self)._wrap(_copy_in_storage(self, memo))
+        result._mode = self._mode
+        memo[id(self)] = result
+        if self._storage is not None:
+            memo[id(self._storage)].track(result)
+        if self._grad is not None:
+            result._grad = copy.deepcopy(self._grad, memo)
+        result.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return result
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._hooks is not None:
+            warnings.warn("pickle: the hooks of a tensor are not stored", stacklevel=2)
+        requires_grad = self._mode == REQUIRES_GRAD and self._grad_fn is None
+        return _rebuild, (type(self), backend.to_numpy(self._array), requires_grad)
+
+
+register_tensor_type(Tensor)
+
+
+class _Retain:
+    """Puts the gradient of a non-leaf into its ``grad``, without keeping it alive."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Tensor) -> None:
+        import weakref  # noqa: PLC0415
+
+        self.tensor = weakref.ref(tensor)
+
+    def __call__(self, grad: Tensor) -> None:
+        tensor = self.tensor()
+        if tensor is not None:
+            so_far = tensor._grad
+            tensor._grad = grad if so_far is None else so_far + grad
+
+
+def _rebuild(cls: type[Tensor], array: ndarray, requires_grad: bool) -> Tensor:
+    tensor = cls._wrap(array)
+    tensor._mode = REQUIRES_GRAD if requires_grad else PLAIN
+    return tensor
+
+
+def _copy_in_storage(tensor: Tensor, memo: dict[int, Any]) -> ndarray:
+    """A copy of the elements; tensors that view one storage get copies that view one storage."""
+    storage, array = tensor._storage, tensor._array
+    if storage is None:
+        return array.copy()
+    twin = memo.get(id(storage))
+    if twin is None:
+        twin = memo[id(storage)] = Storage.from_bytes(storage._bytes.copy())
+    if not array.size:
+        return array.copy()
+    offset = array.ctypes.data - storage.data_ptr()
+    return np.ndarray(array.shape, array.dtype, twin._bytes, offset, array.strides)
+
+
+def resolve_retain(
+    retain_graph: bool | None, retain_variables: bool | None, create_graph: bool
+) -> bool:
+    """What ``retain_graph`` and its classic name ask for together."""
+    if retain_variables is not None:
+        if retain_graph is not None and retain_graph != retain_variables:
+            raise ArgumentError("backward: retain_graph and retain_variables differ")
+        retain_graph = retain_variables
+    return create_graph if retain_graph is None else bool(retain_graph)
+
+
+def _existing_dim(op: str, dim: Any, ndim: int) -> int:
+    if ndim == 0:
+        return normalize_dim(op, dim, -1)
+    return normalize_dim(op, dim, ndim)
+
+
+def as_device_here(value: Any) -> None:
+    """Complain unless ``value`` names the CPU or nothing."""
+    wanted = as_device(value)
+    if wanted.type != "cpu":
+        backend.require(wanted)
+
+
+def classic_array(name: str, args: tuple[Any, ...], wanted: dtype) -> ndarray:
+    """The array for ``FloatTensor(...)``: sizes, a sequence of numbers, an array or a tensor."""
+    numpy_dtype = wanted.numpy
+    if not args:
+        return np.empty(0, numpy_dtype)
+    first = args[0]
+    if len(args) == 1 and not isinstance(first, (int, np.integer)):
+        if isinstance(first, TensorBase):
+            if first._array.dtype != numpy_dtype:
+                raise DtypeError(f"{name}: got a tensor of {first.dtype}, expected {wanted}; "  # type: ignore[attr-defined]
+                                 "convert it with .to()")  # fmt: skip
+            return first._array  # type: ignore[no-any-return]
+        if isinstance(first, Size):
+            return np.empty(first, numpy_dtype)
+        if isinstance(first, ndarray):
+            return first.astype(numpy_dtype, copy=False)
+        return sequence_array(name, first).astype(numpy_dtype)
+    return np.empty(as_sizes(name, args), numpy_dtype)
+
+
+def sequence_array(name: str, data: Any) -> ndarray:
+    """An array of nested sequences of numbers and one-element tensors.
+
+    Raises:
+        ShapeError: the sequences are ragged.
+        TypeError: an element is no number.
+    """
+    if isinstance(data, (list, tuple)) and any(isinstance(d, TensorBase) for d in data):
+        data = [d._array if isinstance(d, TensorBase) else d for d in data]
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ShapeError(f"{name}: sequences of different lengths in the data: {error}") from None
+    if array.dtype.kind not in "biufcV":
+        raise TypeError(f"{name}: data of {array.dtype} cannot be elements of a tensor")
+    return array
+
+
+_TYPE_NAMES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+_TYPES_BY_NAME = {name + "Tensor": as_dtype(d) for d, name in _TYPE_NAMES.items()}
+
+
+def type_name(d: dtype, place: device) -> str:
+    """The classic name of a tensor type, such as ``dtorch.cuda.LongTensor``."""
+    package = "dtorch.cuda" if place.type == "cuda" else "dtorch"
+    return f"{package}.{_TYPE_NAMES[d.name]}Tensor"
+
+
+def dtype_of_type(value: Any) -> dtype:
+    """The dtype that a dtype, a tensor type or the name of either stands for."""
+    found = getattr(value, "dtype", None) if isinstance(value, type) else None
+    if isinstance(found, dtype):
+        return found
+    if isinstance(value, str):
+        named = _TYPES_BY_NAME.get(value.rpartition(".")[2])
+        if named is not None:
+            return named
+    return as_dtype(value)
+
+
+def _same_device(wanted: device, here: device) -> bool:
+    return wanted.type == here.type and wanted.index in (None, here.index)
+
+
+def _parse_to(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[dtype | None, device | None, bool]:
+    wanted_dtype, wanted_device = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    copy = kwargs.pop("copy", False)
+    kwargs.pop("non_blocking", None)
+    other = kwargs.pop("other", None)
+    if kwargs:
+        raise TypeError(f"to() got an unexpected keyword argument {next(iter(kwargs))!r}")
+    for arg in (*args, other):
+        if isinstance(arg, TensorBase):
+            wanted_dtype, wanted_device = arg.dtype, arg.device  # type: ignore[attr-defined]
+        elif isinstance(arg, (device, str)) and not (isinstance(arg, str) and arg in _TYPE_NAMES):
+            wanted_device = arg
+        elif isinstance(arg, int) and not isinstance(arg, bool):
+            wanted_device = arg
+        elif isinstance(arg, bool) or arg is None:
+            continue  # non_blocking by position
+        else:
+            wanted_dtype = arg
+    return (
+        None if wanted_dtype is None else as_dtype(wanted_dtype),
+        None if wanted_device is None else as_device(wanted_device),
+        copy,
+    )
+
+
+__all__ = ["AccumulateGrad", "Tensor"]
