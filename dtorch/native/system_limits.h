@@ -1,0 +1,14 @@
+// What the machine, the container and the environment allow this process.
+#pragma once
+
+#include <cstddef>
+
+namespace dtorch {
+
+// Bytes of memory: the physical memory or the cgroup's limit (v1 or v2), whichever is smaller.
+std::size_t memory_limit();
+
+// Processors this process may use: affinity mask and the cgroup's CPU quota (v1 or v2), at least 1.
+int cpu_limit();
+
+}  // namespace dtorch
