@@ -1,20 +1,31 @@
-"""What differs between devices: the array module, the compiled kernels, moving data.
+"""What differs between devices and builds: array module, compiled kernels, memory, moving data.
 
-The only file that imports the native module or CuPy. CUDA registers itself here on first use, so
-importing dtorch never imports CuPy.
+The only file that imports the native module or CuPy; importing dtorch never imports CuPy.
+
+Environment, read once when dtorch is imported:
+
+=====================  ============================================================================
+DTORCH_NATIVE          ``0``: ignore the compiled module; NumPy does the work
+DTORCH_ALLOCATOR       ``0``: leave NumPy's memory allocator in place
+DTORCH_CACHE_LIMIT     bytes of freed memory kept for reuse; default: a quarter of the memory
+DTORCH_CPU_CAPABILITY  ``baseline``, ``avx2`` or ``avx512``: which build of the kernels runs
+OMP_NUM_THREADS        threads for kernels; default: the processors this process may use
+=====================  ============================================================================
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
+import platform
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.device import CPU, device
-from dtorch.core.errors import DeviceError
+from dtorch.core.errors import ArgumentError, DeviceError
 
 ndarray = np.ndarray
 
@@ -23,12 +34,81 @@ def _load_native() -> Any:
     if os.environ.get("DTORCH_NATIVE") == "0":
         return None
     try:
-        return importlib.import_module("dtorch._native")
-    except ModuleNotFoundError:
+        module = importlib.import_module("dtorch._native")
+    except ModuleNotFoundError:  # a pure Python install
         return None
+    except ImportError as error:
+        raise ImportError(
+            f"dtorch: the native module does not load: {error}; install dtorch again, "
+            "or set DTORCH_NATIVE=0 to go without it"
+        ) from error
+    module.cpu_capability()  # complains here, not in the first kernel, about what it cannot run
+    return module
 
 
-native: Any = _load_native()
+native: Any = _load_native()  # Any: the compiled module has no type information
+
+
+def install_allocator_in_this_thread() -> None:
+    """Let NumPy arrays made by this thread use the caching allocator.
+
+    NumPy keeps its allocator in a context variable and a new thread begins with NumPy's own, so
+    every thread that dtorch starts calls this; elsewhere arrays are slower to make, never wrong.
+    Does nothing without the native module or with ``DTORCH_ALLOCATOR=0``.
+    """
+    if native is not None and os.environ.get("DTORCH_ALLOCATOR") != "0":
+        native.install_allocator()
+
+
+def _set_cache_limit() -> None:
+    text = os.environ.get("DTORCH_CACHE_LIMIT")
+    if native is None or not text:
+        return
+    if not text.isdecimal():
+        raise ArgumentError(f"DTORCH_CACHE_LIMIT is {text!r}, expected a number of bytes")
+    native.set_cache_limit(int(text))
+
+
+_set_cache_limit()
+install_allocator_in_this_thread()
+
+
+def get_num_threads() -> int:
+    """Number of threads that native kernels use, the calling one included."""
+    return 1 if native is None else int(native.get_num_threads())
+
+
+def set_num_threads(count: int) -> None:
+    """Set the number of threads that native kernels use.
+
+    Args:
+        count: at least 1. Without the native module there is one thread whatever is set.
+
+    Raises:
+        ArgumentError: ``count`` is not a positive integer.
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ArgumentError(f"set_num_threads: got {count!r}, expected an integer of at least 1")
+    if native is not None:
+        native.set_num_threads(count)
+
+
+def capabilities() -> dict[str, Any]:
+    """What this build and this machine can do, for bug reports."""
+    known: dict[str, Any] = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "native": native is not None,
+        "cpu_capability": None,
+        "num_threads": get_num_threads(),
+        "allocator": None,
+        "cupy": importlib.util.find_spec("cupy") is not None,
+    }
+    if native is not None:
+        known["cpu_capability"] = native.cpu_capability()
+        known["allocator"] = native.allocator_stats() if native.allocator_installed() else None
+    return known
 
 
 def array_module(array: Any) -> Any:
@@ -45,6 +125,15 @@ def _cupy() -> Any:
         raise DeviceError(
             "cuda: CuPy is not installed; install it with `pip install dtorch[cuda12]` (or cuda13)"
         ) from None
+
+
+def xp_for(wanted: device) -> Any:
+    """The array module of a device: NumPy or CuPy.
+
+    Raises:
+        DeviceError: the device is a card and CuPy is missing.
+    """
+    return np if wanted.type == "cpu" else _cupy()
 
 
 def require(wanted: device) -> None:

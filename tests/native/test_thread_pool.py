@@ -1,0 +1,89 @@
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+SOURCES = HERE.parents[1] / "dtorch" / "native"
+COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+
+
+def run(*command, **environment):
+    return subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
+def test_parallel_for_covers_ranges_passes_exceptions_on_nests_and_survives_fork(tmp_path):
+    program = tmp_path / "thread_pool_check"
+    sources = [HERE / "thread_pool_check.cpp", SOURCES / "thread_pool.cpp"]
+    sources.append(SOURCES / "system_limits.cpp")
+    options = ["-std=c++20", "-O1", "-pthread", f"-I{SOURCES}", "-o", program]
+    built = run(COMPILER, *options, *sources)
+    assert built.returncode == 0, built.stderr
+    result = run(program)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "all checks hold\n", "")
+
+
+def test_number_of_threads_is_what_was_set(native):
+    before = native.get_num_threads()
+    native.set_num_threads(5)
+    assert native.get_num_threads() == 5
+    native.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("value", "count"), [("3", "3"), ("2,4", "2")])
+def test_omp_num_threads_is_honoured(native, value, count):
+    code = "from dtorch.core import backend; print(backend.get_num_threads())"
+    assert run(sys.executable, "-c", code, OMP_NUM_THREADS=value).stdout.strip() == count
+
+
+@pytest.mark.parametrize("value", ["", "0", "many"])
+def test_without_a_usable_omp_num_threads_the_affinity_decides(native, value):
+    code = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from dtorch.core import backend
+print(backend.get_num_threads())
+"""
+    assert run(sys.executable, "-c", code, OMP_NUM_THREADS=value).stdout.strip() == "1"
+
+
+def test_no_thread_is_started_before_the_first_large_kernel(native):
+    code = """
+import os
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+import numpy as np
+from dtorch.core import backend
+def threads(): return len(os.listdir("/proc/self/task"))
+backend.set_num_threads(3)
+small = np.zeros((4, 4), np.float32)
+backend.native.softmax(small, small)
+before = threads()
+large = np.zeros((4096, 512), np.float32)
+backend.native.softmax(large, large)
+print(before, threads())
+"""
+    assert run(sys.executable, "-c", code).stdout.split() == ["1", "3"]
+
+
+def test_forked_child_runs_kernels(native, threads):
+    x = np.random.default_rng(0).standard_normal((4096, 64)).astype(np.float32)
+    expected = np.empty_like(x)
+    native.softmax(x, expected)
+    pid = os.fork()
+    if pid == 0:
+        out = np.empty_like(x)
+        native.softmax(x, out)
+        os._exit(0 if (out == expected).all() else 1)
+    assert os.waitpid(pid, 0)[1] == 0
