@@ -35,7 +35,7 @@ train: $(STAMPS)/dtorch $(STAMPS)/examples
 
 test: $(STAMPS)/dtorch $(STAMPS)/test
 	@echo "== part of the suite without the native module (DTORCH_NATIVE=0)"
-	DTORCH_NATIVE=0 $(BIN)/pytest --quiet --no-header $(wildcard tests/core tests/nn tests/optim)
+	DTORCH_NATIVE=0 $(BIN)/pytest --quiet --no-header -r fE tests/core $(wildcard tests/nn tests/optim)
 	@echo "== the whole suite"
 	$(BIN)/pytest $(PYTEST_ARGS)
 
