@@ -1,0 +1,134 @@
+"""Arenas and the blocks in them, as one process sees them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import StorageError
+from dtorch.multiprocessing import layout
+from dtorch.multiprocessing.ledger import Ledger
+from dtorch.multiprocessing.memory import Mapping, byte_interface, check_sealed, create_memory
+from dtorch.multiprocessing.processes import start_time
+
+Handle = tuple[int, int, int, int, int, str]
+
+
+class Arena:
+    """One mapping of shared memory with many blocks in it, behind one descriptor.
+
+    Attributes:
+        id: random number that names it among all processes.
+        fd: its descriptor, open as long as the object lives.
+        owned: whether this process made it; only the owner gives out blocks.
+        broker: address of the broker that was given the descriptor, "" while none was.
+        blocks: the living blocks of this process, by index.
+    """
+
+    def __init__(self, fd: int, owned: bool, broker: str = "") -> None:
+        self.fd = fd
+        magic, self.id, self.data_nbytes, pid, started = _read_header(fd)
+        if magic != layout.MAGIC:
+            raise StorageError(f"shared memory: not an arena of this version (magic {magic!r})")
+        self.owner = (pid, started)
+        self.owned = owned
+        self.broker = broker
+        self.blocks: dict[int, weakref.ref[Block]] = {}
+        plan = layout.layout_of(self.data_nbytes)
+        self.data_at = plan.data_at
+        self.max_blocks = plan.max_blocks
+        self.mapping = Mapping(fd, plan.nbytes)
+        self.ledger = Ledger(self.mapping, fd, plan)
+
+    @classmethod
+    def create(cls, data_nbytes: int) -> Arena:
+        """A new arena of this process."""
+        fd = create_memory(layout.layout_of(data_nbytes).nbytes)
+        started = start_time(os.getpid()) or 0
+        header = layout.HEADER.pack(
+            layout.MAGIC, secrets.randbits(63), data_nbytes, os.getpid(), started
+        )
+        os.pwrite(fd, header, 0)
+        return cls(fd, owned=True)
+
+    @classmethod
+    def open(cls, fd: int, broker: str) -> Arena:
+        """An arena that another process made."""
+        check_sealed(fd)
+        return cls(fd, owned=False, broker=broker)
+
+    def owner_is_alive(self) -> bool:
+        """Whether the process that made it still runs."""
+        pid, started = self.owner
+        return bool(start_time(pid) == started)
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        close(self.fd)
+
+
+def _read_header(fd: int) -> tuple[Any, ...]:
+    raw = os.pread(fd, layout.HEADER.size, 0)
+    if len(raw) < layout.HEADER.size:
+        raise StorageError("shared memory: received a descriptor of something else")
+    return layout.HEADER.unpack(raw)
+
+
+class Block:
+    """A piece of an arena, held as long as the object or an array over it lives.
+
+    Attributes:
+        arena: where it lies.
+        nbytes: its size in bytes.
+        offset: bytes from the start of the arena's mapping, a multiple of 64.
+        index: its number in the arena.
+        generation: how often this piece of the arena had become free before.
+    """
+
+    __slots__ = ("__weakref__", "_on_release", "arena", "generation", "index", "nbytes", "offset")
+
+    is_shared = True
+
+    def __init__(
+        self, arena: Arena, index: int, offset: int, nbytes: int, on_release: Callable[..., None]
+    ) -> None:
+        self.arena = arena
+        self.index = index
+        self.offset = offset
+        self.nbytes = nbytes
+        self.generation = arena.ledger.generation(index)
+        self._on_release = on_release
+        arena.blocks[index] = weakref.ref(self)
+
+    @property
+    def array(self) -> np.ndarray:
+        """The bytes: a 1-D uint8 array that keeps the block."""
+        return np.asarray(self)
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return byte_interface(self.arena.mapping.address + self.offset, self.nbytes)
+
+    @property
+    def handle(self) -> Handle:
+        """What another process needs to find the block; it keeps nothing alive."""
+        arena = self.arena
+        return arena.id, self.offset, self.nbytes, self.index, self.generation, arena.broker
+
+    def __repr__(self) -> str:
+        return f"<Block of {self.nbytes} bytes at {self.offset} of arena {self.arena.id:x}>"
+
+    def __del__(self) -> None:
+        self._on_release(self.arena, self.index)
+
+
+def block_of(array: np.ndarray) -> Block | None:
+    """The block whose memory ``array`` views, or None."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, Block) else None

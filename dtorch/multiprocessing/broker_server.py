@@ -1,0 +1,158 @@
+"""The broker: holds descriptors of arenas for processes that have not asked for them yet.
+
+Runs on the standard library alone. It knows the processes it serves by pidfd, and ends with the
+last one, whatever way that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import select
+import socket
+import struct
+import time
+
+from dtorch.multiprocessing import layout
+from dtorch.multiprocessing.processes import start_time
+
+DEPOSIT, FETCH = b"D", b"F"
+HAVE, HAVE_NOT = b"+", b"-"
+REQUEST = struct.Struct("<cQQ")  # kind, arena id, pid of the client's parent
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+_CLIENT_TIMEOUT_S = 1.0
+_FIRST_LOOK_S, _LAST_LOOK_S = 0.25, 30.0
+
+
+def main(address: str, pids: list[int]) -> None:
+    """Serve at an abstract address until the last of ``pids`` and of all clients has ended."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a pipe we kept open would hide its end
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        listener.bind("\0" + address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return  # somebody else was faster
+    listener.listen(128)
+    broker = Broker(listener)
+    for pid in pids:
+        broker.watch(pid)
+    if os.fork():
+        os._exit(0)  # tells who started us that the address is bound
+    os.setsid()  # Ctrl-C is for the program, which may still need us to end in order
+    os.chdir("/")
+    broker.serve()
+
+
+class Broker:
+    """Descriptors by arena, and the processes that may still ask for one."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._arenas: dict[int, int] = {}  # id -> descriptor
+        self._orphans: set[int] = set()  # arenas whose owner has ended
+        self._clients: dict[int, int] = {}  # pidfd -> pid
+        self._poll = select.poll()
+        self._poll.register(listener, select.POLLIN)
+        self._look_again_in(_FIRST_LOOK_S)
+
+    def watch(self, pid: int) -> None:
+        """Serve at least as long as this process runs."""
+        if pid in self._clients.values():
+            return
+        with contextlib.suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(pid)
+            self._clients[pidfd] = pid
+            self._poll.register(pidfd, select.POLLIN)
+
+    def serve(self) -> None:
+        """Answer requests until no client is left."""
+        while self._clients:
+            wait = max(self._look_at - time.monotonic(), 0) * 1000 if self._orphans else None
+            for fd, _ in self._poll.poll(wait):
+                if fd == self._listener.fileno():
+                    self._accept()
+                else:
+                    self._ended(fd)
+            if self._orphans and time.monotonic() >= self._look_at:
+                self._drop_unused()
+                self._look_again_in(min(2 * self._look_after, _LAST_LOOK_S))
+
+    def _look_again_in(self, seconds: float) -> None:
+        self._look_after = seconds
+        self._look_at = time.monotonic() + seconds
+
+    def _accept(self) -> None:
+        peer, _ = self._listener.accept()
+        with peer:
+            raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            pid, uid, _ = _CREDENTIALS.unpack(raw)
+            if uid != os.getuid():
+                return
+            peer.settimeout(_CLIENT_TIMEOUT_S)
+            # A client that is stopped or gone is no reason to fail the others.
+            with contextlib.suppress(OSError, struct.error):
+                self._answer(peer, pid)
+
+    def _answer(self, peer: socket.socket, pid: int) -> None:
+        request, fds, _, _ = socket.recv_fds(peer, REQUEST.size, 1)
+        kind, arena_id, parent = REQUEST.unpack(request)
+        self.watch(pid)
+        if parent:
+            self.watch(parent)
+        if kind == DEPOSIT and fds:
+            self._keep(arena_id, fds[0])
+            peer.send(HAVE)
+        elif kind == FETCH and arena_id in self._arenas:
+            socket.send_fds(peer, [HAVE], [self._arenas[arena_id]])
+        else:
+            peer.send(HAVE_NOT)
+
+    def _keep(self, arena_id: int, fd: int) -> None:
+        if arena_id in self._arenas:
+            os.close(fd)
+        else:
+            self._arenas[arena_id] = fd
+            self._find_orphans()
+
+    def _ended(self, pidfd: int) -> None:
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        del self._clients[pidfd]
+        self._look_again_in(_FIRST_LOOK_S)
+        self._find_orphans()
+        self._drop_unused()
+
+    def _find_orphans(self) -> None:
+        living = set(self._clients.values())
+        for arena_id, fd in self._arenas.items():
+            owner = layout.HEADER.unpack(os.pread(fd, layout.HEADER.size, 0))[3]
+            if owner not in living:
+                self._orphans.add(arena_id)
+
+    def _drop_unused(self) -> None:
+        """Close arenas that nobody can allocate in any more and nobody uses."""
+        for arena_id in list(self._orphans):
+            if not in_use(self._arenas[arena_id]):
+                os.close(self._arenas.pop(arena_id))
+                self._orphans.discard(arena_id)
+
+
+def in_use(fd: int) -> bool:
+    """Whether a living process holds a block of the arena, or a message with one is under way."""
+    plan = layout.layout_of(layout.HEADER.unpack(os.pread(fd, layout.HEADER.size, 0))[2])
+    with mmap.mmap(fd, plan.data_at) as memory, memoryview(memory) as raw:
+        (slots,) = struct.unpack_from("<Q", raw, layout.SLOTS_USED_AT)
+        (blocks,) = struct.unpack_from("<Q", raw, layout.BLOCKS_USED_AT)
+        rows = []
+        for slot in range(slots):
+            pid, started = layout.SLOT.unpack_from(raw, layout.SLOTS_AT + layout.SLOT.size * slot)
+            start = plan.cells_at + 8 * plan.max_blocks * slot
+            row = raw[start : start + 8 * blocks].cast("Q").tolist()
+            # What a dead process held counts no more; what it sent does.
+            alive = pid and start_time(pid) == started
+            rows.append(row if alive else [cell & ~layout.HOLD_MASK for cell in row])
+        return any(layout.count(list(cells)) != (0, 0) for cells in zip(*rows, strict=True))

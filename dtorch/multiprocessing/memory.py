@@ -1,0 +1,164 @@
+"""Shared memory without a name: made, sealed, mapped. Nothing of it outlives its last user."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import secrets
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import StorageError
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [
+    ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long,
+]  # fmt: skip
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_MAP_FAILED = ctypes.c_void_p(-1).value
+
+
+def create_memory(nbytes: int) -> int:
+    """A descriptor of ``nbytes`` of zeroed shared memory, which cannot be resized any more.
+
+    Pages cost nothing until they are first written.
+    """
+    if not hasattr(os, "memfd_create"):
+        return _create_unlinked(nbytes)
+    fd = os.memfd_create("dtorch", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(fd, nbytes)
+        # A peer that could shrink the memory could kill us with SIGBUS.
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+                    | fcntl.F_SEAL_SEAL)  # fmt: skip
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _create_unlinked(nbytes: int) -> int:
+    # POSIX shared memory has a name for as long as these three lines take.
+    import _posixshmem  # type: ignore[import-not-found]  # noqa: PLC0415 - no stub, rarely needed
+
+    name = f"/dtorch-{secrets.token_hex(8)}"
+    fd: int = _posixshmem.shm_open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
+    _posixshmem.shm_unlink(name)
+    os.ftruncate(fd, nbytes)
+    return fd
+
+
+def check_sealed(fd: int) -> None:
+    """Refuse memory that its sender could still shrink under us."""
+    if not hasattr(fcntl, "F_GET_SEALS"):
+        return
+    wanted = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+    if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & wanted != wanted:
+        raise StorageError("shared memory: received a descriptor that is not sealed; refused")
+
+
+class Mapping:
+    """The memory behind a descriptor, mapped until the last array over it is gone.
+
+    The standard library's ``mmap`` is not used because it keeps a second descriptor.
+    """
+
+    def __init__(self, fd: int, nbytes: int) -> None:
+        protection = mmap.PROT_READ | mmap.PROT_WRITE
+        self.address = _libc.mmap(None, nbytes, protection, mmap.MAP_SHARED, fd, 0)
+        self.nbytes = nbytes
+        if self.address == _MAP_FAILED:
+            number = ctypes.get_errno()
+            self.address = 0
+            raise OSError(number, f"cannot map {nbytes} bytes: {os.strerror(number)}")
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return byte_interface(self.address, self.nbytes)
+
+    @property
+    def array(self) -> np.ndarray:
+        """All bytes, as an array that keeps the mapping."""
+        return np.asarray(self)
+
+    def drop_pages(self, start: int, nbytes: int) -> None:
+        """Give the memory of some whole pages back to the system; they read as zeros after."""
+        if hasattr(mmap, "MADV_REMOVE"):
+            _libc.madvise(self.address + start, nbytes, mmap.MADV_REMOVE)
+
+    def __del__(self, munmap: Any = _libc.munmap) -> None:
+        if self.address:
+            munmap(self.address, self.nbytes)
+
+
+def byte_interface(address: int, nbytes: int) -> dict[str, Any]:
+    """NumPy's array interface of a piece of memory."""
+    return {"shape": (nbytes,), "typestr": "|u1", "data": (address, False), "version": 3}
+
+
+def populate(fd: int, start: int, nbytes: int) -> None:
+    """Have the system provide the pages now, which is faster than one fault for each.
+
+    Raises:
+        MemoryError: there are not that many.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(fd, start, nbytes)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.ENOMEM):
+            raise
+        raise MemoryError(f"shared memory: the system has no {nbytes} bytes left") from error
+
+
+def check_available(nbytes: int) -> None:
+    """Refuse what would make the kernel kill somebody.
+
+    Raises:
+        MemoryError: naming what was asked, what is left and whose limit it is.
+    """
+    for left, limit in _budgets():
+        if nbytes > left:
+            raise MemoryError(
+                f"shared memory: asked for {_mib(nbytes)}, {_mib(left)} left of {limit}; "
+                "use smaller batches, fewer workers or raise the limit"
+            )
+
+
+def _budgets() -> list[tuple[int, str]]:
+    return [found for found in (_machine_budget(), _cgroup_budget()) if found is not None]
+
+
+def _machine_budget() -> tuple[int, str] | None:
+    try:
+        with open("/proc/meminfo") as file:
+            sizes = dict(line.split(":", 1) for line in file)
+    except FileNotFoundError:
+        return None
+    left, total = (int(sizes[key].split()[0]) << 10 for key in ("MemAvailable", "MemTotal"))
+    return left, f"the machine's {_mib(total)}"
+
+
+def _cgroup_budget() -> tuple[int, str] | None:
+    try:
+        with open("/proc/self/cgroup") as file:
+            paths = [line.rstrip("\n")[3:] for line in file if line.startswith("0::")]
+        folder = "/sys/fs/cgroup" + paths[0].rstrip("/")
+        with open(f"{folder}/memory.max") as file:
+            limit = int(file.read())
+        with open(f"{folder}/memory.current") as file:
+            used = int(file.read())
+    except (OSError, IndexError, ValueError):
+        return None  # no cgroup v2, no memory controller, or "max"
+    return limit - used, f"the {_mib(limit)} of {folder}/memory.max"
+
+
+def _mib(nbytes: int) -> str:
+    return f"{nbytes / 2**20:.1f} MiB"

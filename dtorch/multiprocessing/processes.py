@@ -1,0 +1,31 @@
+"""Telling a living process from a dead one, also after its number was given away again."""
+
+from __future__ import annotations
+
+import os
+
+
+def start_time(pid: int) -> int | None:
+    """When ``pid`` started, in clock ticks after boot; None once it has exited.
+
+    A zombie has exited. Together with the pid the time names one process for ever. Where there
+    is no ``/proc`` the time is 0 for every living process.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0 if not os.path.exists("/proc/self/stat") and _answers(pid) else None
+    # The second field is the command in parentheses and may itself contain both.
+    state, *fields = stat[stat.rindex(b")") + 2 :].split()
+    return None if state in b"ZXx" else int(fields[18])
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
