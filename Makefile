@@ -44,6 +44,7 @@ check: $(STAMPS)/dtorch $(STAMPS)/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/clang-format --dry-run --Werror $(shell find dtorch/native tests/native -name '*.cpp' -o -name '*.h')
 
 install: $(STAMPS)/dtorch $(STAMPS)/examples $(STAMPS)/dev
 

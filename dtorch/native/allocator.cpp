@@ -113,8 +113,8 @@ std::size_t small_class_of(const void* block) noexcept {
 
 bool reserve_slabs() noexcept {
   if (slab_state == SlabState::untried) {
-    void* range = mmap(nullptr, slab_range, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                       -1, 0);
+    void* range =
+        mmap(nullptr, slab_range, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     slab_state = range == MAP_FAILED ? SlabState::refused : SlabState::ready;
     if (slab_state == SlabState::ready) slab_base = reinterpret_cast<std::uintptr_t>(range);
   }
@@ -200,12 +200,12 @@ void release_small(void* block) noexcept {
 
 // Stands in the 64 bytes before the data.
 struct alignas(alignment) Header {
-  std::size_t capacity;   // bytes of data
-  std::uint32_t index;    // size class
-  bool touched;           // false: fresh from the system and still zero
-  Header* newer;          // cache in order of freeing
+  std::size_t capacity;  // bytes of data
+  std::uint32_t index;   // size class
+  bool touched;          // false: fresh from the system and still zero
+  Header* newer;         // cache in order of freeing
   Header* older;
-  Header* next;           // free blocks of the same class
+  Header* next;  // free blocks of the same class
   Header* previous;
 };
 static_assert(sizeof(Header) == alignment);

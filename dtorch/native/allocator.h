@@ -27,14 +27,14 @@ void set_cache_limit(std::size_t nbytes) noexcept;
 
 // Everything but slab_bytes counts blocks above 1 KiB only: the small ones are too many to count.
 struct Stats {
-  std::size_t bytes_in_use;   // handed out now, in whole size classes
-  std::size_t bytes_cached;   // freed and kept
-  std::size_t cache_limit;    // upper bound of bytes_cached
-  std::size_t peak_bytes;     // largest bytes_in_use + bytes_cached so far
-  std::size_t slab_bytes;     // memory that serves the small blocks
-  std::uint64_t hits;         // served from the cache
-  std::uint64_t misses;       // served by the system
-  std::uint64_t returned;     // blocks given back to the system
+  std::size_t bytes_in_use;  // handed out now, in whole size classes
+  std::size_t bytes_cached;  // freed and kept
+  std::size_t cache_limit;   // upper bound of bytes_cached
+  std::size_t peak_bytes;    // largest bytes_in_use + bytes_cached so far
+  std::size_t slab_bytes;    // memory that serves the small blocks
+  std::uint64_t hits;        // served from the cache
+  std::uint64_t misses;      // served by the system
+  std::uint64_t returned;    // blocks given back to the system
 };
 Stats stats() noexcept;
 

@@ -28,8 +28,7 @@ namespace {
 PyDataMem_Handler numpy_handler = {
     "dtorch_cache",
     1,  // version of the structure
-    {nullptr,
-     [](void*, std::size_t nbytes) { return dtorch::allocator::allocate(nbytes); },
+    {nullptr, [](void*, std::size_t nbytes) { return dtorch::allocator::allocate(nbytes); },
      [](void*, std::size_t count, std::size_t size) -> void* {
        std::size_t nbytes;
        if (__builtin_mul_overflow(count, size, &nbytes)) return nullptr;
@@ -171,10 +170,10 @@ const T* data_or_null(const Vector<const T>& weight, const char* kernel, std::si
 
 [[noreturn]] void refuse_target(std::size_t row, std::int64_t value, std::size_t columns,
                                 std::int64_t ignore_index) {
-  const std::string message =
-      "cross_entropy: target[" + std::to_string(row) + "] is " + std::to_string(value) +
-      ", expected 0 <= target < " + std::to_string(columns) + " or ignore_index (" +
-      std::to_string(ignore_index) + ")";
+  const std::string message = "cross_entropy: target[" + std::to_string(row) + "] is " +
+                              std::to_string(value) + ", expected 0 <= target < " +
+                              std::to_string(columns) + " or ignore_index (" +
+                              std::to_string(ignore_index) + ")";
   throw nb::index_error(message.c_str());
 }
 

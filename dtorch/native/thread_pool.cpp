@@ -129,8 +129,8 @@ class Pool {
 
   static constexpr std::uint32_t closed = std::uint32_t{1} << 31;
 
-  Job* job_ = nullptr;                         // read by those who passed the gate while it was open
-  std::atomic<std::uint32_t> gate_ = closed;   // number of threads inside, and whether it is closed
+  Job* job_ = nullptr;                        // read by those who passed the gate while it was open
+  std::atomic<std::uint32_t> gate_ = closed;  // number of threads inside, and whether it is closed
   std::atomic<std::uint32_t> turn_ = 0;
   std::atomic<bool> stopping_ = false;
   std::vector<std::thread> threads_;
@@ -155,8 +155,7 @@ std::atomic<int> wanted_threads = 0;  // 0: not asked yet
 // Threads do not survive fork: the child forgets the parent's pool, whatever state it was in, and
 // makes its own when it needs one. Never destroyed either: at exit threads may still be in it.
 State* state = new State;
-const int fork_handler =
-    pthread_atfork(nullptr, nullptr, [] { state = new (std::nothrow) State; });
+const int fork_handler = pthread_atfork(nullptr, nullptr, [] { state = new (std::nothrow) State; });
 
 }  // namespace
 

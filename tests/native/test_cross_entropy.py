@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 DTYPES = [np.float32, np.float64]
@@ -33,9 +32,7 @@ def reference_backward(grad, logits, target, weight, ignore_index):
 
 def forward(native, logits, target, weight=None, ignore_index=IGNORED):
     losses, row_max, row_log_sum = (np.empty(len(logits), logits.dtype) for _ in range(3))
-    native.cross_entropy_forward(
-        logits, target, weight, ignore_index, losses, row_max, row_log_sum
-    )
+    native.cross_entropy_forward(logits, target, weight, ignore_index, losses, row_max, row_log_sum)
     return losses, row_max, row_log_sum
 
 

@@ -77,6 +77,8 @@ print(before, threads())
     assert run(sys.executable, "-c", code).stdout.split() == ["1", "3"]
 
 
+# Python 3.12 warns of every fork beside threads; that the pool survives it is what this shows.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_forked_child_runs_kernels(native, threads):
     x = np.random.default_rng(0).standard_normal((4096, 64)).astype(np.float32)
     expected = np.empty_like(x)

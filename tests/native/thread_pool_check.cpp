@@ -64,9 +64,8 @@ void check_nesting() {
   dtorch::set_num_threads(4);
   std::atomic<int> calls = 0;
   dtorch::parallel_for(0, 100, 1, [&](std::size_t b, std::size_t e) {
-    dtorch::parallel_for(b, e, 1, [&](std::size_t ib, std::size_t ie) {
-      calls += static_cast<int>(ie - ib);
-    });
+    dtorch::parallel_for(
+        b, e, 1, [&](std::size_t ib, std::size_t ie) { calls += static_cast<int>(ie - ib); });
   });
   check(calls == 100, "a nested call runs where it is");
 }

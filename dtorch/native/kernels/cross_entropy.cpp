@@ -47,12 +47,11 @@ void cross_entropy_backward(const T* grad, const T* logits, const std::int64_t* 
   }
 }
 
-#define DTORCH_INSTANTIATE(T)                                                                  \
-  template std::size_t cross_entropy_forward(const T*, const std::int64_t*, const T*,          \
-                                             std::int64_t, T*, T*, T*, std::size_t,            \
-                                             std::size_t);                                     \
-  template void cross_entropy_backward(const T*, const T*, const std::int64_t*, const T*,      \
-                                       std::int64_t, const T*, const T*, T*, std::size_t,      \
+#define DTORCH_INSTANTIATE(T)                                                                     \
+  template std::size_t cross_entropy_forward(const T*, const std::int64_t*, const T*,             \
+                                             std::int64_t, T*, T*, T*, std::size_t, std::size_t); \
+  template void cross_entropy_backward(const T*, const T*, const std::int64_t*, const T*,         \
+                                       std::int64_t, const T*, const T*, T*, std::size_t,         \
                                        std::size_t);
 DTORCH_INSTANTIATE(float)
 DTORCH_INSTANTIATE(double)

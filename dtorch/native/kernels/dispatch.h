@@ -11,15 +11,15 @@
 #include "capability.h"
 
 #if DTORCH_X86
-#define DTORCH_KERNELS(...)              \
-  namespace dtorch::baseline {           \
-  __VA_ARGS__                            \
-  }                                      \
-  namespace dtorch::avx2 {               \
-  __VA_ARGS__                            \
-  }                                      \
-  namespace dtorch::avx512 {             \
-  __VA_ARGS__                            \
+#define DTORCH_KERNELS(...)    \
+  namespace dtorch::baseline { \
+  __VA_ARGS__                  \
+  }                            \
+  namespace dtorch::avx2 {     \
+  __VA_ARGS__                  \
+  }                            \
+  namespace dtorch::avx512 {   \
+  __VA_ARGS__                  \
   }
 #define DTORCH_DISPATCH(kernel)                        \
   [](auto... arguments) {                              \

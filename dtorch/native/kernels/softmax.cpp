@@ -34,8 +34,7 @@ void log_softmax(const T* input, T* out, std::size_t rows, std::size_t columns) 
 template <class T>
 void softmax_backward(const T* grad, const T* out, T* grad_input, std::size_t rows,
                       std::size_t columns) {
-  for (std::size_t i = 0; i < rows;
-       ++i, grad += columns, out += columns, grad_input += columns) {
+  for (std::size_t i = 0; i < rows; ++i, grad += columns, out += columns, grad_input += columns) {
     T sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (std::size_t j = 0; j < columns; ++j) sum += grad[j] * out[j];
@@ -47,8 +46,7 @@ void softmax_backward(const T* grad, const T* out, T* grad_input, std::size_t ro
 template <class T>
 void log_softmax_backward(const T* grad, const T* out, T* grad_input, std::size_t rows,
                           std::size_t columns) {
-  for (std::size_t i = 0; i < rows;
-       ++i, grad += columns, out += columns, grad_input += columns) {
+  for (std::size_t i = 0; i < rows; ++i, grad += columns, out += columns, grad_input += columns) {
     T sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (std::size_t j = 0; j < columns; ++j) sum += grad[j];
@@ -59,10 +57,10 @@ void log_softmax_backward(const T* grad, const T* out, T* grad_input, std::size_
   }
 }
 
-#define DTORCH_INSTANTIATE(T)                                                                \
-  template void softmax(const T*, T*, std::size_t, std::size_t);                             \
-  template void log_softmax(const T*, T*, std::size_t, std::size_t);                         \
-  template void softmax_backward(const T*, const T*, T*, std::size_t, std::size_t);          \
+#define DTORCH_INSTANTIATE(T)                                                       \
+  template void softmax(const T*, T*, std::size_t, std::size_t);                    \
+  template void log_softmax(const T*, T*, std::size_t, std::size_t);                \
+  template void softmax_backward(const T*, const T*, T*, std::size_t, std::size_t); \
   template void log_softmax_backward(const T*, const T*, T*, std::size_t, std::size_t);
 DTORCH_INSTANTIATE(float)
 DTORCH_INSTANTIATE(double)

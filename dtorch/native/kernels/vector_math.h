@@ -1,5 +1,6 @@
 // Elementary functions as plain arithmetic without branches, so that the compiler vectorises the
-// loops that call them. Only for files in kernels/ (namespace of the capability they are built for).
+// loops that call them. Only for files in kernels/ (namespace of the capability they are built
+// for).
 #pragma once
 
 #include <cstdint>
