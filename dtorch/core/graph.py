@@ -423,9 +423,7 @@ def _run_hooks_before(node: Node, hooks: NodeHooks, grad: Any, create_graph: boo
 def _run_hooks_after(
     node: Node, hooks: NodeHooks, grads: Sequence[Any], grad: Any, create_graph: bool
 ) -> Sequence[Any]:
-    outputs = tuple(
-        _as_tensor(g, create_graph) for g in (grad if node.n_outputs > 1 else (grad,))
-    )
+    outputs = tuple(_as_tensor(g, create_graph) for g in (grad if node.n_outputs > 1 else (grad,)))
     for hook in tuple(hooks.after.values()):
         inputs = tuple(_as_tensor(g, create_graph) for g in grads)
         replaced = hook(inputs, outputs)

@@ -85,9 +85,7 @@ class Plan:
             done.add(id(formula))
             needs = tuple(name in needed for name in formula.args)
             sources = tuple(self._source(name, needs) for name in formula.params)
-            select = (
-                None if len(formula.args) == 1 else tuple(i for i, n in enumerate(needs) if n)
-            )
+            select = None if len(formula.args) == 1 else tuple(i for i, n in enumerate(needs) if n)
             self.steps.append((formula.function, sources, select))
         self.saves = tuple(op.getter(name) for name in self.names)
         self.saves_input = op.params[0] in self.names
@@ -407,6 +405,10 @@ class Op:
         if inplace:
             setattr(OpMethods, inplace, change)
 
+    def unary_operator(self, name: str) -> None:
+        """Make this the operation behind an operator such as ``__neg__``."""
+        setattr(OpMethods, name, self.function)
+
     def samples(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Register sample inputs: ``samples(make)`` yields ``(args, kwargs)``."""
         self.make_samples = function
@@ -465,7 +467,9 @@ class Op:
                 return kernel(*values)
             if self.positional == len(values):
                 return self.body(xp, *values)
-            named = dict(zip(self.params[self.positional :], values[self.positional :], strict=True))
+            named = dict(
+                zip(self.params[self.positional :], values[self.positional :], strict=True)
+            )
             return self.body(xp, *values[: self.positional], **named)
         finally:
             restore(settings)
@@ -790,8 +794,7 @@ def check_inplace(name: str, target: Any, combined: int) -> bool:
 
 def _overlaps(array: Any) -> bool:
     return any(
-        stride == 0 and size > 1
-        for stride, size in zip(array.strides, array.shape, strict=True)
+        stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)
     )
 
 
@@ -1125,6 +1128,13 @@ def _with_module_parameter(body: Callable[..., Any]) -> Callable[..., Any]:
     return padded
 
 
+def method(name: str, value: Any) -> None:
+    """Give tensors a method or property that is no operation of its own."""
+    if inspect.isfunction(value):
+        value.__name__ = value.__qualname__ = name
+    setattr(OpMethods, name, value)
+
+
 # -- decorators ---------------------------------------------------------------------------------
 
 
@@ -1162,4 +1172,3 @@ def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[.
     function.__signature__ = op.signature  # type: ignore[attr-defined]  # functions have it
     function.op = op  # type: ignore[attr-defined]  # functions take attributes
     return function
-

@@ -124,9 +124,7 @@ def storage_of(tensor: TensorBase) -> Storage:
     return storage  # type: ignore[no-any-return]
 
 
-def _place(
-    memory: np.ndarray, shape: Any, dtype: Any, offset: int, strides: Any
-) -> np.ndarray:
+def _place(memory: np.ndarray, shape: Any, dtype: Any, offset: int, strides: Any) -> np.ndarray:
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)

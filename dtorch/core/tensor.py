@@ -427,7 +427,9 @@ class Tensor(OpMethods, TensorBase):
             ShapeError: there is not exactly one.
         """
         if self._array.size != 1:
-            raise ShapeError(f"item: the tensor has shape {tuple(self.shape)}, expected one element")
+            raise ShapeError(
+                f"item: the tensor has shape {tuple(self.shape)}, expected one element"
+            )
         value = self._array.item()
         return value if self._array.dtype.kind != "V" else float(value)
 
@@ -444,7 +446,7 @@ class Tensor(OpMethods, TensorBase):
         wanted_dtype, wanted_device, copy = _parse_to(args, kwargs)
         result = self
         if wanted_device is not None and not _same_device(wanted_device, self.device):
-            result = backend.move(result, wanted_device)
+            result = result._move(wanted_device)  # type: ignore[attr-defined]  # an operation
         if wanted_dtype is not None and wanted_dtype is not result.dtype:
             result = result._convert(wanted_dtype)  # type: ignore[attr-defined]  # an operation
         return result.clone() if copy and result is self else result  # type: ignore[attr-defined]

@@ -1,0 +1,100 @@
+"""The functions that run the graph backward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dtorch.core.base import TensorBase
+from dtorch.core.errors import ArgumentError, GradError
+from dtorch.core.graph import run_backward, run_grad
+from dtorch.core.tensor import Tensor, resolve_retain
+
+Tensors = Tensor | Sequence[Tensor]
+
+
+def _as_sequence(name: str, value: Any) -> Sequence[Any]:
+    if isinstance(value, TensorBase):
+        return [value]
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{name}: got {type(value).__name__}, expected a tensor or several")
+    return value
+
+
+def _gradients(name: str, value: Any, count: int) -> Sequence[Any]:
+    if value is None:
+        return [None] * count
+    gradients = _as_sequence(name, value)
+    if len(gradients) != count:
+        raise ArgumentError(f"{name}: got {len(gradients)} gradients, expected {count}")
+    return gradients
+
+
+def backward(
+    tensors: Tensors,
+    grad_tensors: Tensors | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Tensors | None = None,
+    inputs: Tensors | None = None,
+    retain_variables: bool | None = None,
+) -> None:
+    """Accumulate the summed gradient of ``tensors`` into the ``grad`` of the leaves.
+
+    Args:
+        tensors: one tensor or several.
+        grad_tensors: gradient of each, None where the tensor has one element.
+        retain_graph: keep the graph for another pass. Default: ``create_graph``.
+        create_graph: record the pass itself, for derivatives of higher order.
+        grad_variables, retain_variables: classic names of ``grad_tensors`` and ``retain_graph``.
+        inputs: accumulate into these only.
+    """
+    roots = _as_sequence("backward", tensors)
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise ArgumentError("backward: grad_tensors and grad_variables are one argument")
+        grad_tensors = grad_variables
+    gradients = _gradients("grad_tensors", grad_tensors, len(roots))
+    only = None if inputs is None else _as_sequence("inputs", inputs)
+    retain = resolve_retain(retain_graph, retain_variables, create_graph)
+    run_backward(roots, gradients, retain, create_graph, only)
+
+
+def grad(
+    outputs: Tensors,
+    inputs: Tensors,
+    grad_outputs: Tensors | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+) -> tuple[Tensor | None, ...]:
+    """The summed gradient of ``outputs`` with respect to each of ``inputs``.
+
+    Nothing is accumulated into any ``grad``.
+
+    Args:
+        allow_unused: give None for an input that has no part in the outputs, instead of an error.
+    Raises:
+        GradError: an input has no part in the outputs.
+    Example:
+        >>> import dtorch
+        >>> x = dtorch.tensor(3.0, requires_grad=True)
+        >>> (dx,) = grad(x**3, x, create_graph=True)
+        >>> float(dx), float(grad(dx, x)[0])
+        (27.0, 18.0)
+    """
+    if not only_inputs:
+        raise ArgumentError("grad: only_inputs=False is not supported; use backward()")
+    roots, leaves = _as_sequence("outputs", outputs), _as_sequence("inputs", inputs)
+    gradients = _gradients("grad_outputs", grad_outputs, len(roots))
+    retain = resolve_retain(retain_graph, None, create_graph)
+    found = run_grad(roots, gradients, leaves, retain, create_graph)
+    if not allow_unused:
+        for position, g in enumerate(found):
+            if g is None:
+                raise GradError(
+                    f"grad: input {position} has no part in the outputs; pass allow_unused=True to "
+                    "get None for it"
+                )
+    return tuple(found)

@@ -1,0 +1,48 @@
+"""Variable: the classic name of a tensor with a history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtorch.core.base import TensorBase
+from dtorch.core.errors import ArgumentError
+from dtorch.core.tensor import Tensor
+
+
+class _VariableType(type):
+    """Makes every tensor an instance of Variable, and Variable's result a tensor."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, TensorBase)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, TensorBase)
+
+    def __call__(cls, data: Any, requires_grad: bool = False, volatile: bool = False) -> Tensor:
+        """A fresh leaf over the memory of ``data``.
+
+        Args:
+            requires_grad: record operations on it.
+            volatile: record nothing that it has part in; excludes ``requires_grad``.
+        """
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Variable: data is {type(data).__name__}, expected a tensor")
+        if requires_grad and volatile:
+            raise ArgumentError("Variable: requires_grad and volatile exclude each other")
+        leaf = data.data
+        if requires_grad:
+            leaf.requires_grad_()
+        leaf.volatile = volatile
+        return leaf
+
+
+class Variable(metaclass=_VariableType):
+    """The classic constructor: ``Variable(tensor)`` is a leaf that shares the tensor's memory.
+
+    Today's tensors record by themselves; every one of them is an instance of Variable.
+
+    >>> import dtorch
+    >>> x = Variable(dtorch.ones(2), requires_grad=True)
+    >>> isinstance(x, Variable), isinstance(dtorch.ones(1), Variable)
+    (True, True)
+    """

@@ -1,0 +1,1 @@
+"""Tensors, the autograd graph and operations. Imports no other package of dtorch."""

@@ -1,0 +1,354 @@
+"""Making tensors: from data, from a rule, from memory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtorch.core import dtype as dtypes
+from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.dtype import (
+    as_dtype,
+    default_complex,
+    dtype,
+    from_numpy_dtype,
+    get_default_dtype,
+)
+from dtorch.core.errors import ArgumentError, GradError, ShapeError
+from dtorch.core.op import bump, method
+from dtorch.core.shapes import as_sizes
+from dtorch.core.storage import Storage
+from dtorch.core.tensor import Tensor, as_device_here, sequence_array
+
+
+def _finish(array: Any, requires_grad: bool, out: Any = None, device: Any = None) -> Tensor:
+    as_device_here(device)
+    if out is not None:
+        return _write_out(array, out)
+    tensor: Tensor = wrap(array)
+    return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _write_out(array: Any, out: Any) -> Tensor:
+    if out._mode == REQUIRES_GRAD:
+        raise GradError("out= has no gradient, and this tensor requires grad")
+    if out._array.shape != array.shape:
+        out.resize_(array.shape)
+    out._array[...] = array
+    bump(out)
+    return out  # type: ignore[no-any-return]
+
+
+def _numpy(wanted: Any, default: dtype | None = None) -> np.dtype[Any]:
+    if wanted is not None:
+        return as_dtype(wanted).numpy
+    return (default or get_default_dtype()).numpy
+
+
+def tensor(
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor with a copy of ``data``: a number, nested sequences, an array or a tensor.
+
+    Args:
+        dtype: type of the elements. Default: int64 for ints, bool for bools, the default dtype for
+            floats; that of an array or tensor.
+    Raises:
+        ShapeError: sequences of different lengths.
+        TypeError: elements that are no numbers.
+    Example:
+        >>> tensor([[1, 2], [3, 4]])
+        tensor([[1, 2],
+                [3, 4]])
+    """
+    if isinstance(data, TensorBase):
+        array = data._array.copy()
+    elif isinstance(data, (np.ndarray, np.generic)):
+        array = np.array(data)
+    else:
+        array = _from_python(data)
+    if dtype is not None:
+        array = array.astype(as_dtype(dtype).numpy)
+    else:
+        from_numpy_dtype(array.dtype)  # complains about strings and the like
+    return _finish(array, requires_grad, device=device)
+
+
+def _from_python(data: Any) -> np.ndarray:
+    array = sequence_array("tensor", data)
+    if array.dtype == np.float64 and not _holds_arrays(data):
+        return array.astype(get_default_dtype().numpy)
+    if array.dtype == np.complex128 and not _holds_arrays(data):
+        return array.astype(default_complex().numpy)
+    return array
+
+
+def _holds_arrays(data: Any) -> bool:
+    """Whether the numbers carry a dtype of their own."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (np.ndarray, np.generic, TensorBase))
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """``data`` as a tensor, sharing memory with an array or tensor of the wanted dtype."""
+    if isinstance(data, Tensor):
+        return data.to(dtype=dtype) if dtype is not None else data
+    if isinstance(data, np.ndarray):
+        result = from_numpy(data)
+        return result.to(dtype=dtype) if dtype is not None else result
+    return tensor(data, dtype=dtype, device=device)
+
+
+def from_numpy(ndarray: np.ndarray) -> Tensor:
+    """A tensor over the memory of a NumPy array.
+
+    Raises:
+        TypeError: something else, or an array whose dtype has no equal here.
+        ArgumentError: negative strides, or a byte order that is not this machine's.
+    """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: got {type(ndarray).__name__}, expected a NumPy array")
+    if any(stride < 0 for stride in ndarray.strides):
+        raise ArgumentError("from_numpy: the array has negative strides; pass a copy()")
+    if not ndarray.dtype.isnative:
+        raise ArgumentError("from_numpy: the array has foreign byte order; convert it first")
+    from_numpy_dtype(ndarray.dtype)
+    return wrap(ndarray)  # type: ignore[no-any-return]
+
+
+def tensor_from_storage(
+    storage: Storage, dtype: Any, offset: int, size: Any, stride: Any = None
+) -> Tensor:
+    """A tensor over a storage.
+
+    Args:
+        offset, stride: in elements; a stride of None means contiguous.
+    Raises:
+        StorageError-like ShapeError: elements would lie outside the storage.
+    """
+    numpy_dtype = as_dtype(dtype).numpy
+    size = tuple(size)
+    itemsize = numpy_dtype.itemsize
+    if stride is None:
+        stride = contiguous_stride(size)
+    if math.prod(size) == 0:
+        return wrap(np.empty(size, numpy_dtype))  # type: ignore[no-any-return]
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    if offset < 0 or min(stride, default=0) < 0 or (last + 1) * itemsize > storage.nbytes:
+        raise ShapeError(
+            f"storage of {storage.nbytes} bytes cannot hold {numpy_dtype} of size {size}, stride "
+            f"{tuple(stride)} from element {offset} on"
+        )
+    array = np.ndarray(
+        size, numpy_dtype, storage._bytes, offset * itemsize, [s * itemsize for s in stride]
+    )
+    result: Tensor = wrap(array)
+    storage.track(result)
+    return result
+
+
+def contiguous_stride(size: tuple[int, ...]) -> tuple[int, ...]:
+    """Steps, in elements, of a tensor whose elements lie in the order of their indices."""
+    stride, step = [], 1
+    for n in reversed(size):
+        stride.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(stride))
+
+
+def empty(
+    *size: Any, out: Any = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """An uninitialised tensor."""
+    array = np.empty(as_sizes("empty", size), _numpy(dtype))
+    return _finish(array, requires_grad, out, device)
+
+
+def zeros(
+    *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of zeros."""
+    array = np.zeros(as_sizes("zeros", size), _numpy(dtype))
+    return _finish(array, requires_grad, out, device)
+
+
+def ones(
+    *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of ones."""
+    array = np.ones(as_sizes("ones", size), _numpy(dtype))
+    return _finish(array, requires_grad, out, device)
+
+
+def full(
+    size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """A tensor of one number; its dtype follows from the number."""
+    default = (
+        dtypes.scalar_dtype(fill_value) if isinstance(fill_value, (int, float, complex)) else None
+    )
+    value = fill_value._array if isinstance(fill_value, TensorBase) else fill_value
+    sizes = as_sizes("full", size if isinstance(size, (tuple, list)) else (size,))
+    return _finish(np.full(sizes, value, _numpy(dtype, default)), requires_grad, out, device)
+
+
+def _like(input: Tensor, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    if not isinstance(input, TensorBase):
+        raise TypeError(f"got {type(input).__name__}, expected a tensor")
+    return input._array.shape, input._array.dtype if dtype is None else as_dtype(dtype).numpy
+
+
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """An uninitialised tensor of the sizes, dtype and device of ``input``."""
+    return _finish(np.empty(*_like(input, dtype)), requires_grad, device=device)
+
+
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """Zeros of the sizes, dtype and device of ``input``."""
+    return _finish(np.zeros(*_like(input, dtype)), requires_grad, device=device)
+
+
+def ones_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """Ones of the sizes, dtype and device of ``input``."""
+    return _finish(np.ones(*_like(input, dtype)), requires_grad, device=device)
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """One number in the sizes, dtype and device of ``input``."""
+    shape, numpy_dtype = _like(input, dtype)
+    return _finish(np.full(shape, fill_value, numpy_dtype), requires_grad, device=device)
+
+
+def arange(
+    start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Numbers from ``start`` up to, not including, ``end``, in steps.
+
+    >>> arange(5)
+    tensor([0, 1, 2, 3, 4])
+    """
+    if end is None:
+        start, end = 0, start
+    start, end, step = (v.item() if isinstance(v, TensorBase) else v for v in (start, end, step))
+    if step == 0 or (end - start) * (1 if step > 0 else -1) < 0:
+        raise ArgumentError(f"arange: no way from {start} to {end} in steps of {step}")
+    whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
+    numpy_dtype = _numpy(dtype, dtypes.int64 if whole else None)
+    count = max(0, math.ceil((end - start) / step))
+    if whole:
+        array = np.arange(start, end, step)
+    else:
+        array = start + np.arange(count) * step
+    return _finish(array.astype(numpy_dtype), requires_grad, out, device)
+
+
+def linspace(
+    start: float, end: float, steps: int = 100, *, out: Any = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """``steps`` numbers at equal distances, from ``start`` to ``end`` inclusive."""
+    if steps < 0:
+        raise ArgumentError(f"linspace: steps is {steps}, expected at least 0")
+    array = np.linspace(float(start), float(end), steps).astype(_numpy(dtype))
+    return _finish(array, requires_grad, out, device)
+
+
+def eye(
+    n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """A matrix ``(n, m)`` with ones on the diagonal."""
+    if n < 0 or (m is not None and m < 0):
+        raise ArgumentError(f"eye: sizes are {n} and {m}, expected at least 0")
+    return _finish(np.eye(n, m, dtype=_numpy(dtype)), requires_grad, out, device)
+
+
+def _new(name: str, make: Any) -> Any:
+    def method(
+        self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
+        return make(  # type: ignore[no-any-return]
+            *size, dtype=self.dtype if dtype is None else dtype, device=device,
+            requires_grad=requires_grad,
+        )  # fmt: skip
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Like `dtorch.{make.__name__}`, of the dtype and device of this tensor."
+    return method
+
+
+def new_tensor(
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Like `dtorch.tensor`, of the dtype and device of this tensor."""
+    return tensor(
+        data,
+        dtype=self.dtype if dtype is None else dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )
+
+
+def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """A tensor of the same dtype, by the rules of the classic constructors."""
+    return Tensor(*args, dtype=self.dtype)
+
+
+def new_full(
+    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Like `dtorch.full`, of the dtype and device of this tensor."""
+    return full(size, fill_value, dtype=self.dtype if dtype is None else dtype, device=device,
+                requires_grad=requires_grad)  # fmt: skip
+
+
+for _name, _make in (("new_empty", empty), ("new_zeros", zeros), ("new_ones", ones)):
+    method(_name, _new(_name, _make))
+for _function in (new, new_tensor, new_full):
+    method(_function.__name__, _function)
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether ``obj`` is a tensor."""
+    return isinstance(obj, TensorBase)
+
+
+def is_storage(obj: Any) -> bool:
+    """Whether ``obj`` is a storage."""
+    return isinstance(obj, Storage)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the tensor is of a floating-point dtype."""
+    return input.is_floating_point()
+
+
+def numel(input: Tensor) -> int:
+    """Number of elements."""
+    if not isinstance(input, TensorBase):
+        raise TypeError(f"numel: got {type(input).__name__}, expected a tensor")
+    return input.numel()

@@ -1,0 +1,12 @@
+"""The function of every operation, filled from the registry.
+
+Packages above import functions from here; the stub beside this file (``make stubs``) tells type
+checkers their signatures.
+"""
+
+from dtorch.core import ops
+from dtorch.core.op import REGISTRY
+
+globals().update({name: op.function for name, op in REGISTRY.items()})
+__all__ = [*REGISTRY, "broadcast_tensors"]  # noqa: PLE0604 - names of the registry are strings
+broadcast_tensors = ops.view.broadcast_tensors

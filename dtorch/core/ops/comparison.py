@@ -1,0 +1,235 @@
+"""Comparisons and logic: results are bool and have no gradient, but `where` has one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import wrap
+from dtorch.core.op import ElementwiseOp, composite, elementwise
+
+
+def _comparison_samples(make):
+    yield (make(3, 4), make(4)), {}
+    yield (make(3, 4), 0.1), {}
+    yield (make(2).long(), make(2).long()), {}
+
+
+def _comparison(op: ElementwiseOp, operator: str, reference: Any) -> None:
+    op.operator(operator)
+    op.samples(_comparison_samples)
+    op.expect(reference)
+
+
+@elementwise(ufunc=np.equal)
+def eq(xp: Any, input: Any, other: Any) -> Any:
+    """Whether the elements are equal."""
+    return xp.equal(input, other)
+
+
+@elementwise(ufunc=np.not_equal)
+def ne(xp: Any, input: Any, other: Any) -> Any:
+    """Whether the elements differ."""
+    return xp.not_equal(input, other)
+
+
+@elementwise(ufunc=np.less)
+def lt(xp: Any, input: Any, other: Any) -> Any:
+    """Whether the element is less."""
+    return xp.less(input, other)
+
+
+@elementwise(ufunc=np.less_equal)
+def le(xp: Any, input: Any, other: Any) -> Any:
+    """Whether the element is less or equal."""
+    return xp.less_equal(input, other)
+
+
+@elementwise(ufunc=np.greater)
+def gt(xp: Any, input: Any, other: Any) -> Any:
+    """Whether the element is greater."""
+    return xp.greater(input, other)
+
+
+@elementwise(ufunc=np.greater_equal)
+def ge(xp: Any, input: Any, other: Any) -> Any:
+    """Whether the element is greater or equal."""
+    return xp.greater_equal(input, other)
+
+
+_comparison(eq, "__eq__", lambda input, other: ~(input != other))
+_comparison(ne, "__ne__", lambda input, other: (input < other) | (input > other))
+_comparison(lt, "__lt__", lambda input, other: ~(input >= other))
+_comparison(le, "__le__", lambda input, other: ~(input > other))
+_comparison(gt, "__gt__", lambda input, other: ~(input <= other))
+_comparison(ge, "__ge__", lambda input, other: ~(input < other))
+
+
+def _mask_samples(make):
+    yield (make(3, 4) > 0, make(4) > 0), {}
+    yield (make(3).long(), make(3).long()), {}
+
+
+@elementwise(ufunc=np.logical_and)
+def logical_and(xp: Any, input: Any, other: Any) -> Any:
+    """Whether both elements are not zero."""
+    return xp.logical_and(input, other)
+
+
+@elementwise(ufunc=np.logical_or)
+def logical_or(xp: Any, input: Any, other: Any) -> Any:
+    """Whether one of the elements is not zero."""
+    return xp.logical_or(input, other)
+
+
+@elementwise(ufunc=np.logical_xor)
+def logical_xor(xp: Any, input: Any, other: Any) -> Any:
+    """Whether exactly one of the elements is not zero."""
+    return xp.logical_xor(input, other)
+
+
+@elementwise(ufunc=np.logical_not)
+def logical_not(xp: Any, input: Any) -> Any:
+    """Whether the element is zero."""
+    return xp.logical_not(input)
+
+
+@elementwise(ufunc=np.bitwise_and)
+def bitwise_and(xp: Any, input: Any, other: Any) -> Any:
+    """Bits set in both: of integers, or bool."""
+    return xp.bitwise_and(input, other)
+
+
+@elementwise(ufunc=np.bitwise_or)
+def bitwise_or(xp: Any, input: Any, other: Any) -> Any:
+    """Bits set in one of them: of integers, or bool."""
+    return xp.bitwise_or(input, other)
+
+
+@elementwise(ufunc=np.bitwise_xor)
+def bitwise_xor(xp: Any, input: Any, other: Any) -> Any:
+    """Bits set in exactly one of them: of integers, or bool."""
+    return xp.bitwise_xor(input, other)
+
+
+@elementwise(ufunc=np.invert)
+def bitwise_not(xp: Any, input: Any) -> Any:
+    """All bits inverted: of integers, or bool."""
+    return xp.invert(input)
+
+
+for _op, _reference in (
+    (logical_and, lambda input, other: (input != 0) & (other != 0)),
+    (logical_or, lambda input, other: (input != 0) | (other != 0)),
+    (logical_xor, lambda input, other: (input != 0) != (other != 0)),
+    (bitwise_and, lambda input, other: input & other),
+    (bitwise_or, lambda input, other: input | other),
+    (bitwise_xor, lambda input, other: input ^ other),
+):
+    _op.samples(_mask_samples)
+    _op.expect(_reference)
+for _op, _reference in (
+    (logical_not, lambda input: input == 0),
+    (bitwise_not, lambda input: ~input),
+):
+    _op.samples(lambda make: iter([((make(3, 4) > 0,), {}), ((make(3).long(),), {})]))
+    _op.expect(_reference)
+bitwise_and.operator("__and__", "__rand__", "__iand__")
+bitwise_or.operator("__or__", "__ror__", "__ior__")
+bitwise_xor.operator("__xor__", "__rxor__", "__ixor__")
+bitwise_not.unary_operator("__invert__")
+
+
+def _special_samples(make):
+    yield (make(3, 4) / make(4).round(),), {}
+    yield (make(2).long(),), {}
+
+
+@elementwise(inplace=False)
+def isnan(xp: Any, input: Any) -> Any:
+    """Whether the element is nan."""
+    return input != input
+
+
+@elementwise(inplace=False)
+def isinf(xp: Any, input: Any) -> Any:
+    """Whether the element is inf or -inf."""
+    return xp.isinf(input)
+
+
+@elementwise(inplace=False)
+def isfinite(xp: Any, input: Any) -> Any:
+    """Whether the element is neither infinite nor nan."""
+    return xp.isfinite(input)
+
+
+for _op, _reference in (
+    (isnan, np.isnan),
+    (isinf, lambda input: np.abs(input) == np.inf),
+    (isfinite, lambda input: np.abs(input) < np.inf),
+):
+    _op.samples(_special_samples)
+    _op.expect(_reference)
+
+
+@elementwise(
+    tensors=("condition", "input", "other"),
+    promoted=("input", "other"),
+    inplace=False,
+    method=False,
+)
+def where(xp: Any, condition: Any, input: Any, other: Any) -> Any:
+    """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast."""
+    return xp.where(condition, input, other)
+
+
+@where.gradient("input")
+def _(grad, condition):
+    return where(condition, grad, grad * 0)
+
+
+@where.gradient("other")
+def _(grad, condition):
+    return where(condition, grad * 0, grad)
+
+
+@where.samples
+def _(make):
+    yield (make(3, 4) > 0, make(3, 4), make(4)), {}
+    yield (make(3, 4) > 0, 1.0, make(4)), {}
+
+
+@where.expect
+def _(condition, input, other):
+    return condition * input + ~condition * other
+
+
+@composite(tensors=("input", "other"), aliases={"tensor1": "input", "tensor2": "other"})
+def equal(input: Any, other: Any) -> bool:
+    """Whether two tensors have the same sizes and elements."""
+    a, b = input._array, other._array
+    return bool(a.shape == b.shape and (a == b).all())
+
+
+@composite(tensors=("input", "other"))
+def isclose(
+    input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Any:
+    """Whether ``|input - other| <= atol + rtol * |other|``, element by element."""
+    return wrap(np.isclose(input._array, other._array, rtol, atol, equal_nan))
+
+
+@composite(tensors=("input", "other"))
+def allclose(
+    input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether `isclose` holds for all elements."""
+    return bool(np.isclose(input._array, other._array, rtol, atol, equal_nan).all())
+
+
+for _op in (equal, isclose, allclose):
+    _op.samples(lambda make: iter([((make(3), make(3)), {})]))
+equal.expect(np.array_equal)
+isclose.expect(np.isclose)
+allclose.expect(np.allclose)

@@ -1,0 +1,86 @@
+"""Copies: to another dtype, another device, or just another piece of memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtorch.core import backend
+from dtorch.core.op import elementwise, method, structured
+
+
+@structured(tensors=("input",), public=False)
+def convert(xp: Any, input: Any, dtype: Any) -> Any:
+    """The elements as ``dtype``; floating to integer truncates toward zero."""
+    return input.astype(dtype.numpy)
+
+
+@convert.gradient("input")
+def _(grad, input_shape):  # the engine converts a gradient to the dtype of what it belongs to
+    return grad
+
+
+def _converted(input: Any, dtype: Any) -> Any:
+    """The elements as ``dtype``."""
+    return convert.function(input, dtype)
+
+
+@structured(tensors=("input",), public=False)
+def move(xp: Any, input: Any, device: Any, source: Any) -> Any:
+    """The elements on another device; ``source`` is where they lie."""
+    return backend.to_device(input, device)
+
+
+@move.gradient("input")
+def _(grad, device, source):
+    return move(grad, source, device)
+
+
+def _moved(input: Any, device: Any) -> Any:
+    """The elements on another device."""
+    return move.function(input, device, input.device)
+
+
+@elementwise(inplace=False, promoted=())
+def clone(xp: Any, input: Any, *, memory_format: Any = None) -> Any:
+    """A copy with memory of its own, in the same order of memory."""
+    return input.copy("K")
+
+
+@clone.gradient("input")
+def _(grad):
+    return grad
+
+
+@clone.samples
+def _(make):
+    yield (make(2, 3),), {}
+    yield (make(2, 3).t(),), {}
+    yield (make(),), {}
+
+
+@clone.expect
+def _(input):
+    return input
+
+
+def _contiguous(input: Any, memory_format: Any = None) -> Any:
+    """The tensor itself if its elements lie in order, else a copy where they do."""
+    if input._array.flags.c_contiguous:
+        return input
+    return dense.function(input)
+
+
+@structured(tensors=("input",), public=False)
+def dense(xp: Any, input: Any) -> Any:
+    """A copy whose elements lie in the order of their indices."""
+    return xp.ascontiguousarray(input)
+
+
+@dense.gradient("input")
+def _(grad):
+    return grad
+
+
+method("_convert", _converted)
+method("_move", _moved)
+method("contiguous", _contiguous)

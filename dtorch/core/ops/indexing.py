@@ -1,0 +1,485 @@
+"""Indexing, and reading or writing elements by index or mask."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import TensorBase, wrap
+from dtorch.core.dtype import from_numpy_dtype
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.op import (
+    bump,
+    check_inplace,
+    elementwise,
+    method,
+    structured,
+    view,
+)
+from dtorch.core.ops.comparison import where
+from dtorch.core.ops.scatter import along, gather_along, scatter_sum, take_slice, unslice
+from dtorch.core.shapes import normalize_dim
+
+
+@view(public=False)
+def _basic(xp: Any, input: Any, index: Any) -> Any:
+    return input[index]
+
+
+@_basic.gradient("input")
+def _(grad, index, input_shape):
+    return unslice(grad, index, input_shape)
+
+
+def parse_index(shape: tuple[int, ...], index: Any) -> tuple[Any, bool]:
+    """The index as NumPy takes it, and whether it is basic (gives a view).
+
+    Raises:
+        DimensionError: too many indices, or an int out of range.
+        ArgumentError: a slice with a negative step.
+        TypeError: something that cannot index.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    consumed = sum(_dims_taken(part) for part in parts)
+    if consumed > len(shape):
+        raise DimensionError(f"index: {consumed} indices for a tensor of {len(shape)} dimensions")
+    out: list[Any] = []
+    basic = True
+    dim = 0
+    for part in parts:
+        if part is Ellipsis:
+            dim += len(shape) - consumed
+            out.append(part)
+            consumed_by = 0
+        elif part is None:
+            out.append(part)
+            consumed_by = 0
+        elif isinstance(part, slice):
+            out.append(_parse_slice(part))
+            consumed_by = 1
+        elif isinstance(part, (bool, np.bool_)):
+            out.append(np.asarray(part))
+            basic = False
+            consumed_by = 0
+        elif isinstance(part, numbers.Integral) or _is_single_integer(part):
+            out.append(_parse_int(part, shape, dim))
+            consumed_by = 1
+        else:
+            array = _parse_array(part, shape, dim)
+            out.append(array)
+            basic = False
+            consumed_by = array.ndim if array.dtype == np.bool_ else 1
+        dim += consumed_by
+    if sum(part is Ellipsis for part in out) > 1:
+        raise DimensionError("index: `...` can stand only once")
+    if basic and Ellipsis not in out:
+        out.append(Ellipsis)  # NumPy then gives a 0-dim view, not a copied scalar
+    return tuple(out), basic
+
+
+def _dims_taken(part: Any) -> int:
+    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
+        return 0
+    if (
+        isinstance(part, TensorBase)
+        and part._array.dtype.kind in "b"
+        or (isinstance(part, TensorBase) and part._array.dtype == np.uint8)
+    ):
+        return int(part._array.ndim)
+    if isinstance(part, np.ndarray) and part.dtype == np.bool_:
+        return part.ndim
+    return 1
+
+
+def _is_single_integer(part: Any) -> bool:
+    return isinstance(part, TensorBase) and part._array.ndim == 0 and part._array.dtype.kind in "iu"
+
+
+def _parse_int(part: Any, shape: tuple[int, ...], dim: int) -> int:
+    value = operator.index(part)
+    if not -shape[dim] <= value < shape[dim]:
+        raise DimensionError(
+            f"index: {value} is out of range for dimension {dim} of size {shape[dim]}"
+        )
+    return value
+
+
+def _parse_slice(part: slice) -> slice:
+    bounds = [None if b is None else operator.index(b) for b in (part.start, part.stop, part.step)]
+    if bounds[2] is not None and bounds[2] <= 0:
+        raise ArgumentError(f"index: the step of a slice is {bounds[2]}, expected at least 1")
+    return slice(*bounds)
+
+
+def _parse_array(part: Any, shape: tuple[int, ...], dim: int) -> Any:
+    if isinstance(part, TensorBase):
+        array = part._array
+    elif isinstance(part, (list, tuple, np.ndarray, range)):
+        array = np.asarray([p.item() if isinstance(p, TensorBase) else p for p in part]
+                           if isinstance(part, (list, tuple)) else part)  # fmt: skip
+        if not array.size and not isinstance(part, np.ndarray):
+            array = array.astype(np.int64)
+    else:
+        raise TypeError(
+            f"index: got {type(part).__name__} ({part!r}), expected ints, slices, None, `...`, and "
+            "integer or bool tensors"
+        )
+    if array.dtype == np.uint8 and isinstance(part, TensorBase):
+        array = array != 0
+    if array.dtype == np.bool_:
+        expected = tuple(shape[dim : dim + array.ndim])
+        if array.shape != expected:
+            raise DimensionError(f"index: a mask of shape {array.shape} for dims of {expected}")
+        return array
+    if array.dtype.kind not in "iu":
+        raise DimensionError(
+            f"index: tensors used as indices must be integer or bool, this one is {array.dtype}"
+        )
+    size = shape[dim]
+    if array.size and not (-size <= int(array.min()) and int(array.max()) < size):
+        raise DimensionError(
+            f"index: an index out of range for dimension {dim} of size {size}: from "
+            f"{int(array.min())} to {int(array.max())}"
+        )
+    return array
+
+
+def _getitem(input: Any, index: Any) -> Any:
+    """Elements or parts: a view for ints, slices, None and ``...``; a copy for arrays and masks."""
+    parsed, basic = parse_index(input._array.shape, index)
+    return _basic.function(input, parsed) if basic else take_slice.function(input, parsed)
+
+
+def _setitem(input: Any, index: Any, value: Any) -> None:
+    """Overwrite elements; the value broadcasts and is converted to the tensor's dtype."""
+    parsed, basic = parse_index(input._array.shape, index)
+    if basic:
+        part = _basic.function(input, parsed)
+        _assign(part, value)
+        return
+    value = _as_operand(input, value)
+    put_slice.inplace_function(input, parsed, value)  # type: ignore[misc]  # made by inplace=True
+
+
+def _as_operand(input: Any, value: Any) -> Any:
+    if isinstance(value, TensorBase):
+        return value
+    return wrap(np.asarray(value).astype(input._array.dtype))
+
+
+def _assign(part: Any, value: Any) -> None:
+    if isinstance(value, TensorBase):
+        lead = value._array.ndim - part._array.ndim
+        if lead > 0 and all(size == 1 for size in value._array.shape[:lead]):
+            value = value.reshape(value._array.shape[lead:])  # type: ignore[attr-defined]
+        copy_(part, value)
+    else:
+        fill_or_copy(part, value)
+
+
+def fill_or_copy(part: Any, value: Any) -> None:
+    """Write a number, or an array that broadcasts."""
+    if isinstance(value, (bool, int, float, complex, np.generic)):
+        part.fill_(value)
+    else:
+        copy_(part, wrap(np.asarray(value)))
+
+
+method("__getitem__", _getitem)
+method("__setitem__", _setitem)
+
+
+@structured(tensors=("input", "value"), inplace=True, method=False, public=False)
+def put_slice(xp: Any, input: Any, index: Any, value: Any) -> Any:
+    """``input`` with ``value`` at an advanced index."""
+    out = input.copy()
+    try:
+        out[index] = value
+    except ValueError as error:
+        raise ShapeError(f"index assignment: {error}") from None
+    return out
+
+
+@put_slice.gradient("input")
+def _(grad, index):
+    return zero_at(grad, index)
+
+
+@put_slice.gradient("value")
+def _(grad, index, value_shape):
+    return take_slice(grad, index)
+
+
+@structured(tensors=("input",), public=False)
+def zero_at(xp: Any, input: Any, index: Any) -> Any:
+    """``input`` with zeros at ``index``."""
+    out = input.copy()
+    out[index] = 0
+    return out
+
+
+@zero_at.gradient("input")
+def _(grad, index):
+    return zero_at(grad, index)
+
+
+@structured(
+    tensors=("input", "src"), inplace=True, method=False, public=False, aliases={"source": "src"}
+)
+def copy(xp: Any, input: Any, src: Any, non_blocking: bool = False, broadcast: bool = True) -> Any:
+    """The elements of ``src``, broadcast to the shape and converted to the dtype of ``input``."""
+    try:
+        return xp.broadcast_to(src, input.shape).astype(input.dtype, copy=False)
+    except ValueError:
+        raise ShapeError(
+            f"copy_: source of shape {tuple(src.shape)} cannot be broadcast to the tensor's "
+            f"{tuple(input.shape)}"
+        ) from None
+
+
+@copy.gradient("input")
+def _(grad):
+    return grad * 0
+
+
+@copy.gradient("src")
+def _(grad):
+    return grad
+
+
+def copy_(
+    input: Any, src: Any, non_blocking: bool = False, broadcast: bool = True, **_: Any
+) -> Any:
+    """Overwrite the elements with those of ``src``, which broadcasts and is converted."""
+    if isinstance(src, np.ndarray):
+        src = wrap(src)
+    return copy.inplace_function(input, src)  # type: ignore[misc]  # made by inplace=True
+
+
+method("copy_", copy_)
+
+
+@structured(tensors=("input", "value"), inplace=True, method=False, public=False)
+def fill(xp: Any, input: Any, value: Any) -> Any:
+    """``value`` at every place."""
+    return xp.full_like(input, value)
+
+
+@fill.gradient("input")
+def _(grad):
+    return grad * 0
+
+
+@fill.gradient("value")
+def _(grad):
+    return grad  # the engine sums it
+
+
+def fill_(input: Any, value: Any) -> Any:
+    """Overwrite every element with one number (or a 0-dim tensor)."""
+    if isinstance(value, TensorBase):
+        if value._array.ndim:
+            raise ShapeError(f"fill_: value has shape {tuple(value._array.shape)}, expected ()")
+        return fill.inplace_function(input, value)  # type: ignore[misc]
+    if not isinstance(value, (bool, int, float, complex, np.generic)):
+        raise TypeError(f"fill_: value is {type(value).__name__}, expected a number")
+    if isinstance(value, complex) and input._array.dtype.kind != "c":
+        raise DtypeError(f"fill_: {value} into a tensor of {from_numpy_dtype(input._array.dtype)}")
+    if input._mode == 0:
+        check_inplace("fill_", input, 0)
+        input._array.fill(np.asarray(value).astype(input._array.dtype))
+        bump(input)
+        return input
+    return fill.inplace_function(input, wrap(np.asarray(value, input._array.dtype)))  # type: ignore[misc]
+
+
+def zero_(input: Any) -> Any:
+    """Overwrite every element with 0."""
+    return fill_(input, 0)
+
+
+method("fill_", fill_)
+method("zero_", zero_)
+
+
+@structured(tensors=("input", "index"))
+def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
+    """Elements picked along ``dim``: ``out[i, j] = input[index[i, j], j]`` for ``dim`` 0.
+
+    Args:
+        index: int64, of as many dims as ``input``; the shape of the result.
+    """
+    dim, index = _check_index("gather", input, dim, index)
+    return gather_along.body(xp, input, dim, index)
+
+
+def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
+    dim = normalize_dim(name, dim, input.ndim)
+    if index.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: index is {index.dtype}, expected int64")
+    if index.ndim != input.ndim:
+        raise ShapeError(
+            f"{name}: index has shape {index.shape}, expected as many dims as {input.shape}"
+        )
+    size = input.shape[dim] if input.ndim else 1
+    if index.size and not (0 <= int(index.min()) and int(index.max()) < size):
+        raise DimensionError(
+            f"{name}: an index out of range for dim {dim} of size {size}: from "
+            f"{int(index.min())} to {int(index.max())}"
+        )
+    return dim, index
+
+
+@gather.gradient("input")
+def _(grad, dim, index, input_shape):
+    return scatter_sum(grad, dim % max(len(input_shape), 1), index, input_shape)
+
+
+@gather.samples
+def _(make):
+    yield (make(3, 4), 1, make.index(3, 2, high=4)), {}
+    yield (make(3, 4), 0, make.index(2, 4, high=3)), {}
+
+
+@gather.expect
+def _(input, dim, index):
+    return np.take_along_axis(input, index, dim)
+
+
+@structured(tensors=("input", "index", "src"), inplace=True)
+def scatter_add(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
+    """``input`` with ``src`` added at ``index`` along ``dim``; repeated places add up."""
+    dim, index = _check_index("scatter_add", input, dim, index)
+    out = input.copy()
+    part = src[tuple(slice(size) for size in index.shape)]
+    xp.add.at(out, along(xp, index, dim), part)
+    return out
+
+
+@scatter_add.gradient("input")
+def _(grad):
+    return grad
+
+
+@scatter_add.gradient("src")
+def _(grad, dim, index, src_shape):
+    part = gather(grad, dim, index)
+    return unslice(part, tuple(slice(size) for size in part.shape), src_shape)
+
+
+@scatter_add.samples
+def _(make):
+    yield (make(3, 4), 1, make.index(3, 2, high=4), make(3, 3)), {}
+    yield (make(3, 4), 0, make.index(2, 4, high=3), make(2, 4)), {}
+
+
+@scatter_add.expect
+def _(input, dim, index, src):
+    out = input.copy()
+    for place in np.ndindex(index.shape):
+        to = list(place)
+        to[dim] = index[place]
+        out[tuple(to)] += src[place]
+    return out
+
+
+@structured(tensors=("input", "index"))
+def index_select(xp: Any, input: Any, dim: int, index: Any) -> Any:
+    """The slices of ``input`` at ``index`` (1-D) along ``dim``."""
+    dim = normalize_dim("index_select", dim, input.ndim)
+    if index.ndim > 1 or index.dtype.kind not in "iu":
+        raise ShapeError(
+            f"index_select: index is {index.dtype} of shape {index.shape}, expected 1-D int64"
+        )
+    size = input.shape[dim] if input.ndim else 1
+    if index.size and not (0 <= int(index.min()) and int(index.max()) < size):
+        raise DimensionError(
+            f"index_select: an index out of range for dim {dim} of size {size}: from "
+            f"{int(index.min())} to {int(index.max())}"
+        )
+    return xp.take(input, xp.atleast_1d(index), axis=dim) if input.ndim else input.copy()
+
+
+@index_select.gradient("input")
+def _(grad, dim, index, input_shape):
+    if not input_shape:
+        return grad
+    at = (slice(None),) * (dim % len(input_shape)) + (_raw(index),)
+    return unslice(grad, at, input_shape)
+
+
+def _raw(index: Any) -> Any:
+    return index._array if isinstance(index, TensorBase) else index
+
+
+@index_select.samples
+def _(make):
+    yield (make(3, 4), 1, make.index(5, high=4)), {}
+    yield (make(3, 4), 0, make.index(2, high=3)), {}
+
+
+@index_select.expect
+def _(input, dim, index):
+    return np.take(input, index, dim)
+
+
+@elementwise(tensors=("input", "mask", "value"), promoted=("input",))
+def masked_fill(xp: Any, input: Any, mask: Any, value: Any) -> Any:
+    """``input`` with ``value`` (a number or a 0-dim tensor) where ``mask`` holds."""
+    _expect_mask("masked_fill", mask)
+    return xp.where(mask != 0, xp.asarray(value).astype(input.dtype), input)
+
+
+def _expect_mask(name: str, mask: Any) -> None:
+    if mask.dtype != np.bool_ and mask.dtype != np.uint8:
+        raise DtypeError(f"{name}: mask is {mask.dtype}, expected bool or uint8")
+
+
+@masked_fill.gradient("input")
+def _(grad, mask):
+    return where(mask, grad * 0, grad)
+
+
+@masked_fill.gradient("value")
+def _(grad, mask):
+    return where(mask, grad, grad * 0)
+
+
+@masked_fill.samples
+def _(make):
+    yield (make(3, 4), make(3, 4) > 0, 2.5), {}
+    yield (make(3, 4), make(4) > 0, make()), {}
+
+
+@masked_fill.expect
+def _(input, mask, value):
+    return input * ~mask + value * mask
+
+
+@structured(tensors=("input", "mask"))
+def masked_select(xp: Any, input: Any, mask: Any) -> Any:
+    """The elements where ``mask`` holds, as a 1-D tensor."""
+    _expect_mask("masked_select", mask)
+    shape = np.broadcast_shapes(input.shape, mask.shape)
+    return xp.broadcast_to(input, shape)[xp.broadcast_to(mask != 0, shape)]
+
+
+@masked_select.gradient("input")
+def _(grad, mask, input_shape):
+    mask = _raw(mask)
+    shape = np.broadcast_shapes(input_shape, mask.shape)
+    return unslice(grad, (np.broadcast_to(mask != 0, shape),), shape)
+
+
+@masked_select.samples
+def _(make):
+    yield (make(3, 4), make(3, 4) > 0), {}
+    yield (make(3, 4), make(4) > 0), {}
+
+
+@masked_select.expect
+def _(input, mask):
+    return input[np.broadcast_to(mask, input.shape)]

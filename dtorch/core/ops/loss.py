@@ -1,0 +1,258 @@
+"""Losses: how far predictions are from targets."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.op import composite, structured
+from dtorch.core.ops.activation import log_softmax
+from dtorch.core.ops.reduction import mean, sum
+from dtorch.core.shapes import broadcast_shapes
+
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def reduced(name: str, losses: Any, reduction: str) -> Any:
+    """Losses as they are, their mean or their sum."""
+    check_reduction(name, reduction)
+    if reduction == "none":
+        return losses
+    return mean(losses) if reduction == "mean" else sum(losses)
+
+
+def check_reduction(name: str, reduction: str) -> None:
+    """Complain about an unknown kind of reduction."""
+    if reduction not in _REDUCTIONS:
+        raise ArgumentError(
+            f"{name}: reduction is {reduction!r}, expected one of {', '.join(_REDUCTIONS)}"
+        )
+
+
+@structured(
+    tensors=("input", "target", "weight"), outputs=("out", "total"), returns=1, public=False
+)
+def negative_likelihood(
+    xp: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    """``-weight[target] * input[target]`` of each place, or their mean or sum.
+
+    The hidden second output is the sum of the weights used, by which the mean divides.
+    """
+    picked, scale = _pick(xp, input, target, weight, ignore_index)
+    losses = -picked * scale
+    total = xp.sum(scale)
+    if reduction == "none":
+        return losses, total
+    out = xp.sum(losses, dtype=input.dtype)
+    return (out / total if reduction == "mean" else out), total
+
+
+@negative_likelihood.shape
+def _(input, target, weight, ignore_index, reduction):
+    if target.dtype.kind not in "iu":
+        raise DtypeError(f"nll_loss: target is {target.dtype}, expected int64 class numbers")
+    expected = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()
+    if input.ndim < 1 or target.shape != expected:
+        raise ShapeError(
+            f"nll_loss: target has shape {target.shape}, expected {expected} for an input of shape "
+            f"{input.shape}"
+        )
+    classes = input.shape[1 if input.ndim > 1 else 0]
+    wrong = (target != ignore_index) & ((target < 0) | (target >= classes))
+    if wrong.any():
+        raise DimensionError(
+            f"nll_loss: target {int(target[wrong].flat[0])} is out of range for {classes} classes"
+        )
+    if weight is not None and weight.shape != (classes,):
+        raise ShapeError(f"nll_loss: weight has shape {weight.shape}, expected ({classes},)")
+
+
+def _pick(xp: Any, input: Any, target: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
+    dim = 1 if input.ndim > 1 else 0
+    used = target != ignore_index
+    safe = xp.where(used, target, 0)
+    picked = xp.take_along_axis(input, xp.expand_dims(safe, dim), dim).squeeze(dim)
+    scale = used.astype(input.dtype) if weight is None else weight[safe] * used
+    return xp.where(used, picked, input.dtype.type(0)), scale
+
+
+@negative_likelihood.gradient("input")
+def _(grad, input_shape, target, weight, total, ignore_index, reduction):
+    return likelihood_gradient(grad, target, weight, total, input_shape, ignore_index, reduction)
+
+
+@structured(tensors=("delta", "target", "weight", "total"), public=False)
+def likelihood_gradient(
+    xp: Any, delta: Any, target: Any, weight: Any, total: Any, shape: Any, ignore_index: int,
+    reduction: str,
+) -> Any:  # fmt: skip
+    """Zeros of ``shape`` with ``-weight * delta`` at the targets."""
+    dim = 1 if len(shape) > 1 else 0
+    used = target != ignore_index
+    safe = xp.where(used, target, 0)
+    scale = used.astype(delta.dtype) if weight is None else weight[safe] * used
+    values = -delta * scale
+    if reduction == "mean":
+        values = values / total
+    out = xp.zeros(shape, delta.dtype)
+    xp.put_along_axis(out, xp.expand_dims(safe, dim), xp.expand_dims(values, dim), dim)
+    return out
+
+
+@likelihood_gradient.gradient("delta")
+def _(grad, target, weight, total, ignore_index, reduction):
+    return likelihood_of(grad, target, weight, total, ignore_index, reduction)
+
+
+@structured(tensors=("input", "target", "weight", "total"), public=False)
+def likelihood_of(
+    xp: Any, input: Any, target: Any, weight: Any, total: Any, ignore_index: int, reduction: str
+) -> Any:
+    """`negative_likelihood` with the divisor given."""
+    picked, scale = _pick(xp, input, target, weight, ignore_index)
+    losses = -picked * scale
+    if reduction == "none":
+        return losses
+    out = xp.sum(losses, dtype=input.dtype)
+    return out / total if reduction == "mean" else out
+
+
+@likelihood_of.gradient("input")
+def _(grad, input_shape, target, weight, total, ignore_index, reduction):
+    return likelihood_gradient(grad, target, weight, total, input_shape, ignore_index, reduction)
+
+
+@composite(tensors=("input", "target", "weight"), method=False)
+def nll_loss(
+    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Any:
+    """Negative log-likelihood of the target classes.
+
+    Args:
+        input: log-probabilities ``(N, C, *)`` or ``(C,)``.
+        target: class numbers ``(N, *)`` or ``()``, int64, from 0 to C - 1.
+        weight: ``(C,)``, weight of each class; the mean divides by the weights used.
+        ignore_index: target that counts nothing.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+    """
+    check_reduction("nll_loss", reduction)
+    return negative_likelihood(input, target, weight, ignore_index, reduction)
+
+
+@nll_loss.samples
+def _(make):
+    yield (make(4, 3), make.index(4, high=3)), {}
+    yield (make(4, 3), make.index(4, high=3)), {"reduction": "none"}
+    yield (make(2, 3, 5), make.index(2, 5, high=3), make.constant(3, low=0.5)), {}
+    yield (make(4, 3), make.index(4, high=3)), {"ignore_index": 1, "reduction": "sum"}
+
+
+@nll_loss.expect
+def _(input, target, weight=None, ignore_index=-100, reduction="mean"):
+    moved = np.moveaxis(input, 1, -1)
+    onehot = np.eye(moved.shape[-1])[target] * (target != ignore_index)[..., None]
+    onehot = onehot if weight is None else onehot * weight
+    losses = -(np.where(onehot != 0, moved * onehot, 0)).sum(-1)
+    if reduction == "none":
+        return losses
+    return losses.sum() / (onehot.sum() if reduction == "mean" else 1)
+
+
+@composite(tensors=("input", "target", "weight"), method=False)
+def cross_entropy(
+    input: Any, target: Any, weight: Any = None, size_average: Any = None,
+    ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:  # fmt: skip
+    """Cross-entropy of unnormalised scores and target classes: `nll_loss` of their `log_softmax`.
+
+    Args:
+        input: scores ``(N, C, *)`` or ``(C,)``.
+        target: class numbers ``(N, *)`` or ``()``; or class probabilities of the input's shape.
+        label_smoothing: share of the target given to all classes alike, from 0 to 1.
+    """
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("cross_entropy", reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
+    dim = 1 if input.ndim > 1 else 0
+    scores = log_softmax(input, dim)
+    if tuple(target.shape) == tuple(input.shape) and target.is_floating_point():
+        return _against_probabilities(scores, target, weight, reduction, label_smoothing, dim)
+    loss = negative_likelihood(scores, target, weight, ignore_index, reduction)
+    if label_smoothing == 0:
+        return loss
+    if weight is not None or ignore_index >= 0:
+        raise ArgumentError(
+            "cross_entropy: label_smoothing with class weights or a used ignore_index is not "
+            "supported; smooth the targets yourself and pass probabilities"
+        )
+    uniform = reduced("cross_entropy", -mean(scores, dim), reduction)
+    return loss * (1 - label_smoothing) + uniform * label_smoothing
+
+
+def _against_probabilities(
+    scores: Any, target: Any, weight: Any, reduction: str, smoothing: float, dim: int
+) -> Any:
+    classes = scores.shape[dim]
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / classes
+    if weight is not None:
+        scores = scores * weight.reshape((1, -1) + (1,) * (scores.ndim - 2))
+    losses = -sum(scores * target, dim)
+    if reduction == "mean":
+        return sum(losses) / max(losses.numel(), 1)
+    return reduced("cross_entropy", losses, reduction)
+
+
+def legacy_reduction(size_average: Any, reduce: Any, reduction: str) -> str:
+    """What the classic ``size_average`` and ``reduce`` ask for."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is False:
+        return "none"
+    return "sum" if size_average is False else "mean"
+
+
+@cross_entropy.samples
+def _(make):
+    yield (make(4, 3), make.index(4, high=3)), {}
+    yield (make(4, 3, low=-500, high=500), make.index(4, high=3)), {"reduction": "sum"}
+    yield (make(4, 3), make.index(4, high=3)), {"label_smoothing": 0.2}
+
+
+@cross_entropy.expect
+def _(input, target, reduction="mean", label_smoothing=0.0):
+    top = input.max(1, keepdims=True)
+    scores = input - top - np.log(np.exp(input - top).sum(1, keepdims=True))
+    onehot = np.eye(input.shape[1])[target] * (1 - label_smoothing)
+    losses = -(scores * (onehot + label_smoothing / input.shape[1])).sum(1)
+    return losses.mean() if reduction == "mean" else losses.sum()
+
+
+@composite(tensors=("input", "target"), method=False)
+def mse_loss(
+    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Any:
+    """Mean of the squared differences (or their sum, or all of them)."""
+    broadcast_shapes("mse_loss", tuple(input.shape), tuple(target.shape))
+    difference = input - target
+    return reduced(
+        "mse_loss", difference * difference, legacy_reduction(size_average, reduce, reduction)
+    )
+
+
+@mse_loss.samples
+def _(make):
+    yield (make(2, 3), make(2, 3)), {}
+    yield (make(2, 3), make(2, 3)), {"reduction": "none"}
+
+
+@mse_loss.expect
+def _(input, target, reduction="mean"):
+    squares = (input - target) ** 2
+    return squares if reduction == "none" else math.fsum(squares.ravel()) / squares.size

@@ -1,0 +1,76 @@
+"""The transposes of taking parts: they put a gradient back to where its elements came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtorch.core.op import structured
+
+
+@structured(tensors=("grad",), public=False)
+def unslice(xp: Any, grad: Any, index: Any, shape: Any) -> Any:
+    """Zeros of ``shape`` to which ``grad`` is added at ``index``; repeated places add up."""
+    out = xp.zeros(shape, grad.dtype)
+    if is_basic(index):
+        out[index] = grad
+    else:
+        xp.add.at(out, index, grad)
+    return out
+
+
+@unslice.gradient("grad")
+def _(grad, index):
+    return take_slice(grad, index)
+
+
+@structured(tensors=("input",), public=False)
+def take_slice(xp: Any, input: Any, index: Any) -> Any:
+    """The elements at ``index``, copied."""
+    return input[index].copy()
+
+
+@take_slice.gradient("input")
+def _(grad, index, input_shape):
+    return unslice(grad, index, input_shape)
+
+
+def is_basic(index: Any) -> bool:
+    """Whether ``index`` is made of ints, slices, None and ``...`` alone."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(
+        part is None or part is Ellipsis or type(part) is slice or type(part) is int
+        for part in parts
+    )
+
+
+@structured(tensors=("grad", "index"), public=False)
+def scatter_sum(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
+    """Zeros of ``shape`` to which ``grad`` is added at ``index`` along ``dim``."""
+    out = xp.zeros(shape, grad.dtype)
+    xp.add.at(out, along(xp, index, dim), grad)
+    return out
+
+
+@scatter_sum.gradient("grad")
+def _(grad, dim, index):
+    return gather_along(grad, dim, index)
+
+
+@structured(tensors=("input", "index"), public=False)
+def gather_along(xp: Any, input: Any, dim: int, index: Any) -> Any:
+    """Elements at ``index`` along ``dim``; other indices are those of their place in ``index``."""
+    return input[along(xp, index, dim)]
+
+
+@gather_along.gradient("input")
+def _(grad, dim, index, input_shape):
+    return scatter_sum(grad, dim, index, input_shape)
+
+
+def along(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
+    """The full index that replaces only dimension ``dim`` of each place in ``index`` by it."""
+    grid = list(xp.ogrid[tuple(slice(size) for size in index.shape)])
+    if index.ndim == 0:
+        return (index,)
+    grid[dim] = index
+    return tuple(grid)

@@ -1,0 +1,150 @@
+"""Trigonometric and hyperbolic functions; angles are in radians."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.op import elementwise
+
+
+@elementwise(ufunc=np.sin, floating=True)
+def sin(xp: Any, input: Any) -> Any:
+    """Sine."""
+    return xp.sin(input)
+
+
+@sin.gradient("input")
+def _(grad, input):
+    return grad * cos(input).conj()
+
+
+@elementwise(ufunc=np.cos, floating=True)
+def cos(xp: Any, input: Any) -> Any:
+    """Cosine."""
+    return xp.cos(input)
+
+
+@cos.gradient("input")
+def _(grad, input):
+    return -grad * sin(input).conj()
+
+
+@elementwise(ufunc=np.tan, floating=True)
+def tan(xp: Any, input: Any) -> Any:
+    """Tangent."""
+    return xp.tan(input)
+
+
+@tan.gradient("input")
+def _(grad, out):
+    return grad * (out * out + 1).conj()
+
+
+@elementwise(ufunc=np.arcsin, floating=True)
+def asin(xp: Any, input: Any) -> Any:
+    """Angle whose sine is the element, from -pi/2 to pi/2."""
+    return xp.arcsin(input)
+
+
+@asin.gradient("input")
+def _(grad, input):
+    return grad / ((1 - input * input) ** 0.5).conj()
+
+
+@elementwise(ufunc=np.arccos, floating=True)
+def acos(xp: Any, input: Any) -> Any:
+    """Angle whose cosine is the element, from 0 to pi."""
+    return xp.arccos(input)
+
+
+@acos.gradient("input")
+def _(grad, input):
+    return -grad / ((1 - input * input) ** 0.5).conj()
+
+
+@elementwise(ufunc=np.arctan, floating=True)
+def atan(xp: Any, input: Any) -> Any:
+    """Angle whose tangent is the element, from -pi/2 to pi/2."""
+    return xp.arctan(input)
+
+
+@atan.gradient("input")
+def _(grad, input):
+    return grad / (input * input + 1).conj()
+
+
+@elementwise(ufunc=np.arctan2, floating=True, aliases={"input1": "input", "input2": "other"})
+def atan2(xp: Any, input: Any, other: Any) -> Any:
+    """Angle of the point ``(other, input)``, from -pi to pi."""
+    return xp.arctan2(input, other)
+
+
+@atan2.gradient("input")
+def _(grad, input, other):
+    return grad * other / (input * input + other * other)
+
+
+@atan2.gradient("other")
+def _(grad, input, other):
+    return -grad * input / (input * input + other * other)
+
+
+@atan2.samples
+def _(make):
+    yield (make(3, 4), make(4, low=0.3)), {}
+
+
+@atan2.expect
+def _(input, other):
+    return np.angle(other + 1j * input)
+
+
+@elementwise(ufunc=np.sinh, floating=True)
+def sinh(xp: Any, input: Any) -> Any:
+    """Hyperbolic sine."""
+    return xp.sinh(input)
+
+
+@sinh.gradient("input")
+def _(grad, input):
+    return grad * cosh(input).conj()
+
+
+@elementwise(ufunc=np.cosh, floating=True)
+def cosh(xp: Any, input: Any) -> Any:
+    """Hyperbolic cosine."""
+    return xp.cosh(input)
+
+
+@cosh.gradient("input")
+def _(grad, input):
+    return grad * sinh(input).conj()
+
+
+@elementwise(ufunc=np.tanh, floating=True)
+def tanh(xp: Any, input: Any) -> Any:
+    """Hyperbolic tangent."""
+    return xp.tanh(input)
+
+
+@tanh.gradient("input")
+def _(grad, out):
+    return grad * (1 - out * out).conj()
+
+
+for _op, _reference in (
+    (sin, lambda input: np.exp(1j * input).imag),
+    (cos, lambda input: np.exp(1j * input).real),
+    (tan, lambda input: np.sin(input) / np.cos(input)),
+    (asin, lambda input: np.arctan2(input, np.sqrt(1 - input**2))),
+    (acos, lambda input: math.pi / 2 - np.arcsin(input)),
+    (atan, lambda input: np.arctan2(input, 1)),
+    (sinh, lambda input: (np.exp(input) - np.exp(-input)) / 2),
+    (cosh, lambda input: (np.exp(input) + np.exp(-input)) / 2),
+    (tanh, lambda input: 1 - 2 / (np.exp(2 * input) + 1)),
+):
+    _op.samples(lambda make: iter([((make(3, 4, low=-0.9, high=0.9),), {})]))
+    _op.expect(_reference)

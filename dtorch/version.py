@@ -1,0 +1,3 @@
+"""The version of dtorch."""
+
+__version__ = "0.1.0"

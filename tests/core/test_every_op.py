@@ -1,0 +1,237 @@
+"""What every operation owes, derived from its block: values, gradients, in-place form, out=."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dtorch.core.base import REQUIRES_GRAD, TensorBase
+from dtorch.core.creation import from_numpy
+from dtorch.core.op import REGISTRY, CompositeOp, Op
+from dtorch.core.tensor import Tensor
+from dtorch.autograd import grad
+from op_samples import differentiable, map_tensors, sample_parameters, samples_of
+
+every_sample = pytest.mark.parametrize(("op", "number"), sample_parameters())
+
+
+def outputs(result: Any) -> list[Any]:
+    """The tensors of a result, or its plain values as they are."""
+    if isinstance(result, (list, tuple)):
+        return [tensor for part in result for tensor in outputs(part)]
+    return [result]
+
+
+def arrays(result: Any) -> list[np.ndarray]:
+    return [r.numpy(force=True) if isinstance(r, TensorBase) else np.asarray(r) for r in outputs(result)]
+
+
+def close(actual: Any, expected: Any, rtol: float = 1e-10, atol: float = 1e-12) -> None:
+    for a, e in zip(arrays(actual), arrays(expected), strict=True):
+        np.testing.assert_allclose(a, e, rtol=rtol, atol=atol)
+        assert a.shape == e.shape
+
+
+def recorded(value: Any) -> bool:
+    return isinstance(value, TensorBase) and value._mode == REQUIRES_GRAD
+
+
+def scalar_of(result: Any, weights: list[np.ndarray]) -> Any:
+    """One number from all differentiable outputs, weighted so that no symmetry hides an error."""
+    total = None
+    for output, weight in zip([o for o in outputs(result) if recorded(o)], weights, strict=False):
+        part = (output * from_numpy(weight)).sum()
+        total = part if total is None else total + part
+    return total
+
+
+def weights_for(result: Any) -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    return [rng.uniform(0.5, 1.5, o.shape) for o in outputs(result) if recorded(o)]
+
+
+def numeric_gradients(function: Any, inputs: list[Any], eps: float = 1e-6) -> list[np.ndarray]:
+    """Central differences of a scalar function with respect to each input."""
+    found = []
+    for tensor in inputs:
+        array = tensor.numpy(force=True)
+        slope = np.zeros_like(array)
+        for place in np.ndindex(array.shape):
+            kept = array[place]
+            array[place] = kept + eps
+            up = float(function())
+            array[place] = kept - eps
+            down = float(function())
+            array[place] = kept
+            slope[place] = (up - down) / (2 * eps)
+        found.append(slope)
+    return found
+
+
+def prepare(op: Op, number: int) -> tuple[Any, dict[str, Any], list[Any]]:
+    args, kwargs = samples_of(op)[number]
+    inputs = differentiable((args, kwargs))
+    for tensor in inputs:
+        tensor.requires_grad_()
+    return args, kwargs, inputs
+
+
+@every_sample
+def test_value_equals_the_reference(op: Op, number: int) -> None:
+    assert op.reference is not None, f"operation {op.name} has no reference"
+    args, kwargs = samples_of(op)[number]
+    expected = op.reference(
+        *map_tensors(lambda t: t.numpy().copy(), args),
+        **map_tensors(lambda t: t.numpy().copy(), kwargs),
+    )
+    close(op.function(*args, **kwargs), expected, rtol=1e-9, atol=1e-12)
+
+
+@every_sample
+def test_gradient_equals_finite_differences(op: Op, number: int) -> None:
+    args, kwargs, inputs = prepare(op, number)
+    result = op.function(*args, **kwargs)
+    weights = weights_for(result)
+    if not weights:
+        pytest.skip("no differentiable output")
+
+    def function() -> Any:
+        return scalar_of(op.function(*args, **kwargs), weights).detach()
+
+    def function_recorded() -> Any:
+        return scalar_of(op.function(*args, **kwargs), weights)
+
+    analytic = grad(function_recorded(), inputs, allow_unused=True)
+    numeric = numeric_gradients(lambda: function_recorded().detach(), inputs)
+    for a, n in zip(analytic, numeric, strict=True):
+        value = np.zeros_like(n) if a is None else a.numpy()
+        np.testing.assert_allclose(value, n, rtol=2e-6, atol=2e-7)
+
+
+@every_sample
+def test_second_gradient_equals_finite_differences(op: Op, number: int) -> None:
+    args, kwargs, inputs = prepare(op, number)
+    weights = weights_for(op.function(*args, **kwargs))
+    if not weights:
+        pytest.skip("no differentiable output")
+    factors = [from_numpy(np.random.default_rng(5).uniform(0.5, 1.5, t.shape)) for t in inputs]
+
+    def slope() -> Any:
+        """A weighted sum of all first gradients."""
+        first = grad(
+            scalar_of(op.function(*args, **kwargs), weights),
+            inputs,
+            create_graph=True,
+            allow_unused=True,
+        )
+        parts = [(g * f).sum() for g, f in zip(first, factors, strict=True) if g is not None]
+        return sum(parts[1:], parts[0])
+
+    total = slope()
+    second = grad(total, inputs, allow_unused=True) if recorded(total) else [None] * len(inputs)
+    numeric = numeric_gradients(lambda: slope().detach(), inputs)
+    for a, n in zip(second, numeric, strict=True):
+        value = np.zeros_like(n) if a is None else a.numpy()
+        np.testing.assert_allclose(value, n, rtol=2e-5, atol=2e-6)
+
+
+@every_sample
+def test_in_place_form_equals_the_function(op: Op, number: int) -> None:
+    if op.inplace_function is None:
+        pytest.skip("no in-place form")
+    args, kwargs, inputs = prepare(op, number)
+    if not isinstance(args[0], TensorBase):
+        pytest.skip("the first operand is a number")
+    expected = op.function(*args, **kwargs)
+    if tuple(expected.shape) != tuple(args[0].shape):
+        pytest.skip("the result is larger than the first operand")
+    start = args[0].clone()
+    target = start * 1 if args[0].is_floating_point() else start
+    if expected.dtype.category > target.dtype.category:
+        pytest.skip("the result does not fit the dtype of the first operand")
+    changed = op.inplace_function(target, *args[1:], **kwargs)
+    assert changed is target
+    close(target.to(expected.dtype), expected)
+    assert target._version.value == 1
+    if recorded(expected) and recorded(target):
+        weights = weights_for(expected)
+        a = grad(scalar_of(expected, weights), inputs, allow_unused=True)
+        b = grad(scalar_of(target, weights), inputs, allow_unused=True)
+        for one, other in zip(a, b, strict=True):
+            if one is None or other is None:
+                assert all(g is None or not g.numpy().any() for g in (one, other))
+            else:
+                close(one, other)
+
+
+@every_sample
+def test_out_receives_the_result(op: Op, number: int) -> None:
+    if op.kind == "view" or "out" not in op.signature.parameters:
+        pytest.skip("no out=")
+    args, kwargs = samples_of(op)[number]
+    expected = op.function(*args, **kwargs)
+    if not all(isinstance(e, TensorBase) for e in outputs(expected)):
+        pytest.skip("the result is no tensor")
+    several = isinstance(expected, tuple)
+    targets = tuple(Tensor._wrap(np.empty_like(a)) for a in arrays(expected))
+    result = op.function(*args, **kwargs, out=targets if several else targets[0])
+    close(targets, expected)
+    assert several or result is targets[0]
+
+
+@every_sample
+def test_memory_order_of_operands_does_not_matter(op: Op, number: int) -> None:
+    args, kwargs = samples_of(op)[number]
+    if op.name in ("view", "reshape"):
+        pytest.skip("about memory order itself")
+
+    def scattered(tensor: Any) -> Any:
+        """The same elements with gaps between them and the dims in reverse order of memory."""
+        array = tensor.numpy()
+        wide = np.zeros(tuple(2 * n for n in array.shape[::-1]), array.dtype).T
+        part = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+        part[...] = array
+        return from_numpy(part)
+
+    close(
+        op.function(*map_tensors(scattered, args), **map_tensors(scattered, kwargs)),
+        op.function(*args, **kwargs),
+    )
+
+
+@every_sample
+def test_operands_are_left_alone(op: Op, number: int) -> None:
+    args, kwargs = samples_of(op)[number]
+    before = map_tensors(lambda t: t.numpy().copy(), (args, kwargs))
+    op.function(*args, **kwargs)
+    close(list(before[0]) + list(before[1].values()), list(args) + list(kwargs.values()))
+
+
+@every_sample
+def test_single_precision_agrees_with_double(op: Op, number: int) -> None:
+    args, kwargs = samples_of(op, np.float32)[number]
+    wide = op.function(*samples_of(op)[number][0], **samples_of(op)[number][1])
+    narrow = op.function(*args, **kwargs)
+    for n, w in zip(arrays(narrow), arrays(wide), strict=True):
+        assert n.dtype == (np.float32 if w.dtype == np.float64 else w.dtype)
+        np.testing.assert_allclose(n, w, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in REGISTRY.values()])
+def test_block_is_complete(op: Op) -> None:
+    assert op.make_samples is not None, "no samples"
+    assert op.reference is not None, "no reference"
+    assert op.doc, "no documentation"
+    assert isinstance(op, CompositeOp) or op.body is not None
+
+
+@every_sample
+def test_kernel_equals_the_body(op: Op, number: int) -> None:
+    if "cpu" not in op.kernels:
+        pytest.skip("no kernel")
+    args, kwargs = samples_of(op)[number]
+    values = op.bind(map_tensors(lambda t: t.numpy(), args), kwargs)
+    fast = op.kernels["cpu"](*values)
+    close(fast, op.body(np, *values), rtol=1e-12)
