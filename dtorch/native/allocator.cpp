@@ -52,7 +52,7 @@ constinit SpinLock central;
 constexpr std::size_t small_max = 1024;
 constexpr std::size_t small_classes = small_max / alignment;
 constexpr std::size_t slab_nbytes = 64 * 1024;
-constexpr std::size_t slab_range = std::size_t{16} << 30;
+constexpr std::size_t slab_range = std::size_t{4} << 30;
 constexpr std::size_t slab_count = slab_range / slab_nbytes;
 constexpr std::size_t commit_step = 16 * slab_nbytes;
 constexpr std::uint32_t thread_list_max = 128;  // blocks a thread keeps for each class
