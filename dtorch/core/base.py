@@ -59,7 +59,7 @@ _new = object.__new__
 
 def register_tensor_type(cls: type[TensorBase]) -> None:
     """Make ``cls`` the class of the tensors that operations return."""
-    global _tensor_type  # noqa: PLW0603 - set once, when core.tensor is imported
+    global _tensor_type
     _tensor_type = cls
 
 

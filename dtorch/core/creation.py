@@ -17,7 +17,8 @@ from dtorch.core.dtype import (
     get_default_dtype,
 )
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
-from dtorch.core.op import bump, method
+from dtorch.core.inplace import bump
+from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.storage import Storage
 from dtorch.core.tensor import Tensor, as_device_here, sequence_array
@@ -258,10 +259,7 @@ def arange(
     whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     numpy_dtype = _numpy(dtype, dtypes.int64 if whole else None)
     count = max(0, math.ceil((end - start) / step))
-    if whole:
-        array = np.arange(start, end, step)
-    else:
-        array = start + np.arange(count) * step
+    array = np.arange(start, end, step) if whole else start + np.arange(count) * step
     return _finish(array.astype(numpy_dtype), requires_grad, out, device)
 
 

@@ -8,7 +8,7 @@ alone, whatever its width.
 from __future__ import annotations
 
 import builtins
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ def set_default_dtype(d: dtype) -> None:
     Raises:
         DtypeError: ``d`` is not a floating-point dtype.
     """
-    global _default  # noqa: PLW0603 - the one process-wide default
+    global _default
     d = as_dtype(d)
     if not d.is_floating_point:
         raise DtypeError(f"set_default_dtype: got {d}, expected a floating-point dtype")
@@ -167,7 +167,7 @@ def scalar_dtype(value: Any) -> dtype:
     return default_complex()
 
 
-@lru_cache(maxsize=None)
+@cache
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype to which both can be converted.
 

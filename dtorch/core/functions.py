@@ -8,5 +8,5 @@ from dtorch.core import ops
 from dtorch.core.op import REGISTRY
 
 globals().update({name: op.function for name, op in REGISTRY.items()})
-__all__ = [*REGISTRY, "broadcast_tensors"]  # noqa: PLE0604 - names of the registry are strings
+__all__ = [*REGISTRY, "broadcast_tensors"]
 broadcast_tensors = ops.view.broadcast_tensors

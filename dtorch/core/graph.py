@@ -195,7 +195,7 @@ class _Run:
     def __init__(self, create_graph: bool, retain_graph: bool, targets: list[Any] | None) -> None:
         self.create_graph = create_graph
         self.retain_graph = retain_graph
-        self.targets = targets
+        self.targets = None if targets is None else set(targets)
         self.captured: dict[Any, Any] = {}
         self.grads: dict[Any, Any] = {}  # node or leaf -> gradient so far (a list: several outputs)
         self.owned: set[Any] = set()  # where that gradient is a buffer of our own

@@ -51,11 +51,21 @@ from dtorch.core.dtype import (
     result_dtype,
     scalar_dtype,
 )
-from dtorch.core.errors import DtypeError, GradError, ShapeError
+from dtorch.core.errors import DtypeError
 from dtorch.core.grad_mode import mode
-from dtorch.core.graph import Node, check_version, edge_of
+from dtorch.core.graph import edge_of
+from dtorch.core.inplace import (
+    bump,
+    check_fits_inplace,
+    check_inplace,
+    copy_with_history,
+    detach_history,
+    rebase,
+    write,
+)
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.quiet import restore, silence
+from dtorch.core.record import Formula, OpNode, Plan, SavedOutput, View
 from dtorch.core.shapes import broadcast_shapes
 from dtorch.core.storage import storage_of
 
@@ -66,234 +76,6 @@ REGISTRY: dict[str, Op] = {}
 _MISSING: Any = inspect.Parameter.empty
 _NUMBERS = (bool, int, float, complex)
 _OPERANDS = (TensorBase, *_NUMBERS, generic, ndarray)
-_GRAD, _GRADS, _NEEDS = -1, -2, -3
-
-
-class Plan:
-    """What a node saves, and the formulas it runs, for one set of inputs that want a gradient."""
-
-    __slots__ = ("names", "saves", "saves_input", "steps")
-
-    def __init__(self, op: Op, needed: tuple[str, ...]) -> None:
-        self.names: list[str] = []
-        self.steps: list[tuple[Callable[..., Any], tuple[Any, ...], tuple[int, ...] | None]] = []
-        done: set[int] = set()
-        for arg in needed:
-            formula = op.formulas[arg]
-            if id(formula) in done:
-                continue
-            done.add(id(formula))
-            needs = tuple(name in needed for name in formula.args)
-            sources = tuple(self._source(name, needs) for name in formula.params)
-            select = None if len(formula.args) == 1 else tuple(i for i, n in enumerate(needs) if n)
-            self.steps.append((formula.function, sources, select))
-        self.saves = tuple(op.getter(name) for name in self.names)
-        self.saves_input = op.params[0] in self.names
-
-    def _source(self, name: str, needs: tuple[bool, ...]) -> Any:
-        """Where a formula's parameter comes from: a saved value's position, or a special one."""
-        if name in ("grad", "grads"):
-            return _GRAD if name == "grad" else _GRADS
-        if name == "needs":
-            return needs
-        if name not in self.names:
-            self.names.append(name)
-        return self.names.index(name)
-
-
-class Formula:
-    """A gradient formula: of which arguments, the function, and the names of its parameters."""
-
-    __slots__ = ("args", "function", "params")
-
-    def __init__(self, args: tuple[str, ...], function: Callable[..., Any]) -> None:
-        self.args = args
-        self.function = function
-        self.params = tuple(inspect.signature(function).parameters)
-
-
-class SavedOutput:
-    """An output kept for the gradient, without its link to the graph: that would be a cycle."""
-
-    __slots__ = ("array", "nr", "version")
-
-    def __init__(self, tensor: TensorBase, nr: int) -> None:
-        self.array = tensor._array
-        self.nr = nr
-        self.version = shared_version(tensor)
-
-
-class OpNode(Node):
-    """The record of one call of an `Op`."""
-
-    __slots__ = ("op", "out_like", "plan", "saved", "versions")
-
-    def __init__(
-        self,
-        op: Op,
-        plan: Plan,
-        edges: tuple[Any, ...],
-        inputs: tuple[Any, ...],
-        saved: tuple[Any, ...],
-        versions: tuple[int, ...],
-        out_like: tuple[tuple[Any, Any], ...],
-    ) -> None:
-        super().__init__(edges, inputs, len(out_like))
-        self.op = op
-        self.plan = plan
-        self.saved: tuple[Any, ...] | None = saved
-        self.versions = versions
-        self.out_like = out_like
-
-    @property
-    def name(self) -> str:
-        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
-
-    def release(self) -> None:
-        if self.saved:
-            self.saved = None
-
-    def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
-        if self.saved is None:
-            raise GradError(
-                f"{self.op.name}: the graph was already used by backward and its saved tensors "
-                "freed; pass retain_graph=True to the earlier backward"
-            )
-        saved = self._unpack(create_graph)
-        grads: list[Any] = []
-        for function, sources, select in self.plan.steps:
-            args = []
-            for source in sources:
-                if type(source) is tuple:
-                    args.append(source)  # which of several inputs want a gradient
-                elif source >= 0:
-                    args.append(saved[source])
-                elif source == _GRAD:
-                    args.append(self._materialize(grad, create_graph)[0]
-                                if self.n_outputs > 1 else grad)  # fmt: skip
-                else:
-                    args.append(self._materialize(grad, create_graph))
-            result = function(*args)
-            if select is not None:
-                grads.extend(result[i] for i in select)
-            elif type(result) is list:
-                grads.extend(result)
-            else:
-                grads.append(result)
-        if not create_graph:
-            for i, g in enumerate(grads):
-                if type(g) is not ndarray and isinstance(g, (generic, *_NUMBERS)):
-                    grads[i] = np.asarray(g)
-        return grads
-
-    def _unpack(self, create_graph: bool) -> list[Any]:
-        values = []
-        for saved, version, name in zip(
-            self.saved or (), self.versions, self.plan.names, strict=True
-        ):
-            if isinstance(saved, TensorBase):
-                check_version(self.op.name, name, version, version_of(saved))
-                values.append(saved if create_graph else saved._array)
-            elif type(saved) is SavedOutput:
-                check_version(self.op.name, name, version, saved.version.value)
-                values.append(self._rewrap(saved) if create_graph else saved.array)
-            elif type(saved) is list:
-                values.append(_unpack_list(saved, create_graph))
-            elif create_graph and isinstance(saved, ndarray):
-                values.append(wrap(saved))
-            else:
-                values.append(saved)
-        return values
-
-    def _rewrap(self, saved: SavedOutput) -> Any:
-        tensor = wrap(saved.array)
-        tensor._version = saved.version
-        tensor._grad_fn = self
-        tensor._output_nr = saved.nr
-        tensor._mode = REQUIRES_GRAD
-        return tensor
-
-    def _materialize(self, grad: Any, create_graph: bool) -> list[Any]:
-        """The gradients of all outputs, zeros for those that took no part."""
-        grads = list(grad) if self.n_outputs > 1 else [grad]
-        for i, g in enumerate(grads):
-            if g is None:
-                shape, numpy_dtype = self.out_like[i]
-                zeros = np.zeros(shape, numpy_dtype)
-                grads[i] = wrap(zeros) if create_graph else zeros
-        return grads
-
-
-def _unpack_list(values: list[Any], create_graph: bool) -> list[Any]:
-    if create_graph:
-        return values
-    return [v._array if isinstance(v, TensorBase) else v for v in values]
-
-
-class View:
-    """How a view follows from the tensor whose history in-place changes rewrite.
-
-    Attributes:
-        base: that tensor; not itself a view.
-        steps: ``(op, arguments after the input)`` for each view operation from the base on.
-        several: whether it is one of several outputs of a view operation.
-    """
-
-    __slots__ = ("base", "several", "steps")
-
-    def __init__(self, base: TensorBase, steps: tuple[Any, ...], several: bool) -> None:
-        self.base = base
-        self.steps = steps
-        self.several = several
-
-
-class CopySlices(Node):
-    """What an in-place operation on a view does to the history of its base."""
-
-    __slots__ = ("inner", "layout", "steps", "through_self")
-
-    def __init__(self, base: TensorBase, view: View, inner: Node, through_self: bool) -> None:
-        own, inputs = inner.edges, inner.inputs
-        if through_self:
-            own, inputs = own[1:], inputs[1:]
-        array = base._array
-        super().__init__((edge_of(base), *own), ((array.shape, array.dtype), *inputs))
-        self.layout = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
-        self.steps = view.steps
-        self.inner = inner
-        self.through_self = through_self
-
-    @property
-    def name(self) -> str:
-        return f"CopySlices({self.inner.name})"
-
-    def release(self) -> None:
-        self.inner.release()
-
-    def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
-        whole = self._copy_in_layout(grad, create_graph)
-        part = whole
-        for op, args, kwargs, nr in self.steps:
-            part = op(part, *args, **kwargs)
-            part = part if nr is None else part[nr]
-        grads = list(self.inner.apply(part.clone() if create_graph else part.copy(), create_graph))
-        into = grads.pop(0) if self.through_self else None
-        if create_graph:
-            part.zero_() if into is None else part.copy_(into)
-        else:
-            part[...] = 0 if into is None else into
-        return [whole, *grads]
-
-    def _copy_in_layout(self, grad: Any, create_graph: bool) -> Any:
-        """A dense copy with the dims in the order the base has in memory, so that views of the
-        base are views of it as well."""
-        if create_graph:
-            back = np.argsort(self.layout).tolist()
-            return grad.permute(self.layout).clone().permute(back) if grad.ndim else grad.clone()
-        out = np.empty([grad.shape[dim] for dim in self.layout], grad.dtype)
-        out = out.transpose(np.argsort(self.layout)) if grad.ndim else out
-        out[...] = grad
-        return out
 
 
 class Op:
@@ -323,7 +105,9 @@ class Op:
         public: bool = True,
         variadic: str | None = None,
         aliases: dict[str, str] | None = None,
+        has_out: bool = True,
     ) -> None:
+        self.has_out = has_out and self.kind != "view"
         self.name = body.__name__.rstrip("_")
         self.body = body
         self.doc = inspect.getdoc(body) or ""
@@ -463,16 +247,16 @@ class Op:
         kernel = self.kernels.get("cpu" if xp is np else "cuda") if self.kernels else None
         settings = silence()
         try:
-            if kernel is not None:
-                return kernel(*values)
-            if self.positional == len(values):
-                return self.body(xp, *values)
-            named = dict(
-                zip(self.params[self.positional :], values[self.positional :], strict=True)
-            )
-            return self.body(xp, *values[: self.positional], **named)
+            return self.run_body(xp, values) if kernel is None else kernel(*values)
         finally:
             restore(settings)
+
+    def run_body(self, xp: Any, values: Sequence[Any]) -> Any:
+        """The definition itself, whatever kernels there are."""
+        n = self.positional
+        if n == len(values):
+            return self.body(xp, *values)
+        return self.body(xp, *values[:n], **dict(zip(self.params[n:], values[n:], strict=True)))
 
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """Values of all parameters, in order.
@@ -671,13 +455,11 @@ class Op:
             GradError: the call would be recorded; ``out=`` has no gradient.
         """
         if self.returns > 1:
-            if not isinstance(out, (tuple, list)) or len(out) != self.returns:
-                raise TypeError(f"{self.name}: out is {out!r}, expected {self.returns} tensors")
-            for o, r in zip(out, result, strict=False):
-                _write(self.name, o, np.asarray(r), combined)
+            for o, r in zip(_several(self.name, out, self.returns), result, strict=False):
+                write(self.name, o, np.asarray(r), combined)
             return self.pack(tuple(out))
         first = result[0] if len(self.outputs) > 1 else result
-        _write(self.name, out, np.asarray(first) if isinstance(first, generic) else first, combined)
+        write(self.name, out, np.asarray(first) if isinstance(first, generic) else first, combined)
         return out
 
     def _make_inplace(self) -> Callable[..., Any]:
@@ -735,135 +517,10 @@ def _shape_of(value: Any) -> Any:
     return ()
 
 
-def _write(name: str, out: Any, result: Any, combined: int) -> None:
-    if not isinstance(out, TensorBase):
-        raise TypeError(f"{name}: out is {type(out).__name__}, expected a tensor")
-    if mode.enabled and (combined == REQUIRES_GRAD or out._mode == REQUIRES_GRAD):
-        raise GradError(f"{name}: out= has no gradient; call it under no_grad() or without out=")
-    target = from_numpy_dtype(out._array.dtype)
-    source = from_numpy_dtype(result.dtype)
-    if source.category > target.category:
-        raise DtypeError(f"{name}: result of {source} cannot be written into out of {target}")
-    if out._array.shape != result.shape:
-        out.resize_(result.shape)  # type: ignore[attr-defined]
-    out._array[...] = result
-    bump(out)
-
-
-def bump(tensor: TensorBase) -> None:
-    """Note an in-place change."""
-    shared_version(tensor).value += 1
-
-
-def check_inplace(name: str, target: Any, combined: int) -> bool:
-    """Whether an in-place change of ``target`` is recorded.
-
-    Raises:
-        GradError: it is a leaf that requires grad, a view of one, or one of several views.
-        StorageError-like RuntimeError: elements of it overlap in memory.
-    """
-    if not isinstance(target, TensorBase):
-        raise TypeError(f"{name}: got {type(target).__name__}, expected a tensor")
-    array = target._array
-    if 0 in array.strides and array.size > 1 and _overlaps(array):
-        raise ShapeError(
-            f"{name}: elements of the tensor of shape {tuple(array.shape)} share memory (it was "
-            "expanded); clone() it first"
-        )
-    if not mode.enabled or combined & VOLATILE:
-        return False
-    view = target._view
-    if target._mode == REQUIRES_GRAD:
-        if target._grad_fn is None:
-            raise GradError(
-                f"{name}: the tensor is a leaf that requires grad; change it under no_grad(), or "
-                "work on a clone()"
-            )
-        if view is not None and view.base._grad_fn is None and view.base._mode == REQUIRES_GRAD:
-            raise GradError(
-                f"{name}: the tensor is a view of a leaf that requires grad; change it under "
-                "no_grad(), or work on a clone()"
-            )
-    if view is not None and view.several and combined == REQUIRES_GRAD:
-        raise GradError(
-            f"{name}: the tensor is one of several views made by one call (split, chunk, unbind); "
-            "use narrow or indexing to change a part in place"
-        )
-    return combined == REQUIRES_GRAD
-
-
-def _overlaps(array: Any) -> bool:
-    return any(
-        stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)
-    )
-
-
-def check_fits_inplace(name: str, array: Any, result: Any) -> None:
-    """Complain unless ``result`` can overwrite ``array``."""
-    if result.shape != array.shape:
-        raise ShapeError(
-            f"{name}: the result has shape {tuple(result.shape)}, the tensor "
-            f"{tuple(array.shape)}; in place it cannot grow"
-        )
-    if result.dtype != array.dtype:
-        source, target = from_numpy_dtype(result.dtype), from_numpy_dtype(array.dtype)
-        if source.category > target.category:
-            raise DtypeError(
-                f"{name}: the result is {source}, which a tensor of {target} cannot hold in place"
-            )
-
-
-def copy_with_history(tensor: TensorBase) -> Any:
-    """A copy of the memory that stands at the same place of the graph."""
-    copy = wrap(tensor._array.copy())
-    copy._mode = tensor._mode
-    copy._grad_fn = tensor._grad_fn
-    copy._output_nr = tensor._output_nr
-    return copy
-
-
-def rebase(target: TensorBase, node: Node, through_self: bool) -> None:
-    """Make ``node`` the history of ``target`` after an in-place change.
-
-    For a view the history of its base is rewritten, and every view of that base follows anew.
-    """
-    view = target._view
-    if view is None:
-        _set_history(target, node)
-        base = target
-    else:
-        base = view.base
-        _set_history(base, CopySlices(base, view, node, through_self))
-    storage = base._storage
-    if storage is None:
-        return
-    for tensor in storage.tensors():
-        if tensor._view is not None and tensor._view.base is base:
-            _follow_again(tensor)
-
-
-def _set_history(tensor: TensorBase, node: Node) -> None:
-    tensor._grad_fn = node
-    tensor._output_nr = 0
-    tensor._mode = REQUIRES_GRAD
-
-
-def _follow_again(tensor: TensorBase) -> None:
-    """Give a view the history that repeating its view operations on the base gives."""
-    fresh = tensor._view.base
-    for op, args, kwargs, nr in tensor._view.steps:
-        fresh = op.function(fresh, *args, **kwargs)
-        fresh = fresh if nr is None else fresh[nr]
-    tensor._grad_fn = fresh._grad_fn
-    tensor._output_nr = fresh._output_nr
-    tensor._mode = fresh._mode
-
-
-def detach_history(target: TensorBase) -> None:
-    """After an in-place change that depends on nothing that requires grad."""
-    if target._view is None:
-        target._grad_fn = None
-        target._mode = PLAIN
+def _several(name: str, out: Any, count: int) -> Sequence[Any]:
+    if not isinstance(out, (tuple, list)) or len(out) != count:
+        raise TypeError(f"{name}: out is {out!r}, expected {count} tensors")
+    return out
 
 
 # -- elementwise --------------------------------------------------------------------------------
@@ -911,7 +568,7 @@ class ElementwiseOp(Op):
         broadcast_shapes(self.name, *(v.shape for v in values if hasattr(v, "shape")))
 
     def check_operand(self, i: int, value: Any) -> None:
-        if isinstance(value, _NUMBERS) or isinstance(value, generic):
+        if isinstance(value, (_NUMBERS, generic)):
             return
         super().check_operand(i, value)
 
@@ -1081,10 +738,11 @@ class CompositeOp(Op):
             result = self.body(*self._call_args(values), **self._call_kwargs(values))
             if out is None:
                 return result
-            if isinstance(result, tuple):
-                return self.write_out(values, tuple(r._array for r in result), out,
-                                      max(r._mode for r in result))  # fmt: skip
-            return self.write_out(values, result._array, out, result._mode)
+            if not isinstance(result, tuple):
+                return self.write_out(values, result._array, out, result._mode)
+            for target, part in zip(_several(self.name, out, len(result)), result, strict=True):
+                write(self.name, target, part._array, part._mode)
+            return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
 
         return function
 
@@ -1160,7 +818,7 @@ def composite(**options: Any) -> Callable[[Callable[..., Any]], CompositeOp]:
 
 def _public_signature(parameters: list[inspect.Parameter], op: Op) -> inspect.Signature:
     shown = [p.replace(annotation=_MISSING) for p in parameters]
-    if op.kind != "view":
+    if op.has_out:
         shown.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
     return inspect.Signature(shown)
 

@@ -15,7 +15,8 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype, int64
 from dtorch.core.errors import ArgumentError, DtypeError
-from dtorch.core.op import bump, check_inplace, method
+from dtorch.core.inplace import bump, check_inplace
+from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.tensor import Tensor, as_device_here
 

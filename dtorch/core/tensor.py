@@ -528,7 +528,7 @@ class Tensor(OpMethods, TensorBase):
             raise GradError(
                 f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use any() or all()"
             )
-        return True if self._array.item() else False
+        return bool(self._array.item())
 
     def __float__(self) -> float:  # type: ignore[valid-type]
         return float(self.item())
@@ -546,7 +546,7 @@ class Tensor(OpMethods, TensorBase):
 
     def __contains__(self, element: Any) -> bool:  # type: ignore[valid-type]
         value = element._array if isinstance(element, TensorBase) else element
-        return True if (self._array == value).any() else False
+        return bool((self._array == value).any())
 
     def __repr__(self) -> str:
         return tensor_str(self)
@@ -727,9 +727,9 @@ def _parse_to(
     for arg in (*args, other):
         if isinstance(arg, TensorBase):
             wanted_dtype, wanted_device = arg.dtype, arg.device  # type: ignore[attr-defined]
-        elif isinstance(arg, (device, str)) and not (isinstance(arg, str) and arg in _TYPE_NAMES):
-            wanted_device = arg
-        elif isinstance(arg, int) and not isinstance(arg, bool):
+        elif (
+            isinstance(arg, (device, str)) and not (isinstance(arg, str) and arg in _TYPE_NAMES)
+        ) or (isinstance(arg, int) and not isinstance(arg, bool)):
             wanted_device = arg
         elif isinstance(arg, bool) or arg is None:
             continue  # non_blocking by position

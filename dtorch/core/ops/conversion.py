@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtorch.core import backend
-from dtorch.core.op import elementwise, method, structured
+from dtorch.core.op import method, structured
 
 
 @structured(tensors=("input",), public=False)
@@ -40,7 +40,7 @@ def _moved(input: Any, device: Any) -> Any:
     return move.function(input, device, input.device)
 
 
-@elementwise(inplace=False, promoted=())
+@structured(tensors=("input",))
 def clone(xp: Any, input: Any, *, memory_format: Any = None) -> Any:
     """A copy with memory of its own, in the same order of memory."""
     return input.copy("K")

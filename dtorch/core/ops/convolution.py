@@ -94,8 +94,8 @@ def conv_input(
     """The input of shape ``shape`` to which each output hands back its weighted share."""
     n, o, *sides = delta.shape
     kernel = weight.shape[2:]
-    rows = weight.reshape(groups, o // groups, -1)
-    flat = delta.reshape(n, groups, o // groups, -1)
+    rows = weight.reshape(groups, o // groups, shape[1] // groups * math.prod(kernel))
+    flat = delta.reshape(n, groups, o // groups, math.prod(sides))
     columns = xp.matmul(rows.swapaxes(1, 2), flat).reshape(n, shape[1], *kernel, *sides)
     padded = [size + 2 * p for size, p in zip(shape[2:], padding, strict=True)]
     out = xp.zeros((n, shape[1], *padded), delta.dtype)
@@ -126,10 +126,10 @@ def conv_weight(
 ) -> Any:  # fmt: skip
     """The weight of shape ``shape`` to which each output hands back its weighted window."""
     columns = _columns(xp, input, shape[2:], stride, padding, dilation)
-    n, o = delta.shape[:2]
+    n, o, *sides = delta.shape
     c = input.shape[1]
-    flat = columns.reshape(n, groups, c // groups * math.prod(shape[2:]), -1)
-    rows = delta.reshape(n, groups, o // groups, -1)
+    flat = columns.reshape(n, groups, c // groups * math.prod(shape[2:]), math.prod(sides))
+    rows = delta.reshape(n, groups, o // groups, math.prod(sides))
     return xp.matmul(rows, flat.swapaxes(2, 3)).sum(axis=0).reshape(shape)
 
 

@@ -11,14 +11,8 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.dtype import from_numpy_dtype
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
-from dtorch.core.op import (
-    bump,
-    check_inplace,
-    elementwise,
-    method,
-    structured,
-    view,
-)
+from dtorch.core.inplace import bump, check_inplace
+from dtorch.core.op import elementwise, method, structured, view
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.scatter import along, gather_along, scatter_sum, take_slice, unslice
 from dtorch.core.shapes import normalize_dim
@@ -83,10 +77,8 @@ def parse_index(shape: tuple[int, ...], index: Any) -> tuple[Any, bool]:
 def _dims_taken(part: Any) -> int:
     if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
         return 0
-    if (
-        isinstance(part, TensorBase)
-        and part._array.dtype.kind in "b"
-        or (isinstance(part, TensorBase) and part._array.dtype == np.uint8)
+    if (isinstance(part, TensorBase) and part._array.dtype.kind in "b") or (
+        isinstance(part, TensorBase) and part._array.dtype == np.uint8
     ):
         return int(part._array.ndim)
     if isinstance(part, np.ndarray) and part.dtype == np.bool_:
@@ -325,7 +317,7 @@ def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]
             f"{name}: index has shape {index.shape}, expected as many dims as {input.shape}"
         )
     size = input.shape[dim] if input.ndim else 1
-    if index.size and not (0 <= int(index.min()) and int(index.max()) < size):
+    if index.size and not (int(index.min()) >= 0 and int(index.max()) < size):
         raise DimensionError(
             f"{name}: an index out of range for dim {dim} of size {size}: from "
             f"{int(index.min())} to {int(index.max())}"
@@ -395,7 +387,7 @@ def index_select(xp: Any, input: Any, dim: int, index: Any) -> Any:
             f"index_select: index is {index.dtype} of shape {index.shape}, expected 1-D int64"
         )
     size = input.shape[dim] if input.ndim else 1
-    if index.size and not (0 <= int(index.min()) and int(index.max()) < size):
+    if index.size and not (int(index.min()) >= 0 and int(index.max()) < size):
         raise DimensionError(
             f"index_select: an index out of range for dim {dim} of size {size}: from "
             f"{int(index.min())} to {int(index.max())}"

@@ -20,7 +20,7 @@ from dtorch.core.ops.scatter import scatter_sum
 from dtorch.core.ops.view import expand, permute
 from dtorch.core.shapes import normalize_dim, normalize_dims
 
-ValuesIndices = namedtuple("ValuesIndices", ("values", "indices"))  # noqa: PYI024 - made at run time
+ValuesIndices = namedtuple("ValuesIndices", ("values", "indices"))
 
 
 def spread(value: Any, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Any:

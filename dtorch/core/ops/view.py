@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -424,8 +425,7 @@ def split(xp: Any, tensor: Any, split_size_or_sections: Any, dim: int = 0) -> An
     size = tensor.shape[dim]
     starts = _starts(split_size_or_sections, size)
     return tuple(
-        tensor[(slice(None),) * dim + (slice(a, b),)]
-        for a, b in zip(starts, starts[1:], strict=False)
+        tensor[(slice(None),) * dim + (slice(a, b),)] for a, b in itertools.pairwise(starts)
     )
 
 
@@ -461,7 +461,7 @@ def _(tensor, split_size_or_sections, dim=0):
     return tuple(np.split(tensor, at, dim))
 
 
-@composite(tensors=("input",), aliases={"tensor": "input", "n_chunks": "chunks"})
+@composite(tensors=("input",), has_out=False, aliases={"tensor": "input", "n_chunks": "chunks"})
 def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
     """Views of at most ``chunks`` pieces along ``dim``, of equal size but the last."""
     if chunks < 1:

@@ -1,0 +1,143 @@
+"""Changes in place: what is checked before, what is written, and what becomes of the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtorch.core.base import PLAIN, REQUIRES_GRAD, VOLATILE, TensorBase, shared_version, wrap
+from dtorch.core.dtype import from_numpy_dtype
+from dtorch.core.errors import DtypeError, GradError, ShapeError
+from dtorch.core.grad_mode import mode
+from dtorch.core.graph import Node
+from dtorch.core.record import CopySlices
+
+
+def write(name: str, out: Any, result: Any, combined: int) -> None:
+    if not isinstance(out, TensorBase):
+        raise TypeError(f"{name}: out is {type(out).__name__}, expected a tensor")
+    if mode.enabled and (combined == REQUIRES_GRAD or out._mode == REQUIRES_GRAD):
+        raise GradError(f"{name}: out= has no gradient; call it under no_grad() or without out=")
+    target = from_numpy_dtype(out._array.dtype)
+    source = from_numpy_dtype(result.dtype)
+    if source.category > target.category:
+        raise DtypeError(f"{name}: result of {source} cannot be written into out of {target}")
+    if out._array.shape != result.shape:
+        out.resize_(result.shape)  # type: ignore[attr-defined]
+    out._array[...] = result
+    bump(out)
+
+
+def bump(tensor: TensorBase) -> None:
+    """Note an in-place change."""
+    shared_version(tensor).value += 1
+
+
+def check_inplace(name: str, target: Any, combined: int) -> bool:
+    """Whether an in-place change of ``target`` is recorded.
+
+    Raises:
+        GradError: it is a leaf that requires grad, a view of one, or one of several views.
+        StorageError-like RuntimeError: elements of it overlap in memory.
+    """
+    if not isinstance(target, TensorBase):
+        raise TypeError(f"{name}: got {type(target).__name__}, expected a tensor")
+    array = target._array
+    if 0 in array.strides and array.size > 1 and _overlaps(array):
+        raise ShapeError(
+            f"{name}: elements of the tensor of shape {tuple(array.shape)} share memory (it was "
+            "expanded); clone() it first"
+        )
+    if not mode.enabled or combined & VOLATILE:
+        return False
+    view = target._view
+    if target._mode == REQUIRES_GRAD:
+        if target._grad_fn is None:
+            raise GradError(
+                f"{name}: the tensor is a leaf that requires grad; change it under no_grad(), or "
+                "work on a clone()"
+            )
+        if view is not None and view.base._grad_fn is None and view.base._mode == REQUIRES_GRAD:
+            raise GradError(
+                f"{name}: the tensor is a view of a leaf that requires grad; change it under "
+                "no_grad(), or work on a clone()"
+            )
+    if view is not None and view.several and combined == REQUIRES_GRAD:
+        raise GradError(
+            f"{name}: the tensor is one of several views made by one call (split, chunk, unbind); "
+            "use narrow or indexing to change a part in place"
+        )
+    return combined == REQUIRES_GRAD
+
+
+def _overlaps(array: Any) -> bool:
+    return any(
+        stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)
+    )
+
+
+def check_fits_inplace(name: str, array: Any, result: Any) -> None:
+    """Complain unless ``result`` can overwrite ``array``."""
+    if result.shape != array.shape:
+        raise ShapeError(
+            f"{name}: the result has shape {tuple(result.shape)}, the tensor "
+            f"{tuple(array.shape)}; in place it cannot grow"
+        )
+    if result.dtype != array.dtype:
+        source, target = from_numpy_dtype(result.dtype), from_numpy_dtype(array.dtype)
+        if source.category > target.category:
+            raise DtypeError(
+                f"{name}: the result is {source}, which a tensor of {target} cannot hold in place"
+            )
+
+
+def copy_with_history(tensor: TensorBase) -> Any:
+    """A copy of the memory that stands at the same place of the graph."""
+    copy = wrap(tensor._array.copy())
+    copy._mode = tensor._mode
+    copy._grad_fn = tensor._grad_fn
+    copy._output_nr = tensor._output_nr
+    return copy
+
+
+def rebase(target: TensorBase, node: Node, through_self: bool) -> None:
+    """Make ``node`` the history of ``target`` after an in-place change.
+
+    For a view the history of its base is rewritten, and every view of that base follows anew.
+    """
+    view = target._view
+    if view is None:
+        _set_history(target, node)
+        base = target
+    else:
+        base = view.base
+        _set_history(base, CopySlices(base, view, node, through_self))
+    storage = base._storage
+    if storage is None:
+        return
+    for tensor in storage.tensors():
+        if tensor._view is not None and tensor._view.base is base:
+            _follow_again(tensor)
+
+
+def _set_history(tensor: TensorBase, node: Node) -> None:
+    tensor._grad_fn = node
+    tensor._output_nr = 0
+    tensor._mode = REQUIRES_GRAD
+
+
+def _follow_again(tensor: TensorBase) -> None:
+    """Give a view the history that repeating its view operations on the base gives."""
+    fresh = tensor._view.base
+    for op, args, kwargs, nr in tensor._view.steps:
+        fresh = op.function(fresh, *args, **kwargs)
+        fresh = fresh if nr is None else fresh[nr]
+    tensor._grad_fn = fresh._grad_fn
+    tensor._output_nr = fresh._output_nr
+    tensor._mode = fresh._mode
+
+
+def detach_history(target: TensorBase) -> None:
+    """After an in-place change that depends on nothing that requires grad."""
+    if target._view is None:
+        target._grad_fn = None
+        target._mode = PLAIN

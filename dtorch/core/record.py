@@ -1,0 +1,248 @@
+"""What is recorded of a call: the node, what it saves, and how views follow their base."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtorch.core.base import REQUIRES_GRAD, TensorBase, shared_version, version_of, wrap
+from dtorch.core.errors import GradError
+from dtorch.core.graph import Node, check_version, edge_of
+
+if TYPE_CHECKING:
+    from dtorch.core.op import Op
+
+ndarray = np.ndarray
+generic = np.generic
+
+_GRAD, _GRADS = -1, -2
+
+
+class Plan:
+    """What a node saves, and the formulas it runs, for one set of inputs that want a gradient."""
+
+    __slots__ = ("names", "saves", "saves_input", "steps")
+
+    def __init__(self, op: Op, needed: tuple[str, ...]) -> None:
+        self.names: list[str] = []
+        self.steps: list[tuple[Callable[..., Any], tuple[Any, ...], tuple[int, ...] | None]] = []
+        done: set[int] = set()
+        for arg in needed:
+            formula = op.formulas[arg]
+            if id(formula) in done:
+                continue
+            done.add(id(formula))
+            needs = tuple(name in needed for name in formula.args)
+            sources = tuple(self._source(name, needs) for name in formula.params)
+            select = None if len(formula.args) == 1 else tuple(i for i, n in enumerate(needs) if n)
+            self.steps.append((formula.function, sources, select))
+        self.saves = tuple(op.getter(name) for name in self.names)
+        self.saves_input = op.params[0] in self.names
+
+    def _source(self, name: str, needs: tuple[bool, ...]) -> Any:
+        """Where a formula's parameter comes from: a saved value's position, or a special one."""
+        if name in ("grad", "grads"):
+            return _GRAD if name == "grad" else _GRADS
+        if name == "needs":
+            return needs
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+
+class Formula:
+    """A gradient formula: of which arguments, the function, and the names of its parameters."""
+
+    __slots__ = ("args", "function", "params")
+
+    def __init__(self, args: tuple[str, ...], function: Callable[..., Any]) -> None:
+        self.args = args
+        self.function = function
+        self.params = tuple(inspect.signature(function).parameters)
+
+
+class SavedOutput:
+    """An output kept for the gradient, without its link to the graph: that would be a cycle."""
+
+    __slots__ = ("array", "nr", "version")
+
+    def __init__(self, tensor: TensorBase, nr: int) -> None:
+        self.array = tensor._array
+        self.nr = nr
+        self.version = shared_version(tensor)
+
+
+class OpNode(Node):
+    """The record of one call of an `Op`."""
+
+    __slots__ = ("op", "out_like", "plan", "saved", "versions")
+
+    def __init__(
+        self,
+        op: Op,
+        plan: Plan,
+        edges: tuple[Any, ...],
+        inputs: tuple[Any, ...],
+        saved: tuple[Any, ...],
+        versions: tuple[int, ...],
+        out_like: tuple[tuple[Any, Any], ...],
+    ) -> None:
+        super().__init__(edges, inputs, len(out_like))
+        self.op = op
+        self.plan = plan
+        self.saved: tuple[Any, ...] | None = saved
+        self.versions = versions
+        self.out_like = out_like
+
+    @property
+    def name(self) -> str:
+        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
+
+    def release(self) -> None:
+        if self.saved:
+            self.saved = None
+
+    def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
+        if self.saved is None:
+            raise GradError(
+                f"{self.op.name}: the graph was already used by backward and its saved tensors "
+                "freed; pass retain_graph=True to the earlier backward"
+            )
+        saved = self._unpack(create_graph)
+        grads: list[Any] = []
+        for function, sources, select in self.plan.steps:
+            args = []
+            for source in sources:
+                if type(source) is tuple:
+                    args.append(source)  # which of several inputs want a gradient
+                elif source >= 0:
+                    args.append(saved[source])
+                elif source == _GRAD:
+                    args.append(self._materialize(grad, create_graph)[0]
+                                if self.n_outputs > 1 else grad)  # fmt: skip
+                else:
+                    args.append(self._materialize(grad, create_graph))
+            result = function(*args)
+            if select is not None:
+                grads.extend(result[i] for i in select)
+            elif type(result) is list:
+                grads.extend(result)
+            else:
+                grads.append(result)
+        if not create_graph:
+            for i, g in enumerate(grads):
+                if type(g) is not ndarray and isinstance(g, (generic, bool, int, float, complex)):
+                    grads[i] = np.asarray(g)
+        return grads
+
+    def _unpack(self, create_graph: bool) -> list[Any]:
+        values = []
+        for saved, version, name in zip(
+            self.saved or (), self.versions, self.plan.names, strict=True
+        ):
+            if isinstance(saved, TensorBase):
+                check_version(self.op.name, name, version, version_of(saved))
+                values.append(saved if create_graph else saved._array)
+            elif type(saved) is SavedOutput:
+                check_version(self.op.name, name, version, saved.version.value)
+                values.append(self._rewrap(saved) if create_graph else saved.array)
+            elif type(saved) is list:
+                values.append(_unpack_list(saved, create_graph))
+            elif create_graph and isinstance(saved, (ndarray, generic)):
+                values.append(wrap(saved))
+            else:
+                values.append(saved)
+        return values
+
+    def _rewrap(self, saved: SavedOutput) -> Any:
+        tensor = wrap(saved.array)
+        tensor._version = saved.version
+        tensor._grad_fn = self
+        tensor._output_nr = saved.nr
+        tensor._mode = REQUIRES_GRAD
+        return tensor
+
+    def _materialize(self, grad: Any, create_graph: bool) -> list[Any]:
+        """The gradients of all outputs, zeros for those that took no part."""
+        grads = list(grad) if self.n_outputs > 1 else [grad]
+        for i, g in enumerate(grads):
+            if g is None:
+                shape, numpy_dtype = self.out_like[i]
+                zeros = np.zeros(shape, numpy_dtype)
+                grads[i] = wrap(zeros) if create_graph else zeros
+        return grads
+
+
+def _unpack_list(values: list[Any], create_graph: bool) -> list[Any]:
+    if create_graph:
+        return values
+    return [v._array if isinstance(v, TensorBase) else v for v in values]
+
+
+class View:
+    """How a view follows from the tensor whose history in-place changes rewrite.
+
+    Attributes:
+        base: that tensor; not itself a view.
+        steps: ``(op, arguments after the input)`` for each view operation from the base on.
+        several: whether it is one of several outputs of a view operation.
+    """
+
+    __slots__ = ("base", "several", "steps")
+
+    def __init__(self, base: TensorBase, steps: tuple[Any, ...], several: bool) -> None:
+        self.base = base
+        self.steps = steps
+        self.several = several
+
+
+class CopySlices(Node):
+    """What an in-place operation on a view does to the history of its base."""
+
+    __slots__ = ("inner", "layout", "steps", "through_self")
+
+    def __init__(self, base: TensorBase, view: View, inner: Node, through_self: bool) -> None:
+        own, inputs = inner.edges, inner.inputs
+        if through_self:
+            own, inputs = own[1:], inputs[1:]
+        array = base._array
+        super().__init__((edge_of(base), *own), ((array.shape, array.dtype), *inputs))
+        self.layout = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
+        self.steps = view.steps
+        self.inner = inner
+        self.through_self = through_self
+
+    @property
+    def name(self) -> str:
+        return f"CopySlices({self.inner.name})"
+
+    def release(self) -> None:
+        self.inner.release()
+
+    def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
+        whole = self._copy_in_layout(grad, create_graph)
+        part = whole
+        for op, args, kwargs, nr in self.steps:
+            part = op(part, *args, **kwargs)
+            part = part if nr is None else part[nr]
+        grads = list(self.inner.apply(part.clone() if create_graph else part.copy(), create_graph))
+        into = grads.pop(0) if self.through_self else None
+        if create_graph:
+            part.zero_() if into is None else part.copy_(into)
+        else:
+            part[...] = 0 if into is None else into
+        return [whole, *grads]
+
+    def _copy_in_layout(self, grad: Any, create_graph: bool) -> Any:
+        """A dense copy with the dims in the order the base has in memory, so that views of the
+        base are views of it as well."""
+        if create_graph:
+            back = np.argsort(self.layout).tolist()
+            return grad.permute(self.layout).clone().permute(back) if grad.ndim else grad.clone()
+        out = np.empty([grad.shape[dim] for dim in self.layout], grad.dtype)
+        out = out.transpose(np.argsort(self.layout)) if grad.ndim else out
+        out[...] = grad
+        return out
