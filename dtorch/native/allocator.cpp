@@ -216,6 +216,7 @@ constexpr std::size_t class_count = (64 - 10) << class_bits;
 // From here on blocks are mappings of their own, which go back to the system when unmapped.
 constexpr std::size_t mapped_min = std::size_t{1} << 20;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr std::size_t largest_page = 64 * 1024;  // arm64 kernels come with 4, 16 or 64 KiB
 // Requests above this can not be met on any machine, and below it no sum here overflows.
 constexpr std::size_t nbytes_max = std::size_t{1} << 46;
 
@@ -248,7 +249,7 @@ Header* header_of(void* block) noexcept { return static_cast<Header*>(block) - 1
 bool is_mapped(std::size_t capacity) noexcept { return capacity >= mapped_min; }
 
 std::size_t mapped_nbytes(std::size_t capacity) noexcept {
-  return round_up(capacity + sizeof(Header), 4096);
+  return round_up(capacity + sizeof(Header), largest_page);
 }
 
 // Aligned to a huge page when it is large enough to hold one.
