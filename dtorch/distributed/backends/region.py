@@ -1,0 +1,104 @@
+"""Memory that the ranks of a group share: sequence words, headers and staging slots."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+import numpy as np
+
+from dtorch.distributed.errors import RendezvousError
+from dtorch.multiprocessing.memory import Mapping, check_sealed, create_memory
+
+_LINE = 64
+_PAGE = 4096
+_MAGIC = b"dtgroup1"
+_FRONT = struct.Struct("<8sQQ")  # magic, world size, bytes of one staging half
+_ABORT_AT = 128
+_ABORT = struct.Struct("<IiI")  # 0 = none, lost rank, length of the text that follows
+_ABORT_TEXT = 512
+HEADER_NBYTES = 1024
+DEFAULT_HALF_NBYTES = 2 << 20
+
+
+def create_region(world_size: int, half_nbytes: int = DEFAULT_HALF_NBYTES) -> int:
+    """A descriptor of new shared memory for a group."""
+    fd = create_memory(_size(world_size, half_nbytes))
+    os.pwrite(fd, _FRONT.pack(_MAGIC, world_size, half_nbytes), 0)
+    return fd
+
+
+class Region:
+    """Views of that memory.
+
+    Each rank writes its own sequence word, headers and slots, and reads the others'. Headers and
+    slots exist twice and are used in turn: when a rank overwrites one, everybody has passed the
+    exchange after the one it belonged to, so nobody still reads it.
+
+    Attributes:
+        half_nbytes: size of one slot.
+        words: uint32 words; word ``WORD * rank`` is the rank's sequence number.
+        headers: ``headers[half][rank]``, memoryviews.
+        slots: ``slots[half][rank]``, uint8 arrays.
+    """
+
+    WORD = _LINE // 4  # words from one rank's line to the next
+
+    def __init__(self, fd: int, world_size: int) -> None:
+        check_sealed(fd)
+        magic, ranks, half_nbytes = _FRONT.unpack(os.pread(fd, _FRONT.size, 0))
+        if magic != _MAGIC or ranks != world_size:
+            raise RendezvousError("init_process_group: rank 0 runs another version of dtorch")
+        self.half_nbytes: int = half_nbytes
+        mapping = Mapping(fd, _size(world_size, half_nbytes))
+        memory = mapping.array
+        lines_at, headers_at, slots_at = _offsets(world_size)
+        self._memory: memoryview = memory.data
+        self.words: memoryview = memory[lines_at:headers_at].data.cast("I")
+        self.words_address: int = mapping.address + lines_at
+        self.headers = [
+            [
+                memory[start : start + HEADER_NBYTES].data
+                for start in _starts(headers_at, HEADER_NBYTES, world_size, half)
+            ]
+            for half in (0, 1)
+        ]
+        self.slots: list[list[np.ndarray]] = [
+            [
+                memory[start : start + half_nbytes]
+                for start in _starts(slots_at, half_nbytes, world_size, half)
+            ]
+            for half in (0, 1)
+        ]
+
+    def abort(self, rank: int, reason: str) -> None:
+        """Tell everybody that the group is broken because of ``rank``; the first call counts."""
+        if self.aborted() is not None:
+            return
+        text = reason.encode(errors="replace")[:_ABORT_TEXT]
+        at = _ABORT_AT + _ABORT.size
+        self._memory[at : at + len(text)] = text
+        _ABORT.pack_into(self._memory, _ABORT_AT, 1, rank, len(text))
+
+    def aborted(self) -> tuple[int, str] | None:
+        """Who broke the group and why, or None."""
+        if not self._memory[_ABORT_AT]:
+            return None
+        _, rank, length = _ABORT.unpack_from(self._memory, _ABORT_AT)
+        at = _ABORT_AT + _ABORT.size
+        return rank, bytes(self._memory[at : at + length]).decode(errors="replace")
+
+
+def _starts(start: int, nbytes: int, world_size: int, half: int) -> list[int]:
+    return [start + nbytes * (2 * rank + half) for rank in range(world_size)]
+
+
+def _offsets(world_size: int) -> tuple[int, int, int]:
+    lines_at = _PAGE
+    headers_at = lines_at + _LINE * world_size
+    slots_at = -(-(headers_at + 2 * HEADER_NBYTES * world_size) // _PAGE) * _PAGE
+    return lines_at, headers_at, slots_at
+
+
+def _size(world_size: int, half_nbytes: int) -> int:
+    return _offsets(world_size)[2] + 2 * half_nbytes * world_size
