@@ -181,3 +181,19 @@ def window_count(
             f"{op}: a window of {span} does not fit into {size} elements with padding {padding}"
         )
     return (size + 2 * padding - span) // stride + 1
+
+
+def per_dim(op: str, what: str, value: Any, count: int) -> tuple[int, ...]:
+    """One int for each of ``count`` dims, from one int or from a sequence of so many (or of one).
+
+    Raises:
+        ArgumentError: a sequence of another length.
+    """
+    if isinstance(value, Iterable):
+        values = tuple(operator.index(v) for v in value)
+        if len(values) == 1:
+            return values * count
+        if len(values) != count:
+            raise ArgumentError(f"{op}: {what} is {values}, expected one int or {count}")
+        return values
+    return (operator.index(value),) * count
