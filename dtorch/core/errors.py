@@ -7,6 +7,7 @@ for it keeps catching the right things::
     +-- ArgumentError       (ValueError)                 a value outside its domain
     +-- ShapeError          (ValueError, RuntimeError)   sizes that do not fit together
     +-- DimensionError      (IndexError)                 a dim or an index out of range
+    +-- DivisionError       (ZeroDivisionError, RuntimeError)   an integer divided by zero
     +-- DtypeError          (TypeError, RuntimeError)    a dtype an operation does not take
     +-- DeviceError         (RuntimeError)               missing device, or tensors on different ones
     +-- GradError           (RuntimeError)               misuse of the autograd graph
@@ -29,6 +30,10 @@ class ShapeError(DtorchError, ValueError, RuntimeError):
 
 class DimensionError(DtorchError, IndexError):
     """A dimension or an index is out of range."""
+
+
+class DivisionError(DtorchError, ZeroDivisionError, RuntimeError):
+    """An integer is divided by zero."""
 
 
 class DtypeError(DtorchError, TypeError, RuntimeError):

@@ -1,15 +1,17 @@
-"""Arithmetic on elements: sums, products, powers, rounding, bounds."""
+"""Arithmetic on elements: sums, products, quotients, remainders, signs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from dtorch.core.errors import ArgumentError
-from dtorch.core.op import composite, elementwise
-from dtorch.core.ops.comparison import where
-from dtorch.core.ops.exponential import log
+from dtorch.core.dtype import dtype
+from dtorch.core.errors import ArgumentError, DivisionError
+from dtorch.core.op import ElementwiseOp, composite, elementwise
+from dtorch.core.ops.complex import conjugate
+from dtorch.core.ops.rounding import floor, trunc
 
 
 def _scaled_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -97,12 +99,12 @@ def mul(xp: Any, input: Any, other: Any) -> Any:
 
 @mul.gradient("input")
 def _(grad, other):
-    return grad * _conjugate(other)
+    return grad * conjugate(other)
 
 
 @mul.gradient("other")
 def _(grad, input):
-    return grad * _conjugate(input)
+    return grad * conjugate(input)
 
 
 @mul.samples
@@ -122,35 +124,55 @@ def _(input, other):
 mul.operator("__mul__", "__rmul__", "__imul__")
 
 
-def _conjugate(value: Any) -> Any:
-    """Numbers are their own conjugate here: gradients reach real scalars only as constants."""
-    return value.conj() if hasattr(value, "conj") else complex(value).conjugate() if isinstance(
-        value, complex) else value  # fmt: skip
+class _DivisionOp(ElementwiseOp):
+    """True division is floating, but the rounded quotients of integers are integers."""
+
+    def result_dtype(self, values: Sequence[Any]) -> dtype:
+        self_floating = values[self.index["rounding_mode"]] is None
+        return super().result_dtype(values) if self_floating else self.promoted_dtype(values)
+
+    def promoted_dtype(self, values: Sequence[Any]) -> dtype:
+        """The common dtype of the operands, whatever its category."""
+        return floor_divide.result_dtype(values[:2])  # type: ignore[no-any-return]
 
 
-@elementwise(floating=True, aliases={"value": "other"})
-def div(xp: Any, input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+def _div(xp: Any, input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """Quotient of the elements; of integers a floating one.
 
     Args:
         rounding_mode: None, ``"floor"`` or ``"trunc"``; with the latter two integers stay integers.
+
+    Raises:
+        DivisionError: an integer is divided by zero and the quotient rounded.
     """
     if rounding_mode is None:
         return input / other
-    quotient = xp.floor(input / other) if rounding_mode == "floor" else xp.trunc(input / other)
-    return quotient.astype(input.dtype, copy=False)
+    if rounding_mode not in ("floor", "trunc"):
+        raise ArgumentError(
+            f"div: rounding_mode is {rounding_mode!r}, expected None, 'floor' or 'trunc'"
+        )
+    _refuse_zero_divisor("div", other)
+    if rounding_mode == "floor":
+        return xp.floor_divide(input, other)
+    if input.dtype.kind in "iub":
+        return (input - xp.fmod(input, other)) // other
+    return xp.trunc(input / other)
+
+
+_div.__name__ = "div"
+div = _DivisionOp(_div, floating=True, aliases={"value": "other"})
 
 
 @div.gradient("input")
 def _(grad, other, rounding_mode):
-    return grad / _conjugate(other) if rounding_mode is None else grad * 0
+    return grad / conjugate(other) if rounding_mode is None else grad * 0
 
 
 @div.gradient("other")
 def _(grad, input, other, rounding_mode):
-    return (
-        -grad * _conjugate(input / (other * other)) if rounding_mode is None else grad * 0 * other
-    )
+    if rounding_mode is not None:
+        return grad * 0 * other
+    return -grad * conjugate(input / (other * other))
 
 
 @div.samples
@@ -159,11 +181,18 @@ def _(make):
     yield (make(2, 3), make(3, low=0.5)), {}
     yield (make(2, 3), 4), {}
     yield (1.0, make(3, low=0.5)), {}
+    yield (make(2, 3, low=-7, high=7).long(), 3), {}
+    yield (make(2, 3, low=-7, high=7).long(), 3), {"rounding_mode": "trunc"}
+    yield (make(2, 3, low=-7, high=7).long(), 3), {"rounding_mode": "floor"}
+    yield (make(2, 3, low=-7, high=7), 1.3), {"rounding_mode": "trunc"}
 
 
 @div.expect
-def _(input, other):
-    return input / other
+def _(input, other, rounding_mode=None):
+    quotient = input / other
+    if rounding_mode is None:
+        return quotient.astype(np.float32) if np.result_type(input) == np.int64 else quotient
+    return (np.floor if rounding_mode == "floor" else np.fix)(quotient)
 
 
 div.operator("__truediv__", "__rtruediv__", "__itruediv__")
@@ -172,7 +201,7 @@ div.operator("__truediv__", "__rtruediv__", "__itruediv__")
 @elementwise(aliases={"value": "other"})
 def floor_divide(xp: Any, input: Any, other: Any) -> Any:
     """Quotient rounded down; integers stay integers."""
-    _refuse_zero_divisor("floor_divide", xp, other)
+    _refuse_zero_divisor("floor_divide", other)
     return xp.floor_divide(input, other)
 
 
@@ -194,15 +223,15 @@ def _(input, other):
 floor_divide.operator("__floordiv__", "__rfloordiv__", "__ifloordiv__")
 
 
-def _refuse_zero_divisor(name: str, xp: Any, other: Any) -> None:
-    if np.result_type(other).kind in "iub" and not np.all(other):
-        raise ZeroDivisionError(f"{name}: integer division by zero")
+def _refuse_zero_divisor(name: str, other: Any) -> None:
+    if other.dtype.kind in "iub" and not other.all():
+        raise DivisionError(f"{name}: an integer is divided by zero")
 
 
 @elementwise(aliases={"divisor": "other"})
 def remainder(xp: Any, input: Any, other: Any) -> Any:
     """Remainder of the division, with the sign of the divisor."""
-    _refuse_zero_divisor("remainder", xp, other)
+    _refuse_zero_divisor("remainder", other)
     return xp.remainder(input, other)
 
 
@@ -232,7 +261,7 @@ remainder.operator("__mod__", "__rmod__", "__imod__")
 @elementwise(aliases={"divisor": "other"})
 def fmod(xp: Any, input: Any, other: Any) -> Any:
     """Remainder of the division, with the sign of the dividend."""
-    _refuse_zero_divisor("fmod", xp, other)
+    _refuse_zero_divisor("fmod", other)
     return xp.fmod(input, other)
 
 
@@ -305,10 +334,10 @@ def _(input):
 abs.unary_operator("__abs__")
 
 
-@elementwise(ufunc=np.sign)
+@elementwise()
 def sign(xp: Any, input: Any) -> Any:
     """-1, 0 or 1 by the sign of the element; the gradient is zero."""
-    return xp.sign(input)
+    return input.copy() if input.dtype == np.bool_ else xp.sign(input)
 
 
 @sign.gradient("input")
@@ -324,300 +353,6 @@ def _(make):
 @sign.expect
 def _(input):
     return (input > 0).astype(input.dtype) - (input < 0)
-
-
-@elementwise(tensors=("input", "exponent"))
-def pow(xp: Any, input: Any, exponent: Any) -> Any:
-    """Power ``input ** exponent``; either may be a number.
-
-    Raises:
-        ArgumentError: an integer to a negative integer power.
-    """
-    kind = np.result_type(exponent).kind
-    if np.result_type(input).kind in "iub" and kind in "iub" and np.any(exponent < 0):
-        raise ArgumentError("pow: integers to negative integer powers are not defined")
-    return xp.power(input, exponent)
-
-
-@pow.gradient("input")
-def _(grad, input, exponent):
-    # 0 ** 0 has the derivative 0, not the nan of 0 * 0 ** -1.
-    factor = where(exponent == 0, input * 0, exponent * pow(input, exponent - 1)) if hasattr(
-        exponent, "shape") else (exponent * pow(input, exponent - 1) if exponent else input * 0)  # fmt: skip
-    return grad * _conjugate(factor)
-
-
-@pow.gradient("exponent")
-def _(grad, input, exponent, out):
-    base = log(input) if hasattr(input, "shape") else float(np.log(input))
-    return grad * _conjugate(where(out == 0, out * 0, out * base))
-
-
-@pow.samples
-def _(make):
-    yield (make(2, 3), 2), {}
-    yield (make(2, 3, low=0.5), make(2, 3)), {}
-    yield (make(3, low=0.5), -1.5), {}
-    yield (2.0, make(3)), {}
-
-
-@pow.expect
-def _(input, exponent):
-    return input**exponent
-
-
-pow.operator("__pow__", "__rpow__", "__ipow__")
-
-
-@elementwise(ufunc=np.square)
-def square(xp: Any, input: Any) -> Any:
-    """Square of the elements."""
-    return xp.square(input)
-
-
-@square.gradient("input")
-def _(grad, input):
-    return grad * (2 * _conjugate(input))
-
-
-@square.samples
-def _(make):
-    yield (make(2, 3),), {}
-
-
-@square.expect
-def _(input):
-    return input * input
-
-
-@elementwise(ufunc=np.sqrt, floating=True)
-def sqrt(xp: Any, input: Any) -> Any:
-    """Square root; nan for negative numbers."""
-    return xp.sqrt(input)
-
-
-@sqrt.gradient("input")
-def _(grad, out):
-    return grad / (2 * _conjugate(out))
-
-
-@sqrt.samples
-def _(make):
-    yield (make(2, 3, low=0.1),), {}
-
-
-@sqrt.expect
-def _(input):
-    return input**0.5
-
-
-@elementwise(floating=True)
-def rsqrt(xp: Any, input: Any) -> Any:
-    """Reciprocal of the square root."""
-    return 1 / xp.sqrt(input)
-
-
-@rsqrt.gradient("input")
-def _(grad, out):
-    return grad * _conjugate(-0.5 * out * out * out)
-
-
-@rsqrt.samples
-def _(make):
-    yield (make(2, 3, low=0.1),), {}
-
-
-@rsqrt.expect
-def _(input):
-    return input**-0.5
-
-
-@elementwise(floating=True)
-def reciprocal(xp: Any, input: Any) -> Any:
-    """Reciprocal ``1 / input``."""
-    return 1 / input
-
-
-@reciprocal.gradient("input")
-def _(grad, out):
-    return -grad * _conjugate(out * out)
-
-
-@reciprocal.samples
-def _(make):
-    yield (make(2, 3, low=0.3),), {}
-
-
-@reciprocal.expect
-def _(input):
-    return input**-1.0
-
-
-def _rounding(op: Any, reference: Any) -> None:
-    """Steps have zero gradient."""
-    op.gradient("input")(lambda grad: grad * 0)
-    op.samples(_rounding_samples)
-    op.expect(reference)
-
-
-def _rounding_samples(make):
-    yield (make(2, 3, low=-3, high=3),), {}
-
-
-@elementwise()
-def floor(xp: Any, input: Any) -> Any:
-    """Largest whole number not above the element."""
-    return input.copy() if input.dtype.kind in "iub" else xp.floor(input)
-
-
-_rounding(floor, lambda input: input // 1)
-
-
-@elementwise()
-def ceil(xp: Any, input: Any) -> Any:
-    """Smallest whole number not below the element."""
-    return input.copy() if input.dtype.kind in "iub" else xp.ceil(input)
-
-
-_rounding(ceil, lambda input: -(-input // 1))
-
-
-@elementwise()
-def trunc(xp: Any, input: Any) -> Any:
-    """The whole part, rounded toward zero."""
-    return input.copy() if input.dtype.kind in "iub" else xp.trunc(input)
-
-
-_rounding(trunc, lambda input: np.sign(input) * (np.abs(input) // 1))
-
-
-@elementwise()
-def round(xp: Any, input: Any, *, decimals: int = 0) -> Any:
-    """The nearest whole number, or multiple of ``10**-decimals``; halves go to the even one."""
-    return xp.round(input, decimals)
-
-
-_rounding(round, lambda input: np.rint(input))
-
-
-@elementwise()
-def frac(xp: Any, input: Any) -> Any:
-    """The part after the point, with the sign of the element."""
-    return input - xp.trunc(input)
-
-
-@frac.gradient("input")
-def _(grad):
-    return grad
-
-
-@frac.samples
-def _(make):
-    yield (make(2, 3, low=-3, high=3),), {}
-
-
-@frac.expect
-def _(input):
-    return np.sign(input) * (np.abs(input) % 1)
-
-
-@elementwise(tensors=("input", "min", "max"), promoted=("input", "min", "max"))
-def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
-    """The elements, but at least ``min`` and at most ``max`` (numbers, tensors, or None).
-
-    Raises:
-        ArgumentError: neither bound is given.
-    """
-    if min is None and max is None:
-        raise ArgumentError("clamp: neither min nor max is given, expected at least one")
-    if min is not None:
-        input = xp.maximum(input, min)
-    return input if max is None else xp.minimum(input, max)
-
-
-@clamp.gradient("input")
-def _(grad, input, min, max):
-    inside = (input == input) if min is None else (input >= min)
-    if max is not None:
-        inside = inside & (input <= max)
-    return where(inside, grad, grad * 0)
-
-
-@clamp.gradient("min")
-def _(grad, input, min, max):
-    below = input < min
-    if max is not None:
-        below = below & (min < max)
-    return where(below, grad, grad * 0)
-
-
-@clamp.gradient("max")
-def _(grad, input, min, max):
-    above = input > max
-    if min is not None:
-        above = above | (min > max)
-    return where(above, grad, grad * 0)
-
-
-@clamp.samples
-def _(make):
-    yield (make(3, 4, low=-2, high=2),), {"min": -0.5, "max": 0.7}
-    yield (make(3, 4, low=-2, high=2),), {"min": 0.1}
-    yield (make(3, 4, low=-2, high=2), make(4, low=-1, high=-0.2), make(4, low=0.2)), {}
-
-
-@clamp.expect
-def _(input, min=None, max=None):
-    return np.clip(input, min, max)
-
-
-@elementwise(ufunc=np.maximum)
-def maximum(xp: Any, input: Any, other: Any) -> Any:
-    """The larger of two elements; nan if one is nan. Equal ones share the gradient."""
-    return xp.maximum(input, other)
-
-
-@elementwise(ufunc=np.minimum)
-def minimum(xp: Any, input: Any, other: Any) -> Any:
-    """The smaller of two elements; nan if one is nan. Equal ones share the gradient."""
-    return xp.minimum(input, other)
-
-
-def _share(grad: Any, mine: Any, out: Any, theirs: Any) -> Any:
-    half = where(mine == theirs, grad * 0.5, grad)
-    return where(mine == out, half, grad * 0)
-
-
-for _op, _reference in ((maximum, np.fmax), (minimum, np.fmin)):
-    _op.gradient("input")(lambda grad, input, out, other: _share(grad, input, out, other))
-    _op.gradient("other")(lambda grad, input, out, other: _share(grad, other, out, input))
-    _op.expect(_reference)
-
-    @_op.samples
-    def _(make):
-        yield (make(3, 4), make(3, 4)), {}
-        yield (make(3, 4), make(4)), {}
-
-
-@elementwise(ufunc=np.conjugate)
-def conj(xp: Any, input: Any) -> Any:
-    """Complex conjugate; real tensors are their own."""
-    return xp.conjugate(input)
-
-
-@conj.gradient("input")
-def _(grad):
-    return _conjugate(grad)
-
-
-@conj.samples
-def _(make):
-    yield (make(2, 3),), {}
-
-
-@conj.expect
-def _(input):
-    return input
 
 
 @composite(aliases={"tensor": "input"}, inplace=True, tensors=("input", "tensor1", "tensor2"))
@@ -677,3 +412,95 @@ def _(make):
 @lerp.expect
 def _(input, end, weight):
     return input + weight * (end - input)
+
+
+@composite(tensors=("input", "other"), inplace=True)
+def true_divide(input: Any, other: Any) -> Any:
+    """Quotient of the elements, of integers a floating one: `div` without rounding."""
+    return div(input, other)
+
+
+@true_divide.samples
+def _(make):
+    yield (make(2, 3), make(3, low=0.5)), {}
+
+
+@true_divide.expect
+def _(input, other):
+    return input * other**-1.0
+
+
+@elementwise(ufunc=np.positive)
+def positive(xp: Any, input: Any) -> Any:
+    """The elements as they are."""
+    return xp.positive(input)
+
+
+@positive.gradient("input")
+def _(grad):
+    return grad
+
+
+@positive.samples
+def _(make):
+    yield (make(2, 3),), {}
+
+
+@positive.expect
+def _(input):
+    return input
+
+
+positive.unary_operator("__pos__")
+
+
+@elementwise(ufunc=np.copysign, floating=True)
+def copysign(xp: Any, input: Any, other: Any) -> Any:
+    """The size of ``input`` with the sign of ``other``."""
+    return xp.copysign(input, other)
+
+
+@copysign.gradient("input")
+def _(grad, input, other):
+    return grad * sign(input) * copysign(input * 0 + 1, other)
+
+
+@copysign.samples
+def _(make):
+    yield (make(2, 3), make(2, 3)), {}
+
+
+@copysign.expect
+def _(input, other):
+    return np.abs(input) * np.where(other < 0, -1, 1)
+
+
+@elementwise(inplace=True, floating=True)
+def nan_to_num(xp: Any, input: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """The elements with numbers in place of nan, inf and -inf.
+
+    Args:
+        nan: in place of nan.
+        posinf, neginf: in place of the infinities. Default: the largest and lowest of the dtype.
+    """
+    return xp.nan_to_num(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
+
+
+@nan_to_num.gradient("input")
+def _(grad, input):
+    return grad * (abs(input) < np.inf)
+
+
+@nan_to_num.samples
+def _(make):
+    yield (make.constant(2, 6) / make.constant(6).round(), 0.5, 8.0, -9.0), {}
+    yield (make(2, 3),), {}
+
+
+@nan_to_num.expect
+def _(input, nan=0.0, posinf=None, neginf=None):
+    out = [
+        nan if v != v else posinf if v == np.inf else neginf if v == -np.inf else v
+        for v in input.ravel()
+    ]
+    return np.array(out, input.dtype).reshape(input.shape)

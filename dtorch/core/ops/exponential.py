@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.op import elementwise
+from dtorch.core.ops.comparison import where
 
 
 @elementwise(ufunc=np.exp, floating=True, aliases={"tensor": "input"})
@@ -76,9 +77,21 @@ def _(grad, input):
     return grad / (input.conj() * math.log(10))
 
 
+@elementwise(ufunc=np.exp2, floating=True)
+def exp2(xp: Any, input: Any) -> Any:
+    """``2 ** input``."""
+    return xp.exp2(input)
+
+
+@exp2.gradient("input")
+def _(grad, out):
+    return grad * (out.conj() * math.log(2))
+
+
 for _op, _reference in (
     (exp, lambda input: math.e**input),
     (expm1, lambda input: math.e**input - 1),
+    (exp2, lambda input: 2**input),
     (log, lambda input: np.log2(input) * math.log(2)),
     (log1p, lambda input: np.log(1 + input)),
     (log2, lambda input: np.log(input) / math.log(2)),
@@ -86,3 +99,77 @@ for _op, _reference in (
 ):
     _op.samples(lambda make: iter([((make(3, 4, low=0.2),), {}), ((make(0, 2, low=0.2),), {})]))
     _op.expect(_reference)
+
+
+@elementwise(ufunc=np.logaddexp, floating=True)
+def logaddexp(xp: Any, input: Any, other: Any) -> Any:
+    """``log(exp(input) + exp(other))``, without overflow."""
+    return xp.logaddexp(input, other)
+
+
+@logaddexp.gradient("input")
+def _(grad, input, out):
+    return grad * exp(input - out)
+
+
+@logaddexp.gradient("other")
+def _(grad, other, out):
+    return grad * exp(other - out)
+
+
+@logaddexp.expect
+def _(input, other):
+    return np.log(np.exp(input) + np.exp(other))
+
+
+@elementwise(ufunc=np.logaddexp2, floating=True)
+def logaddexp2(xp: Any, input: Any, other: Any) -> Any:
+    """``log2(2 ** input + 2 ** other)``, without overflow."""
+    return xp.logaddexp2(input, other)
+
+
+@logaddexp2.gradient("input")
+def _(grad, input, out):
+    return grad * exp2(input - out)
+
+
+@logaddexp2.gradient("other")
+def _(grad, other, out):
+    return grad * exp2(other - out)
+
+
+@logaddexp2.expect
+def _(input, other):
+    return np.log2(2**input + 2**other)
+
+
+for _op in (logaddexp, logaddexp2):
+    _op.samples(lambda make: iter([((make(3, 4), make(4)), {})]))
+
+
+@elementwise(floating=True)
+def xlogy(xp: Any, input: Any, other: Any) -> Any:
+    """``input * log(other)``, 0 where ``input`` is 0."""
+    return xp.where((input == 0) & (other == other), 0, input * xp.log(other)).astype(
+        other.dtype, copy=False
+    )
+
+
+@xlogy.gradient("input")
+def _(grad, input, other):
+    return grad * log(where((input == 0) & (other <= 0), 1.0, other))
+
+
+@xlogy.gradient("other")
+def _(grad, input, other):
+    return grad * (input / other)
+
+
+@xlogy.samples
+def _(make):
+    yield (make(3, 4), make(4, low=0.2)), {}
+
+
+@xlogy.expect
+def _(input, other):
+    return input * np.log2(other) / np.log2(math.e)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 
+from dtorch.core.base import wrap
 from dtorch.core.dtype import from_numpy_dtype, result_dtype
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops.view import narrow, unsqueeze
+from dtorch.core.ops.view import expand, narrow, unsqueeze
 from dtorch.core.shapes import normalize_dim
 
 
@@ -95,3 +97,157 @@ def _(make):
 @stack.expect
 def _(tensors, dim=0):
     return np.stack(tensors, dim)
+
+
+def _renamed_cat(name: str) -> Any:
+    def body(tensors: Any, dim: int = 0) -> Any:
+        return cat(tensors, dim)
+
+    body.__name__, body.__doc__ = name, "Tensors one after the other along ``dim``: `cat`."
+    op = composite(tensors=("tensors",), method=False)(body)
+    op.samples(lambda make: iter([(([make(2, 3), make(1, 3)],), {})]))
+    op.expect(lambda tensors, dim=0: np.concatenate(tensors, dim))
+    return op
+
+
+concat = _renamed_cat("concat")
+concatenate = _renamed_cat("concatenate")
+
+
+def _at_least(tensors: Any, ndim: int) -> list[Any]:
+    """The tensors with dims added as NumPy's ``atleast_nd`` adds them."""
+    out = []
+    for t in tensors:
+        if t.ndim == 0:
+            t = t.reshape(1)
+        if t.ndim == 1 and ndim > 1:
+            t = unsqueeze(t, 0)
+        if t.ndim == 2 and ndim > 2:
+            t = unsqueeze(t, 2)
+        out.append(t)
+    return out
+
+
+@composite(tensors=("tensors",), method=False)
+def hstack(tensors: Any) -> Any:
+    """Tensors side by side: along the columns, vectors one after the other."""
+    parts = _at_least(tensors, 1)
+    return cat(parts, 0 if parts and parts[0].ndim == 1 else 1)
+
+
+@composite(tensors=("tensors",), method=False)
+def vstack(tensors: Any) -> Any:
+    """Tensors one below the other; vectors are rows."""
+    return cat(_at_least(tensors, 2), 0)
+
+
+@composite(tensors=("tensors",), method=False)
+def dstack(tensors: Any) -> Any:
+    """Tensors one behind the other, along a third dim."""
+    return cat(_at_least(tensors, 3), 2)
+
+
+@composite(tensors=("tensors",), method=False)
+def column_stack(tensors: Any) -> Any:
+    """Vectors as the columns of a matrix; matrices side by side."""
+    return cat([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], 1)
+
+
+for _op, _reference in (
+    (hstack, np.hstack),
+    (vstack, np.vstack),
+    (dstack, np.dstack),
+    (column_stack, np.column_stack),
+):
+    _op.expect(_reference)
+
+    @_op.samples
+    def _(make):
+        yield ([make(3), make(3)],), {}
+        yield ([make(2, 3), make(2, 3)],), {}
+
+
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
+    """Coordinates of a grid: one view of the grid's shape for each vector.
+
+    Args:
+        indexing: ``"ij"`` (default): dims in the order of the vectors; ``"xy"``: the first two
+            exchanged.
+
+    Example:
+        >>> import dtorch
+        >>> rows, columns = meshgrid(dtorch.arange(2), dtorch.arange(3), indexing="ij")
+        >>> columns
+        tensor([[0, 1, 2],
+                [0, 1, 2]])
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    if indexing not in (None, "ij", "xy"):
+        raise ArgumentError(f"meshgrid: indexing is {indexing!r}, expected 'ij' or 'xy'")
+    if any(t.ndim > 1 for t in tensors):
+        raise ShapeError("meshgrid: expected tensors of 0 or 1 dimensions")
+    order = list(range(len(tensors)))
+    if indexing == "xy" and len(tensors) > 1:
+        order[:2] = [1, 0]
+    sizes = [0] * len(tensors)
+    for t, place in zip(tensors, order, strict=True):
+        sizes[place] = t.numel()
+    dims = range(len(tensors))
+    return tuple(
+        expand(t.reshape([-1 if d == place else 1 for d in dims]), sizes)
+        for t, place in zip(tensors, order, strict=True)
+    )
+
+
+def cartesian_prod(*tensors: Any) -> Any:
+    """All combinations of one element from each vector, as rows."""
+    if len(tensors) == 1:
+        return tensors[0].clone()
+    grid = meshgrid(*tensors, indexing="ij")
+    return stack([t.reshape(-1) for t in grid], -1)
+
+
+@composite(tensors=("input",))
+def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
+    """All choices of ``r`` elements of a vector, as rows, in order."""
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    index = np.array(list(choose(range(input.numel()), r)), np.int64).reshape(-1, r)
+    return input[wrap(index)]
+
+
+@combinations.samples
+def _(make):
+    yield (make(4),), {}
+    yield (make(3), 2, True), {}
+
+
+@combinations.expect
+def _(input, r=2, with_replacement=False):
+    n = len(input)
+    pairs = [(i, j) for i in range(n) for j in range(i if with_replacement else i + 1, n)]
+    return np.array([[input[i], input[j]] for i, j in pairs])
+
+
+@composite(tensors=("tensors",), method=False)
+def block_diag(tensors: Any) -> Any:
+    """Matrices along the diagonal of a larger one, zeros elsewhere."""
+    parts = _at_least(tensors, 2)
+    width = sum(t.shape[1] for t in parts)
+    rows, start = [], 0
+    for t in parts:
+        n, m = t.shape
+        rows.append(cat([t.new_zeros(n, start), t, t.new_zeros(n, width - start - m)], 1))
+        start += m
+    return cat(rows, 0)
+
+
+@block_diag.samples
+def _(make):
+    yield ([make(2, 3), make(1, 2)],), {}
+
+
+@block_diag.expect
+def _(tensors):
+    a, b = tensors
+    return np.block([[a, np.zeros((len(a), b.shape[1]))], [np.zeros((len(b), a.shape[1])), b]])

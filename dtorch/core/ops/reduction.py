@@ -11,16 +11,18 @@ import numpy as np
 
 from dtorch.core.dtype import as_dtype, from_numpy_dtype
 from dtorch.core.errors import DtypeError, ShapeError
-from dtorch.core.op import Op, composite, structured
-from dtorch.core.ops.arithmetic import abs as absolute, maximum, minimum
+from dtorch.core.op import composite, structured
+from dtorch.core.ops.bounds import maximum, minimum
 from dtorch.core.ops.comparison import where
-from dtorch.core.ops.conversion import convert
+from dtorch.core.ops.cumulative import accumulator, cumprod
 from dtorch.core.ops.exponential import exp, log
-from dtorch.core.ops.scatter import scatter_sum
-from dtorch.core.ops.view import expand, permute
+from dtorch.core.ops.joining import cat
+from dtorch.core.ops.repetition import flip
+from dtorch.core.ops.selection import SelectionOp, put_back, take_one_along
+from dtorch.core.ops.view import expand, narrow, permute
 from dtorch.core.shapes import normalize_dim, normalize_dims
 
-ValuesIndices = namedtuple("ValuesIndices", ("values", "indices"))
+MinMax = namedtuple("MinMax", ("min", "max"))
 
 
 def spread(value: Any, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Any:
@@ -29,13 +31,6 @@ def spread(value: Any, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Any:
         dims = normalize_dims("reduction", dim, len(shape))
         value = value.reshape(tuple(1 if d in dims else size for d, size in enumerate(shape)))
     return expand(value, tuple(shape))
-
-
-def _accumulator(name: str, input: Any, dtype: Any) -> Any:
-    """NumPy dtype in which a sum or product is formed: int64 for integers and bool."""
-    if dtype is not None:
-        return as_dtype(dtype).numpy
-    return np.dtype(np.int64) if input.dtype.kind in "iub" else input.dtype
 
 
 def _keep_samples(make):
@@ -54,7 +49,7 @@ def sum(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: A
         dtype: type in which to sum.
     """
     axis = None if dim is None else normalize_dims("sum", dim, input.ndim)
-    return xp.sum(input, axis=axis, keepdims=keepdim, dtype=_accumulator("sum", input, dtype))
+    return xp.sum(input, axis=axis, keepdims=keepdim, dtype=accumulator(input, dtype))
 
 
 @sum.gradient("input")
@@ -110,7 +105,7 @@ def _(input, dim=None, keepdim=False):
 def prod(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Product over ``dim``, or of all elements."""
     axis = None if dim is None else normalize_dims("prod", dim, input.ndim)
-    return xp.prod(input, axis=axis, keepdims=keepdim, dtype=_accumulator("prod", input, dtype))
+    return xp.prod(input, axis=axis, keepdims=keepdim, dtype=accumulator(input, dtype))
 
 
 @prod.gradient("input")
@@ -131,17 +126,12 @@ def _(grad, input, dim, keepdim):
 
 
 def _product_of_others(flat: Any, n: int) -> Any:
-    from dtorch.core.ops.joining import stack  # noqa: PLC0415 - joining comes after reductions
-
     if n == 0:
         return flat
-    columns = [flat[..., i] for i in range(n)]
-    one = columns[0] * 0 + 1
-    before, after = [one], [one]
-    for i in range(n - 1):
-        before.append(before[-1] * columns[i])
-        after.append(after[-1] * columns[n - 1 - i])
-    return stack([b * a for b, a in zip(before, reversed(after), strict=True)], -1)
+    one = narrow(flat, -1, 0, 1) * 0 + 1
+    before = cumprod(cat([one, narrow(flat, -1, 0, n - 1)], -1), -1)
+    after = cumprod(cat([one, flip(narrow(flat, -1, 1, n - 1), (-1,))], -1), -1)
+    return before * flip(after, (-1,))
 
 
 prod.samples(_keep_samples)
@@ -189,27 +179,13 @@ for _op, _reference in ((amax, np.max), (amin, np.min)):
         return _reference(input, axis=dim, keepdims=keepdim)
 
 
-class _SelectionOp(Op):
-    """A reduction along one dim that also says where it found the element."""
-
-    def pack(self, outs: tuple[Any, ...]) -> Any:
-        return ValuesIndices(*outs)
-
-
-def _take_along(xp: Any, input: Any, index: Any, dim: int, keepdim: bool) -> Any:
-    values = xp.take_along_axis(input, xp.expand_dims(index, dim), dim)
-    if keepdim:
-        return values, xp.expand_dims(index, dim)
-    return xp.squeeze(values, dim), index
-
-
 def _selection(xp: Any, name: str, input: Any, dim: int, keepdim: bool) -> Any:
     dim = normalize_dim(name, dim, input.ndim)
     if not input.ndim:
         return input.copy(), xp.zeros((), np.int64)
     _refuse_empty(name, input, dim)
     index = (xp.argmax if name == "max" else xp.argmin)(input, axis=dim)
-    return _take_along(xp, input, index, dim, keepdim)
+    return take_one_along(xp, input, index, dim, keepdim)
 
 
 def _max_along(xp: Any, input: Any, dim: int, keepdim: bool = False) -> Any:
@@ -220,26 +196,12 @@ def _min_along(xp: Any, input: Any, dim: int, keepdim: bool = False) -> Any:
     return _selection(xp, "min", input, dim, keepdim)
 
 
-max_along = _SelectionOp(
-    _max_along, tensors=("input",), outputs=("values", "indices"), public=False
-)
-min_along = _SelectionOp(
-    _min_along, tensors=("input",), outputs=("values", "indices"), public=False
-)
-
-
-def _selected(grad: Any, indices: Any, input_shape: Any, dim: int, keepdim: bool) -> Any:
-    if not input_shape:
-        return grad
-    dim = normalize_dim("max", dim, len(input_shape))
-    if not keepdim:
-        kept = (*input_shape[:dim], 1, *input_shape[dim + 1 :])
-        grad, indices = grad.reshape(kept), indices.reshape(kept)
-    return scatter_sum(grad, dim, indices, input_shape)
+max_along = SelectionOp(_max_along, public=False)
+min_along = SelectionOp(_min_along, public=False)
 
 
 for _op in (max_along, min_along):
-    _op.gradient("input")(_selected)
+    _op.gradient("input")(put_back)
 
 
 def _extreme(all_of: Any, along: Any, pairwise: Any, args: tuple[Any, ...]) -> Any:
@@ -338,109 +300,6 @@ for _op, _reference in ((all, np.min), (any, np.max)):
 
 
 @composite(tensors=("input",))
-def var(
-    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
-    correction: Any = None,
-) -> Any:  # fmt: skip
-    """Variance over ``dim``: squared deviations divided by their number less ``correction``.
-
-    Args:
-        unbiased: take a correction of 1 (True) or 0 (False).
-    """
-    if isinstance(dim, bool):  # classic var(unbiased)
-        dim, unbiased = None, dim
-    if correction is None:
-        correction = 1 if unbiased else 0
-    shape = tuple(input.shape)
-    dims = normalize_dims("var", dim, len(shape))
-    count = math.prod(shape[d] for d in dims)
-    deviation = input - mean(input, dims or None, True)
-    square = deviation * deviation.conj()
-    total = sum(square, dims or None, keepdim)
-    if square is not deviation and total.dtype != input.dtype:
-        total = total.real
-    freedom = count - correction
-    return total / freedom if freedom > 0 else total * (math.nan if freedom == 0 else 0) + math.nan
-
-
-@composite(tensors=("input",))
-def std(
-    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
-    correction: Any = None,
-) -> Any:  # fmt: skip
-    """Standard deviation: the square root of `var`."""
-    return var(input, dim, unbiased, keepdim, correction=correction) ** 0.5
-
-
-def _var_samples(make):
-    yield (make(2, 3, 4),), {}
-    yield (make(2, 3, 4), 1), {}
-    yield (make(2, 3, 4), (0, -1), False, True), {}
-    yield (make(2, 3, 4), 2), {"correction": 2}
-
-
-for _op, _reference in ((var, np.var), (std, np.std)):
-    _op.samples(_var_samples)
-
-    @_op.expect
-    def _(input, dim=None, unbiased=True, keepdim=False, correction=None, _reference=_reference):
-        ddof = correction if correction is not None else int(unbiased)
-        return _reference(input, axis=dim, ddof=ddof, keepdims=keepdim)
-
-
-@composite(tensors=("input",))
-def norm(
-    input: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Any:
-    """p-norm of the elements over ``dim``: ``(sum |x|^p)^(1/p)``; also inf, -inf, 0 and ``"fro"``."""
-    if dtype is not None:
-        input = convert(input, as_dtype(dtype))
-    if p in ("fro", None):
-        p = 2
-    size = absolute(input)
-    dims = dim if dim is not None else None
-    if p == math.inf:
-        return amax(size, dims if dims is not None else (), keepdim)
-    if p == -math.inf:
-        return amin(size, dims if dims is not None else (), keepdim)
-    if p == 0:
-        return sum(convert(size != 0, from_numpy_dtype(_numpy_dtype(size))), dims, keepdim)
-    if p == 1:
-        return sum(size, dims, keepdim)
-    total = sum(size * size if p == 2 else size**p, dims, keepdim)
-    return _root(total, p)
-
-
-def _numpy_dtype(value: Any) -> Any:
-    return value._array.dtype if hasattr(value, "_array") else value.dtype
-
-
-@structured(tensors=("input",), public=False)
-def _root(xp: Any, input: Any, p: Any) -> Any:
-    """``input ** (1/p)``; its gradient at 0 is taken as 0, the least subgradient of a norm."""
-    return xp.power(input, 1 / p)
-
-
-@_root.gradient("input")
-def _(grad, input, p):
-    safe = where(input == 0, input * 0 + 1, input)
-    return where(input == 0, grad * 0, grad * safe ** (1 / p - 1) / p)
-
-
-@norm.samples
-def _(make):
-    yield (make(2, 3),), {}
-    yield (make(2, 3), 1, 0), {}
-    yield (make(2, 3), 3, 1, True), {}
-    yield (make(2, 3), math.inf), {}
-
-
-@norm.expect
-def _(input, p=2, dim=None, keepdim=False):
-    return np.linalg.norm(input if dim is not None else input.ravel(), p, dim, keepdim)
-
-
-@composite(tensors=("input",))
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     """``log(sum(exp(input)))`` over ``dim``, without overflow."""
     shape = tuple(input.shape)
@@ -472,39 +331,64 @@ def _(input, dim, keepdim=False):
     return np.log(np.sum(np.exp(input), dim, keepdims=keepdim))
 
 
-@structured(tensors=("input",), inplace=True)
-def cumsum(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Running sum along ``dim``."""
-    dim = normalize_dim("cumsum", dim, input.ndim)
-    if not input.ndim:
-        return input.astype(_accumulator("cumsum", input, dtype))
-    return xp.cumsum(input, dim, dtype=_accumulator("cumsum", input, dtype))
+@composite(tensors=("input",))
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Smallest and largest element, of all or along ``dim``, as ``(min, max)``."""
+    dims = () if dim is None else dim
+    return MinMax(amin(input, dims, keepdim), amax(input, dims, keepdim))
 
 
-@cumsum.gradient("input")
-def _(grad, dim):
-    return _running_back(grad, dim)
-
-
-@structured(tensors=("input",), public=False)
-def _running_back(xp: Any, input: Any, dim: int) -> Any:
-    """Running sum from the end."""
-    if not input.ndim:
-        return input.copy()
-    return xp.flip(xp.cumsum(xp.flip(input, dim), dim), dim)
-
-
-@_running_back.gradient("input")
-def _(grad, dim):
-    return cumsum(grad, dim)
-
-
-@cumsum.samples
+@aminmax.samples
 def _(make):
-    yield (make(2, 3), 1), {}
-    yield (make(2, 3), 0), {}
+    yield (make(2, 3),), {}
+    yield (make(2, 3),), {"dim": 1, "keepdim": True}
 
 
-@cumsum.expect
-def _(input, dim):
-    return np.add.accumulate(input, dim)
+@aminmax.expect
+def _(input, dim=None, keepdim=False):
+    return np.min(input, dim, keepdims=keepdim), np.max(input, dim, keepdims=keepdim)
+
+
+@structured(tensors=("input",))
+def count_nonzero(xp: Any, input: Any, dim: Any = None) -> Any:
+    """How many elements are not zero, over ``dim`` or in all."""
+    axis = None if dim is None else normalize_dims("count_nonzero", dim, input.ndim)
+    return xp.asarray(xp.count_nonzero(input, axis=axis), np.int64)
+
+
+@count_nonzero.samples
+def _(make):
+    yield (make(2, 3).round(),), {}
+    yield (make(2, 3).round(), 1), {}
+
+
+@count_nonzero.expect
+def _(input, dim=None):
+    return np.sum(input != 0, axis=dim)
+
+
+@composite(tensors=("input",))
+def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Sum over ``dim``, in which nan counts as 0."""
+    return sum(where(input != input, 0, input), dim, keepdim, dtype=dtype)
+
+
+@composite(tensors=("input",))
+def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Mean over ``dim`` of the elements that are not nan."""
+    return nansum(input, dim, keepdim, dtype=dtype) / sum(input == input, dim, keepdim)
+
+
+for _op, _reference in ((nansum, np.nansum), (nanmean, np.nanmean)):
+
+    @_op.samples
+    def _(make):
+        holed = make.constant(3, 4)
+        holed[1, 2] = math.nan
+        yield (holed,), {}
+        yield (holed, 1), {}
+        yield (make(3, 4), 0, True), {}
+
+    @_op.expect
+    def _(input, dim=None, keepdim=False, _reference=_reference):
+        return _reference(input, dim, keepdims=keepdim)

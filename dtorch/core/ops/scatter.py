@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dtorch.core.op import structured
 
 
@@ -11,7 +13,7 @@ from dtorch.core.op import structured
 def unslice(xp: Any, grad: Any, index: Any, shape: Any) -> Any:
     """Zeros of ``shape`` to which ``grad`` is added at ``index``; repeated places add up."""
     out = xp.zeros(shape, grad.dtype)
-    if is_basic(index):
+    if names_no_place_twice(index):
         out[index] = grad
     else:
         xp.add.at(out, index, grad)
@@ -34,13 +36,51 @@ def _(grad, index, input_shape):
     return unslice(grad, index, input_shape)
 
 
-def is_basic(index: Any) -> bool:
-    """Whether ``index`` is made of ints, slices, None and ``...`` alone."""
+def names_no_place_twice(index: Any) -> bool:
+    """Whether ``index`` surely names each place at most once: no arrays but masks."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(
-        part is None or part is Ellipsis or type(part) is slice or type(part) is int
+        part is None
+        or part is Ellipsis
+        or type(part) is slice
+        or type(part) is int
+        or (getattr(part, "dtype", None) is np.dtype(np.bool_))
         for part in parts
     )
+
+
+@structured(tensors=("input",), public=False)
+def gather_rows(xp: Any, input: Any, dim: int, index: Any) -> Any:
+    """The slices of ``input`` at the ints ``index`` (a 1-D array) along ``dim``."""
+    return xp.take(input, index, axis=dim) if input.ndim else xp.take(input.reshape(1), index)
+
+
+@gather_rows.gradient("input")
+def _(grad, dim, index, input_shape):
+    return add_rows(grad, dim, index, input_shape)
+
+
+@structured(tensors=("grad",), public=False)
+def add_rows(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
+    """Zeros of ``shape`` to whose slices ``index`` along ``dim`` those of ``grad`` are added.
+
+    Slices of one index are sorted together and summed by `reduceat`: far faster than `add.at`.
+    """
+    sizes = tuple(shape) or (1,)
+    out = xp.zeros(sizes, grad.dtype)
+    if not index.size or not out.size:
+        return out.reshape(tuple(shape))
+    order = xp.argsort(index, kind="stable")
+    places = index[order]
+    first = xp.flatnonzero(xp.concatenate(([True], places[1:] != places[:-1])))
+    sums = xp.add.reduceat(xp.take(grad, order, axis=dim), first, axis=dim)
+    out[(slice(None),) * dim + (places[first],)] = sums
+    return out.reshape(tuple(shape))
+
+
+@add_rows.gradient("grad")
+def _(grad, dim, index):
+    return gather_rows(grad, dim, index)
 
 
 @structured(tensors=("grad", "index"), public=False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.op import elementwise
+from dtorch.core.ops.comparison import where
 
 
 @elementwise(ufunc=np.sin, floating=True)
@@ -135,6 +136,39 @@ def _(grad, out):
     return grad * (1 - out * out).conj()
 
 
+@elementwise(ufunc=np.arcsinh, floating=True)
+def asinh(xp: Any, input: Any) -> Any:
+    """Number whose hyperbolic sine is the element."""
+    return xp.arcsinh(input)
+
+
+@asinh.gradient("input")
+def _(grad, input):
+    return grad / ((input * input + 1) ** 0.5).conj()
+
+
+@elementwise(ufunc=np.arccosh, floating=True)
+def acosh(xp: Any, input: Any) -> Any:
+    """Number, not negative, whose hyperbolic cosine is the element; nan below 1."""
+    return xp.arccosh(input)
+
+
+@acosh.gradient("input")
+def _(grad, input):
+    return grad / ((input * input - 1) ** 0.5).conj()
+
+
+@elementwise(ufunc=np.arctanh, floating=True)
+def atanh(xp: Any, input: Any) -> Any:
+    """Number whose hyperbolic tangent is the element."""
+    return xp.arctanh(input)
+
+
+@atanh.gradient("input")
+def _(grad, input):
+    return grad / (1 - input * input).conj()
+
+
 for _op, _reference in (
     (sin, lambda input: np.exp(1j * input).imag),
     (cos, lambda input: np.exp(1j * input).real),
@@ -144,7 +178,76 @@ for _op, _reference in (
     (atan, lambda input: np.arctan2(input, 1)),
     (sinh, lambda input: (np.exp(input) - np.exp(-input)) / 2),
     (cosh, lambda input: (np.exp(input) + np.exp(-input)) / 2),
+    (asinh, lambda input: np.log(input + np.sqrt(input**2 + 1))),
+    (atanh, lambda input: np.log((1 + input) / (1 - input)) / 2),
     (tanh, lambda input: 1 - 2 / (np.exp(2 * input) + 1)),
 ):
     _op.samples(lambda make: iter([((make(3, 4, low=-0.9, high=0.9),), {})]))
     _op.expect(_reference)
+acosh.samples(lambda make: iter([((make(3, 4, low=1.2, high=4),), {})]))
+acosh.expect(lambda input: np.log(input + np.sqrt(input**2 - 1)))
+
+
+@elementwise(floating=True)
+def sinc(xp: Any, input: Any) -> Any:
+    """``sin(pi * input) / (pi * input)``, 1 at 0."""
+    return xp.sinc(input)
+
+
+@sinc.gradient("input")
+def _(grad, input, out):
+    safe = where(input == 0, 1.0, input)
+    slope = (cos(input * math.pi) - out) / safe
+    return where(input == 0, grad * 0, grad * slope)
+
+
+@sinc.samples
+def _(make):
+    yield (make(3, 4, low=-3, high=3),), {}
+
+
+@sinc.expect
+def _(input):
+    return np.sin(np.pi * input) / (np.pi * input)
+
+
+@elementwise(ufunc=np.hypot, floating=True)
+def hypot(xp: Any, input: Any, other: Any) -> Any:
+    """Length of the hypotenuse: ``sqrt(input**2 + other**2)``, without overflow."""
+    return xp.hypot(input, other)
+
+
+@hypot.gradient("input")
+def _(grad, input, out):
+    return grad * (input / out)
+
+
+@hypot.gradient("other")
+def _(grad, other, out):
+    return grad * (other / out)
+
+
+@hypot.samples
+def _(make):
+    yield (make(3, 4), make(4)), {}
+
+
+@hypot.expect
+def _(input, other):
+    return np.abs(input + 1j * other)
+
+
+def _degrees(name: str, factor: float, doc: str, reference: Any) -> Any:
+    def body(xp: Any, input: Any) -> Any:
+        return input * input.dtype.type(factor)
+
+    body.__name__, body.__doc__ = name, doc
+    op = elementwise(floating=True)(body)
+    op.gradient("input")(lambda grad: grad * factor)
+    op.samples(lambda make: iter([((make(3),), {})]))
+    op.expect(reference)
+    return op
+
+
+deg2rad = _degrees("deg2rad", math.pi / 180, "Degrees to radians.", np.deg2rad)
+rad2deg = _degrees("rad2deg", 180 / math.pi, "Radians to degrees.", np.rad2deg)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import TensorBase
+from dtorch.core.base import TensorBase, shared_version, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
+from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import composite, method, view
 from dtorch.core.ops.scatter import unslice
+from dtorch.core.record import View
 from dtorch.core.shapes import broadcast_shapes, infer_size, normalize_dim
+from dtorch.core.storage import storage_of
 
 
 @view(variadic="shape", method=False, public=False)
@@ -314,52 +316,6 @@ def _(input, dim, index):
     return np.take(input, index, axis=dim)
 
 
-@view(aliases={"axis1": "dim1", "axis2": "dim2"})
-def diagonal(xp: Any, input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-    """A view of the diagonal of two dims, put last; writable."""
-    a = normalize_dim("diagonal", dim1, input.ndim)
-    b = normalize_dim("diagonal", dim2, input.ndim)
-    out = xp.diagonal(input, offset, a, b)
-    if isinstance(out, np.ndarray):
-        out = np.lib.stride_tricks.as_strided(out, out.shape, out.strides, writeable=True)
-    return out
-
-
-@diagonal.gradient("input")
-def _(grad, input_shape, offset, dim1, dim2):
-    return undiagonal(grad, input_shape, offset, dim1, dim2)
-
-
-def undiagonal(grad: Any, shape: Any, offset: int, dim1: int, dim2: int) -> Any:
-    """Zeros of ``shape`` with ``grad`` on a diagonal: the gradient of `diagonal`."""
-    ndim = len(shape)
-    a, b = dim1 % ndim, dim2 % ndim
-    n = grad.shape[-1]
-    rows = np.arange(n) + max(-offset, 0)
-    columns = np.arange(n) + max(offset, 0)
-    # An advanced index on two separate dims puts their joint dim first.
-    order = [d for d in range(ndim) if d not in (a, b)]
-    moved = (rows, columns)
-    zeros_shape = (shape[a], shape[b], *(shape[d] for d in order))
-    back = [0] * ndim
-    for position, d in enumerate((a, b, *order)):
-        back[d] = position
-    last_first = permute(grad, (grad.ndim - 1, *range(grad.ndim - 1)))
-    return permute(unslice(last_first, moved, zeros_shape), tuple(back))
-
-
-@diagonal.samples
-def _(make):
-    yield (make(3, 4),), {}
-    yield (make(3, 4), 1), {}
-    yield (make(2, 3, 3), -1, 1, 2), {}
-
-
-@diagonal.expect
-def _(input, offset=0, dim1=0, dim2=1):
-    return np.diagonal(input, offset, dim1, dim2)
-
-
 @composite(tensors=("input",))
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """The dims from ``start_dim`` to ``end_dim`` joined to one."""
@@ -387,99 +343,76 @@ def _(input, start_dim=0, end_dim=-1):
     return input.reshape(*input.shape[:start_dim], -1, *input.shape[end + 1 :])
 
 
-@view(several=True)
-def unbind(xp: Any, input: Any, dim: int = 0) -> Any:
-    """Views of every index along ``dim``, as a tuple."""
-    if not input.ndim:
-        raise DimensionError("unbind: a 0-dim tensor has no dimension to unbind")
-    dim = normalize_dim("unbind", dim, input.ndim)
-    return tuple(input[(slice(None),) * dim + (i, ...)] for i in range(input.shape[dim]))
+@composite(tensors=("input",))
+def unflatten(input: Any, dim: int, sizes: Any) -> Any:
+    """One dim split into several of ``sizes``, of which one may be -1."""
+    shape = input._array.shape
+    at = normalize_dim("unflatten", dim, len(shape))
+    parts = infer_size("unflatten", tuple(sizes), shape[at])
+    return input.reshape(*shape[:at], *parts, *shape[at + 1 :])
 
 
-@unbind.gradient("input")
-def _(grads, dim):
-    from dtorch.core.ops.joining import stack  # noqa: PLC0415 - joining needs views itself
-
-    return stack(grads, dim)
-
-
-@unbind.samples
+@unflatten.samples
 def _(make):
-    yield (make(3, 2),), {}
-    yield (make(3, 2), 1), {}
+    yield (make(2, 6), 1, (3, -1)), {}
 
 
-@unbind.expect
-def _(input, dim=0):
-    return tuple(np.moveaxis(input, dim, 0))
+@unflatten.expect
+def _(input, dim, sizes):
+    return input.reshape(*input.shape[:dim], *sizes, *input.shape[dim + 1 :])
 
 
-@view(
-    several=True,
-    tensors=("tensor",),
-    aliases={"split_size": "split_size_or_sections", "input": "tensor"},
-)
-def split(xp: Any, tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
-    """Views of pieces along ``dim``: of one size (the last may be smaller), or of given sizes."""
-    dim = normalize_dim("split", dim, tensor.ndim)
-    size = tensor.shape[dim]
-    starts = _starts(split_size_or_sections, size)
-    return tuple(
-        tensor[(slice(None),) * dim + (slice(a, b),)] for a, b in itertools.pairwise(starts)
+@composite(tensors=("input",))
+def ravel(input: Any) -> Any:
+    """All dims joined to one."""
+    return input.reshape(-1)
+
+
+ravel.samples(lambda make: iter([((make(2, 3),), {}), ((make(2, 3).t(),), {})]))
+ravel.expect(lambda input: np.concatenate(list(input)))
+
+
+@composite(tensors=("input",))
+def movedim(input: Any, source: Any, destination: Any) -> Any:
+    """A view with dims moved to other places; the rest keeps its order."""
+    several = isinstance(source, (tuple, list))
+    sources = tuple(source) if several else (source,)
+    places = tuple(destination) if several else (destination,)
+    ndim = input.ndim
+    if len(sources) != len(places):
+        raise ArgumentError(f"movedim: {len(sources)} sources, but {len(places)} destinations")
+    moved = dict(
+        zip(
+            (normalize_dim("movedim", d, ndim) for d in places),
+            (normalize_dim("movedim", d, ndim) for d in sources),
+            strict=True,
+        )
     )
+    if len(moved) < len(places) or len(set(moved.values())) < len(places):
+        raise ArgumentError(f"movedim: {source} to {destination} names a dimension twice")
+    rest = iter(d for d in range(ndim) if d not in moved.values())
+    return permute(input, tuple(moved[d] if d in moved else next(rest) for d in range(ndim)))
 
 
-def _starts(sizes: Any, total: int) -> list[int]:
-    if isinstance(sizes, (tuple, list)):
-        if sum(sizes) != total or any(size < 0 for size in sizes):
-            raise ShapeError(f"split: sizes {list(sizes)} do not add up to {total}")
-        return [0, *np.cumsum(sizes).tolist()]
-    if sizes < 0 or (sizes == 0 and total):
-        raise ArgumentError(f"split: split_size is {sizes}, expected at least 1")
-    return [*range(0, total, sizes or 1), total] if total else [0, 0]
-
-
-@split.gradient("tensor")
-def _(grads, dim):
-    from dtorch.core.ops.joining import cat  # noqa: PLC0415 - joining needs views itself
-
-    return cat(grads, dim)
-
-
-@split.samples
+@movedim.samples
 def _(make):
-    yield (make(5, 2), 2), {}
-    yield (make(5, 2), [1, 4]), {}
-    yield (make(2, 5), 3, 1), {}
+    yield (make(2, 3, 4), 0, -1), {}
+    yield (make(2, 3, 4), (0, 1), (2, 0)), {}
 
 
-@split.expect
-def _(tensor, split_size_or_sections, dim=0):
-    sizes = split_size_or_sections
-    n = tensor.shape[dim]
-    at = np.cumsum(sizes)[:-1] if isinstance(sizes, list) else range(sizes, n, sizes)
-    return tuple(np.split(tensor, at, dim))
+@movedim.expect
+def _(input, source, destination):
+    return np.moveaxis(input, source, destination)
 
 
-@composite(tensors=("input",), has_out=False, aliases={"tensor": "input", "n_chunks": "chunks"})
-def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
-    """Views of at most ``chunks`` pieces along ``dim``, of equal size but the last."""
-    if chunks < 1:
-        raise ArgumentError(f"chunk: chunks is {chunks}, expected at least 1")
-    size = input._array.shape[normalize_dim("chunk", dim, input._array.ndim)]
-    return split(input, -(-size // chunks) or 1, dim) if size else split(input, [0] * chunks, dim)
+@composite(tensors=("input",))
+def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+    """A view with two dims exchanged: `transpose` by NumPy's name."""
+    return transpose(input, axis0, axis1)
 
 
-@chunk.samples
-def _(make):
-    yield (make(5, 2), 2), {}
-    yield (make(2, 6), 3, -1), {}
-
-
-@chunk.expect
-def _(input, chunks, dim=0):
-    step = -(-input.shape[dim] // chunks)
-    return tuple(np.split(input, range(step, input.shape[dim], step), dim))
+swapaxes.samples(lambda make: iter([((make(2, 3, 4), 0, 2), {})]))
+swapaxes.expect(lambda input, axis0, axis1: np.swapaxes(input, axis0, axis1))
 
 
 @composite(tensors=("input",))
@@ -504,6 +437,52 @@ def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
     return tuple(expand(t, shape) for t in tensors)
 
 
+def _replace_by_view(name: str, input: Any, op: Any, *args: Any) -> Any:
+    """Let ``input`` itself become a view of what it was, other views of it included."""
+    check_inplace(name, input, input._mode)
+    source = input
+    if input._view is None:
+        source = wrap(input._array)
+        source._mode, source._grad_fn, source._output_nr = (
+            input._mode, input._grad_fn, input._output_nr,
+        )  # fmt: skip
+        source._version = shared_version(input)
+        storage = storage_of(input)
+        storage.track(source)
+        for tensor in storage.tensors():
+            if tensor._view is not None and tensor._view.base is input:
+                tensor._view = View(source, tensor._view.steps, tensor._view.several)
+    result = op.function(source, *args)
+    input._array, input._view = result._array, result._view
+    input._mode, input._grad_fn, input._output_nr = (
+        result._mode, result._grad_fn, result._output_nr,
+    )  # fmt: skip
+    bump(input)
+    return input
+
+
+def _squeeze(input: Any, dim: Any = None) -> Any:
+    """In-place form of ``squeeze``: the tensor itself loses dims of size 1."""
+    return _replace_by_view("squeeze_", input, squeeze, dim)
+
+
+def _unsqueeze(input: Any, dim: int) -> Any:
+    """In-place form of ``unsqueeze``: the tensor itself gets a dim of size 1."""
+    return _replace_by_view("unsqueeze_", input, unsqueeze, dim)
+
+
+def _transpose(input: Any, dim0: int, dim1: int) -> Any:
+    """In-place form of ``transpose``: two dims of the tensor itself are exchanged."""
+    return _replace_by_view("transpose_", input, transpose, dim0, dim1)
+
+
+def _t(input: Any) -> Any:
+    """In-place form of ``t``."""
+    if input._array.ndim > 2:
+        t(input)  # complains
+    return _replace_by_view("t_", input, transpose, 0, -1)
+
+
 def _expand_as(input: Any, other: TensorBase) -> Any:
     """A view repeated to the sizes of ``other``."""
     return expand.function(input, other._array.shape)
@@ -512,6 +491,16 @@ def _expand_as(input: Any, other: TensorBase) -> Any:
 def _view_as(input: Any, other: TensorBase) -> Any:
     """The same memory in the shape of ``other``."""
     return _reshaped.function(input, other._array.shape)
+
+
+def _reshape_as(input: Any, other: TensorBase) -> Any:
+    """The elements in the shape of ``other``: a view where possible, else a copy."""
+    return reshape(input, other._array.shape)
+
+
+def _adjoint(input: Any) -> Any:
+    """The conjugate of the last two dims exchanged."""
+    return transpose.function(input, -2, -1).conj()
 
 
 def _transposed(input: Any) -> Any:
@@ -529,3 +518,12 @@ method("expand_as", _expand_as)
 method("view_as", _view_as)
 method("T", property(_transposed))
 method("mT", property(_matrix_transposed))
+method("squeeze_", _squeeze)
+method("unsqueeze_", _unsqueeze)
+method("transpose_", _transpose)
+method("swapaxes_", _transpose)
+method("t_", _t)
+method("reshape_as", _reshape_as)
+method("H", property(_adjoint))
+method("mH", property(_adjoint))
+method("adjoint", _adjoint)

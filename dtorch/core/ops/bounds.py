@@ -1,0 +1,142 @@
+"""Bounds: elements limited from below and above, larger and smaller of two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import ArgumentError
+from dtorch.core.op import composite, elementwise
+from dtorch.core.ops.comparison import where
+
+
+@elementwise(tensors=("input", "min", "max"), promoted=("input", "min", "max"))
+def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
+    """The elements, but at least ``min`` and at most ``max`` (numbers, tensors, or None).
+
+    Raises:
+        ArgumentError: neither bound is given.
+    """
+    if min is None and max is None:
+        raise ArgumentError("clamp: neither min nor max is given, expected at least one")
+    if min is not None:
+        input = xp.maximum(input, min)
+    return input if max is None else xp.minimum(input, max)
+
+
+@clamp.gradient("input")
+def _(grad, input, min, max):
+    inside = (input == input) if min is None else (input >= min)
+    if max is not None:
+        inside = inside & (input <= max)
+    return where(inside, grad, grad * 0)
+
+
+@clamp.gradient("min")
+def _(grad, input, min, max):
+    below = input < min
+    if max is not None:
+        below = below & (min < max)
+    return where(below, grad, grad * 0)
+
+
+@clamp.gradient("max")
+def _(grad, input, min, max):
+    above = input > max
+    if min is not None:
+        above = above | (min > max)
+    return where(above, grad, grad * 0)
+
+
+@clamp.samples
+def _(make):
+    yield (make(3, 4, low=-2, high=2),), {"min": -0.5, "max": 0.7}
+    yield (make(3, 4, low=-2, high=2),), {"min": 0.1}
+    yield (make(3, 4, low=-2, high=2), make(4, low=-1, high=-0.2), make(4, low=0.2)), {}
+
+
+@clamp.expect
+def _(input, min=None, max=None):
+    return np.clip(input, min, max)
+
+
+@elementwise(ufunc=np.maximum)
+def maximum(xp: Any, input: Any, other: Any) -> Any:
+    """The larger of two elements; nan if one is nan. Equal ones share the gradient."""
+    return xp.maximum(input, other)
+
+
+@elementwise(ufunc=np.minimum)
+def minimum(xp: Any, input: Any, other: Any) -> Any:
+    """The smaller of two elements; nan if one is nan. Equal ones share the gradient."""
+    return xp.minimum(input, other)
+
+
+def _share(grad: Any, mine: Any, out: Any, theirs: Any) -> Any:
+    half = where(mine == theirs, grad * 0.5, grad)
+    return where(mine == out, half, grad * 0)
+
+
+for _op, _reference in ((maximum, np.fmax), (minimum, np.fmin)):
+    _op.gradient("input")(lambda grad, input, out, other: _share(grad, input, out, other))
+    _op.gradient("other")(lambda grad, input, out, other: _share(grad, other, out, input))
+    _op.expect(_reference)
+
+    @_op.samples
+    def _(make):
+        yield (make(3, 4), make(3, 4)), {}
+        yield (make(3, 4), make(4)), {}
+
+
+@composite(tensors=("input",), inplace=True)
+def clamp_min(input: Any, min: Any) -> Any:
+    """The elements, but at least ``min``."""
+    return clamp(input, min=min)
+
+
+@composite(tensors=("input",), inplace=True)
+def clamp_max(input: Any, max: Any) -> Any:
+    """The elements, but at most ``max``."""
+    return clamp(input, max=max)
+
+
+clamp_min.samples(lambda make: iter([((make(3, 4), -0.2), {})]))
+clamp_max.samples(lambda make: iter([((make(3, 4), 0.3), {})]))
+clamp_min.expect(lambda input, min: np.where(input < min, min, input))
+clamp_max.expect(lambda input, max: np.where(input > max, max, input))
+
+
+@composite(tensors=("input",), inplace=True)
+def clip(input: Any, min: Any = None, max: Any = None) -> Any:
+    """The same as `clamp`."""
+    return clamp(input, min, max)
+
+
+@clip.samples
+def _(make):
+    yield (make(3, 4, low=-2, high=2), -0.5, 0.7), {}
+
+
+@clip.expect
+def _(input, min=None, max=None):
+    return np.clip(input, min, max)
+
+
+@elementwise(ufunc=np.fmax)
+def fmax(xp: Any, input: Any, other: Any) -> Any:
+    """The larger of two elements; if one is nan, the other."""
+    return xp.fmax(input, other)
+
+
+@elementwise(ufunc=np.fmin)
+def fmin(xp: Any, input: Any, other: Any) -> Any:
+    """The smaller of two elements; if one is nan, the other."""
+    return xp.fmin(input, other)
+
+
+for _op, _reference in ((fmax, np.maximum), (fmin, np.minimum)):
+    _op.gradient("input")(lambda grad, input, out, other: _share(grad, input, out, other))
+    _op.gradient("other")(lambda grad, input, out, other: _share(grad, other, out, input))
+    _op.samples(lambda make: iter([((make(3, 4), make(4)), {})]))
+    _op.expect(_reference)

@@ -1,0 +1,140 @@
+"""Powers and roots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import ArgumentError
+from dtorch.core.op import elementwise
+from dtorch.core.ops.comparison import where
+from dtorch.core.ops.complex import conjugate
+from dtorch.core.ops.exponential import log
+
+
+@elementwise(tensors=("input", "exponent"))
+def pow(xp: Any, input: Any, exponent: Any) -> Any:
+    """Power ``input ** exponent``; either may be a number.
+
+    Raises:
+        ArgumentError: an integer to a negative integer power.
+    """
+    kind = np.result_type(exponent).kind
+    if np.result_type(input).kind in "iub" and kind in "iub" and np.any(exponent < 0):
+        raise ArgumentError("pow: integers to negative integer powers are not defined")
+    return xp.power(input, exponent)
+
+
+@pow.gradient("input")
+def _(grad, input, exponent):
+    # 0 ** 0 has the derivative 0, not the nan of 0 * 0 ** -1.
+    factor = where(exponent == 0, input * 0, exponent * pow(input, exponent - 1)) if hasattr(
+        exponent, "shape") else (exponent * pow(input, exponent - 1) if exponent else input * 0)  # fmt: skip
+    return grad * conjugate(factor)
+
+
+@pow.gradient("exponent")
+def _(grad, input, exponent, out):
+    base = log(input) if hasattr(input, "shape") else float(np.log(input))
+    return grad * conjugate(where(out == 0, out * 0, out * base))
+
+
+@pow.samples
+def _(make):
+    yield (make(2, 3), 2), {}
+    yield (make(2, 3, low=0.5), make(2, 3)), {}
+    yield (make(3, low=0.5), -1.5), {}
+    yield (2.0, make(3)), {}
+
+
+@pow.expect
+def _(input, exponent):
+    return input**exponent
+
+
+pow.operator("__pow__", "__rpow__", "__ipow__")
+
+
+@elementwise(ufunc=np.square)
+def square(xp: Any, input: Any) -> Any:
+    """Square of the elements."""
+    return xp.square(input)
+
+
+@square.gradient("input")
+def _(grad, input):
+    return grad * (2 * conjugate(input))
+
+
+@square.samples
+def _(make):
+    yield (make(2, 3),), {}
+
+
+@square.expect
+def _(input):
+    return input * input
+
+
+@elementwise(ufunc=np.sqrt, floating=True)
+def sqrt(xp: Any, input: Any) -> Any:
+    """Square root; nan for negative numbers."""
+    return xp.sqrt(input)
+
+
+@sqrt.gradient("input")
+def _(grad, out):
+    return grad / (2 * conjugate(out))
+
+
+@sqrt.samples
+def _(make):
+    yield (make(2, 3, low=0.1),), {}
+
+
+@sqrt.expect
+def _(input):
+    return input**0.5
+
+
+@elementwise(floating=True)
+def rsqrt(xp: Any, input: Any) -> Any:
+    """Reciprocal of the square root."""
+    return 1 / xp.sqrt(input)
+
+
+@rsqrt.gradient("input")
+def _(grad, out):
+    return grad * conjugate(-0.5 * out * out * out)
+
+
+@rsqrt.samples
+def _(make):
+    yield (make(2, 3, low=0.1),), {}
+
+
+@rsqrt.expect
+def _(input):
+    return input**-0.5
+
+
+@elementwise(floating=True)
+def reciprocal(xp: Any, input: Any) -> Any:
+    """Reciprocal ``1 / input``."""
+    return 1 / input
+
+
+@reciprocal.gradient("input")
+def _(grad, out):
+    return -grad * conjugate(out * out)
+
+
+@reciprocal.samples
+def _(make):
+    yield (make(2, 3, low=0.3),), {}
+
+
+@reciprocal.expect
+def _(input):
+    return input**-1.0

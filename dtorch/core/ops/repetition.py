@@ -1,0 +1,208 @@
+"""Elements repeated, reversed and shifted along dims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import TensorBase
+from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.op import composite, method, structured
+from dtorch.core.ops.scatter import gather_rows
+from dtorch.core.ops.view import expand, transpose
+from dtorch.core.shapes import as_sizes, normalize_dim, normalize_dims
+
+
+def _repeat(input: Any, *sizes: Any, **named: Any) -> Any:
+    """Copies of the tensor laid side by side; leading dims are added.
+
+    Args:
+        sizes: how often along each dim, of at least as many as the tensor has.
+
+    Raises:
+        ShapeError: fewer numbers than dims.
+    """
+    if named:
+        sizes = (named.pop("repeats", None) or named.pop("sizes"),)
+    times = as_sizes("repeat", sizes)
+    shape = tuple(input.shape)
+    lead = len(times) - len(shape)
+    if lead < 0:
+        raise ShapeError(
+            f"repeat: sizes {times} for {len(shape)} dimensions, expected at least as many"
+        )
+    if any(n < 0 for n in times):
+        raise ShapeError(f"repeat: sizes {times} must not be negative")
+    shape = (1,) * lead + shape
+    apart = [size for n in shape for size in (1, n)]
+    wide = [size for k, n in zip(times, shape, strict=True) for size in (k, n)]
+    joined = tuple(k * n for k, n in zip(times, shape, strict=True))
+    return expand.function(input.reshape(apart), wide).clone().reshape(joined)
+
+
+method("repeat", _repeat)
+
+
+@composite(tensors=("input",), variadic="dims")
+def tile(input: Any, dims: Any) -> Any:
+    """Copies of the tensor laid side by side; missing numbers stand for 1."""
+    return _repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
+
+
+@tile.samples
+def _(make):
+    yield (make(2, 3), (2, 1)), {}
+    yield (make(2, 3), (2,)), {}
+    yield (make(3), (2, 2)), {}
+
+
+@tile.expect
+def _(input, dims):
+    return np.tile(input, dims)
+
+
+@composite(tensors=("input",))
+def repeat_interleave(
+    input: Any, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Any:
+    """Each element (or slice along ``dim``) repeated on the spot.
+
+    Args:
+        repeats: how often; an int, or a tensor with a number for each slice.
+        output_size: size of the result along ``dim``, where it is known; checked.
+    """
+    if dim is None:
+        input, dim = input.reshape(-1), 0
+    dim = normalize_dim("repeat_interleave", dim, input.ndim)
+    size = input.shape[dim] if input.ndim else 1
+    times = repeats._array if isinstance(repeats, TensorBase) else np.asarray(repeats)
+    if times.dtype.kind not in "iu" or (times < 0).any() or times.ndim > 1:
+        raise ArgumentError("repeat_interleave: repeats must be an int or 1-D ints, not negative")
+    if times.size not in (1, size):
+        raise ShapeError(f"repeat_interleave: {times.size} repeats for {size} slices of dim {dim}")
+    index = np.repeat(np.arange(size), times)
+    if output_size is not None and output_size != index.size:
+        raise ArgumentError(f"repeat_interleave: output_size is {output_size}, not {index.size}")
+    return gather_rows.function(input, dim, index)
+
+
+@repeat_interleave.samples
+def _(make):
+    yield (make(2, 3), 2), {}
+    yield (make(2, 3), 2, 1), {}
+    yield (make(2, 3), make.index(3, high=3), 1), {}
+
+
+@repeat_interleave.expect
+def _(input, repeats, dim=None):
+    return np.repeat(input, repeats, dim)
+
+
+@structured(tensors=("input",), variadic="dims")
+def flip(xp: Any, input: Any, dims: Any) -> Any:
+    """A copy with the order reversed along ``dims``."""
+    dims = normalize_dims("flip", dims, input.ndim) if dims not in ((), []) else ()
+    return xp.ascontiguousarray(xp.flip(input, dims)) if input.ndim else input.copy()
+
+
+@flip.gradient("input")
+def _(grad, dims):
+    return flip(grad, dims)
+
+
+@flip.samples
+def _(make):
+    yield (make(2, 3), (0,)), {}
+    yield (make(2, 3), (0, -1)), {}
+    yield (make(2, 3), 1), {}
+
+
+@flip.expect
+def _(input, dims):
+    for dim in (dims,) if isinstance(dims, int) else dims:
+        input = np.take(input, range(input.shape[dim])[::-1], dim)
+    return input
+
+
+@composite(tensors=("input",))
+def fliplr(input: Any) -> Any:
+    """A copy with the columns in reverse order."""
+    return flip(input, (1,))
+
+
+@composite(tensors=("input",))
+def flipud(input: Any) -> Any:
+    """A copy with the rows in reverse order."""
+    return flip(input, (0,))
+
+
+for _op, _reference in ((fliplr, np.fliplr), (flipud, np.flipud)):
+    _op.samples(lambda make: iter([((make(2, 3),), {})]))
+    _op.expect(_reference)
+
+
+@structured(tensors=("input",))
+def roll(xp: Any, input: Any, shifts: Any, dims: Any = None) -> Any:
+    """A copy shifted along ``dims``; what leaves at one end enters at the other."""
+    if dims in ((), []):
+        dims = None
+    if isinstance(shifts, (tuple, list)) and len(shifts) == 1 and dims is None:
+        shifts = shifts[0]
+    axis = None if dims is None else normalize_dims("roll", dims, input.ndim)
+    count = len(shifts) if isinstance(shifts, (tuple, list)) else 1
+    if count != (1 if axis is None else len(axis)):
+        raise ArgumentError(f"roll: shifts {shifts} and dims {dims} differ in length")
+    return xp.roll(input, shifts, axis)
+
+
+@roll.gradient("input")
+def _(grad, shifts, dims):
+    back = tuple(-s for s in shifts) if isinstance(shifts, (tuple, list)) else -shifts
+    return roll(grad, back, dims)
+
+
+@roll.samples
+def _(make):
+    yield (make(2, 3), 1), {}
+    yield (make(2, 3), 2, 1), {}
+    yield (make(2, 3), (1, -1), (0, 1)), {}
+
+
+@roll.expect
+def _(input, shifts, dims=None):
+    if dims is None:
+        n = input.size
+        return np.array([input.ravel()[(i - shifts) % n] for i in range(n)]).reshape(input.shape)
+    both = zip((shifts,), (dims,), strict=False) if isinstance(shifts, int) else zip(shifts, dims, strict=False)
+    for shift, dim in both:
+        n = input.shape[dim]
+        input = np.take(input, [(i - shift) % n for i in range(n)], dim)
+    return input
+
+
+@composite(tensors=("input",))
+def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
+    """A copy turned by 90 degrees ``k`` times in the plane of two dims, from the first to the
+    second."""
+    if len(dims) != 2:
+        raise ArgumentError(f"rot90: dims are {tuple(dims)}, expected two")
+    a, b = normalize_dims("rot90", tuple(dims), input.ndim)
+    turns = k % 4
+    if turns == 0:
+        return input.clone()
+    if turns == 2:
+        return flip(input, (a, b))
+    return flip(transpose(input, a, b), (a if turns == 1 else b,))
+
+
+@rot90.samples
+def _(make):
+    for k in range(4):
+        yield (make(2, 3), k), {}
+    yield (make(2, 3, 2), 1, (1, 2)), {}
+
+
+@rot90.expect
+def _(input, k=1, dims=(0, 1)):
+    return np.rot90(input, k, dims)

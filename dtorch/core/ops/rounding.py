@@ -1,0 +1,77 @@
+"""Whole numbers near the elements; steps, so the gradient is zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.op import elementwise
+
+
+def _rounding(op: Any, reference: Any) -> None:
+    """Steps have zero gradient."""
+    op.gradient("input")(lambda grad: grad * 0)
+    op.samples(_rounding_samples)
+    op.expect(reference)
+
+
+def _rounding_samples(make):
+    yield (make(2, 3, low=-3, high=3),), {}
+
+
+@elementwise()
+def floor(xp: Any, input: Any) -> Any:
+    """Largest whole number not above the element."""
+    return input.copy() if input.dtype.kind in "iub" else xp.floor(input)
+
+
+_rounding(floor, lambda input: input // 1)
+
+
+@elementwise()
+def ceil(xp: Any, input: Any) -> Any:
+    """Smallest whole number not below the element."""
+    return input.copy() if input.dtype.kind in "iub" else xp.ceil(input)
+
+
+_rounding(ceil, lambda input: -(-input // 1))
+
+
+@elementwise()
+def trunc(xp: Any, input: Any) -> Any:
+    """The whole part, rounded toward zero."""
+    return input.copy() if input.dtype.kind in "iub" else xp.trunc(input)
+
+
+_rounding(trunc, lambda input: np.sign(input) * (np.abs(input) // 1))
+
+
+@elementwise()
+def round(xp: Any, input: Any, *, decimals: int = 0) -> Any:
+    """The nearest whole number, or multiple of ``10**-decimals``; halves go to the even one."""
+    return xp.round(input, decimals)
+
+
+_rounding(round, lambda input: np.rint(input))
+
+
+@elementwise()
+def frac(xp: Any, input: Any) -> Any:
+    """The part after the point, with the sign of the element."""
+    return input - xp.trunc(input)
+
+
+@frac.gradient("input")
+def _(grad):
+    return grad
+
+
+@frac.samples
+def _(make):
+    yield (make(2, 3, low=-3, high=3),), {}
+
+
+@frac.expect
+def _(input):
+    return np.sign(input) * (np.abs(input) % 1)

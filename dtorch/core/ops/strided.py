@@ -1,0 +1,141 @@
+"""Views by strides: any sizes and steps over a storage, and overlapping windows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.op import composite, view
+from dtorch.core.ops.scatter import take_slice, unslice
+from dtorch.core.ops.view import permute
+from dtorch.core.shapes import normalize_dim
+from dtorch.core.storage import storage_of
+
+
+@view(public=False)
+def _strided(xp: Any, input: Any, size: Any, stride: Any, offset: int, input_stride: Any) -> Any:
+    place = xp.lib.stride_tricks.as_strided(input, (), ())
+    itemsize = input.itemsize
+    if offset:
+        place = _Memory(input, offset * itemsize).array()
+    return xp.lib.stride_tricks.as_strided(
+        place, tuple(size), tuple(s * itemsize for s in stride), writeable=True
+    )
+
+
+class _Memory:
+    """One element at a distance from the first of an array, which it keeps alive."""
+
+    def __init__(self, array: np.ndarray, distance: int) -> None:
+        self.owner = array
+        self.__array_interface__ = {
+            **array.__array_interface__,
+            "data": (array.ctypes.data + distance, False),
+            "shape": (),
+            "strides": None,
+        }
+        self.dtype = array.dtype
+
+    def array(self) -> np.ndarray:
+        return np.asarray(self).view(self.dtype)
+
+
+@_strided.gradient("input")
+def _(grad, size, stride, offset, input_shape, input_stride):
+    # Through a flat piece of memory: add up where the result read, then read as the input lies.
+    to, at = _positions(size, stride) + offset, _positions(input_shape, input_stride)
+    if not to.size or not at.size:
+        return unslice(grad.reshape((-1,))[:0], (slice(0),), (at.size,)).reshape(at.shape)
+    low = min(to.min(), at.min())
+    count = int(max(to.max(), at.max()) - low) + 1
+    flat = unslice(grad.reshape((-1,)), (to.ravel() - low,), (count,))
+    return take_slice(flat, (at - low,))
+
+
+def _positions(size: Any, stride: Any) -> Any:
+    out = np.zeros((1,) * len(size), np.int64)
+    for dim, (n, step) in enumerate(zip(size, stride, strict=True)):
+        out = out + (np.arange(n) * step).reshape([-1 if d == dim else 1 for d in range(len(size))])
+    return out
+
+
+@composite(tensors=("input",))
+def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+    """A view of the storage with any sizes and strides, in elements.
+
+    Args:
+        storage_offset: first element, from the start of the storage. Default: that of ``input``.
+
+    Raises:
+        ShapeError: elements would lie outside the storage.
+    """
+    own = input.storage_offset()
+    offset = own if storage_offset is None else storage_offset
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise ShapeError(f"as_strided: size {size} and stride {stride} differ in length")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    limit = storage_of(input).nbytes // input.element_size()
+    if math.prod(size) and (offset < 0 or min(stride, default=0) < 0 or last >= limit):
+        raise ShapeError(
+            f"as_strided: size {size} with stride {stride} from element {offset} on does not fit "
+            f"into a storage of {limit} elements"
+        )
+    return _strided.function(input, size, stride, offset - own, input.stride())
+
+
+@as_strided.samples
+def _(make):
+    yield (make(3, 4), (2, 2), (5, 1)), {}
+    yield (make(3, 4), (3, 2), (1, 2), 1), {}
+
+
+@as_strided.expect
+def _(input, size, stride, storage_offset=0):
+    flat = input.ravel()
+    return np.array(
+        [
+            [flat[storage_offset + i * stride[0] + j * stride[1]] for j in range(size[1])]
+            for i in range(size[0])
+        ]
+    )
+
+
+@view(aliases={"dim": "dimension"})
+def unfold(xp: Any, input: Any, dimension: int, size: int, step: int) -> Any:
+    """A view of all windows of ``size`` elements along a dim, ``step`` apart, in a new last dim."""
+    whole = input if input.ndim else input.reshape(1)
+    dim = normalize_dim("unfold", dimension, input.ndim)
+    if size < 0 or step < 1 or size > whole.shape[dim]:
+        raise ArgumentError(
+            f"unfold: windows of {size} in steps of {step} do not fit the {whole.shape[dim]} "
+            f"elements of dim {dim}"
+        )
+    windows = xp.lib.stride_tricks.sliding_window_view(whole, size, dim, writeable=True)
+    return windows[(slice(None),) * dim + (slice(None, None, step),)]
+
+
+@unfold.gradient("input")
+def _(grad, input_shape, dimension, size, step):
+    dim = dimension % max(len(input_shape), 1)
+    windows = np.arange(grad.shape[dim])[:, None] * step + np.arange(size)
+    last = grad.ndim - 1
+    beside = permute(grad, (*range(dim + 1), last, *range(dim + 1, last)))
+    shape = tuple(input_shape) or (1,)
+    return unslice(beside, (slice(None),) * dim + (windows,), shape).reshape(tuple(input_shape))
+
+
+@unfold.samples
+def _(make):
+    yield (make(2, 7), 1, 3, 2), {}
+    yield (make(5, 2), 0, 2, 1), {}
+
+
+@unfold.expect
+def _(input, dimension, size, step):
+    starts = range(0, input.shape[dimension] - size + 1, step)
+    windows = [np.take(input, range(s, s + size), dimension) for s in starts]
+    return np.stack([np.moveaxis(w, dimension, -1) for w in windows], dimension)
