@@ -21,41 +21,26 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import REQUIRES_GRAD, VOLATILE, TensorBase, wrap
+from dtorch.core import backend
+from dtorch.core.base import REQUIRES_GRAD, VOLATILE, NodeBase, TensorBase, wrap
 from dtorch.core.errors import GradError, ShapeError, VersionError
 from dtorch.core.grad_mode import mode
 from dtorch.core.quiet import restore, silence
 from dtorch.core.shapes import sum_to
 
 ndarray = np.ndarray
-_sequence = count().__next__
 _accumulation = threading.Lock()  # two threads may run backward over graphs that share leaves
 
 
-class Node:
-    """One recorded operation.
+class Node(NodeBase):
+    """One recorded operation; its fields are those of `dtorch.core.base.NodeBase`."""
 
-    Attributes:
-        edges: for each differentiable input its node, ``(node, output number)`` where that is
-            not the first output, a leaf tensor, or None where no gradient is wanted.
-        inputs: ``(shape, NumPy dtype)`` for each edge: what its gradient must look like.
-        n_outputs: number of outputs.
-        seq: position in the order of creation.
-        hooks: `NodeHooks`, or None.
-    """
-
-    __slots__ = ("__weakref__", "edges", "hooks", "inputs", "n_outputs", "seq")
-
-    edges: tuple[Any, ...]
-    inputs: tuple[tuple[tuple[int, ...], Any], ...]
-    hooks: NodeHooks | None
+    __slots__ = ()
 
     def __init__(self, edges: tuple[Any, ...], inputs: tuple[Any, ...], n_outputs: int = 1) -> None:
         self.edges = edges
         self.inputs = inputs
         self.n_outputs = n_outputs
-        self.seq = _sequence()
-        self.hooks = None
 
     def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
         """Gradients for the edges.
@@ -245,7 +230,7 @@ class _Run:
     def _run_node(self, node: Node, grad: Any, wanted: set[Any] | None) -> None:
         hooks = node.hooks
         if hooks is not None:
-            grad = _run_hooks_before(node, hooks, grad, self.create_graph)
+            grad = run_hooks_before(node, hooks, grad, self.create_graph)
         if self.targets is not None:
             self._capture_outputs(node, grad)
             if not any(_target(edge) in wanted for edge in node.edges if edge is not None):  # type: ignore[operator]
@@ -256,7 +241,7 @@ class _Run:
             error.add_note(f"in the backward pass of {node.name}")
             raise
         if hooks is not None and hooks.after:
-            grads = _run_hooks_after(node, hooks, grads, grad, self.create_graph)
+            grads = run_hooks_after(node, hooks, grads, grad, self.create_graph)
         if not self.retain_graph:
             node.release()
         waiting = self.waiting
@@ -267,28 +252,10 @@ class _Run:
             if wanted is not None and target not in wanted:
                 continue
             if g is not None:
-                self._add(target, nr, self._fit(node, g, input))
+                self._add(target, nr, fit(g, input, self.create_graph))
             waiting[target] -= 1
             if not waiting[target]:
                 self._completed(target)
-
-    def _fit(self, node: Node, grad: Any, input: tuple[tuple[int, ...], Any]) -> Any:
-        """Undo broadcasting and promotion of the input that ``grad`` is the gradient of."""
-        shape, numpy_dtype = input
-        if self.create_graph:
-            array = grad._array
-            if array.shape != shape:
-                grad = sum_to(grad, shape)
-            if array.dtype != numpy_dtype:
-                grad = grad.to(numpy_dtype)
-            return grad
-        if grad.shape != shape:
-            grad = sum_to(grad, shape)
-        if grad.dtype != numpy_dtype:
-            if grad.dtype.kind == "c" and numpy_dtype.kind != "c":
-                grad = grad.real
-            grad = grad.astype(numpy_dtype)
-        return grad
 
     def _add(self, target: Any, nr: int, grad: Any) -> None:
         """Add a contribution to the gradient of an output of a node, or of a leaf."""
@@ -320,17 +287,10 @@ class _Run:
         if grad is None:
             return
         self.owned.discard(target)
-        hooks = target._hooks
-        if hooks is not None:
-            for hook in tuple(hooks.on_grad.values()):
-                grad = _replaced_by_hook(hook, grad, self.create_graph)
         if self.targets is not None and target in self.targets:
-            self.captured[target] = grad
-            return
-        accumulate(target, grad, self.create_graph)
-        if hooks is not None:
-            for hook in tuple(hooks.post_accumulate.values()):
-                hook(target)
+            self.captured[target] = _run_leaf_hooks(target, grad, self.create_graph)
+        else:
+            finish_leaf(target, grad, self.create_graph)
 
     def _skip(self, node: Node) -> None:
         """No gradient arrived at ``node``: its inputs wait for one contribution less each."""
@@ -352,6 +312,20 @@ class _Run:
             found, nr = target if type(target) is tuple else (target, 0)
             if found is node:
                 self.captured[target] = grad[nr] if node.n_outputs > 1 else grad
+
+
+def fit(grad: Any, input: tuple[tuple[int, ...], np.dtype[Any]], create_graph: bool = False) -> Any:
+    """Undo broadcasting and promotion of the input that ``grad`` is the gradient of."""
+    shape, numpy_dtype = input
+    if tuple(grad.shape) != shape:
+        grad = sum_to(grad, shape)
+    if create_graph:
+        return grad if grad._array.dtype == numpy_dtype else grad.to(numpy_dtype)
+    if grad.dtype != numpy_dtype:
+        if grad.dtype.kind == "c" and numpy_dtype.kind != "c":
+            grad = grad.real
+        grad = grad.astype(numpy_dtype)
+    return grad
 
 
 def _target(edge: Any) -> Any:
@@ -404,7 +378,7 @@ def _replaced_by_hook(hook: Callable[[Any], Any], grad: Any, create_graph: bool)
     return _as_grad(after, create_graph)
 
 
-def _run_hooks_before(node: Node, hooks: NodeHooks, grad: Any, create_graph: bool) -> Any:
+def run_hooks_before(node: Node, hooks: NodeHooks, grad: Any, create_graph: bool = False) -> Any:
     grads = list(grad) if node.n_outputs > 1 else [grad]
     for nr, on_output in hooks.on_output.items():
         for hook in tuple(on_output.values()):
@@ -420,8 +394,8 @@ def _run_hooks_before(node: Node, hooks: NodeHooks, grad: Any, create_graph: boo
     return grads if node.n_outputs > 1 else grads[0]
 
 
-def _run_hooks_after(
-    node: Node, hooks: NodeHooks, grads: Sequence[Any], grad: Any, create_graph: bool
+def run_hooks_after(
+    node: Node, hooks: NodeHooks, grads: Sequence[Any], grad: Any, create_graph: bool = False
 ) -> Sequence[Any]:
     outputs = tuple(_as_tensor(g, create_graph) for g in (grad if node.n_outputs > 1 else (grad,)))
     for hook in tuple(hooks.after.values()):
@@ -442,6 +416,21 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 # -- accumulation -------------------------------------------------------------------------------
+
+
+def _run_leaf_hooks(leaf: TensorBase, grad: Any, create_graph: bool) -> Any:
+    if leaf._hooks is not None:
+        for hook in tuple(leaf._hooks.on_grad.values()):
+            grad = _replaced_by_hook(hook, grad, create_graph)
+    return grad
+
+
+def finish_leaf(leaf: TensorBase, grad: Any, create_graph: bool = False) -> None:
+    """Run the hooks of a leaf whose gradient is complete, and accumulate it."""
+    accumulate(leaf, _run_leaf_hooks(leaf, grad, create_graph), create_graph)
+    if leaf._hooks is not None:
+        for hook in tuple(leaf._hooks.post_accumulate.values()):
+            hook(leaf)
 
 
 def _references(array: Any) -> int:
@@ -551,8 +540,11 @@ def run_backward(
     """Accumulate the gradients of ``tensors`` into the leaves (or only into ``inputs``)."""
     roots = [_root(t, g, create_graph) for t, g in zip(tensors, gradients, strict=True)]
     targets = None if inputs is None else [edge_of(t) for t in inputs]
-    run = _Run(create_graph, retain_graph, targets)
     with _backward_pass(create_graph):
+        if backend.native is not None and inputs is None and not create_graph:
+            backend.native.run_backward(roots, retain_graph)
+            return
+        run = _Run(create_graph, retain_graph, targets)
         run.walk(roots)
     if inputs is not None:
         for tensor, target in zip(inputs, targets or (), strict=True):

@@ -73,6 +73,11 @@ ndarray = np.ndarray
 generic = np.generic
 
 REGISTRY: dict[str, Op] = {}
+_TWINS = {
+    ("mul", "input"): "formula_mul",
+    ("mul", "other"): "formula_mul",
+    ("relu", "input"): "formula_relu",
+}
 _MISSING: Any = inspect.Parameter.empty
 _NUMBERS = (bool, int, float, complex)
 _OPERANDS = (TensorBase, *_NUMBERS, generic, ndarray)
@@ -151,11 +156,22 @@ class Op:
 
     # -- the parts of a block -------------------------------------------------------------------
 
+    def plan_for(self, needed: tuple[str, ...]) -> Plan:
+        """The plan for the inputs that want a gradient."""
+        plan = self.plans.get(needed)
+        if plan is None:
+            plan = self.plans[needed] = Plan(self, needed)
+        return plan
+
+    def plan_for_bits(self, bits: int) -> Plan:
+        """The plan for those operands whose bit is set."""
+        return self.plan_for(tuple(name for i, name in enumerate(self.tensors) if bits >> i & 1))
+
     def gradient(self, *args: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register the gradient formula of one argument, or one that gives those of several."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            formula = Formula(args, function)
+            formula = Formula(args, function, _twin(self.name, args))
             for arg in args:
                 if arg not in self.tensors:
                     raise ValueError(f"{self.name}: {arg} takes no tensor, so it has no gradient")
@@ -183,15 +199,22 @@ class Op:
                 return function(wrap(other) if type(other) is ndarray else other, input)
             return NotImplemented
 
-        setattr(OpMethods, name, forward)
-        if reflected:
-            setattr(OpMethods, reflected, backward)
+        if backend.native is None or not backend.native.set_operator(
+            name, function, forward, backward
+        ):
+            setattr(OpMethods, name, forward)
+            if reflected:
+                setattr(OpMethods, reflected, backward)
         if inplace:
             setattr(OpMethods, inplace, change)
 
     def unary_operator(self, name: str) -> None:
         """Make this the operation behind an operator such as ``__neg__``."""
-        setattr(OpMethods, name, self.function)
+        function = self.function
+        if backend.native is None or not backend.native.set_operator(
+            name, function, function, function
+        ):
+            setattr(OpMethods, name, function)
 
     def samples(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Register sample inputs: ``samples(make)`` yields ``(args, kwargs)``."""
@@ -415,10 +438,7 @@ class Op:
                 inputs.extend((v._array.shape, v._array.dtype) for v in value)
         if not needed:
             return None
-        key = tuple(needed)
-        plan = self.plans.get(key)
-        if plan is None:
-            plan = self.plans[key] = Plan(self, key)
+        plan = self.plan_for(tuple(needed))
         saved, versions = self._save(plan, values, outs, results)
         out_like = tuple((out._array.shape, out._array.dtype) for out in outs)
         return OpNode(self, plan, tuple(edges), tuple(inputs), saved, versions, out_like)
@@ -550,7 +570,7 @@ class ElementwiseOp(Op):
 
     def compute(self, values: Sequence[Any]) -> Any:
         try:
-            if self.ufunc is None:
+            if self.ufunc is None or len(values) > self.ufunc.nin:
                 return super().compute(values)
             settings = silence()
             try:
@@ -604,18 +624,25 @@ class ElementwiseOp(Op):
         return found
 
     def _make_function(self) -> Callable[..., Any]:
-        if self.ufunc is not None and self.params == ("input", "other"):
-            return self._make_binary(self.ufunc)
-        if self.ufunc is not None and self.params == ("input",):
-            return self._make_unary(self.ufunc)
-        return super()._make_function()
+        general = super()._make_function()
+        arity = len(self.tensors)
+        if self.tensors != self.params[:arity] or arity > 2 or self._promoted is not None:
+            return general
+        if backend.native is not None:
+            code = backend.native.loop_code(self.name, arity)
+            if code >= 0 or self.ufunc is not None:
+                return backend.native.OpFunction(general, self.ufunc, arity, code, self.floating)
+        elif self.ufunc is not None:
+            make = self._make_unary if arity == 1 else self._make_binary
+            return make(self.ufunc, general)
+        return general
 
-    def _make_binary(self, ufunc: np.ufunc) -> Callable[..., Any]:
-        """The common case without detours: two plain tensors of one dtype."""
-        floating, run, bind = self.floating, self.run, self.bind
+    def _make_binary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
+        """The common case without detours: two plain tensors of one dtype and shape."""
+        floating = self.floating
 
-        def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            if out is None and len(args) == 2 and not kwargs:
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if len(args) == 2 and not kwargs:
                 input, other = args
                 if isinstance(input, TensorBase) and isinstance(other, TensorBase):
                     a, b = input._array, other._array
@@ -629,26 +656,24 @@ class ElementwiseOp(Op):
                         result = ufunc(a, b)
                         restore(settings)
                         return wrap(result)
-                return run([input, other])
-            return run(bind(args, kwargs), out)
+            return general(*args, **kwargs)
 
         return function
 
-    def _make_unary(self, ufunc: np.ufunc) -> Callable[..., Any]:
-        floating, run, bind = self.floating, self.run, self.bind
+    def _make_unary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
+        floating = self.floating
 
-        def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            if out is None and len(args) == 1 and not kwargs:
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if len(args) == 1 and not kwargs:
                 input = args[0]
-                if isinstance(input, TensorBase):
+                if isinstance(input, TensorBase) and not input._mode:
                     a = input._array
-                    if not input._mode and (not floating or a.dtype.kind in "fc"):
+                    if not floating or a.dtype.kind in "fc":
                         settings = silence()
                         result = ufunc(a)
                         restore(settings)
                         return wrap(result)
-                return run([input])
-            return run(bind(args, kwargs), out)
+            return general(*args, **kwargs)
 
         return function
 
@@ -823,10 +848,20 @@ def _public_signature(parameters: list[inspect.Parameter], op: Op) -> inspect.Si
     return inspect.Signature(shown)
 
 
+def _twin(name: str, args: tuple[str, ...]) -> Callable[..., Any] | None:
+    """The compiled form of a formula; it returns None for arrays it does not know."""
+    twin = _TWINS.get((name, *args))
+    return None if twin is None or backend.native is None else getattr(backend.native, twin)
+
+
 def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = op.name + suffix
-    function.__module__ = op.body.__module__
+    function.__module__ = "dtorch.core.functions"  # where pickle finds it by name
     function.__doc__ = op.doc if not suffix else f"In-place form of ``{op.name}``.\n\n{op.doc}"
     function.__signature__ = op.signature  # type: ignore[attr-defined]  # functions have it
     function.op = op  # type: ignore[attr-defined]  # functions take attributes
     return function
+
+
+if backend.native is not None:
+    backend.native.set_context(silence, restore, mode)

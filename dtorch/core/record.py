@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from dtorch.core.base import REQUIRES_GRAD, TensorBase, shared_version, version_of, wrap
+from dtorch.core import backend, graph
+from dtorch.core.base import REQUIRES_GRAD, SavedOutput, TensorBase, version_of, wrap
 from dtorch.core.errors import GradError
 from dtorch.core.graph import Node, check_version, edge_of
 
@@ -20,6 +21,10 @@ generic = np.generic
 
 _GRAD, _GRADS = -1, -2
 
+# A formula; where its parameters come from; which of several gradients to keep; and a compiled
+# twin of the formula, which returns None for arrays it does not know.
+Step = tuple[Callable[..., Any], tuple[Any, ...], tuple[int, ...] | None, Callable[..., Any] | None]
+
 
 class Plan:
     """What a node saves, and the formulas it runs, for one set of inputs that want a gradient."""
@@ -28,7 +33,7 @@ class Plan:
 
     def __init__(self, op: Op, needed: tuple[str, ...]) -> None:
         self.names: list[str] = []
-        self.steps: list[tuple[Callable[..., Any], tuple[Any, ...], tuple[int, ...] | None]] = []
+        self.steps: list[Step] = []
         done: set[int] = set()
         for arg in needed:
             formula = op.formulas[arg]
@@ -38,7 +43,7 @@ class Plan:
             needs = tuple(name in needed for name in formula.args)
             sources = tuple(self._source(name, needs) for name in formula.params)
             select = None if len(formula.args) == 1 else tuple(i for i, n in enumerate(needs) if n)
-            self.steps.append((formula.function, sources, select))
+            self.steps.append((formula.function, sources, select, formula.twin))
         self.saves = tuple(op.getter(name) for name in self.names)
         self.saves_input = op.params[0] in self.names
 
@@ -56,29 +61,24 @@ class Plan:
 class Formula:
     """A gradient formula: of which arguments, the function, and the names of its parameters."""
 
-    __slots__ = ("args", "function", "params")
+    __slots__ = ("args", "function", "params", "twin")
 
-    def __init__(self, args: tuple[str, ...], function: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        args: tuple[str, ...],
+        function: Callable[..., Any],
+        twin: Callable[..., Any] | None = None,
+    ) -> None:
         self.args = args
         self.function = function
+        self.twin = twin
         self.params = tuple(inspect.signature(function).parameters)
-
-
-class SavedOutput:
-    """An output kept for the gradient, without its link to the graph: that would be a cycle."""
-
-    __slots__ = ("array", "nr", "version")
-
-    def __init__(self, tensor: TensorBase, nr: int) -> None:
-        self.array = tensor._array
-        self.nr = nr
-        self.version = shared_version(tensor)
 
 
 class OpNode(Node):
     """The record of one call of an `Op`."""
 
-    __slots__ = ("op", "out_like", "plan", "saved", "versions")
+    __slots__ = ()
 
     def __init__(
         self,
@@ -107,13 +107,10 @@ class OpNode(Node):
 
     def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
         if self.saved is None:
-            raise GradError(
-                f"{self.op.name}: the graph was already used by backward and its saved tensors "
-                "freed; pass retain_graph=True to the earlier backward"
-            )
+            self.refuse_freed()
         saved = self._unpack(create_graph)
         grads: list[Any] = []
-        for function, sources, select in self.plan.steps:
+        for function, sources, select, _ in self.plan.steps:
             args = []
             for source in sources:
                 if type(source) is tuple:
@@ -121,10 +118,10 @@ class OpNode(Node):
                 elif source >= 0:
                     args.append(saved[source])
                 elif source == _GRAD:
-                    args.append(self._materialize(grad, create_graph)[0]
+                    args.append(self.materialize(grad, create_graph)[0]
                                 if self.n_outputs > 1 else grad)  # fmt: skip
                 else:
-                    args.append(self._materialize(grad, create_graph))
+                    args.append(self.materialize(grad, create_graph))
             result = function(*args)
             if select is not None:
                 grads.extend(result[i] for i in select)
@@ -137,6 +134,17 @@ class OpNode(Node):
                 if type(g) is not ndarray and isinstance(g, (generic, bool, int, float, complex)):
                     grads[i] = np.asarray(g)
         return grads
+
+    def refuse_freed(self) -> NoReturn:
+        """Complain that what was saved is gone."""
+        raise GradError(
+            f"{self.op.name}: the graph was already used by backward and its saved tensors "
+            "freed; pass retain_graph=True to the earlier backward"
+        )
+
+    def refuse_version(self, saved: int, expected: int, actual: int) -> None:
+        """Complain that the saved tensor of that number was changed."""
+        check_version(self.op.name, self.plan.names[saved], expected, actual)
 
     def _unpack(self, create_graph: bool) -> list[Any]:
         values = []
@@ -165,7 +173,7 @@ class OpNode(Node):
         tensor._mode = REQUIRES_GRAD
         return tensor
 
-    def _materialize(self, grad: Any, create_graph: bool) -> list[Any]:
+    def materialize(self, grad: Any, create_graph: bool = False) -> list[Any]:
         """The gradients of all outputs, zeros for those that took no part."""
         grads = list(grad) if self.n_outputs > 1 else [grad]
         for i, g in enumerate(grads):
@@ -246,3 +254,17 @@ class CopySlices(Node):
         out = out.transpose(np.argsort(self.layout)) if grad.ndim else out
         out[...] = grad
         return out
+
+
+if backend.native is not None:
+    backend.native.register_op_node(OpNode)
+    backend.native.set_helpers(
+        graph.run_hooks_before,
+        graph.run_hooks_after,
+        graph.finish_leaf,
+        graph.fit,
+        OpNode.refuse_version,
+        OpNode.refuse_freed,
+        OpNode.materialize,
+        OpNode,
+    )

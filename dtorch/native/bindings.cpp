@@ -1,9 +1,9 @@
 // Everything Python sees of the native module; the only file that knows Python types.
-#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#include "numpy_api.h"
+
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string_view.h>
-#include <numpy/arrayobject.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +13,7 @@
 
 #include "allocator.h"
 #include "capability.h"
+#include "core.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/softmax.h"
 #include "thread_pool.h"
@@ -42,7 +43,6 @@ PyDataMem_Handler numpy_handler = {
 // Immortal: arrays made with it may be freed when the interpreter is being torn down.
 PyObject* handler_capsule() {
   static PyObject* capsule = [] {
-    if (PyArray_ImportNumPyAPI() < 0) throw nb::python_error();
     PyObject* made = PyCapsule_New(&numpy_handler, "mem_handler", nullptr);
     if (made == nullptr) throw nb::python_error();
     return made;
@@ -239,6 +239,11 @@ void def_cross_entropy(nb::module_& m) {
 }  // namespace
 
 NB_MODULE(_native, m) {
+  if (!dtorch::core::add_tensor(m.ptr()) || !dtorch::core::add_op_function(m.ptr()) ||
+      !dtorch::core::add_engine(m.ptr())) {
+    throw nb::python_error();
+  }
+
   m.def("cpu_capability", [] { return dtorch::name(dtorch::capability()); });
 
   m.def("get_num_threads", dtorch::get_num_threads);

@@ -1,0 +1,88 @@
+// The objects of the hot path: tensors, nodes, operations. Their Python twins, which say what these
+// mean, are in dtorch/core/base.py (TensorBase, NodeBase, ...), op.py and graph.py.
+#pragma once
+
+#include "numpy_api.h"
+
+namespace dtorch::core {
+
+enum Mode { plain = 0, requires_grad = 1, is_volatile = 2 };
+
+struct Version {
+  PyObject_HEAD
+  Py_ssize_t value;
+};
+
+// A null field is None to Python.
+struct Tensor {
+  PyObject_HEAD
+  PyObject* weakrefs;
+  PyObject* array;
+  PyObject* grad;
+  PyObject* grad_fn;
+  PyObject* hooks;
+  PyObject* storage;
+  PyObject* version;
+  PyObject* view;
+  int mode;
+  int output_nr;
+};
+
+struct Node {
+  PyObject_HEAD
+  PyObject* weakrefs;
+  PyObject* edges;
+  PyObject* inputs;
+  PyObject* hooks;
+  PyObject* op;
+  PyObject* plan;
+  PyObject* saved;
+  PyObject* versions;
+  PyObject* out_like;
+  int n_outputs;
+  long long seq;
+};
+
+struct SavedOutput {
+  PyObject_HEAD
+  PyObject* array;
+  PyObject* version;
+  int nr;
+};
+
+extern PyTypeObject* tensor_base;
+extern PyTypeObject* node_base;
+extern PyTypeObject* version_type;
+extern PyTypeObject* saved_output_type;
+
+inline bool is_none(PyObject* object) { return object == nullptr || object == Py_None; }
+inline bool is_tensor(PyObject* object) {
+  return Py_TYPE(object) == tensor_base || PyType_IsSubtype(Py_TYPE(object), tensor_base);
+}
+inline bool is_node(PyObject* object) { return PyObject_TypeCheck(object, node_base); }
+inline Tensor* as_tensor(PyObject* object) { return reinterpret_cast<Tensor*>(object); }
+inline Node* as_node(PyObject* object) { return reinterpret_cast<Node*>(object); }
+inline bool is_array(PyObject* object) { return object && PyArray_CheckExact(object); }
+inline PyArrayObject* as_array(PyObject* object) {
+  return reinterpret_cast<PyArrayObject*>(object);
+}
+inline Py_ssize_t version_value(PyObject* version) {
+  return is_none(version) ? 0 : reinterpret_cast<Version*>(version)->value;
+}
+
+// A plain tensor over `array` (a reference is taken over). Scalars of NumPy become 0-dim arrays.
+PyObject* wrap(PyObject* array);
+// An array for what arithmetic gave: a scalar of NumPy becomes 0-dim. Takes the reference over.
+PyObject* ensure_array(PyObject* value);
+// (shape, dtype), remembered for the shapes seen last.
+PyObject* array_info(PyArrayObject* array);
+// A new node of the class that records calls; null with an exception set on an error.
+Node* new_op_node();
+PyObject* new_saved_output(Tensor* tensor, int nr);
+
+// Each adds its types and functions to the module; false with an exception set on an error.
+bool add_tensor(PyObject* module);
+bool add_op_function(PyObject* module);
+bool add_engine(PyObject* module);
+
+}  // namespace dtorch::core

@@ -1,0 +1,302 @@
+#include "elementwise.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "thread_pool.h"
+
+namespace dtorch {
+
+namespace {
+
+constexpr std::size_t elements_per_range = 32 * 1024;
+constexpr npy_intp elements_to_release_gil = 16 * 1024;
+constexpr int max_dims = 8;
+
+bool element_of(PyArrayObject* array, Element& element) {
+  switch (PyArray_TYPE(array)) {
+    case NPY_FLOAT: element = Element::float32; return true;
+    case NPY_DOUBLE: element = Element::float64; return true;
+    case NPY_LONG:
+      element = Element::int64;
+      return sizeof(long) == 8;
+    case NPY_LONGLONG: element = Element::int64; return true;
+    default: return false;
+  }
+}
+
+bool usable(PyArrayObject* array) {
+  return PyArray_ISALIGNED(array) && PyArray_ISNOTSWAPPED(array);
+}
+
+bool same_shape(PyArrayObject* a, PyArrayObject* b) {
+  const int ndim = PyArray_NDIM(a);
+  return ndim == PyArray_NDIM(b) &&
+         std::equal(PyArray_DIMS(a), PyArray_DIMS(a) + ndim, PyArray_DIMS(b));
+}
+
+// Whether the elements fill their memory without gaps, in whatever order of dims.
+bool dense(PyArrayObject* array) {
+  if (PyArray_IS_C_CONTIGUOUS(array) || PyArray_IS_F_CONTIGUOUS(array)) return true;
+  const int ndim = PyArray_NDIM(array);
+  if (ndim > max_dims) return false;
+  int order[max_dims];
+  for (int i = 0; i < ndim; ++i) order[i] = i;
+  const npy_intp* strides = PyArray_STRIDES(array);
+  const npy_intp* dims = PyArray_DIMS(array);
+  std::sort(order, order + ndim, [&](int i, int j) { return strides[i] < strides[j]; });
+  npy_intp step = PyArray_ITEMSIZE(array);
+  for (int i = 0; i < ndim; ++i) {
+    if (dims[order[i]] == 1) continue;
+    if (strides[order[i]] != step) return false;
+    step *= dims[order[i]];
+  }
+  return true;
+}
+
+// Runs without the interpreter's lock where the work is worth the exchange.
+class Released {
+ public:
+  explicit Released(npy_intp elements)
+      : state_(elements >= elements_to_release_gil ? PyEval_SaveThread() : nullptr) {}
+  ~Released() {
+    if (state_) PyEval_RestoreThread(state_);
+  }
+  Released(const Released&) = delete;
+  Released& operator=(const Released&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
+void run_flat(BinaryLoop loop, const char* a, const char* b, char* out, npy_intp n, int a_step,
+              int b_step, npy_intp in_size, npy_intp out_size) {
+  if (n < static_cast<npy_intp>(2 * elements_per_range)) {
+    loop(a, b, out, static_cast<std::size_t>(n), a_step, b_step);
+    return;
+  }
+  parallel_for(0, static_cast<std::size_t>(n), elements_per_range,
+               [=](std::size_t begin, std::size_t end) {
+                 const auto at = static_cast<npy_intp>(begin);
+                 loop(a + at * a_step * in_size, b + at * b_step * in_size, out + at * out_size,
+                      end - begin, a_step, b_step);
+               });
+}
+
+// Operands broadcast to a result in C order, dims of the result joined where both allow it.
+struct Rows {
+  int ndim = 0;
+  npy_intp dims[max_dims];
+  npy_intp a_strides[max_dims], b_strides[max_dims];  // bytes
+};
+
+npy_intp stride_for(PyArrayObject* array, int dim) {
+  return dim < 0 || PyArray_DIM(array, dim) == 1 ? 0 : PyArray_STRIDE(array, dim);
+}
+
+// False where an inner step is neither 0 nor one element, or there are too many dims.
+bool plan_rows(PyArrayObject* a, PyArrayObject* b, const npy_intp* dims, int ndim, Rows& rows) {
+  if (ndim > max_dims) return false;
+  const int a_lead = ndim - PyArray_NDIM(a), b_lead = ndim - PyArray_NDIM(b);
+  for (int i = 0; i < ndim; ++i) {
+    if (dims[i] == 1) continue;
+    const npy_intp sa = stride_for(a, i - a_lead), sb = stride_for(b, i - b_lead);
+    if (rows.ndim) {
+      const int last = rows.ndim - 1;
+      if (rows.a_strides[last] == sa * dims[i] && rows.b_strides[last] == sb * dims[i]) {
+        rows.dims[last] *= dims[i];
+        rows.a_strides[last] = sa;
+        rows.b_strides[last] = sb;
+        continue;
+      }
+    }
+    rows.dims[rows.ndim] = dims[i];
+    rows.a_strides[rows.ndim] = sa;
+    rows.b_strides[rows.ndim] = sb;
+    ++rows.ndim;
+  }
+  if (!rows.ndim) {
+    rows.dims[0] = 1;
+    rows.a_strides[0] = rows.b_strides[0] = 0;
+    rows.ndim = 1;
+  }
+  const npy_intp size = PyArray_ITEMSIZE(a);
+  const npy_intp sa = rows.a_strides[rows.ndim - 1], sb = rows.b_strides[rows.ndim - 1];
+  return (sa == 0 || sa == size) && (sb == 0 || sb == size);
+}
+
+void run_rows(BinaryLoop loop, const Rows& rows, const char* a, const char* b, char* out,
+              npy_intp out_size) {
+  const int outer = rows.ndim - 1;
+  const npy_intp inner = rows.dims[outer];
+  const int a_step = rows.a_strides[outer] != 0, b_step = rows.b_strides[outer] != 0;
+  npy_intp count = 1;
+  for (int i = 0; i < outer; ++i) count *= rows.dims[i];
+  const auto grain = std::max<npy_intp>(1, static_cast<npy_intp>(elements_per_range) / inner);
+  parallel_for(0, static_cast<std::size_t>(count), static_cast<std::size_t>(grain),
+               [&](std::size_t begin, std::size_t end) {
+                 for (std::size_t row = begin; row < end; ++row) {
+                   auto rest = static_cast<npy_intp>(row);
+                   const char* pa = a;
+                   const char* pb = b;
+                   for (int i = outer - 1; i >= 0; --i) {
+                     const npy_intp at = rest % rows.dims[i];
+                     rest /= rows.dims[i];
+                     pa += at * rows.a_strides[i];
+                     pb += at * rows.b_strides[i];
+                   }
+                   loop(pa, pb, out + static_cast<npy_intp>(row) * inner * out_size,
+                        static_cast<std::size_t>(inner), a_step, b_step);
+                 }
+               });
+}
+
+bool broadcast_dims(PyArrayObject* a, PyArrayObject* b, npy_intp* dims, int& ndim) {
+  const int na = PyArray_NDIM(a), nb = PyArray_NDIM(b);
+  ndim = std::max(na, nb);
+  if (ndim > max_dims) return false;
+  for (int i = 0; i < ndim; ++i) {
+    const npy_intp da = i < ndim - na ? 1 : PyArray_DIM(a, i - (ndim - na));
+    const npy_intp db = i < ndim - nb ? 1 : PyArray_DIM(b, i - (ndim - nb));
+    if (da != db && da != 1 && db != 1) return false;
+    dims[i] = da == 1 ? db : da;
+  }
+  return true;
+}
+
+bool find_loop(Binary op, PyArrayObject* a, PyArrayObject* b, BinaryLoop& loop) {
+  Element element;
+  if (PyArray_TYPE(a) != PyArray_TYPE(b) || !element_of(a, element) || !usable(a) || !usable(b)) {
+    return false;
+  }
+  loop = DTORCH_DISPATCH(binary_loop)(op, element);
+  return loop != nullptr;
+}
+
+// The element type's own descriptor, so that NPY_LONG and NPY_LONGLONG both keep theirs.
+PyObject* new_array(PyArrayObject* like, bool is_bool, int ndim, const npy_intp* dims) {
+  const int type = is_bool ? NPY_BOOL : PyArray_TYPE(like);
+  return PyArray_EMPTY(ndim, const_cast<npy_intp*>(dims), type, 0);
+}
+
+}  // namespace
+
+PyObject* binary_array(Binary op, PyArrayObject* a, PyArrayObject* b) {
+  BinaryLoop loop;
+  if (!find_loop(op, a, b, loop)) return nullptr;
+  const bool comparison = is_comparison(op);
+  const npy_intp in_size = PyArray_ITEMSIZE(a), out_size = comparison ? 1 : in_size;
+  if (same_shape(a, b)) {
+    const bool in_order = PyArray_IS_C_CONTIGUOUS(a) && PyArray_IS_C_CONTIGUOUS(b);
+    const int ndim = PyArray_NDIM(a);
+    const bool alike =
+        in_order ||
+        (std::equal(PyArray_STRIDES(a), PyArray_STRIDES(a) + ndim, PyArray_STRIDES(b)) && dense(a));
+    if (!alike) return nullptr;
+    PyObject* out;
+    if (in_order) {
+      out = new_array(a, comparison, ndim, PyArray_DIMS(a));
+    } else {
+      PyArray_Descr* descr = PyArray_DescrFromType(comparison ? NPY_BOOL : PyArray_TYPE(a));
+      out = PyArray_NewLikeArray(a, NPY_KEEPORDER, descr, 0);
+    }
+    if (!out) return nullptr;
+    const npy_intp n = PyArray_SIZE(a);
+    Released released(n);
+    run_flat(loop, PyArray_BYTES(a), PyArray_BYTES(b),
+             PyArray_BYTES(reinterpret_cast<PyArrayObject*>(out)), n, 1, 1, in_size, out_size);
+    return out;
+  }
+  npy_intp dims[max_dims];
+  int ndim;
+  Rows rows;
+  if (!broadcast_dims(a, b, dims, ndim) || !plan_rows(a, b, dims, ndim, rows)) return nullptr;
+  PyObject* out = new_array(a, comparison, ndim, dims);
+  if (!out) return nullptr;
+  auto* array = reinterpret_cast<PyArrayObject*>(out);
+  const npy_intp n = PyArray_SIZE(array);
+  if (!n) return out;
+  Released released(n);
+  run_rows(loop, rows, PyArray_BYTES(a), PyArray_BYTES(b), PyArray_BYTES(array), out_size);
+  return out;
+}
+
+bool binary_into(Binary op, PyArrayObject* a, PyArrayObject* b, PyArrayObject* out) {
+  BinaryLoop loop;
+  if (!find_loop(op, a, b, loop) || is_comparison(op) || PyArray_TYPE(out) != PyArray_TYPE(a) ||
+      !PyArray_ISWRITEABLE(out) || !PyArray_IS_C_CONTIGUOUS(out) || !same_shape(a, b) ||
+      !same_shape(a, out) || !PyArray_IS_C_CONTIGUOUS(a) || !PyArray_IS_C_CONTIGUOUS(b)) {
+    return false;
+  }
+  const npy_intp n = PyArray_SIZE(a), size = PyArray_ITEMSIZE(a);
+  // With the lock held: another thread may be adding to the same gradient.
+  run_flat(loop, PyArray_BYTES(a), PyArray_BYTES(b), PyArray_BYTES(out), n, 1, 1, size, size);
+  return true;
+}
+
+PyObject* unary_array(Unary op, PyArrayObject* input) {
+  Element element;
+  if (!element_of(input, element) || !usable(input)) return nullptr;
+  UnaryLoop loop = DTORCH_DISPATCH(unary_loop)(op, element);
+  if (!loop || !dense(input)) return nullptr;
+  PyObject* out;
+  if (PyArray_IS_C_CONTIGUOUS(input)) {
+    out = new_array(input, false, PyArray_NDIM(input), PyArray_DIMS(input));
+  } else {
+    out = PyArray_NewLikeArray(input, NPY_KEEPORDER, nullptr, 0);
+  }
+  if (!out) return nullptr;
+  const npy_intp n = PyArray_SIZE(input), size = PyArray_ITEMSIZE(input);
+  const char* from = PyArray_BYTES(input);
+  char* to = PyArray_BYTES(reinterpret_cast<PyArrayObject*>(out));
+  if (n < static_cast<npy_intp>(elements_per_range)) {
+    loop(from, to, static_cast<std::size_t>(n));
+    return out;
+  }
+  Released released(n);
+  parallel_for(0, static_cast<std::size_t>(n), elements_per_range / 2,
+               [=](std::size_t begin, std::size_t end) {
+                 const auto at = static_cast<npy_intp>(begin) * size;
+                 loop(from + at, to + at, end - begin);
+               });
+  return out;
+}
+
+namespace {
+
+constexpr std::size_t sum_block_size = 4096;
+
+template <class T>
+T sum_all(const T* data, std::size_t n) {
+  if (n <= sum_block_size) return DTORCH_DISPATCH(sum_block)(data, n);
+  const std::size_t blocks = (n + sum_block_size - 1) / sum_block_size;
+  std::vector<T> sums(blocks);
+  parallel_for(0, blocks, elements_per_range / sum_block_size, [&](std::size_t b, std::size_t e) {
+    for (std::size_t i = b; i < e; ++i) {
+      const std::size_t at = i * sum_block_size;
+      sums[i] = DTORCH_DISPATCH(sum_block)(data + at, std::min(sum_block_size, n - at));
+    }
+  });
+  return sum_all(sums.data(), blocks);
+}
+
+}  // namespace
+
+PyObject* sum_array(PyArrayObject* input) {
+  const int type = PyArray_TYPE(input);
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !usable(input) || !dense(input)) return nullptr;
+  PyObject* out = PyArray_EMPTY(0, nullptr, type, 0);
+  if (!out) return nullptr;
+  void* to = PyArray_DATA(reinterpret_cast<PyArrayObject*>(out));
+  const auto n = static_cast<std::size_t>(PyArray_SIZE(input));
+  Released released(static_cast<npy_intp>(n));
+  if (type == NPY_FLOAT) {
+    *static_cast<float*>(to) = sum_all(static_cast<const float*>(PyArray_DATA(input)), n);
+  } else {
+    *static_cast<double*>(to) = sum_all(static_cast<const double*>(PyArray_DATA(input)), n);
+  }
+  return out;
+}
+
+}  // namespace dtorch

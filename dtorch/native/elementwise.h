@@ -1,0 +1,18 @@
+// Elementwise operations on NumPy arrays with loops of our own.
+#pragma once
+
+#include "kernels/elementwise.h"
+#include "numpy_api.h"
+
+namespace dtorch {
+
+// A new array f(a, b) or f(input); null without an exception where the arrays are of types, shapes
+// or memory orders that NumPy should handle; null with an exception set on an error.
+PyObject* binary_array(Binary op, PyArrayObject* a, PyArrayObject* b);
+PyObject* unary_array(Unary op, PyArrayObject* input);
+// The same into `out`, which has the shape and type of the result; false where NumPy should do it.
+bool binary_into(Binary op, PyArrayObject* a, PyArrayObject* b, PyArrayObject* out);
+// 0-dim array with the sum of all elements; null without an exception as above.
+PyObject* sum_array(PyArrayObject* input);
+
+}  // namespace dtorch

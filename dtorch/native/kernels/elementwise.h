@@ -1,0 +1,35 @@
+// Loops over elements: arithmetic, comparisons and common functions.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/dispatch.h"
+
+namespace dtorch {
+
+// where_positive: a where b > 0, else 0.
+enum class Binary {
+  add, sub, mul, div, maximum, minimum, where_positive, eq, ne, lt, le, gt, ge, count
+};
+enum class Unary { neg, abs, square, sqrt, exp, tanh, sigmoid, relu, reciprocal, count };
+enum class Element { float32, float64, int64, count };
+
+// out[i] = f(a[i * a_step], b[i * b_step]) for i < n. Steps are 0 or 1, in elements. The outputs of
+// comparisons are bool, others have the type of the operands.
+using BinaryLoop = void (*)(const void* a, const void* b, void* out, std::size_t n, int a_step,
+                            int b_step);
+// out[i] = f(input[i]) for i < n.
+using UnaryLoop = void (*)(const void* input, void* out, std::size_t n);
+
+inline bool is_comparison(Binary op) { return op >= Binary::eq; }
+
+}  // namespace dtorch
+
+DTORCH_KERNELS(
+  // Null where there is no loop of our own for that type.
+  BinaryLoop binary_loop(Binary op, Element element);
+  UnaryLoop unary_loop(Unary op, Element element);
+  // Sum of n numbers, always in the same order of additions: blocks, then pairs of blocks.
+  float sum_block(const float* input, std::size_t n);
+  double sum_block(const double* input, std::size_t n);
+)

@@ -1,0 +1,582 @@
+// OpFunction: an operation as Python calls it. The common call, on plain tensors of one type, is
+// done here; everything else goes to the operation's Python function.
+#include "core.h"
+
+#include <structmember.h>
+
+#include <cstddef>
+#include <cstring>
+
+#include "elementwise.h"
+
+namespace dtorch::core {
+
+namespace {
+
+PyTypeObject* op_function_type = nullptr;
+PyObject* silence = nullptr;      // core.quiet.silence and restore
+PyObject* restore = nullptr;
+PyObject* grad_mode = nullptr;  // core.grad_mode.mode, with an attribute of each thread
+PyObject* str_enabled = nullptr;
+
+constexpr int max_saves = 4;
+
+// A Plan of core.record, in a form quick to follow.
+struct Recipe {
+  PyObject* plan = nullptr;
+  int count = 0;
+  enum Where { arg, out, shape } where[max_saves];
+  int index[max_saves];
+};
+
+struct OpFunction {
+  PyObject_HEAD
+  vectorcallfunc vectorcall;
+  PyObject* dict;
+  PyObject* weakrefs;
+  PyObject* slow;   // the Python function
+  PyObject* op;     // the Op; set after the function is made
+  PyObject* ufunc;  // NumPy's function, or null
+  int arity;
+  int code;      // of Binary or Unary, or -1
+  int floating;  // integers are for the Python function
+  int differentiable;  // bit i: operand i has a gradient formula; -1: not looked up yet
+  Recipe recipes[4];   // by bits of operands that want a gradient
+};
+
+OpFunction* as_op(PyObject* object) { return reinterpret_cast<OpFunction*>(object); }
+
+// ------------------------------------------------------------------------------- computation
+
+PyObject* call_ufunc(OpFunction* op, PyObject* a, PyObject* b) {
+  if (!op->ufunc || !silence) return nullptr;
+  PyObject* settings = PyObject_CallNoArgs(silence);
+  if (!settings) return nullptr;
+  PyObject* args[] = {a, b};
+  PyObject* result =
+      PyObject_Vectorcall(op->ufunc, args, static_cast<std::size_t>(op->arity), nullptr);
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyObject* done = PyObject_CallOneArg(restore, settings);
+  Py_DECREF(settings);
+  Py_XDECREF(done);
+  if (!result) {  // the Python function will say what is wrong
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    PyErr_Clear();
+    return nullptr;
+  }
+  return ensure_array(result);
+}
+
+bool is_floating(PyArrayObject* array) {
+  return PyArray_ISFLOAT(array) || PyArray_ISCOMPLEX(array);
+}
+
+PyObject* compute_unary(OpFunction* op, PyObject* a) {
+  if (op->floating && !is_floating(as_array(a))) return nullptr;
+  if (op->code >= 0) {
+    PyObject* result = unary_array(static_cast<Unary>(op->code), as_array(a));
+    if (result || PyErr_Occurred()) return result;
+  }
+  return call_ufunc(op, a, nullptr);
+}
+
+// For arrays of one type and, as that rule counts dims, not for a 0-dim one beside another.
+PyObject* compute_binary(OpFunction* op, PyObject* a, PyObject* b) {
+  if (PyArray_DESCR(as_array(a)) != PyArray_DESCR(as_array(b)) ||
+      (op->floating && !is_floating(as_array(a)))) {
+    return nullptr;
+  }
+  if (op->code >= 0) {
+    PyObject* result = binary_array(static_cast<Binary>(op->code), as_array(a), as_array(b));
+    if (result || PyErr_Occurred()) return result;
+  }
+  return call_ufunc(op, a, b);
+}
+
+// A number as a 0-dim array of the type of `like`, where that does not change the result's type.
+PyObject* number_like(PyObject* number, PyArrayObject* like) {
+  const int type = PyArray_TYPE(like);
+  double value;
+  if (PyFloat_CheckExact(number)) {
+    value = PyFloat_AS_DOUBLE(number);
+  } else if (PyLong_CheckExact(number)) {
+    if (type == NPY_LONG) {
+      const long whole = PyLong_AsLong(number);
+      if (whole == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return nullptr;
+      }
+      PyObject* array = PyArray_EMPTY(0, nullptr, NPY_LONG, 0);
+      if (array) *static_cast<long*>(PyArray_DATA(as_array(array))) = whole;
+      return array;
+    }
+    value = PyLong_AsDouble(number);
+    if (value == -1.0 && PyErr_Occurred()) {
+      PyErr_Clear();
+      return nullptr;
+    }
+  } else {
+    return nullptr;
+  }
+  if (type != NPY_FLOAT && type != NPY_DOUBLE) return nullptr;
+  PyObject* array = PyArray_EMPTY(0, nullptr, type, 0);
+  if (!array) return nullptr;
+  if (type == NPY_FLOAT) {
+    *static_cast<float*>(PyArray_DATA(as_array(array))) = static_cast<float>(value);
+  } else {
+    *static_cast<double*>(PyArray_DATA(as_array(array))) = value;
+  }
+  return array;
+}
+
+// -------------------------------------------------------------------------------- recording
+
+int differentiable_bits(OpFunction* op) {
+  if (op->differentiable >= 0) return op->differentiable;
+  PyObject* formulas = PyObject_GetAttrString(op->op, "formulas");
+  PyObject* params = formulas ? PyObject_GetAttrString(op->op, "params") : nullptr;
+  int bits = params ? 0 : -1;
+  for (int i = 0; bits >= 0 && i < op->arity; ++i) {
+    const int has = PyDict_Contains(formulas, PyTuple_GET_ITEM(params, i));
+    bits = has < 0 ? -1 : bits | has << i;
+  }
+  Py_XDECREF(formulas);
+  Py_XDECREF(params);
+  if (bits >= 0) op->differentiable = bits;
+  return bits;
+}
+
+bool load_recipe(OpFunction* op, int needed, Recipe& recipe) {
+  PyObject* plan = PyObject_CallMethod(op->op, "plan_for_bits", "i", needed);
+  if (!plan) return false;
+  PyObject* saves = PyObject_GetAttrString(plan, "saves");
+  if (!saves) {
+    Py_DECREF(plan);
+    return false;
+  }
+  const Py_ssize_t count = PyTuple_GET_SIZE(saves);
+  bool fits = count <= max_saves;
+  for (Py_ssize_t i = 0; fits && i < count; ++i) {
+    PyObject* save = PyTuple_GET_ITEM(saves, i);
+    const char* where = PyUnicode_AsUTF8(PyTuple_GET_ITEM(save, 0));
+    recipe.index[i] = static_cast<int>(PyLong_AsLong(PyTuple_GET_ITEM(save, 1)));
+    if (std::strcmp(where, "arg") == 0) {
+      recipe.where[i] = Recipe::arg;
+    } else if (std::strcmp(where, "out") == 0) {
+      recipe.where[i] = Recipe::out;
+    } else if (std::strcmp(where, "shape") == 0) {
+      recipe.where[i] = Recipe::shape;
+    } else {
+      fits = false;
+    }
+  }
+  Py_DECREF(saves);
+  if (!fits) {
+    Py_DECREF(plan);
+    PyErr_SetString(PyExc_RuntimeError, "a plan saves more than a recorded call can hold");
+    return false;
+  }
+  recipe.count = static_cast<int>(count);
+  recipe.plan = plan;
+  return true;
+}
+
+PyObject* edge_of(Tensor* tensor) {
+  if (is_none(tensor->grad_fn)) return Py_NewRef(reinterpret_cast<PyObject*>(tensor));
+  if (!tensor->output_nr) return Py_NewRef(tensor->grad_fn);
+  PyObject* nr = PyLong_FromLong(tensor->output_nr);
+  if (!nr) return nullptr;
+  PyObject* edge = PyTuple_Pack(2, tensor->grad_fn, nr);
+  Py_DECREF(nr);
+  return edge;
+}
+
+// The value of parameter `i`: an operand, or the default of a parameter after the operands.
+PyObject* argument(OpFunction* op, PyObject* const* args, int i) {
+  if (i < op->arity) return Py_NewRef(args[i]);
+  PyObject* defaults = PyObject_GetAttrString(op->op, "defaults");
+  if (!defaults) return nullptr;
+  PyObject* value = PyList_GetItem(defaults, i);
+  Py_XINCREF(value);
+  Py_DECREF(defaults);
+  return value;
+}
+
+// Fills node->saved and node->versions.
+bool save(OpFunction* op, const Recipe& recipe, PyObject* const* args, Tensor* out, Node* node) {
+  node->saved = PyTuple_New(recipe.count);
+  node->versions = node->saved ? PyTuple_New(recipe.count) : nullptr;
+  if (!node->versions) return false;
+  for (int i = 0; i < recipe.count; ++i) {
+    PyObject* value;
+    Py_ssize_t version = 0;
+    switch (recipe.where[i]) {
+      case Recipe::arg:
+        value = argument(op, args, recipe.index[i]);
+        if (value && is_tensor(value)) version = version_value(as_tensor(value)->version);
+        break;
+      case Recipe::out:
+        value = new_saved_output(out, 0);
+        if (value) version = version_value(out->version);
+        break;
+      default: {
+        PyObject* info = is_tensor(args[recipe.index[i]])
+                             ? array_info(as_array(as_tensor(args[recipe.index[i]])->array))
+                             : nullptr;
+        value = info ? Py_NewRef(PyTuple_GET_ITEM(info, 0)) : PyErr_Occurred() ? nullptr : PyTuple_New(0);
+        Py_XDECREF(info);
+      }
+    }
+    if (!value) return false;
+    PyTuple_SET_ITEM(node->saved, i, value);
+    PyObject* number = PyLong_FromSsize_t(version);
+    if (!number) return false;
+    PyTuple_SET_ITEM(node->versions, i, number);
+  }
+  return true;
+}
+
+// Gives `out` a node; false with an exception set on an error.
+bool record(OpFunction* op, PyObject* const* args, Tensor* out) {
+  const int differentiable = differentiable_bits(op);
+  if (differentiable < 0) return false;
+  int needed = 0, count = 0;
+  for (int i = 0; i < op->arity; ++i) {
+    if (is_tensor(args[i]) && as_tensor(args[i])->mode == requires_grad &&
+        (differentiable >> i & 1)) {
+      needed |= 1 << i;
+      ++count;
+    }
+  }
+  if (!needed) return true;
+  Recipe& recipe = op->recipes[needed];
+  if (!recipe.plan && !load_recipe(op, needed, recipe)) return false;
+  Node* node = new_op_node();
+  if (!node) return false;
+  node->op = Py_NewRef(op->op);
+  node->plan = Py_NewRef(recipe.plan);
+  node->edges = PyTuple_New(count);
+  node->inputs = node->edges ? PyTuple_New(count) : nullptr;
+  bool good = node->inputs != nullptr;
+  for (int i = 0, k = 0; good && i < op->arity; ++i) {
+    if (!(needed >> i & 1)) continue;
+    Tensor* tensor = as_tensor(args[i]);
+    PyObject* edge = edge_of(tensor);
+    PyObject* info = edge ? array_info(as_array(tensor->array)) : nullptr;
+    good = info != nullptr;
+    if (edge) PyTuple_SET_ITEM(node->edges, k, edge);
+    if (info) PyTuple_SET_ITEM(node->inputs, k, info);
+    ++k;
+  }
+  good = good && save(op, recipe, args, out, node);
+  if (!good) {
+    Py_DECREF(node);
+    return false;
+  }
+  out->grad_fn = reinterpret_cast<PyObject*>(node);
+  out->mode = requires_grad;
+  return true;
+}
+
+int grad_is_enabled() {
+  PyObject* enabled = PyObject_GetAttr(grad_mode, str_enabled);
+  if (!enabled) return -1;
+  const int yes = enabled == Py_True;
+  Py_DECREF(enabled);
+  return yes;
+}
+
+// Wraps the result (a reference is taken over) and gives it the history the operands call for.
+PyObject* finish(OpFunction* op, PyObject* const* args, PyObject* result, int mode) {
+  PyObject* out = wrap(result);
+  if (!out || mode == plain) return out;
+  Tensor* tensor = as_tensor(out);
+  if (mode & is_volatile) {
+    tensor->mode = is_volatile;
+    return out;
+  }
+  const int enabled = grad_is_enabled();
+  if (enabled == 0 || !PyTypeNum_ISNUMBER(PyArray_TYPE(as_array(tensor->array))) ||
+      !is_floating(as_array(tensor->array))) {
+    return out;
+  }
+  if (enabled < 0 || !record(op, args, tensor)) {
+    Py_DECREF(out);
+    return nullptr;
+  }
+  return out;
+}
+
+// Null without an exception: the Python function should do it.
+PyObject* fast_unary(OpFunction* op, PyObject* const* args) {
+  if (!is_tensor(args[0])) return nullptr;
+  Tensor* a = as_tensor(args[0]);
+  if (!is_array(a->array)) return nullptr;
+  PyObject* result = compute_unary(op, a->array);
+  return result ? finish(op, args, result, a->mode) : nullptr;
+}
+
+PyObject* fast_binary(OpFunction* op, PyObject* const* args) {
+  const bool a_is = is_tensor(args[0]), b_is = is_tensor(args[1]);
+  PyObject* a = a_is ? as_tensor(args[0])->array : nullptr;
+  PyObject* b = b_is ? as_tensor(args[1])->array : nullptr;
+  int mode = (a_is ? as_tensor(args[0])->mode : 0) | (b_is ? as_tensor(args[1])->mode : 0);
+  PyObject* result;
+  if (a_is && b_is) {
+    if (!is_array(a) || !is_array(b)) return nullptr;
+    result = compute_binary(op, a, b);
+  } else if (a_is && is_array(a)) {
+    PyObject* number = number_like(args[1], as_array(a));
+    if (!number) return nullptr;
+    result = compute_binary(op, a, number);
+    Py_DECREF(number);
+  } else if (b_is && is_array(b)) {
+    PyObject* number = number_like(args[0], as_array(b));
+    if (!number) return nullptr;
+    result = compute_binary(op, number, b);
+    Py_DECREF(number);
+  } else {
+    return nullptr;
+  }
+  return result ? finish(op, args, result, mode) : nullptr;
+}
+
+PyObject* fast(OpFunction* op, PyObject* const* args) {
+  return op->arity == 1 ? fast_unary(op, args) : fast_binary(op, args);
+}
+
+PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObject* kwnames) {
+  OpFunction* op = as_op(self);
+  if (!kwnames && PyVectorcall_NARGS(nargsf) == op->arity) {
+    PyObject* result = fast(op, args);
+    if (result || PyErr_Occurred()) return result;
+  }
+  return PyObject_Vectorcall(op->slow, args, nargsf, kwnames);
+}
+
+// ----------------------------------------------------------------------------- the type itself
+
+PyObject* op_new(PyTypeObject* type, PyObject* args, PyObject*) {
+  PyObject *slow, *ufunc;
+  int arity, code, floating;
+  if (!PyArg_ParseTuple(args, "OOiii", &slow, &ufunc, &arity, &code, &floating)) return nullptr;
+  if (arity < 1 || arity > 2 ||
+      code >= static_cast<int>(arity == 1 ? Unary::count : static_cast<Unary>(Binary::count))) {
+    PyErr_SetString(PyExc_ValueError, "OpFunction: no such operation");
+    return nullptr;
+  }
+  PyObject* self = type->tp_alloc(type, 0);
+  if (!self) return nullptr;
+  OpFunction* op = as_op(self);
+  op->vectorcall = call;
+  op->slow = Py_NewRef(slow);
+  op->ufunc = ufunc == Py_None ? nullptr : Py_NewRef(ufunc);
+  op->arity = arity;
+  op->code = code;
+  op->floating = floating;
+  op->differentiable = -1;
+  return self;
+}
+
+int op_traverse(PyObject* self, visitproc visit, void* arg) {
+  OpFunction* op = as_op(self);
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(op->dict);
+  Py_VISIT(op->slow);
+  Py_VISIT(op->op);
+  Py_VISIT(op->ufunc);
+  for (Recipe& recipe : op->recipes) Py_VISIT(recipe.plan);
+  return 0;
+}
+
+int op_clear(PyObject* self) {
+  OpFunction* op = as_op(self);
+  Py_CLEAR(op->dict);
+  Py_CLEAR(op->slow);
+  Py_CLEAR(op->op);
+  Py_CLEAR(op->ufunc);
+  for (Recipe& recipe : op->recipes) Py_CLEAR(recipe.plan);
+  return 0;
+}
+
+void op_dealloc(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  if (as_op(self)->weakrefs) PyObject_ClearWeakRefs(self);
+  op_clear(self);
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+// Methods: `tensor.exp` is this function with the tensor bound.
+PyObject* op_get(PyObject* self, PyObject* instance, PyObject*) {
+  return is_none(instance) ? Py_NewRef(self) : PyMethod_New(self, instance);
+}
+
+// Pickled by name, as functions are.
+PyObject* op_reduce(PyObject* self, PyObject*) {
+  return PyObject_GetAttrString(self, "__qualname__");
+}
+
+PyObject* op_repr(PyObject* self) {
+  PyObject* name = PyObject_GetAttrString(self, "__qualname__");
+  if (!name) return nullptr;
+  PyObject* text = PyUnicode_FromFormat("<function %U>", name);
+  Py_DECREF(name);
+  return text;
+}
+
+PyMemberDef op_members[] = {
+    {"op", T_OBJECT, offsetof(OpFunction, op), 0, nullptr},
+    {"__wrapped_python__", T_OBJECT, offsetof(OpFunction, slow), READONLY, nullptr},
+    {"__dictoffset__", T_PYSSIZET, offsetof(OpFunction, dict), READONLY, nullptr},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(OpFunction, weakrefs), READONLY, nullptr},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OpFunction, vectorcall), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+PyMethodDef op_methods[] = {{"__reduce__", op_reduce, METH_NOARGS, nullptr},
+                            {nullptr, nullptr, 0, nullptr}};
+PyGetSetDef op_getset[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyType_Slot op_slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(op_new)},
+    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+    {Py_tp_descr_get, reinterpret_cast<void*>(op_get)},
+    {Py_tp_repr, reinterpret_cast<void*>(op_repr)},
+    {Py_tp_members, op_members},
+    {Py_tp_methods, op_methods},
+    {Py_tp_getset, op_getset},
+    {Py_tp_traverse, reinterpret_cast<void*>(op_traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(op_clear)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(op_dealloc)},
+    {0, nullptr}};
+PyType_Spec op_spec = {"dtorch._native.OpFunction", sizeof(OpFunction), 0,
+                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                           Py_TPFLAGS_METHOD_DESCRIPTOR,
+                       op_slots};
+
+// --------------------------------------------------------------------------------- operators
+
+enum Operator { op_add, op_sub, op_mul, op_div, op_neg, op_eq, op_ne, op_lt, op_le, op_gt, op_ge, operators };
+constexpr const char* operator_names[operators] = {
+    "__add__", "__sub__", "__mul__", "__truediv__", "__neg__", "__eq__",
+    "__ne__", "__lt__", "__le__", "__gt__", "__ge__"};
+
+// For each: the function, and the Python functions for operands the fast path does not know.
+struct Behind {
+  PyObject* function = nullptr;
+  PyObject* forward = nullptr;   // (tensor, other)
+  PyObject* backward = nullptr;  // (tensor, other), where the tensor stands on the right
+} behind[operators];
+
+template <Operator which>
+PyObject* binary_operator(PyObject* a, PyObject* b) {
+  const Behind& self = behind[which];
+  if (!self.function) Py_RETURN_NOTIMPLEMENTED;
+  PyObject* args[] = {a, b};
+  PyObject* result = fast_binary(as_op(self.function), args);
+  if (result || PyErr_Occurred()) return result;
+  if (is_tensor(a)) return PyObject_Vectorcall(self.forward, args, 2, nullptr);
+  PyObject* swapped[] = {b, a};
+  return PyObject_Vectorcall(self.backward, swapped, 2, nullptr);
+}
+
+PyObject* negative(PyObject* a) {
+  const Behind& self = behind[op_neg];
+  if (!self.function) {
+    PyErr_SetString(PyExc_TypeError, "bad operand type for unary -");
+    return nullptr;
+  }
+  return PyObject_CallOneArg(self.function, a);
+}
+
+PyObject* compare(PyObject* a, PyObject* b, int kind) {
+  static constexpr Operator by_kind[] = {op_lt, op_le, op_eq, op_ne, op_gt, op_ge};
+  const Behind& self = behind[by_kind[kind]];
+  if (!self.function) Py_RETURN_NOTIMPLEMENTED;
+  PyObject* args[] = {a, b};
+  PyObject* result = fast_binary(as_op(self.function), args);
+  if (result || PyErr_Occurred()) return result;
+  return PyObject_Vectorcall(self.forward, args, 2, nullptr);
+}
+
+Py_hash_t identity_hash(PyObject* self) {
+  const auto address = reinterpret_cast<std::size_t>(self);
+  return static_cast<Py_hash_t>(address >> 4);
+}
+
+PyObject* set_operator(PyObject*, PyObject* args) {
+  const char* name;
+  PyObject *function, *forward, *backward;
+  if (!PyArg_ParseTuple(args, "sOOO", &name, &function, &forward, &backward)) return nullptr;
+  if (!PyObject_TypeCheck(function, op_function_type)) Py_RETURN_FALSE;
+  for (int i = 0; i < operators; ++i) {
+    if (std::strcmp(name, operator_names[i]) != 0) continue;
+    Py_XSETREF(behind[i].function, Py_NewRef(function));
+    Py_XSETREF(behind[i].forward, Py_NewRef(forward));
+    Py_XSETREF(behind[i].backward, Py_NewRef(backward));
+    Py_RETURN_TRUE;
+  }
+  Py_RETURN_FALSE;
+}
+
+PyObject* set_context(PyObject*, PyObject* args) {
+  PyObject *new_silence, *new_restore, *enabled;
+  if (!PyArg_ParseTuple(args, "OOO", &new_silence, &new_restore, &enabled)) return nullptr;
+  Py_XSETREF(silence, Py_NewRef(new_silence));
+  Py_XSETREF(restore, Py_NewRef(new_restore));
+  Py_XSETREF(grad_mode, Py_NewRef(enabled));
+  Py_RETURN_NONE;
+}
+
+PyObject* loop_code(PyObject*, PyObject* args) {
+  static constexpr const char* binary_names[] = {"add", "sub", "mul", "div", "maximum", "minimum",
+                                                 "where_positive", "eq", "ne", "lt", "le", "gt",
+                                                 "ge"};
+  static constexpr const char* unary_names[] = {"neg",  "abs",     "square", "sqrt",      "exp",
+                                                "tanh", "sigmoid", "relu",   "reciprocal"};
+  static_assert(sizeof(binary_names) / sizeof(char*) == static_cast<int>(Binary::count));
+  static_assert(sizeof(unary_names) / sizeof(char*) == static_cast<int>(Unary::count));
+  const char* name;
+  int arity;
+  if (!PyArg_ParseTuple(args, "si", &name, &arity)) return nullptr;
+  const char* const* names = arity == 1 ? unary_names : binary_names;
+  const int count = arity == 1 ? static_cast<int>(Unary::count) : static_cast<int>(Binary::count);
+  for (int i = 0; i < count; ++i) {
+    if (std::strcmp(name, names[i]) == 0) return PyLong_FromLong(i);
+  }
+  return PyLong_FromLong(-1);
+}
+
+PyMethodDef functions[] = {
+    {"set_operator", set_operator, METH_VARARGS,
+     "Put a function behind an operator of TensorBase; False where there is no such slot."},
+    {"set_context", set_context, METH_VARARGS, nullptr},
+    {"loop_code", loop_code, METH_VARARGS, "Number of the loop for an operation's name, or -1."},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace
+
+PyType_Slot operator_slots[] = {
+    {Py_nb_add, reinterpret_cast<void*>(binary_operator<op_add>)},
+    {Py_nb_subtract, reinterpret_cast<void*>(binary_operator<op_sub>)},
+    {Py_nb_multiply, reinterpret_cast<void*>(binary_operator<op_mul>)},
+    {Py_nb_true_divide, reinterpret_cast<void*>(binary_operator<op_div>)},
+    {Py_nb_negative, reinterpret_cast<void*>(negative)},
+    {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
+    {Py_tp_hash, reinterpret_cast<void*>(identity_hash)},
+    {0, nullptr}};
+
+bool add_op_function(PyObject* module) {
+  PyObject* type = PyType_FromSpec(&op_spec);
+  if (!type) return false;
+  op_function_type = reinterpret_cast<PyTypeObject*>(type);
+  str_enabled = PyUnicode_InternFromString("enabled");
+  return str_enabled && PyModule_AddObjectRef(module, "OpFunction", type) == 0 &&
+         PyModule_AddFunctions(module, functions) == 0;
+}
+
+}  // namespace dtorch::core
