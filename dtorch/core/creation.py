@@ -19,7 +19,7 @@ from dtorch.core.dtype import (
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.inplace import bump
 from dtorch.core.op import method
-from dtorch.core.shapes import as_sizes
+from dtorch.core.shapes import as_sizes, contiguous_stride
 from dtorch.core.storage import Storage
 from dtorch.core.tensor import Tensor, as_device_here, sequence_array
 
@@ -154,15 +154,6 @@ def tensor_from_storage(
     result: Tensor = wrap(array)
     storage.track(result)
     return result
-
-
-def contiguous_stride(size: tuple[int, ...]) -> tuple[int, ...]:
-    """Steps, in elements, of a tensor whose elements lie in the order of their indices."""
-    stride, step = [], 1
-    for n in reversed(size):
-        stride.append(step)
-        step *= max(n, 1)
-    return tuple(reversed(stride))
 
 
 def empty(

@@ -10,11 +10,14 @@ from dtorch.core.ops import (
     convolution,
     cumulative,
     diagonal,
+    elements,
     exponential,
+    gathering,
     indexing,
     joining,
     linalg,
     loss,
+    masking,
     norm,
     normalization,
     padding,
@@ -32,7 +35,8 @@ from dtorch.core.ops import (
 
 __all__ = [
     "activation", "arithmetic", "bounds", "comparison", "complex", "conversion", "convolution",
-    "cumulative", "diagonal", "exponential", "indexing", "joining", "linalg", "loss", "norm",
-    "normalization", "padding", "pooling", "power", "reduction", "repetition", "rounding",
-    "splitting", "statistics", "strided", "trigonometric", "view",
+    "cumulative", "diagonal", "elements", "exponential", "gathering", "indexing", "joining",
+    "linalg", "loss", "masking", "norm", "normalization", "padding", "pooling", "power",
+    "reduction", "repetition", "rounding", "splitting", "statistics", "strided",
+    "trigonometric", "view",
 ]  # fmt: skip

@@ -12,10 +12,8 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.dtype import from_numpy_dtype
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.inplace import bump, check_inplace
-from dtorch.core.op import elementwise, method, structured, view
-from dtorch.core.ops.comparison import where
-from dtorch.core.ops.scatter import along, gather_along, scatter_sum, take_slice, unslice
-from dtorch.core.shapes import normalize_dim
+from dtorch.core.op import composite, method, structured, view
+from dtorch.core.ops.scatter import take_slice, unslice
 
 
 @view(public=False)
@@ -297,181 +295,66 @@ method("fill_", fill_)
 method("zero_", zero_)
 
 
-@structured(tensors=("input", "index"))
-def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
-    """Elements picked along ``dim``: ``out[i, j] = input[index[i, j], j]`` for ``dim`` 0.
-
-    Args:
-        index: int64, of as many dims as ``input``; the shape of the result.
-    """
-    dim, index = _check_index("gather", input, dim, index)
-    return gather_along.body(xp, input, dim, index)
+def _parse_indices(name: str, input: Any, indices: Any) -> Any:
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(f"{name}: indices is {type(indices).__name__}, expected a tuple of tensors")
+    parts = tuple(slice(None) if index is None else index for index in indices)
+    return parse_index(input._array.shape, parts)[0]
 
 
-def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
-    dim = normalize_dim(name, dim, input.ndim)
-    if index.dtype.kind not in "iu":
-        raise DtypeError(f"{name}: index is {index.dtype}, expected int64")
-    if index.ndim != input.ndim:
-        raise ShapeError(
-            f"{name}: index has shape {index.shape}, expected as many dims as {input.shape}"
-        )
-    size = input.shape[dim] if input.ndim else 1
-    if index.size and not (int(index.min()) >= 0 and int(index.max()) < size):
-        raise DimensionError(
-            f"{name}: an index out of range for dim {dim} of size {size}: from "
-            f"{int(index.min())} to {int(index.max())}"
-        )
-    return dim, index
-
-
-@gather.gradient("input")
-def _(grad, dim, index, input_shape):
-    return scatter_sum(grad, dim % max(len(input_shape), 1), index, input_shape)
-
-
-@gather.samples
-def _(make):
-    yield (make(3, 4), 1, make.index(3, 2, high=4)), {}
-    yield (make(3, 4), 0, make.index(2, 4, high=3)), {}
-
-
-@gather.expect
-def _(input, dim, index):
-    return np.take_along_axis(input, index, dim)
-
-
-@structured(tensors=("input", "index", "src"), inplace=True)
-def scatter_add(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
-    """``input`` with ``src`` added at ``index`` along ``dim``; repeated places add up."""
-    dim, index = _check_index("scatter_add", input, dim, index)
+@structured(tensors=("input", "value"), public=False)
+def add_at(xp: Any, input: Any, index: Any, value: Any) -> Any:
+    """``input`` with ``value`` added at an advanced index; repeated places add up."""
     out = input.copy()
-    part = src[tuple(slice(size) for size in index.shape)]
-    xp.add.at(out, along(xp, index, dim), part)
+    xp.add.at(out, index, value)
     return out
 
 
-@scatter_add.gradient("input")
+@add_at.gradient("input")
 def _(grad):
     return grad
 
 
-@scatter_add.gradient("src")
-def _(grad, dim, index, src_shape):
-    part = gather(grad, dim, index)
-    return unslice(part, tuple(slice(size) for size in part.shape), src_shape)
+@add_at.gradient("value")
+def _(grad, index):
+    return take_slice(grad, index)
 
 
-@scatter_add.samples
+@composite(tensors=("input", "values"), inplace=True)
+def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
+    """``input`` with ``values`` written at an advanced index.
+
+    Args:
+        indices: a tuple with an integer or bool tensor for each dim; None takes all of a dim.
+        values: broadcast to the shape of ``input[indices]``.
+        accumulate: add instead; repeated places then add up.
+    """
+    index = _parse_indices("index_put", input, indices)
+    return (add_at if accumulate else put_slice)(input, index, values)
+
+
+@index_put.samples
 def _(make):
-    yield (make(3, 4), 1, make.index(3, 2, high=4), make(3, 3)), {}
-    yield (make(3, 4), 0, make.index(2, 4, high=3), make(2, 4)), {}
+    rows = make.index(3, high=2)
+    yield (make(4, 3), (rows.new_tensor([0, 3]), rows.new_tensor([2, 1])), make(2)), {}
+    yield (make(4, 3), (make(4) > 0,), make(3)), {}
+    yield (make(4, 3), (rows.new_tensor([1, 1, 2]),), make(3, 3), True), {}
 
 
-@scatter_add.expect
-def _(input, dim, index, src):
+@index_put.expect
+def _(input, indices, values, accumulate=False):
     out = input.copy()
-    for place in np.ndindex(index.shape):
-        to = list(place)
-        to[dim] = index[place]
-        out[tuple(to)] += src[place]
+    if accumulate:
+        for at, value in zip(indices[0], values, strict=True):
+            out[at] += value
+    else:
+        out[indices] = values
     return out
 
 
-@structured(tensors=("input", "index"))
-def index_select(xp: Any, input: Any, dim: int, index: Any) -> Any:
-    """The slices of ``input`` at ``index`` (1-D) along ``dim``."""
-    dim = normalize_dim("index_select", dim, input.ndim)
-    if index.ndim > 1 or index.dtype.kind not in "iu":
-        raise ShapeError(
-            f"index_select: index is {index.dtype} of shape {index.shape}, expected 1-D int64"
-        )
-    size = input.shape[dim] if input.ndim else 1
-    if index.size and not (int(index.min()) >= 0 and int(index.max()) < size):
-        raise DimensionError(
-            f"index_select: an index out of range for dim {dim} of size {size}: from "
-            f"{int(index.min())} to {int(index.max())}"
-        )
-    return xp.take(input, xp.atleast_1d(index), axis=dim) if input.ndim else input.copy()
+def _index(input: Any, m: Any) -> Any:
+    """The same as ``input[m]``."""
+    return _getitem(input, m)
 
 
-@index_select.gradient("input")
-def _(grad, dim, index, input_shape):
-    if not input_shape:
-        return grad
-    at = (slice(None),) * (dim % len(input_shape)) + (_raw(index),)
-    return unslice(grad, at, input_shape)
-
-
-def _raw(index: Any) -> Any:
-    return index._array if isinstance(index, TensorBase) else index
-
-
-@index_select.samples
-def _(make):
-    yield (make(3, 4), 1, make.index(5, high=4)), {}
-    yield (make(3, 4), 0, make.index(2, high=3)), {}
-
-
-@index_select.expect
-def _(input, dim, index):
-    return np.take(input, index, dim)
-
-
-@elementwise(tensors=("input", "mask", "value"), promoted=("input",))
-def masked_fill(xp: Any, input: Any, mask: Any, value: Any) -> Any:
-    """``input`` with ``value`` (a number or a 0-dim tensor) where ``mask`` holds."""
-    _expect_mask("masked_fill", mask)
-    return xp.where(mask != 0, xp.asarray(value).astype(input.dtype), input)
-
-
-def _expect_mask(name: str, mask: Any) -> None:
-    if mask.dtype != np.bool_ and mask.dtype != np.uint8:
-        raise DtypeError(f"{name}: mask is {mask.dtype}, expected bool or uint8")
-
-
-@masked_fill.gradient("input")
-def _(grad, mask):
-    return where(mask, grad * 0, grad)
-
-
-@masked_fill.gradient("value")
-def _(grad, mask):
-    return where(mask, grad, grad * 0)
-
-
-@masked_fill.samples
-def _(make):
-    yield (make(3, 4), make(3, 4) > 0, 2.5), {}
-    yield (make(3, 4), make(4) > 0, make()), {}
-
-
-@masked_fill.expect
-def _(input, mask, value):
-    return input * ~mask + value * mask
-
-
-@structured(tensors=("input", "mask"))
-def masked_select(xp: Any, input: Any, mask: Any) -> Any:
-    """The elements where ``mask`` holds, as a 1-D tensor."""
-    _expect_mask("masked_select", mask)
-    shape = np.broadcast_shapes(input.shape, mask.shape)
-    return xp.broadcast_to(input, shape)[xp.broadcast_to(mask != 0, shape)]
-
-
-@masked_select.gradient("input")
-def _(grad, mask, input_shape):
-    mask = _raw(mask)
-    shape = np.broadcast_shapes(input_shape, mask.shape)
-    return unslice(grad, (np.broadcast_to(mask != 0, shape),), shape)
-
-
-@masked_select.samples
-def _(make):
-    yield (make(3, 4), make(3, 4) > 0), {}
-    yield (make(3, 4), make(4) > 0), {}
-
-
-@masked_select.expect
-def _(input, mask):
-    return input[np.broadcast_to(mask, input.shape)]
+method("index", _index)

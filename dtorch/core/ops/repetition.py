@@ -72,10 +72,10 @@ def repeat_interleave(
         repeats: how often; an int, or a tensor with a number for each slice.
         output_size: size of the result along ``dim``, where it is known; checked.
     """
-    if dim is None:
-        input, dim = input.reshape(-1), 0
+    if dim is None or input.ndim == 0:
+        input, dim = input.reshape(-1), dim or 0
     dim = normalize_dim("repeat_interleave", dim, input.ndim)
-    size = input.shape[dim] if input.ndim else 1
+    size = input.shape[dim]
     times = repeats._array if isinstance(repeats, TensorBase) else np.asarray(repeats)
     if times.dtype.kind not in "iu" or (times < 0).any() or times.ndim > 1:
         raise ArgumentError("repeat_interleave: repeats must be an int or 1-D ints, not negative")
@@ -174,7 +174,11 @@ def _(input, shifts, dims=None):
     if dims is None:
         n = input.size
         return np.array([input.ravel()[(i - shifts) % n] for i in range(n)]).reshape(input.shape)
-    both = zip((shifts,), (dims,), strict=False) if isinstance(shifts, int) else zip(shifts, dims, strict=False)
+    both = (
+        zip((shifts,), (dims,), strict=False)
+        if isinstance(shifts, int)
+        else zip(shifts, dims, strict=False)
+    )
     for shift, dim in both:
         n = input.shape[dim]
         input = np.take(input, [(i - shift) % n for i in range(n)], dim)

@@ -52,7 +52,7 @@ def names_no_place_twice(index: Any) -> bool:
 @structured(tensors=("input",), public=False)
 def gather_rows(xp: Any, input: Any, dim: int, index: Any) -> Any:
     """The slices of ``input`` at the ints ``index`` (a 1-D array) along ``dim``."""
-    return xp.take(input, index, axis=dim) if input.ndim else xp.take(input.reshape(1), index)
+    return xp.take(input, index, axis=dim)
 
 
 @gather_rows.gradient("input")
@@ -66,16 +66,15 @@ def add_rows(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
 
     Slices of one index are sorted together and summed by `reduceat`: far faster than `add.at`.
     """
-    sizes = tuple(shape) or (1,)
-    out = xp.zeros(sizes, grad.dtype)
+    out = xp.zeros(shape, grad.dtype)
     if not index.size or not out.size:
-        return out.reshape(tuple(shape))
+        return out
     order = xp.argsort(index, kind="stable")
     places = index[order]
     first = xp.flatnonzero(xp.concatenate(([True], places[1:] != places[:-1])))
     sums = xp.add.reduceat(xp.take(grad, order, axis=dim), first, axis=dim)
     out[(slice(None),) * dim + (places[first],)] = sums
-    return out.reshape(tuple(shape))
+    return out
 
 
 @add_rows.gradient("grad")

@@ -1,0 +1,263 @@
+"""Whole slices read and written by an index, and single elements of the flattened tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import TensorBase, wrap
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.op import composite, structured
+from dtorch.core.ops.gathering import expect_in_range
+from dtorch.core.ops.scatter import gather_rows, unslice
+from dtorch.core.shapes import normalize_dim
+
+
+def _check_rows(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
+    dim = normalize_dim(name, dim, input.ndim)
+    if index.ndim > 1 or index.dtype.kind not in "iu":
+        raise ShapeError(
+            f"{name}: index is {index.dtype} of shape {tuple(index.shape)}, expected 1-D int64"
+        )
+    expect_in_range(name, index, input.shape[dim] if input.ndim else 1, dim)
+    return dim, index.reshape(-1)
+
+
+def _raw(index: Any) -> Any:
+    return index._array if isinstance(index, TensorBase) else index
+
+
+@composite(tensors=("input", "index"))
+def index_select(input: Any, dim: int, index: Any) -> Any:
+    """The slices of ``input`` at ``index`` (1-D) along ``dim``."""
+    dim, places = _check_rows("index_select", input, dim, _raw(index))
+    return gather_rows(input, dim, places) if input.ndim else input.clone()
+
+
+@index_select.samples
+def _(make):
+    yield (make(3, 4), 1, make.index(5, high=4)), {}
+    yield (make(3, 4), 0, make.index(2, high=3)), {}
+    yield (make(), 0, make.index(1, high=1)), {}
+
+
+@index_select.expect
+def _(input, dim, index):
+    return np.take(input, index, dim) if input.ndim else input
+
+
+def _expect_source(name: str, input: Any, dim: int, index: Any, source: Any) -> None:
+    expected = (*input.shape[:dim], index.size, *input.shape[dim + 1 :]) if input.ndim else (1,)
+    if tuple(source.shape) != expected and (input.ndim or source.size != 1):
+        raise ShapeError(f"{name}: source has shape {tuple(source.shape)}, expected {expected}")
+    if source.dtype != input.dtype:
+        raise DtypeError(f"{name}: source is {source.dtype}, the tensor {input.dtype}")
+
+
+def _rows(input: Any, dim: int, index: Any) -> Any:
+    """The slices at ``index``; a 0-dim tensor counts as one slice."""
+    if input.ndim == 0:
+        input = input.reshape((1,))
+    return gather_rows(input, dim % input.ndim, _raw(index).reshape(-1))
+
+
+def _at(dim: int, index: Any) -> tuple[Any, ...]:
+    return (*(slice(None),) * dim, index)
+
+
+@structured(tensors=("input", "index", "source"), inplace=True, aliases={"tensor": "source"})
+def index_add(xp: Any, input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
+    """``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``."""
+    dim, index = _check_rows("index_add", input, dim, index)
+    _expect_source("index_add", input, dim, index, source)
+    out = input.copy()
+    source = source if alpha == 1 else source * input.dtype.type(alpha)
+    xp.add.at(out.reshape(out.shape or (1,)), _at(dim, index), source)
+    return out
+
+
+@index_add.gradient("input")
+def _(grad):
+    return grad
+
+
+@index_add.gradient("source")
+def _(grad, dim, index, source_shape, alpha):
+    part = _rows(grad, dim, index)
+    return part.reshape(tuple(source_shape)) * alpha
+
+
+@structured(tensors=("input", "index", "source"), inplace=True, aliases={"tensor": "source"})
+def index_copy(xp: Any, input: Any, dim: int, index: Any, source: Any) -> Any:
+    """``input`` with the slices of ``source`` written at ``index`` along ``dim``; of several for
+    one place the last."""
+    dim, index = _check_rows("index_copy", input, dim, index)
+    _expect_source("index_copy", input, dim, index, source)
+    out = input.copy()
+    out.reshape(out.shape or (1,))[_at(dim, index)] = source
+    return out
+
+
+@structured(tensors=("input", "index"), public=False)
+def _clear_rows(xp: Any, input: Any, dim: int, index: Any) -> Any:
+    out = input.copy()
+    out.reshape(out.shape or (1,))[_at(dim % max(input.ndim, 1), index.reshape(-1))] = 0
+    return out
+
+
+@_clear_rows.gradient("input")
+def _(grad, dim, index):
+    return _clear_rows(grad, dim, index)
+
+
+@index_copy.gradient("input")
+def _(grad, dim, index):
+    return _clear_rows(grad, dim, index)
+
+
+@index_copy.gradient("source")
+def _(grad, dim, index, source_shape):
+    part = _rows(grad, dim, index)
+    return part.reshape(tuple(source_shape))
+
+
+for _op, _add in ((index_add, True), (index_copy, False)):
+
+    @_op.samples
+    def _(make, _add=_add):
+        yield (make(3, 4), 1, make.index(1, high=1).new_tensor([2, 0]), make(3, 2)), {}
+        yield (make(3, 4), 0, make.index(1, high=1).new_tensor([2]), make(1, 4)), {}
+        if _add:
+            index = make.index(1, high=1).new_tensor([1, 2, 1])
+            yield (make(3, 4), 0, index, make(3, 4)), {"alpha": 0.5}
+
+    @_op.expect
+    def _(input, dim, index, source, alpha=1, _add=_add):
+        out = np.moveaxis(input.copy(), dim, 0)
+        for row, value in zip(index, np.moveaxis(source, dim, 0), strict=True):
+            out[row] = out[row] + alpha * value if _add else value
+        return np.moveaxis(out, 0, dim)
+
+
+@structured(tensors=("input", "index", "value"), public=False)
+def _fill_rows(xp: Any, input: Any, dim: int, index: Any, value: Any) -> Any:
+    """``input`` with ``value`` (a 0-dim tensor) in the slices at ``index`` along ``dim``."""
+    dim, index = _check_rows("index_fill", input, dim, index)
+    out = input.copy()
+    out.reshape(out.shape or (1,))[_at(dim, index)] = value.astype(out.dtype)
+    return out
+
+
+@_fill_rows.gradient("input")
+def _(grad, dim, index):
+    return _clear_rows(grad, dim, index)
+
+
+@_fill_rows.gradient("value")
+def _(grad, dim, index):
+    return _rows(grad, dim, np.unique(_raw(index))).sum()
+
+
+@composite(tensors=("input", "index", "value"), inplace=True, aliases={"val": "value"})
+def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
+    """``input`` with ``value`` (a number or 0-dim tensor) in the slices at ``index`` along
+    ``dim``."""
+    if not isinstance(value, TensorBase):
+        value = wrap(np.asarray(value))
+    if value._array.ndim:
+        raise ShapeError(f"index_fill: value has shape {tuple(value._array.shape)}, expected ()")
+    return _fill_rows(input, dim, index, value)
+
+
+@index_fill.samples
+def _(make):
+    yield (make(3, 4), 1, make.index(2, high=4), 2.5), {}
+    yield (make(3, 4), 0, make.index(2, high=3), make()), {}
+
+
+@index_fill.expect
+def _(input, dim, index, value):
+    hit = np.isin(np.arange(input.shape[dim]), index)
+    shape = [-1 if d == dim else 1 for d in range(input.ndim)]
+    return np.where(hit.reshape(shape), value, input)
+
+
+def _flat_index(name: str, input: Any, index: Any) -> Any:
+    """Indices into the flattened tensor, counted from the front."""
+    if index.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: index is {index.dtype}, expected int64")
+    size = input.size
+    if index.size and not (int(index.min()) >= -size and int(index.max()) < size):
+        raise DimensionError(
+            f"{name}: an index out of range for {size} elements: from {int(index.min())} to "
+            f"{int(index.max())}"
+        )
+    return index % max(size, 1)
+
+
+@structured(tensors=("input", "index"))
+def take(xp: Any, input: Any, index: Any) -> Any:
+    """Elements of the flattened tensor; the result has the shape of ``index``."""
+    return xp.take(input.reshape(-1), _flat_index("take", input, index))
+
+
+@take.gradient("input")
+def _(grad, index, input_shape):
+    size = int(np.prod(input_shape, dtype=int))
+    flat = unslice(grad, (_raw(index) % max(size, 1),), (size,))
+    return flat.reshape(tuple(input_shape))
+
+
+@take.samples
+def _(make):
+    yield (make(3, 4), make.index(2, 2, high=12)), {}
+    yield (make(3), make.index(4, high=6) - 3), {}
+
+
+@take.expect
+def _(input, index):
+    return input.ravel()[index]
+
+
+@structured(tensors=("input", "index", "source"), inplace=True)
+def put(xp: Any, input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
+    """``input`` with ``source`` written at ``index`` of the flattened tensor.
+
+    Args:
+        accumulate: add instead; repeated places then add up.
+    """
+    places = _flat_index("put", input, index).reshape(-1)
+    if source.size != places.size:
+        raise ArgumentError(f"put: {source.size} elements for {places.size} indices")
+    out = input.copy()
+    flat = out.reshape(-1)
+    if accumulate:
+        xp.add.at(flat, places, source.reshape(-1))
+    else:
+        flat[places] = source.reshape(-1)
+    return out if flat.base is out else flat.reshape(out.shape)
+
+
+@put.gradient("input")
+def _(grad, index, accumulate):
+    return grad if accumulate else put(grad, index, index * 0.0, False)
+
+
+@put.gradient("source")
+def _(grad, index, source_shape):
+    return take(grad, index).reshape(tuple(source_shape))
+
+
+@put.samples
+def _(make):
+    yield (make(3, 4), make.index(1, high=1).new_tensor([3, -1]), make(2)), {}
+    yield (make(3, 4), make.index(4, high=12), make(4), True), {}
+
+
+@put.expect
+def _(input, index, source, accumulate=False):
+    flat = input.flatten()
+    for place, value in zip(index, source, strict=True):
+        flat[place] = value + (flat[place] if accumulate else 0)
+    return flat.reshape(input.shape)

@@ -1,0 +1,319 @@
+"""Reading and writing by an index along one dim: gather and scatter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import TensorBase, wrap
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.op import composite, structured
+from dtorch.core.ops.comparison import where
+from dtorch.core.ops.scatter import along, gather_along, scatter_sum, unslice
+from dtorch.core.shapes import normalize_dim
+
+
+@structured(tensors=("input", "index"))
+def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
+    """Elements picked along ``dim``: ``out[i, j] = input[index[i, j], j]`` for ``dim`` 0.
+
+    Args:
+        index: int64, of as many dims as ``input``; the shape of the result.
+    """
+    dim, index = _check_index("gather", input, dim, index)
+    return gather_along.body(xp, input, dim, index)
+
+
+def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
+    dim = normalize_dim(name, dim, input.ndim)
+    if index.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: index is {index.dtype}, expected int64")
+    if index.ndim != input.ndim and index.size:
+        raise ShapeError(
+            f"{name}: index has shape {index.shape}, expected as many dims as {input.shape}"
+        )
+    for d, (size, limit) in enumerate(zip(index.shape, input.shape, strict=False)):
+        if d != dim and size > limit and index.size:
+            raise ShapeError(
+                f"{name}: index of shape {index.shape} is larger than {input.shape} in dim {d}"
+            )
+    expect_in_range(name, index, input.shape[dim] if input.ndim else 1, dim)
+    return dim, index
+
+
+def expect_in_range(name: str, index: Any, size: int, dim: Any) -> None:
+    """Complain about an index outside of ``size`` elements."""
+    if index.size and not (int(index.min()) >= 0 and int(index.max()) < size):
+        raise DimensionError(
+            f"{name}: an index out of range for dim {dim} of size {size}: from "
+            f"{int(index.min())} to {int(index.max())}"
+        )
+
+
+@gather.gradient("input")
+def _(grad, dim, index, input_shape):
+    return scatter_sum(grad, dim % max(len(input_shape), 1), index, input_shape)
+
+
+@gather.samples
+def _(make):
+    yield (make(3, 4), 1, make.index(3, 2, high=4)), {}
+    yield (make(3, 4), 0, make.index(2, 4, high=3)), {}
+
+
+@gather.expect
+def _(input, dim, index):
+    return np.take_along_axis(input, index, dim)
+
+
+@structured(tensors=("input", "index", "src"), inplace=True)
+def scatter_add(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
+    """``input`` with ``src`` added at ``index`` along ``dim``; repeated places add up."""
+    dim, index = _check_index("scatter_add", input, dim, index)
+    out = input.copy()
+    xp.add.at(out, along(xp, index, dim), _source("scatter_add", src, index, input))
+    return out
+
+
+def _source(name: str, src: Any, index: Any, input: Any) -> Any:
+    """The part of ``src`` that ``index`` covers."""
+    if src.dtype != input.dtype:
+        raise DtypeError(f"{name}: src is {src.dtype}, the tensor {input.dtype}; convert one")
+    if src.ndim != index.ndim or any(s < i for s, i in zip(src.shape, index.shape, strict=True)):
+        raise ShapeError(
+            f"{name}: src of shape {src.shape} is smaller than the index {index.shape}"
+        )
+    return src[tuple(slice(size) for size in index.shape)]
+
+
+@scatter_add.gradient("input")
+def _(grad):
+    return grad
+
+
+@scatter_add.gradient("src")
+def _(grad, dim, index, src_shape):
+    part = gather(grad, dim, index)
+    return unslice(part, tuple(slice(size) for size in part.shape), src_shape)
+
+
+@scatter_add.samples
+def _(make):
+    yield (make(3, 4), 1, make.index(3, 2, high=4), make(3, 3)), {}
+    yield (make(3, 4), 0, make.index(2, 4, high=3), make(2, 4)), {}
+
+
+@scatter_add.expect
+def _(input, dim, index, src):
+    out = input.copy()
+    for place in np.ndindex(index.shape):
+        to = list(place)
+        to[dim] = index[place]
+        out[tuple(to)] += src[place]
+    return out
+
+
+@structured(tensors=("input", "index", "src"), public=False)
+def _scatter(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
+    dim, index = _check_index("scatter", input, dim, index)
+    out = input.copy()
+    out[along(xp, index, dim)] = _source("scatter", src, index, input)
+    return out
+
+
+@_scatter.gradient("input")
+def _(grad, dim, index):
+    return _blank(grad, dim, index)
+
+
+@_scatter.gradient("src")
+def _(grad, dim, index, src_shape):
+    part = gather(grad, dim, index)
+    return unslice(part, tuple(slice(size) for size in part.shape), src_shape)
+
+
+@structured(tensors=("input", "index"), public=False)
+def _blank(xp: Any, input: Any, dim: int, index: Any) -> Any:
+    """``input`` with zeros at ``index`` along ``dim``."""
+    out = input.copy()
+    out[along(xp, index, dim % max(input.ndim, 1))] = 0
+    return out
+
+
+@_blank.gradient("input")
+def _(grad, dim, index):
+    return _blank(grad, dim, index)
+
+
+@composite(tensors=("input", "index", "src"), inplace=True, aliases={"value": "src"})
+def scatter(input: Any, dim: int, index: Any, src: Any, *, reduce: str | None = None) -> Any:
+    """``input`` with ``src`` written at ``index`` along ``dim``:
+    ``out[index[i, j], j] = src[i, j]`` for ``dim`` 0.
+
+    Args:
+        src: a tensor at least as large as ``index``, or a number. Of several elements for one
+            place the last is written.
+        reduce: ``"add"`` or ``"multiply"`` combines with what is there instead.
+    """
+    if not isinstance(src, TensorBase):
+        src = wrap(np.full(tuple(index.shape), src).astype(input._array.dtype))
+    if reduce is None:
+        return _scatter(input, dim, index, src)
+    if reduce == "add":
+        return scatter_add(input, dim, index, src)
+    if reduce == "multiply":
+        return scatter_reduce(input, dim, index, src, "prod")
+    raise ArgumentError(f"scatter: reduce is {reduce!r}, expected 'add' or 'multiply'")
+
+
+@scatter.samples
+def _(make):
+    index = make.index(2, 3, high=2)
+    yield (make(3, 4), 1, index.new_tensor([[0, 2], [3, 1], [1, 0]]), make(3, 3)), {}
+    yield (make(3, 4), 0, index.new_tensor([[0, 2, 1, 1], [2, 0, 0, 2]]), make(2, 4)), {}
+    yield (make(3, 4), 0, make.index(2, 4, high=3), 1.5), {}
+    yield (make(3, 4), 0, make.index(2, 4, high=3), make(2, 4)), {"reduce": "add"}
+
+
+@scatter.expect
+def _(input, dim, index, src, reduce=None):
+    out = input.copy()
+    for place in np.ndindex(index.shape):
+        to = list(place)
+        to[dim] = index[place]
+        value = src if isinstance(src, float) else src[place]
+        out[tuple(to)] = value if reduce is None else out[tuple(to)] + value
+    return out
+
+
+_REDUCE = {
+    "sum": (np.add, 0), "mean": (np.add, 0), "prod": (np.multiply, 1),
+    "amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf),
+}  # fmt: skip
+
+
+@structured(tensors=("input", "index", "src"), inplace=True)
+def scatter_reduce(
+    xp: Any, input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True
+) -> Any:
+    """``input`` combined with the elements of ``src`` that ``index`` sends to each place.
+
+    Args:
+        reduce: ``"sum"``, ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
+        include_self: whether the element of ``input`` takes part where something is sent.
+    """
+    if reduce not in _REDUCE:
+        raise ArgumentError(
+            f"scatter_reduce: reduce is {reduce!r}, expected one of {list(_REDUCE)}"
+        )
+    dim, index = _check_index("scatter_reduce", input, dim, index)
+    src = _source("scatter_reduce", src, index, input)
+    combine, neutral = _REDUCE[reduce]
+    at = along(xp, index, dim)
+    out = input.copy()
+    if not include_self:
+        lowest = np.iinfo(input.dtype).min if input.dtype.kind in "iu" else -np.inf
+        highest = np.iinfo(input.dtype).max if input.dtype.kind in "iu" else np.inf
+        out[at] = {"amax": lowest, "amin": highest}.get(reduce, neutral)
+    combine.at(out, at, src)
+    if reduce == "mean":
+        count = _counts(xp, input.shape, at, include_self).astype(out.dtype)
+        out = out / count if out.dtype.kind in "fc" else out // count
+    return out
+
+
+def _counts(xp: Any, shape: Any, at: Any, include_self: bool) -> Any:
+    """How many elements make up each place."""
+    count = xp.full(shape, int(include_self), np.int64)
+    xp.add.at(count, at, 1)
+    return xp.maximum(count, 1)
+
+
+@structured(tensors=("index",), public=False)
+def _send_counts(xp: Any, index: Any, dim: int, shape: Any, include_self: bool) -> Any:
+    return _counts(xp, shape, along(xp, index, dim), include_self)
+
+
+@scatter_reduce.gradient("input", "src")
+def _(grad, input, dim, index, src, out, reduce, include_self):
+    dim = dim % max(input.ndim, 1)
+    part = src[tuple(slice(size) for size in index.shape)]
+    kept = grad if include_self else _blank(grad, dim, index)
+    if reduce == "mean":
+        share = grad / _send_counts(index, dim, tuple(input.shape), include_self)
+        kept = share if include_self else _blank(grad, dim, index)
+        to_part = gather_along(share, dim, index)
+    elif reduce == "sum":
+        to_part = gather_along(grad, dim, index)
+    elif reduce == "prod":
+        whole = grad * out
+        kept = whole / input if include_self else _blank(whole / input, dim, index)
+        to_part = gather_along(whole, dim, index) / part
+    else:  # equal extremes share the gradient
+        sent = part == gather_along(out, dim, index)
+        hits = scatter_sum(where(sent, part * 0 + 1, part * 0), dim, index, tuple(input.shape))
+        untouched = _send_counts(index, dim, tuple(input.shape), False) * 0 + 1
+        untouched = _blank(untouched, dim, index)
+        own = input == out
+        if not include_self:
+            own = own & (untouched != 0)
+        hits = hits + where(own, input * 0 + 1, input * 0)
+        share = grad / where(hits == 0, hits * 0 + 1, hits)
+        kept = where(own, share, grad * 0)
+        to_part = where(sent, gather_along(share, dim, index), part * 0)
+    return kept, unslice(to_part, tuple(slice(size) for size in index.shape), tuple(src.shape))
+
+
+@scatter_reduce.samples
+def _(make):
+    for reduce in _REDUCE:
+        yield (make(3, 4), 1, make.index(3, 5, high=4), make(3, 5), reduce), {}
+        index = make.index(2, 4, high=3)
+        yield (make(3, 4), 0, index, make(3, 4), reduce), {"include_self": False}
+
+
+@scatter_reduce.expect
+def _(input, dim, index, src, reduce, include_self=True):
+    sent = {place: [] for place in np.ndindex(input.shape)}
+    for place in np.ndindex(index.shape):
+        to = list(place)
+        to[dim] = index[place]
+        sent[tuple(to)].append(src[place])
+    fold = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}[reduce]
+    out = input.copy()
+    for place, values in sent.items():
+        if values:
+            out[place] = fold([*values, input[place]] if include_self else values)
+    return out
+
+
+@composite(tensors=("input", "indices"))
+def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
+    """Elements picked along ``dim``; ``indices`` broadcasts against ``input`` in other dims."""
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    at = normalize_dim("take_along_dim", dim, input.ndim)
+    if indices.ndim != input.ndim:
+        raise ShapeError(
+            f"take_along_dim: indices have shape {tuple(indices.shape)}, expected as many dims as "
+            f"{tuple(input.shape)}"
+        )
+    sizes = np.broadcast_shapes(*((*t.shape[:at], 1, *t.shape[at + 1 :]) for t in (input, indices)))
+
+    def widened(t: Any) -> Any:
+        return t.expand(*sizes[:at], t.shape[at], *sizes[at + 1 :])
+
+    return gather(widened(input), at, widened(indices))
+
+
+@take_along_dim.samples
+def _(make):
+    yield (make(3, 4), make.index(3, 2, high=4), 1), {}
+    yield (make(3, 4), make.index(1, 2, high=4), 1), {}
+    yield (make(3, 4), make.index(2, high=12)), {}
+
+
+@take_along_dim.expect
+def _(input, indices, dim=None):
+    return np.take_along_axis(input, indices, dim)
