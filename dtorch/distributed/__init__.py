@@ -1,1 +1,84 @@
-"""Process groups and collectives."""
+"""Training with several processes: process groups and collectives.
+
+A script that `dtorch-launch` starts begins with ``init_process_group()``; after it each process
+has a rank, and the functions here move tensors between the ranks.
+"""
+
+from dtorch.distributed.collectives import (
+    all_gather,
+    all_gather_into_tensor,
+    all_gather_object,
+    all_reduce,
+    all_to_all,
+    barrier,
+    broadcast,
+    broadcast_object_list,
+    gather,
+    recv,
+    reduce,
+    reduce_scatter,
+    scatter,
+    send,
+)
+from dtorch.distributed.errors import (
+    CollectiveMismatch,
+    CollectiveTimeout,
+    DistributedError,
+    PeerLost,
+    RendezvousError,
+)
+from dtorch.distributed.process_group import (
+    NotInitializedError,
+    ProcessGroup,
+    Work,
+    destroy_process_group,
+    get_backend,
+    get_num_processes,
+    get_rank,
+    get_world_size,
+    group,
+    init_process_group,
+    is_available,
+    is_initialized,
+    new_group,
+)
+from dtorch.distributed.reduce_op import ReduceOp
+
+reduce_op = ReduceOp  # classic name
+
+__all__ = [
+    "CollectiveMismatch",
+    "CollectiveTimeout",
+    "DistributedError",
+    "NotInitializedError",
+    "PeerLost",
+    "ProcessGroup",
+    "ReduceOp",
+    "RendezvousError",
+    "Work",
+    "all_gather",
+    "all_gather_into_tensor",
+    "all_gather_object",
+    "all_reduce",
+    "all_to_all",
+    "barrier",
+    "broadcast",
+    "broadcast_object_list",
+    "destroy_process_group",
+    "gather",
+    "get_backend",
+    "get_num_processes",
+    "get_rank",
+    "get_world_size",
+    "group",
+    "init_process_group",
+    "is_available",
+    "is_initialized",
+    "new_group",
+    "recv",
+    "reduce",
+    "reduce_op",
+    "reduce_scatter",
+    "scatter",
+    "send",
+]

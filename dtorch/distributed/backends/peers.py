@@ -8,6 +8,7 @@ import os
 import select
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 from dtorch.distributed.backends import futex
 from dtorch.distributed.backends.region import Region
@@ -27,14 +28,16 @@ class Peers:
 
     Attributes:
         sequence: this rank's count of exchanges.
+        pids: the process of each rank.
+        timeout: seconds to wait for one.
     """
 
     def __init__(self, region: Region, rank: int, pids: list[int], timeout: float) -> None:
         self._region = region
         self._words = region.words
         self._rank = rank
-        self._pids = pids
-        self._timeout = timeout
+        self.pids = pids
+        self.timeout = timeout
         self._others = [(other, other * Region.WORD) for other in range(len(pids)) if other != rank]
         self._mine = rank * Region.WORD
         # With more ranks than cores a spinning rank keeps the awaited one from running.
@@ -48,7 +51,7 @@ class Peers:
 
     def _watch(self, rank: int) -> None:
         try:
-            pidfd = os.pidfd_open(self._pids[rank])
+            pidfd = os.pidfd_open(self.pids[rank])
         except ProcessLookupError:
             self._dead.add(rank)
             return
@@ -100,11 +103,16 @@ class Peers:
                 continue
             self._check_alive(rank, at, done, what)
             now = time.monotonic()
-            if now - start > self._timeout:
-                self._give_up(what)
+            if now - start > self.timeout:
+                behind = tuple(
+                    other
+                    for other, word in self._others
+                    if (words[word] - self.sequence) & _WORD >= _HALF
+                )
+                self.give_up(what(), behind if rank in behind else (rank,))
             if now > warn_at:
                 _log.warning("%s: waiting for rank %d (pid %d) for %.0f s", what(), rank,
-                             self._pids[rank], now - start)  # fmt: skip
+                             self.pids[rank], now - start)  # fmt: skip
                 warn_at = now + _WARN_AFTER_S
 
     def _check_alive(
@@ -112,37 +120,48 @@ class Peers:
     ) -> None:
         if aborted := self._region.aborted():
             lost, reason = aborted
-            raise PeerLost(lost, self._pids[lost], what(), reason)
-        self._dead |= {self._pidfds[fd] for fd, _ in self._poll.poll(0)}
-        # The last thing it did may have been to arrive.
-        if rank in self._dead and not done(self._words[at]):
-            self.abort(rank, "its process has ended")
-            raise PeerLost(rank, self._pids[rank], what(), "its process has ended")
+            raise PeerLost(lost, self.pids[lost], what(), reason)
+        reason = self.gone(rank)
+        # The last thing it did may have been what we wait for.
+        if reason and not done(self._words[at]):
+            self.abort(rank, reason)
+            raise PeerLost(rank, self.pids[rank], what(), reason)
 
-    def _give_up(self, what: Callable[[], str]) -> None:
-        late = tuple(
-            rank for rank, at in self._others if (self._words[at] - self.sequence) & _WORD >= _HALF
-        )
-        who = ", ".join(f"{rank} (pid {self._pids[rank]})" for rank in late)
-        message = f"{what()}: rank {who} did not join within {self._timeout:g} s"
+    def gone(self, rank: int) -> str:
+        """Why nothing will come from ``rank`` any more; empty if something may."""
+        self._dead |= {self._pidfds[fd] for fd, _ in self._poll.poll(0)}
+        if self._words[rank * Region.WORD + Region.LEFT]:
+            return "it has destroyed its process group"
+        return "its process has ended" if rank in self._dead else ""
+
+    def leave(self) -> None:
+        """This rank takes part no more."""
+        self._words[self._mine + Region.LEFT] = 1
+        self._wake_all()
+        for pidfd in self._pidfds:
+            with contextlib.suppress(OSError):
+                os.close(pidfd)
+        self._pidfds.clear()
+
+    def give_up(self, what: str, ranks: tuple[int, ...]) -> NoReturn:
+        """Break the group because these ranks did not come in time."""
+        who = ", ".join(f"{rank} (pid {self.pids[rank]})" for rank in ranks)
+        message = f"{what}: rank {who} did not join within {self.timeout:g} s"
         self.abort(self._rank, f"gave up: {message}")
-        raise CollectiveTimeout(message, late)
+        raise CollectiveTimeout(message, ranks)
 
     def check(self, what: Callable[[], str]) -> None:
         """Refuse to begin anything in a broken group."""
         if aborted := self._region.aborted():
             lost, reason = aborted
-            raise PeerLost(lost, self._pids[lost], what(), reason)
+            raise PeerLost(lost, self.pids[lost], what(), reason)
 
     def abort(self, rank: int, reason: str) -> None:
         """Break the group for everybody because of ``rank``."""
         self._region.abort(rank, reason)
-        for _, at in [*self._others, (self._rank, self._mine)]:
-            futex.wake(self._region.words_address + 4 * at)
+        self._wake_all()
 
-    def close(self) -> None:
-        """Release the descriptors."""
-        for pidfd in self._pidfds:
-            with contextlib.suppress(OSError):
-                os.close(pidfd)
-        self._pidfds.clear()
+    def _wake_all(self) -> None:
+        for rank in range(len(self.pids)):
+            for word in (0, Region.POSTED, Region.TAKEN):
+                futex.wake(self._region.words_address + 4 * (rank * Region.WORD + word))

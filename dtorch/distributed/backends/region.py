@@ -18,6 +18,7 @@ _ABORT_AT = 128
 _ABORT = struct.Struct("<IiI")  # 0 = none, lost rank, length of the text that follows
 _ABORT_TEXT = 512
 HEADER_NBYTES = 1024
+BOX_NBYTES = 256 << 10
 DEFAULT_HALF_NBYTES = 2 << 20
 
 
@@ -40,9 +41,14 @@ class Region:
         words: uint32 words; word ``WORD * rank`` is the rank's sequence number.
         headers: ``headers[half][rank]``, memoryviews.
         slots: ``slots[half][rank]``, uint8 arrays.
+        boxes: ``boxes[rank]``: header and data of a message that the rank sends to another.
     """
 
-    WORD = _LINE // 4  # words from one rank's line to the next
+    WORD = _LINE // 4  # words from one rank's line to the next; in it, after the sequence number:
+    LEFT = 1  # whether the rank has left the group
+    POSTED = 2  # how many pieces it has put into its box
+    TAKEN = 3  # how many of them were taken, written by their receivers
+    REFUSED = 4  # whether the last one was refused
 
     def __init__(self, fd: int, world_size: int) -> None:
         check_sealed(fd)
@@ -52,7 +58,7 @@ class Region:
         self.half_nbytes: int = half_nbytes
         mapping = Mapping(fd, _size(world_size, half_nbytes))
         memory = mapping.array
-        lines_at, headers_at, slots_at = _offsets(world_size)
+        lines_at, headers_at, boxes_at, slots_at = _offsets(world_size)
         self._memory: memoryview = memory.data
         self.words: memoryview = memory[lines_at:headers_at].data.cast("I")
         self.words_address: int = mapping.address + lines_at
@@ -62,6 +68,11 @@ class Region:
                 for start in _starts(headers_at, HEADER_NBYTES, world_size, half)
             ]
             for half in (0, 1)
+        ]
+        box = HEADER_NBYTES + BOX_NBYTES
+        self.boxes: list[np.ndarray] = [
+            memory[boxes_at + rank * box : boxes_at + (rank + 1) * box]
+            for rank in range(world_size)
         ]
         self.slots: list[list[np.ndarray]] = [
             [
@@ -93,12 +104,17 @@ def _starts(start: int, nbytes: int, world_size: int, half: int) -> list[int]:
     return [start + nbytes * (2 * rank + half) for rank in range(world_size)]
 
 
-def _offsets(world_size: int) -> tuple[int, int, int]:
+def _offsets(world_size: int) -> tuple[int, int, int, int]:
     lines_at = _PAGE
     headers_at = lines_at + _LINE * world_size
-    slots_at = -(-(headers_at + 2 * HEADER_NBYTES * world_size) // _PAGE) * _PAGE
-    return lines_at, headers_at, slots_at
+    boxes_at = _page_up(headers_at + 2 * HEADER_NBYTES * world_size)
+    slots_at = _page_up(boxes_at + (HEADER_NBYTES + BOX_NBYTES) * world_size)
+    return lines_at, headers_at, boxes_at, slots_at
+
+
+def _page_up(nbytes: int) -> int:
+    return -(-nbytes // _PAGE) * _PAGE
 
 
 def _size(world_size: int, half_nbytes: int) -> int:
-    return _offsets(world_size)[2] + 2 * half_nbytes * world_size
+    return _offsets(world_size)[-1] + 2 * half_nbytes * world_size

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.errors import StorageError
+from dtorch.distributed.backends.mailbox import Mailbox
 from dtorch.distributed.backends.peers import Peers
 from dtorch.distributed.backends.region import HEADER_NBYTES, Region, create_region
 from dtorch.distributed.errors import CollectiveMismatch, DistributedError
@@ -66,6 +67,7 @@ class SharedMemoryGroup:
         self.rank = rank
         self.world_size = world_size
         self._peers = Peers(self._region, rank, self.pids, timeout)
+        self._mailbox = Mailbox(self._region, self._peers, rank, world_size)
         self._calls = 0
         self._direct = True  # until mapping a peer's arena fails once
         self._mapped: dict[tuple[int, int], Array] = {}  # (rank, arena id) -> its memory
@@ -160,10 +162,19 @@ class SharedMemoryGroup:
                 span = target[piece]
                 reduce_into(span, [_as(v, target.dtype, span.size) for v in theirs], op)
 
+    def send(self, array: Array, dst: int, tag: int) -> None:
+        """Give the array to rank ``dst``; returns when it has taken it."""
+        with _flat(array, write=False) as data:
+            self._mailbox.send(_bytes(data), _describe(array), dst, tag)
+
+    def recv(self, array: Array, src: int | None, tag: int) -> int:
+        """Fill the array with what rank ``src``, or any for None, sends; returns its rank."""
+        with _flat(array) as data:
+            return self._mailbox.receive(_bytes(data), _describe(array), src, tag)
+
     def close(self) -> None:
         """Leave the group; ranks that still wait for this one get PeerLost."""
-        self._peers.abort(self.rank, "it has destroyed its process group")
-        self._peers.close()
+        self._peers.leave()
         self._mapped.clear()
 
     # -- the parts they are made of -------------------------------------------------------------

@@ -1,0 +1,338 @@
+"""Process groups: who takes part, by which transport, and in what order things happen."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from dtorch.core import backend as core_backend
+from dtorch.core.errors import ArgumentError
+from dtorch.distributed.backends.shm import SharedMemoryGroup
+from dtorch.distributed.errors import DistributedError
+from dtorch.distributed.rendezvous import name_from
+
+BACKENDS: dict[str, type[SharedMemoryGroup]] = {"shm": SharedMemoryGroup}
+DEFAULT_TIMEOUT = datetime.timedelta(minutes=30)
+
+
+class NotInitializedError(DistributedError, ValueError):
+    """A function of this package was called before `init_process_group`."""
+
+
+class Work:
+    """A collective that was started with ``async_op=True``.
+
+    Its tensors must not be touched before `wait` returns.
+    """
+
+    def __init__(self, future: Future[None]) -> None:
+        self._future = future
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it is done; raises what it raised."""
+        self._future.result(timeout)
+        return True
+
+    def is_completed(self) -> bool:
+        """Whether it is done."""
+        return self._future.done()
+
+
+class ProcessGroup:
+    """Some of the job's processes, which call the same collectives in the same order.
+
+    Attributes:
+        ranks: the global rank of each member.
+        transport: moves the data; counts its members from 0.
+    """
+
+    def __init__(self, ranks: Sequence[int], transport: SharedMemoryGroup) -> None:
+        self.ranks = tuple(ranks)
+        self.transport = transport
+        self._turn = threading.Lock()
+        self._worker: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
+
+    def rank(self) -> int:
+        """This process's number in the group."""
+        return self.transport.rank
+
+    def size(self) -> int:
+        """How many processes it has."""
+        return len(self.ranks)
+
+    def rank_of(self, global_rank: int, argument: str) -> int:
+        """A member's number in the group.
+
+        Raises:
+            ArgumentError: it is no member.
+        """
+        if global_rank not in self.ranks:
+            raise ArgumentError(f"{argument} is {global_rank}, expected one of {list(self.ranks)}")
+        return self.ranks.index(global_rank)
+
+    def run(self, call: Callable[[], None], async_op: bool) -> Work | None:
+        """Run a collective after those that were started before it."""
+        if async_op:
+            if self._worker is None:
+                self._worker = ThreadPoolExecutor(
+                    1, "dtorch-collectives", core_backend.install_allocator_in_this_thread
+                )
+            self._last = self._worker.submit(self._take_turn, call)
+            return Work(self._last)
+        if self._last is not None:
+            wait([self._last])  # what it raised is for its Work to say
+            self._last = None
+        self._take_turn(call)
+        return None
+
+    def _take_turn(self, call: Callable[[], None]) -> None:
+        with self._turn:
+            call()
+
+    def close(self) -> None:
+        """Finish what was started and leave."""
+        if self._worker is not None:
+            self._worker.shutdown()
+        self.transport.close()
+
+
+class _State:
+    """The groups of this process."""
+
+    def __init__(self) -> None:
+        self.world: ProcessGroup | None = None
+        self.others: list[ProcessGroup] = []
+        self.backend = ""
+        self.meeting = ""
+        self.timeout = 0.0
+        self.made = 0  # groups made by new_group, by members or not
+
+
+_state = _State()
+
+
+def _forget() -> None:
+    """A forked child is not a rank."""
+    global _state
+    _state = _State()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+class _WorldOfGroup(type):
+    @property
+    def WORLD(cls) -> ProcessGroup | None:  # noqa: N802 - the public name of the reference API
+        return _state.world
+
+
+class group(metaclass=_WorldOfGroup):  # noqa: N801 - the public name of the reference API
+    """``group.WORLD`` is the group of all processes, None before `init_process_group`."""
+
+
+class NonMember:
+    """What `new_group` gives to processes outside of the new group."""
+
+    def __repr__(self) -> str:
+        return "<not a member of this group>"
+
+
+NON_MEMBER = NonMember()
+Group = ProcessGroup | NonMember | None
+
+
+def is_available() -> bool:
+    """Whether the package can be used: always."""
+    return True
+
+
+def is_initialized() -> bool:
+    """Whether `init_process_group` has been called."""
+    return _state.world is not None
+
+
+def init_process_group(
+    backend: str | None = None,
+    init_method: str | None = None,
+    timeout: datetime.timedelta | float | None = None,
+    world_size: int = -1,
+    rank: int = -1,
+    store: Any = None,
+    group_name: str = "",
+) -> None:
+    """Join the other processes of the job.
+
+    Args:
+        backend: what moves the data: ``"shm"`` (shared memory, one machine), the default.
+        init_method: ``env://`` (MASTER_ADDR and MASTER_PORT), ``tcp://host:port`` or
+            ``file:///path``: something that only this job's processes have in common.
+        timeout: seconds, or a timedelta, that a rank waits for the others. Default: 30 min.
+        world_size, rank: how many processes there are, and which one this is, from 0. Default:
+            the variables WORLD_SIZE and RANK, which dtorch-launch sets.
+        store: not supported.
+        group_name: tells apart groups with the same ``init_method``.
+    Raises:
+        ArgumentError: an unknown backend, or a number that is missing or out of range.
+        RendezvousError: the processes did not find each other.
+        DistributedError: it was called before.
+    Example:
+        >>> from dtorch import distributed
+        >>> distributed.init_process_group(init_method="file:///doc", rank=0, world_size=1)
+        >>> distributed.get_rank(), distributed.get_world_size()
+        (0, 1)
+        >>> distributed.destroy_process_group()
+    """
+    if _state.world is not None:
+        raise DistributedError(
+            "init_process_group: called twice; call destroy_process_group() before"
+        )
+    name = _backend_name(backend)
+    if store is not None:
+        raise ArgumentError("init_process_group: store is not supported; use init_method")
+    world_size = _number("world_size", world_size, "WORLD_SIZE")
+    rank = _number("rank", rank, "RANK")
+    if world_size < 1 or not 0 <= rank < world_size:
+        raise ArgumentError(
+            f"init_process_group: rank {rank} of world_size {world_size}; expected 0 <= rank < "
+            "world_size"
+        )
+    _check_one_machine(world_size)
+    seconds = _seconds(timeout)
+    meeting = name_from(init_method) + (f"-{group_name}" if group_name else "")
+    transport = BACKENDS[name](meeting, rank, world_size, seconds)
+    _state.backend, _state.meeting, _state.timeout = name, meeting, seconds
+    _state.world = ProcessGroup(range(world_size), transport)
+
+
+def _backend_name(backend: str | None) -> str:
+    name = "shm" if backend is None else str(backend).lower()
+    if name not in BACKENDS:
+        raise ArgumentError(
+            f"init_process_group: backend {backend!r} is not available; expected one of "
+            f"{sorted(BACKENDS)} ('shm' joins the processes of one machine)"
+        )
+    return name
+
+
+def _number(argument: str, value: int, variable: str) -> int:
+    if value >= 0:
+        return value
+    text = os.environ.get(variable, "")
+    if not text.isdecimal():
+        raise ArgumentError(
+            f"init_process_group: {argument} is not given and {variable} is "
+            f"{text!r}; start the script with dtorch-launch, or pass {argument}="
+        )
+    return int(text)
+
+
+def _check_one_machine(world_size: int) -> None:
+    local = os.environ.get("LOCAL_WORLD_SIZE", "")
+    if local.isdecimal() and int(local) < world_size and "WORLD_SIZE" in os.environ:
+        raise ArgumentError(
+            f"init_process_group: backend 'shm' joins the processes of one machine, but only "
+            f"{local} of {world_size} are here (LOCAL_WORLD_SIZE)"
+        )
+
+
+def _seconds(timeout: datetime.timedelta | float | None) -> float:
+    if timeout is None:
+        timeout = DEFAULT_TIMEOUT
+    seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
+    if seconds <= 0:
+        raise ArgumentError(f"timeout is {seconds} s, expected more than 0")
+    return float(seconds)
+
+
+def destroy_process_group(group: Group = None) -> None:
+    """Leave a group, or all of them; ranks that still wait for this one get PeerLost."""
+    world = member(group)
+    if world is None:
+        return
+    if world is _state.world:
+        for other in _state.others:
+            other.close()
+        world.close()
+        _forget()
+    else:
+        world.close()
+        _state.others.remove(world)
+
+
+def new_group(
+    ranks: Sequence[int] | None = None,
+    timeout: datetime.timedelta | float | None = None,
+    backend: str | None = None,
+) -> ProcessGroup | NonMember:
+    """A group of some of the processes. All processes must call it, in the same order.
+
+    Args:
+        ranks: global ranks of the members. Default: all.
+        timeout, backend: as of `init_process_group`. Default: those of the whole.
+    Returns:
+        The group; in processes outside of it something that collectives ignore.
+    Raises:
+        ArgumentError: a rank that does not exist, or one given twice.
+    """
+    world = _world()
+    members = sorted(range(world.size()) if ranks is None else ranks)
+    if len(set(members)) != len(members) or not set(members) <= set(range(world.size())):
+        raise ArgumentError(
+            f"new_group: ranks are {members}, expected different ones of {list(world.ranks)}"
+        )
+    name = _backend_name(backend) if backend else _state.backend
+    _state.made += 1
+    if world.rank() not in members:
+        return NON_MEMBER
+    seconds = _state.timeout if timeout is None else _seconds(timeout)
+    meeting = f"{_state.meeting}-{_state.made}"
+    transport = BACKENDS[name](meeting, members.index(world.rank()), len(members), seconds)
+    made = ProcessGroup(members, transport)
+    _state.others.append(made)
+    return made
+
+
+def _world() -> ProcessGroup:
+    if _state.world is None:
+        raise NotInitializedError(
+            "the process group is not initialised; call dtorch.distributed.init_process_group()"
+        )
+    return _state.world
+
+
+def member(group: Group) -> ProcessGroup | None:
+    """The group meant by an argument; None if this process is not in it.
+
+    Raises:
+        NotInitializedError: before `init_process_group`.
+    """
+    if isinstance(group, NonMember):
+        return None
+    return _world() if group is None else group
+
+
+def get_rank(group: Group = None) -> int:
+    """This process's number in the group, from 0; -1 outside of it."""
+    found = member(group)
+    return -1 if found is None else found.rank()
+
+
+def get_world_size(group: Group = None) -> int:
+    """How many processes the group has; -1 outside of it."""
+    found = member(group)
+    return -1 if found is None else found.size()
+
+
+get_num_processes = get_world_size  # classic name
+
+
+def get_backend(group: Group = None) -> str:
+    """Name of what moves the group's data."""
+    found = member(group)
+    return "" if found is None else found.transport.name

@@ -1,0 +1,124 @@
+"""How tensors and storages are pickled on their way to another process: as handles, not as bytes.
+
+The storage moves into shared memory, in place, and both sides see each other's writes from then
+on. Views of one storage arrive as views of one storage, also when they travel in different
+messages.
+"""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Callable
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+from dtorch.core.creation import tensor_from_storage
+from dtorch.core.dtype import as_dtype
+from dtorch.core.errors import DeviceError, GradError, StorageError
+from dtorch.core.storage import Storage, storage_of
+from dtorch.core.tensor import Tensor
+from dtorch.multiprocessing.arena import Block, receive, send
+from dtorch.multiprocessing.blocks import Handle
+
+_Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
+
+# Storages over blocks by (arena, index, generation): one for each block in a process.
+_storages: weakref.WeakValueDictionary[tuple[int, int, int], Storage] = (
+    weakref.WeakValueDictionary()
+)
+
+
+def reduce_storage(storage: Storage) -> _Reduced:
+    """Pickle a storage as a handle, moving it to shared memory if it is not there yet.
+
+    Raises:
+        StorageError: it is a mapped file or something else that cannot be moved.
+    """
+    storage.share_memory_()
+    block = storage.owner
+    if not isinstance(block, Block):
+        raise StorageError(
+            f"cannot send {storage!r} of a {type(block).__name__} to another process; clone() it"
+        )
+    handle = send(block)
+    _storages[_key(handle)] = storage
+    return rebuild_storage, (handle,)
+
+
+def rebuild_storage(handle: Handle) -> Storage:
+    """The storage of a handle: the one this process has of that memory, or a new one."""
+    block = receive(handle)
+    key = _key(handle)
+    storage = _storages.get(key)
+    if storage is None:
+        storage = _storages[key] = Storage.from_bytes(block.array, block)
+    return storage
+
+
+def reduce_tensor(tensor: Tensor) -> _Reduced:
+    """Pickle a tensor as a view of its storage; see the module.
+
+    Raises:
+        GradError: the tensor was computed by recorded operations.
+        DeviceError: it does not lie on the CPU.
+    """
+    if tensor.requires_grad and not tensor.is_leaf:
+        raise GradError(
+            "cannot send a tensor that was computed from others with requires_grad to another "
+            "process, its history cannot go along; send tensor.detach()"
+        )
+    if tensor.device.type != "cpu":
+        raise DeviceError(f"cannot send a tensor on {tensor.device} yet; send tensor.cpu()")
+    if tensor._hooks is not None and (tensor._hooks.on_grad or tensor._hooks.post_accumulate):
+        warnings.warn("the hooks of a tensor are not sent with it", stacklevel=2)
+    return rebuild_tensor, (
+        type(tensor),
+        storage_of(tensor),
+        tensor.dtype.name,
+        tensor.storage_offset(),
+        tuple(tensor.shape),
+        tensor.stride(),
+        tensor._mode,
+        tensor.grad,
+        vars(tensor) or None,
+    )
+
+
+def rebuild_tensor(
+    cls: type[Tensor],
+    storage: Storage,
+    dtype: str,
+    offset: int,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    mode: int,
+    grad: Tensor | None,
+    attributes: dict[str, Any] | None,
+) -> Tensor:
+    """The tensor that `reduce_tensor` took apart."""
+    tensor = tensor_from_storage(storage, as_dtype(dtype), offset, size, stride)
+    if cls is not type(tensor):
+        tensor = cls._wrap(tensor._array)
+        storage.track(tensor)
+    tensor._mode = mode
+    tensor._grad = grad
+    if attributes:
+        vars(tensor).update(attributes)
+    return tensor
+
+
+def _reduce_any_tensor(pickler: ForkingPickler, obj: Any) -> Any:
+    return reduce_tensor(obj) if isinstance(obj, Tensor) else NotImplemented
+
+
+def init_reductions() -> None:
+    """Have queues, pipes and process arguments use the functions of this module."""
+    ForkingPickler.register(Tensor, reduce_tensor)
+    ForkingPickler.register(Storage, reduce_storage)
+    # `register` knows exact types, and Parameter and other subclasses are made above this layer.
+    ForkingPickler.reducer_override = _reduce_any_tensor  # type: ignore[assignment]
+
+
+def _key(handle: Handle) -> tuple[int, int, int]:
+    return handle[0], handle[3], handle[4]

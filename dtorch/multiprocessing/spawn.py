@@ -1,0 +1,211 @@
+"""Starting several processes with one function, and ending all when one fails."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing import connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import Any, cast
+
+from dtorch.core.errors import ArgumentError, DtorchError
+
+_PR_SET_PDEATHSIG = 1
+_GRACE_S = 5.0  # from SIGTERM to SIGKILL, for the others when one has failed
+
+
+class ProcessException(DtorchError, RuntimeError):
+    """A process that `spawn` started has failed.
+
+    Attributes:
+        error_index: which one, as in ``fn(error_index, *args)``.
+        error_pid: its pid.
+    """
+
+    def __init__(self, message: str, error_index: int, error_pid: int) -> None:
+        super().__init__(message)
+        self.error_index = error_index
+        self.error_pid = error_pid
+
+    def __reduce__(self) -> Any:
+        return type(self), (str(self), self.error_index, self.error_pid)
+
+
+class ProcessRaisedException(ProcessException):
+    """It raised an exception; the message has its traceback."""
+
+
+class ProcessExitedException(ProcessException):
+    """It was killed, or exited with a status other than 0.
+
+    Attributes:
+        exit_code: the status, negative for a signal.
+        signal_name: of the signal, or None.
+    """
+
+    def __init__(
+        self, message: str, error_index: int, error_pid: int, exit_code: int,
+        signal_name: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(message, error_index, error_pid)
+        self.exit_code = exit_code
+        self.signal_name = signal_name
+
+    def __reduce__(self) -> Any:
+        return type(self), (
+            str(self), self.error_index, self.error_pid, self.exit_code, self.signal_name,
+        )  # fmt: skip
+
+
+class ProcessContext:
+    """Processes that `spawn` started.
+
+    Attributes:
+        processes: the processes, in order.
+    """
+
+    def __init__(self, processes: list[BaseProcess], failures: list[connection.Connection]) -> None:
+        self.processes = processes
+        self._failures = failures
+        self._running = {process.sentinel: index for index, process in enumerate(processes)}
+
+    def pids(self) -> list[int | None]:
+        """Their pids."""
+        return [process.pid for process in self.processes]
+
+    def join(self, timeout: float | None = None, grace_period: float = _GRACE_S) -> bool:
+        """Wait until one has failed or all have ended, at most ``timeout`` seconds.
+
+        Returns:
+            Whether all have ended.
+        Raises:
+            ProcessRaisedException, ProcessExitedException: for the first that failed; the others
+                have been ended, with SIGKILL after ``grace_period`` seconds.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while self._running:
+            left = None if end is None else max(end - time.monotonic(), 0)
+            ready = connection.wait(list(self._running), left)
+            if not ready:
+                return False
+            for sentinel in ready:
+                index = self._running.pop(cast(int, sentinel))
+                self.processes[index].join()
+                if self.processes[index].exitcode:
+                    self._end_others(grace_period)
+                    raise self._failure(index)
+        return True
+
+    def _end_others(self, grace_period: float) -> None:
+        running = [self.processes[index] for index in self._running.values()]
+        for process in running:
+            process.terminate()
+        end = time.monotonic() + grace_period
+        for process in running:
+            process.join(max(end - time.monotonic(), 0))
+            if process.is_alive():
+                process.kill()
+                process.join()
+        self._running.clear()
+
+    def _failure(self, index: int) -> ProcessException:
+        process, failure = self.processes[index], self._failures[index]
+        pid, code = process.pid or 0, process.exitcode or 0
+        with contextlib.suppress(EOFError):
+            text = failure.recv()
+            return ProcessRaisedException(
+                f"process {index} (pid {pid}) raised:\n{text.rstrip()}", index, pid
+            )
+        if code < 0:
+            name = signal.Signals(-code).name
+            message = f"process {index} (pid {pid}) was ended by signal {name}"
+            return ProcessExitedException(message, index, pid, code, name)
+        message = f"process {index} (pid {pid}) exited with status {code}"
+        return ProcessExitedException(message, index, pid, code)
+
+
+def start_processes(
+    fn: Callable[..., Any],
+    args: tuple[Any, ...] = (),
+    nprocs: int = 1,
+    join: bool = True,
+    daemon: bool = False,
+    start_method: str = "spawn",
+) -> ProcessContext | None:
+    """`spawn` with any start method."""
+    if nprocs < 1:
+        raise ArgumentError(f"spawn: nprocs is {nprocs}, expected at least 1")
+    context: BaseContext = multiprocessing.get_context(start_method)
+    parent = 0 if start_method == "forkserver" else os.getpid()
+    processes, failures = [], []
+    for index in range(nprocs):
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(  # type: ignore[attr-defined]  # every context has one
+            target=_run, args=(fn, index, args, there, parent), daemon=daemon
+        )
+        process.start()
+        there.close()
+        processes.append(process)
+        failures.append(here)
+    started = ProcessContext(processes, failures)
+    if not join:
+        return started
+    while not started.join():
+        pass
+    return None
+
+
+def spawn(
+    fn: Callable[..., Any],
+    args: tuple[Any, ...] = (),
+    nprocs: int = 1,
+    join: bool = True,
+    daemon: bool = False,
+    start_method: str = "spawn",
+) -> ProcessContext | None:
+    """Run ``fn(i, *args)`` in ``nprocs`` processes, i from 0 on.
+
+    Args:
+        fn: a function that can be pickled: defined at the top of a module.
+        args: further arguments; tensors among them are shared, not copied.
+        nprocs: how many processes.
+        join: wait for them.
+        daemon: end them when this process exits.
+        start_method: "spawn", "fork" or "forkserver".
+    Returns:
+        None if ``join``, else a `ProcessContext` with ``join(timeout)`` and ``pids()``.
+    Raises:
+        ProcessRaisedException: the first process that failed raised; has its traceback.
+        ProcessExitedException: it was killed or exited with another status than 0.
+    """
+    return start_processes(fn, args, nprocs, join, daemon, start_method)
+
+
+def _run(
+    fn: Callable[..., Any], index: int, args: tuple[Any, ...], failure: connection.Connection,
+    parent: int,
+) -> None:  # fmt: skip
+    _end_with_parent(parent)
+    try:
+        fn(index, *args)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)  # the parent has it too and says so
+    except Exception:  # noqa: BLE001 - whatever it is, the parent raises it
+        failure.send(traceback.format_exc())
+        sys.exit(1)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Leave no orphan when the parent is killed. A child of the fork server has another one."""
+    if parent and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)  # it was gone before the line above
