@@ -186,6 +186,7 @@ from dtorch.core.random import (
 from dtorch.core.shapes import Size
 from dtorch.core.storage import Storage
 from dtorch.core.tensor import Tensor
+from dtorch.serialization import load, save
 from dtorch.version import __version__
 
 bool = bool_

@@ -57,6 +57,10 @@ class dtype:  # noqa: N801 - the public name of the reference API
     def __reduce__(self) -> str:
         return "bool_" if self.name == "bool" else self.name
 
+    def __setstate__(self, state: Any) -> None:
+        # A hostile pickle could otherwise change the one object of a dtype.
+        raise TypeError(f"{self} cannot be changed, not by a pickle either")
+
 
 def _make(name: str, kind: str) -> dtype:
     numpy_dtype = np.dtype(name)

@@ -197,3 +197,12 @@ def per_dim(op: str, what: str, value: Any, count: int) -> tuple[int, ...]:
             raise ArgumentError(f"{op}: {what} is {values}, expected one int or {count}")
         return values
     return (operator.index(value),) * count
+
+
+def contiguous_stride(size: tuple[int, ...]) -> tuple[int, ...]:
+    """Steps, in elements, of a tensor whose elements lie in the order of their indices."""
+    stride, step = [], 1
+    for n in reversed(size):
+        stride.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(stride))

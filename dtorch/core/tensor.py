@@ -31,7 +31,7 @@ from dtorch.core.errors import ArgumentError, DeviceError, DtypeError, GradError
 from dtorch.core.graph import AccumulateGrad, LeafHooks, RemovableHandle, run_backward
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.printing import tensor_str
-from dtorch.core.shapes import Size, as_sizes, normalize_dim
+from dtorch.core.shapes import Size, as_sizes, contiguous_stride, normalize_dim
 from dtorch.core.storage import Storage, storage_of
 
 ndarray = np.ndarray
@@ -109,7 +109,10 @@ class Tensor(OpMethods, TensorBase):
     def stride(self, dim: int | None = None) -> Any:
         """Steps between neighbours, in elements: of every dimension, or of one."""
         array = self._array
-        strides = tuple(stride // array.dtype.itemsize for stride in array.strides)
+        if array.size:
+            strides = tuple(stride // array.dtype.itemsize for stride in array.strides)
+        else:  # NumPy has zeros there
+            strides = contiguous_stride(array.shape)
         return strides if dim is None else strides[_existing_dim("stride", dim, len(strides))]
 
     def dim(self) -> int:
@@ -581,6 +584,12 @@ class Tensor(OpMethods, TensorBase):
             warnings.warn("pickle: the hooks of a tensor are not stored", stacklevel=2)
         requires_grad = self._mode == REQUIRES_GRAD and self._grad_fn is None
         return _rebuild, (type(self), backend.to_numpy(self._array), requires_grad)
+
+    def __setstate__(self, state: Any) -> None:
+        # Without it a hostile pickle could set the fields that the tensor's memory depends on.
+        if not isinstance(state, dict):
+            raise TypeError(f"a tensor's state is {type(state).__name__}, expected a dict")
+        self.__dict__.update(state)
 
 
 register_tensor_type(Tensor)

@@ -1,0 +1,29 @@
+"""Saving and loading: checkpoints of every version of PyTorch, and files it can read."""
+
+from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.loading import load
+from dtorch.serialization.location import (
+    default_restore_location,
+    location_tag,
+    register_package,
+)
+from dtorch.serialization.safe_globals import (
+    add_safe_globals,
+    clear_safe_globals,
+    get_safe_globals,
+    safe_globals,
+)
+from dtorch.serialization.saving import save
+
+__all__ = [
+    "CheckpointError",
+    "add_safe_globals",
+    "clear_safe_globals",
+    "default_restore_location",
+    "get_safe_globals",
+    "load",
+    "location_tag",
+    "register_package",
+    "safe_globals",
+    "save",
+]

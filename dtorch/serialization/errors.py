@@ -1,0 +1,15 @@
+"""Exceptions of reading and writing files.
+
+CheckpointError is the standard library's `pickle.UnpicklingError`, which the reference API raises,
+and a RuntimeError, which it raises elsewhere.
+"""
+
+from __future__ import annotations
+
+import pickle
+
+from dtorch.core.errors import DtorchError
+
+
+class CheckpointError(DtorchError, pickle.UnpicklingError, RuntimeError):
+    """A file is no checkpoint, is damaged, or asks for something that is not allowed."""

@@ -1,0 +1,78 @@
+"""`load`: what a checkpoint contains, whichever version wrote it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import Any, BinaryIO
+
+from dtorch.core.errors import ArgumentError
+from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.location import Restore, restore_by
+from dtorch.serialization.source import FileSource, MappedSource, Source
+from dtorch.serialization.zip_format import read_zip
+
+_ZIP_MAGIC = b"PK\3\4"
+
+
+def load(
+    f: str | os.PathLike[str] | BinaryIO,
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = True,
+    mmap: bool | None = None,
+    **pickle_load_args: Any,
+) -> Any:
+    """Read what `save`, or a version of PyTorch, wrote.
+
+    Args:
+        f: a path, or a seekable binary file object.
+        map_location: where storages go. None: the place they had; a device or its name; a dict
+            from recorded to wanted names; a function ``(storage, tag)`` that gives a storage, or
+            None to leave it to the tag.
+        pickle_module: a module like `pickle` that unpickles instead; needs ``weights_only=False``.
+        weights_only: make only tensors, plain containers and what `add_safe_globals` allows. False
+            runs whatever code the file contains: only for files from those you trust.
+        mmap: map the file instead of reading it (paths only). Tensors are read when first used;
+            changes stay in this process. The file must not be changed meanwhile.
+        pickle_load_args: ``encoding`` and ``errors`` for texts that Python 2 wrote.
+    Raises:
+        CheckpointError: the file is damaged, no checkpoint, or names what is not allowed; also an
+            `pickle.UnpicklingError`.
+        DeviceError: a tensor was stored on a device that is not here.
+    Example:
+        >>> import dtorch, io
+        >>> file = io.BytesIO()
+        >>> dtorch.save([dtorch.zeros(1), "text"], file)
+        >>> dtorch.load(io.BytesIO(file.getvalue()))
+        [tensor([0.]), 'text']
+    """
+    safe = True if weights_only is None else bool(weights_only)
+    if pickle_module is not None and pickle_module is not pickle and safe:
+        raise ArgumentError(
+            "load: pickle_module needs weights_only=False, it unpickles as it likes"
+        )
+    options = {"pickle_module": pickle_module, **pickle_load_args}
+    restore = restore_by(map_location)
+    if isinstance(f, (str, os.PathLike)):
+        if mmap:
+            return _load_from(MappedSource(f), restore, safe, options)
+        with open(f, "rb", buffering=0) as file:
+            return _load_from(FileSource(file), restore, safe, options)
+    if mmap:
+        raise ArgumentError("load: mmap=True needs a path, got a file object")
+    if not all(hasattr(f, name) for name in ("read", "seek", "tell")):
+        raise TypeError(f"load: f is {type(f).__name__}, expected a path or a seekable binary file")
+    return _load_from(FileSource(f), restore, safe, options)
+
+
+def _load_from(source: Source, restore: Restore, safe: bool, options: dict[str, Any]) -> Any:
+    start = bytes(source.read(0, 512))
+    if start.startswith(_ZIP_MAGIC):
+        return read_zip(source, restore, safe, options)
+    raise CheckpointError(
+        f"load: this is no checkpoint: it starts with {start[:16]!r}, expected a zip archive"
+        if start
+        else "load: the file is empty"
+    )

@@ -1,0 +1,136 @@
+"""Places of storages in files (``"cpu"``, ``"cuda:0"``), and where to put them on loading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dtorch.core import backend
+from dtorch.core.device import as_device, device
+from dtorch.core.errors import DeviceError
+from dtorch.core.storage import Storage
+
+Tagger = Callable[[Any], str | None]
+Deserializer = Callable[[Any, str], Any]
+Restore = Callable[[Any, str], Any]
+
+_packages: list[tuple[int, Tagger, Deserializer]] = []
+
+
+def register_package(priority: int, tagger: Tagger, deserializer: Deserializer) -> None:
+    """Teach saving and loading a new kind of place for storages.
+
+    Args:
+        priority: those with a low number are asked first; the CPU has 10, CUDA 20.
+        tagger: ``tagger(storage)`` gives the tag to write for a storage, or None if it is not of
+            this kind.
+        deserializer: ``deserializer(storage, tag)`` brings a storage just read (its memory is on
+            the CPU) to the place the tag names, or gives None if the tag is not of this kind.
+    """
+    _packages.append((priority, tagger, deserializer))
+    _packages.sort(key=lambda package: package[0])
+
+
+def location_tag(storage: Any) -> str:
+    """The tag written for the place of ``storage``.
+
+    >>> import dtorch
+    >>> location_tag(dtorch.ones(2).storage())
+    'cpu'
+    """
+    for _, tagger, _ in _packages:
+        tag = tagger(storage)
+        if tag is not None:
+            return tag
+    raise RuntimeError(
+        f"save: no registered package knows where a {type(storage).__name__} lies; "
+        "see dtorch.serialization.register_package"
+    )
+
+
+def default_restore_location(storage: Any, location: str) -> Any:
+    """Bring a storage just read to the place that ``location`` names.
+
+    Raises:
+        RuntimeError: no package knows the place, or it is not there on this machine.
+    """
+    for _, _, deserializer in _packages:
+        restored = deserializer(storage, location)
+        if restored is not None:
+            return restored
+    raise RuntimeError(
+        f"load: a tensor was stored on {location!r}, which no registered package knows; pass "
+        "map_location='cpu' to load it to the CPU"
+    )
+
+
+def restore_by(map_location: Any) -> Restore:
+    """The function ``(storage, tag) -> storage`` that a ``map_location`` argument stands for."""
+    if map_location is None:
+        return default_restore_location
+    if isinstance(map_location, Mapping):
+        return lambda storage, tag: default_restore_location(
+            storage, str(map_location.get(tag, tag))
+        )
+    if isinstance(map_location, (str, device)):
+        place = str(as_device(map_location)) if isinstance(map_location, device) else map_location
+        return lambda storage, tag: default_restore_location(storage, place)
+    if callable(map_location):
+        return _by_function(map_location)
+    raise TypeError(
+        f"load: map_location is {type(map_location).__name__}, expected None, a device, its name, "
+        "a dict of names or a function (storage, tag) -> storage"
+    )
+
+
+def _by_function(function: Callable[[Any, str], Any]) -> Restore:
+    def restore(storage: Any, tag: str) -> Any:
+        restored = function(storage, tag)
+        return default_restore_location(storage, tag) if restored is None else restored
+
+    return restore
+
+
+class DeviceStorage:
+    """A storage read for another device: its tensors move there as they are made.
+
+    Attributes:
+        storage: the bytes, on the CPU.
+        device: where the tensors go.
+    """
+
+    __slots__ = ("device", "storage")
+
+    def __init__(self, storage: Storage, place: device) -> None:
+        self.storage = storage
+        self.device = place
+
+
+def _cpu_tag(storage: Any) -> str | None:
+    return "cpu" if isinstance(storage, Storage) else None
+
+
+def _to_cpu(storage: Any, location: str) -> Any:
+    return storage if location == "cpu" else None
+
+
+def _cuda_tag(storage: Any) -> str | None:
+    return str(storage.device) if isinstance(storage, DeviceStorage) else None
+
+
+def _to_cuda(storage: Any, location: str) -> Any:
+    if not location.startswith("cuda"):
+        return None
+    place = as_device(location)
+    try:
+        backend.require(place)
+    except DeviceError as error:
+        raise DeviceError(
+            f"load: a tensor was stored on {location}, which is not here ({error}); pass "
+            "map_location='cpu' to load it to the CPU"
+        ) from error
+    return DeviceStorage(storage, place)
+
+
+register_package(10, _cpu_tag, _to_cpu)
+register_package(20, _cuda_tag, _to_cuda)

@@ -1,0 +1,305 @@
+"""The pickle stream of a checkpoint, with names that the reference implementation knows."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import sys
+from collections import OrderedDict
+from functools import lru_cache
+from typing import Any, BinaryIO, ClassVar, NamedTuple
+
+import numpy as np
+
+from dtorch.core import backend
+from dtorch.core.base import TensorBase
+from dtorch.core.device import device
+from dtorch.core.dtype import dtype, from_numpy_dtype
+from dtorch.core.errors import StorageError
+from dtorch.core.shapes import Size, contiguous_stride
+from dtorch.core.storage import Storage, storage_of
+from dtorch.core.tensor import Tensor
+from dtorch.serialization import names
+from dtorch.serialization.location import location_tag
+from dtorch.serialization.names import GlobalName
+
+
+class StoredStorage(NamedTuple):
+    """A storage that a checkpoint has to contain.
+
+    Attributes:
+        array: array over its memory.
+        dtype: type under which it was met first.
+        location: its place, such as ``"cpu"``.
+    """
+
+    array: np.ndarray
+    dtype: dtype
+    location: str
+
+    @property
+    def data(self) -> memoryview:
+        """Its bytes."""
+        return self.array.reshape(-1).view(np.uint8).data
+
+
+class View(NamedTuple):
+    """What of a storage a tensor shows, counted in elements."""
+
+    key: int
+    numel: int
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+class StorageTable:
+    """The storages met while pickling; tensors over one memory get one storage."""
+
+    def __init__(self) -> None:
+        self.storages: list[StoredStorage] = []
+        self._keys: dict[int, int] = {}
+        self._alive: list[Any] = []  # so that no id is given away again meanwhile
+
+    def view_of(self, tensor: Any) -> View:
+        """The number of the tensor's storage and the tensor's place in it."""
+        array = tensor._array
+        if tensor._storage is None and type(array) is np.ndarray and array.base is None \
+                and array.flags.c_contiguous:  # fmt: skip
+            key = self._add(array, array, array.dtype, "cpu")
+            return View(key, array.size, 0, array.shape, _stride(array))
+        if tensor.is_cuda:
+            copy = np.ascontiguousarray(backend.to_numpy(array))
+            key = self._add(tensor, copy, copy.dtype, str(tensor.device))
+            return View(key, copy.size, 0, copy.shape, _stride(copy))
+        return self._shared_view(tensor)
+
+    def _shared_view(self, tensor: Any) -> View:
+        array, storage = tensor._array, storage_of(tensor)
+        try:
+            memory = storage._bytes
+        except StorageError:  # a NumPy view with gaps, which nothing else can be known to share
+            return self._copied_view(tensor)
+        distance = array.ctypes.data - memory.ctypes.data if array.size else 0
+        offset, rest = divmod(distance, array.dtype.itemsize)
+        if rest or any(stride < 0 or stride % array.dtype.itemsize for stride in array.strides):
+            return self._copied_view(tensor)
+        key = self._add(storage, memory, array.dtype, location_tag(storage))
+        numel = memory.nbytes // array.dtype.itemsize
+        return View(key, numel, offset, array.shape, _stride(array))
+
+    def _copied_view(self, tensor: Any) -> View:
+        copy = np.array(tensor._array, order="C")
+        return View(self._add(tensor, copy, copy.dtype, "cpu"), copy.size, 0, copy.shape,
+                    _stride(copy))  # fmt: skip
+
+    def add_storage(self, storage: Storage) -> tuple[int, int]:
+        """Number and bytes of a storage pickled by itself."""
+        memory = storage._bytes
+        return self._add(storage, memory, memory.dtype, location_tag(storage)), memory.nbytes
+
+    def _add(self, owner: Any, memory: np.ndarray, numpy_dtype: Any, location: str) -> int:
+        key = self._keys.get(id(owner))
+        if key is None:
+            key = self._keys[id(owner)] = len(self.storages)
+            self._alive.append(owner)
+            self.storages.append(StoredStorage(memory, from_numpy_dtype(numpy_dtype), location))
+        return key
+
+
+def _stride(array: np.ndarray) -> tuple[int, ...]:
+    if not array.size:
+        return contiguous_stride(array.shape)
+    itemsize = array.dtype.itemsize
+    return tuple(stride // itemsize for stride in array.strides)
+
+
+class CheckpointPickler(pickle._Pickler):
+    """Pickles an object; the contents of its storages are left to the container.
+
+    This is the standard library's pickler in Python, because the compiled one cannot write names
+    of modules that are not installed. Tensors are written as one piece, without its help.
+    """
+
+    def __init__(self, file: BinaryIO, protocol: int) -> None:
+        super().__init__(file, max(protocol, 2))
+        self.table = StorageTable()
+        self._names: dict[GlobalName, bytes] = {}
+
+    def save(self, obj: Any, save_persistent_id: bool = True) -> None:
+        """Pickle one object."""
+        if isinstance(obj, TensorBase):
+            known = self.memo.get(id(obj))  # type: ignore[attr-defined]  # not in its stub
+            self.write(self.get(known[0]) if known else b"")  # type: ignore[attr-defined]
+            if not known:
+                self._save_tensor(obj)
+        elif isinstance(obj, (Storage, dtype, device, Size, GlobalName)):
+            self._save_own(obj)
+        else:
+            super().save(obj, save_persistent_id)  # type: ignore[misc]
+
+    def _save_own(self, obj: Any) -> None:
+        if isinstance(obj, GlobalName):
+            self.write(self._global(obj))  # type: ignore[attr-defined]
+        elif isinstance(obj, dtype):
+            self.write(self._global(GlobalName("torch", obj.name)))  # type: ignore[attr-defined]
+        elif isinstance(obj, Storage):
+            key, nbytes = self.table.add_storage(obj)
+            self.write(self._storage_id(names.UNTYPED_STORAGE, key, nbytes))  # type: ignore[attr-defined]
+        elif isinstance(obj, Size):
+            self.save_reduce(names.SIZE, (tuple(obj),), obj=obj)
+        else:
+            args = (obj.type,) if obj.index is None else (obj.type, obj.index)
+            self.save_reduce(names.DEVICE, args, obj=obj)
+
+    def save_reduce(self, func: Any, args: Any, *rest: Any, **named: Any) -> None:
+        """Pickle a call; `GlobalName` may stand for the function."""
+        if isinstance(func, GlobalName):
+            func = _Callable(func)
+        super().save_reduce(func, args, *rest, **named)  # type: ignore[misc]
+
+    def save_global(self, obj: Any, name: str | None = None) -> None:
+        """Pickle a class or function by its name."""
+        if isinstance(obj, _Callable):
+            self.write(self._global(obj.name))  # type: ignore[attr-defined]
+        elif obj is Tensor:
+            self.write(self._global(names.TENSOR))  # type: ignore[attr-defined]
+        elif _is_parameter_class(obj):
+            self.write(self._global(names.PARAMETER))  # type: ignore[attr-defined]
+        elif obj is Size:
+            self.write(self._global(names.SIZE))  # type: ignore[attr-defined]
+        else:
+            super().save_global(obj, name)  # type: ignore[misc]
+
+    dispatch: ClassVar[dict[type, Any]] = dict(pickle._Pickler.dispatch)
+
+    # -- tensors ------------------------------------------------------------------------------
+
+    def _save_tensor(self, tensor: Any) -> None:
+        cls, state = type(tensor), tensor.__dict__
+        if _is_parameter_class(cls) and not state:
+            self._save_parameter(tensor)
+        elif cls is Tensor and not state:
+            self.write(self._tensor(tensor))  # type: ignore[attr-defined]
+        else:
+            self._save_subclass(tensor, cls, state)
+            return
+        self.memoize(tensor)  # type: ignore[attr-defined]
+
+    def _save_parameter(self, parameter: Any) -> None:
+        start, flag = self._global(names.REBUILD_PARAMETER), _BOOL[parameter.requires_grad]
+        body = self._tensor(parameter, requires_grad=False)
+        self.write(  # type: ignore[attr-defined]
+            start + pickle.MARK + body + flag + self._no_hooks() + pickle.TUPLE + pickle.REDUCE
+        )
+
+    def _save_subclass(self, tensor: Any, cls: type, state: dict[str, Any]) -> None:
+        plain: Any = Tensor._wrap(tensor._array)
+        if tensor._storage is not None:
+            plain._storage = tensor._storage
+        plain._mode = tensor._mode
+        args = (_Callable(names.REBUILD_TENSOR), cls, _TensorArgs(plain), state)
+        self.save_reduce(names.REBUILD_SUBCLASS, args, obj=tensor)
+
+    def _tensor(self, tensor: Any, requires_grad: bool | None = None) -> bytes:
+        start = self._global(names.REBUILD_TENSOR)
+        return start + self._tensor_args(tensor, requires_grad) + pickle.REDUCE
+
+    def _tensor_args(self, tensor: Any, requires_grad: bool | None = None) -> bytes:
+        key, numel, offset, size, stride = self.table.view_of(tensor)
+        d = from_numpy_dtype(tensor._array.dtype)
+        needs_grad = tensor.requires_grad if requires_grad is None else requires_grad
+        return b"".join((
+            pickle.MARK, self._storage_id(names.STORAGE_NAMES[d], key, numel), _int(offset),
+            _ints(size), _ints(stride), _BOOL[needs_grad], self._no_hooks(), pickle.TUPLE,
+        ))  # fmt: skip
+
+    def _storage_id(self, type_name: str, key: int, numel: int) -> bytes:
+        module = "torch.storage" if type_name == names.UNTYPED_STORAGE else "torch"
+        location = self.table.storages[key].location
+        return b"".join((
+            pickle.MARK, _text("storage"), self._global(GlobalName(module, type_name)),
+            _text(str(key)), _text(location), _int(numel), pickle.TUPLE, pickle.BINPERSID,
+        ))  # fmt: skip
+
+    def _no_hooks(self) -> bytes:
+        return self._global(_ORDERED_DICT) + pickle.EMPTY_TUPLE + pickle.REDUCE
+
+    def _global(self, name: GlobalName) -> bytes:
+        """Code that puts a global on the stack."""
+        known = self._names.get(name)
+        if known is not None:
+            return known
+        stands_for = OrderedDict if name is _ORDERED_DICT else name
+        if id(stands_for) in self.memo:  # type: ignore[attr-defined]
+            return self.get(self.memo[id(stands_for)][0])  # type: ignore[attr-defined,no-any-return]
+        index = len(self.memo)  # type: ignore[attr-defined]
+        self.memo[id(stands_for)] = index, stands_for  # type: ignore[attr-defined]
+        self._names[name] = self.get(index)  # type: ignore[attr-defined]
+        code = f"{name.module}\n{name.name}\n".encode("ascii")
+        return pickle.GLOBAL + code + self.put(index)  # type: ignore[attr-defined,no-any-return]
+
+
+class _Callable:
+    """Stands for a function of the reference implementation where pickle wants one."""
+
+    def __init__(self, name: GlobalName) -> None:
+        self.name = name
+
+    def __call__(self) -> None:
+        raise TypeError(f"{self.name} is a name for a file, it cannot be called here")
+
+
+class _TensorArgs:
+    """Stands for the argument tuple of a tensor's rebuilder."""
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor
+
+
+def _save_callable(pickler: Any, obj: _Callable) -> None:
+    pickler.write(pickler._global(obj.name))
+
+
+def _save_tensor_args(pickler: Any, obj: _TensorArgs) -> None:
+    pickler.write(pickler._tensor_args(obj.tensor))
+
+
+CheckpointPickler.dispatch[_Callable] = _save_callable
+CheckpointPickler.dispatch[_TensorArgs] = _save_tensor_args
+
+_ORDERED_DICT = GlobalName("collections", "OrderedDict")
+_BOOL = {False: pickle.NEWFALSE, True: pickle.NEWTRUE}
+_TUPLES = (pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
+
+
+def _is_parameter_class(cls: Any) -> bool:
+    # dtorch.nn lies above this package; where nobody has imported it there is no Parameter.
+    module = sys.modules.get("dtorch.nn.parameter")
+    return module is not None and cls is module.Parameter
+
+
+@lru_cache(maxsize=4096)
+def _int(value: int) -> bytes:
+    if 0 <= value < 1 << 8:
+        return pickle.BININT1 + bytes((value,))
+    if 0 <= value < 1 << 16:
+        return pickle.BININT2 + value.to_bytes(2, "little")
+    if -(1 << 31) <= value < 1 << 31:
+        return pickle.BININT + struct.pack("<i", value)
+    encoded = pickle.encode_long(value)
+    return pickle.LONG1 + bytes((len(encoded),)) + encoded
+
+
+@lru_cache(maxsize=4096)
+def _ints(values: tuple[int, ...]) -> bytes:
+    code = b"".join(map(_int, values))
+    if len(values) < 4:
+        return code + _TUPLES[len(values)]
+    return pickle.MARK + code + pickle.TUPLE
+
+
+@lru_cache(maxsize=64)
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    return pickle.BINUNICODE + struct.pack("<I", len(encoded)) + encoded

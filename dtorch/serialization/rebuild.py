@@ -1,0 +1,177 @@
+"""What the functions named in checkpoints do here."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from dtorch.core.base import wrap
+from dtorch.core.creation import tensor_from_storage
+from dtorch.core.device import device
+from dtorch.core.dtype import dtype
+from dtorch.core.shapes import Size
+from dtorch.core.tensor import Tensor
+from dtorch.serialization import names
+from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.location import DeviceStorage
+
+
+class TypedStorage:
+    """A storage with the type that its place in the file gives it.
+
+    Attributes:
+        storage: the bytes.
+        dtype: how tensors see them.
+        type_name: the name of the type in the file.
+        is_viewed: whether a tensor was made of it; else it was saved by itself.
+    """
+
+    __slots__ = ("dtype", "is_viewed", "storage", "type_name")
+
+    def __init__(self, storage: Any, d: dtype, type_name: str) -> None:
+        self.storage = storage
+        self.dtype = d
+        self.type_name = type_name
+        self.is_viewed = False
+
+    def __setstate__(self, state: Any) -> NoReturn:
+        raise CheckpointError("pickle: it changes a storage behind its back; refused")
+
+
+class Rebuild:
+    """The functions that pickles of checkpoints call.
+
+    Unpicklers get bound methods: a hostile pickle can set attributes of everything it names, but
+    not of those.
+    """
+
+    def tensor(self, storage: TypedStorage, offset: int, size: Any, stride: Any) -> Tensor:
+        """``_rebuild_tensor``: before 0.4."""
+        return self.tensor_v2(storage, offset, size, stride)
+
+    def tensor_v2(
+        self, storage: TypedStorage, offset: int, size: Any, stride: Any,
+        requires_grad: bool = False, hooks: Any = None, metadata: Any = None,
+    ) -> Tensor:  # fmt: skip
+        """``_rebuild_tensor_v2``."""
+        storage.is_viewed = True
+        memory: Any = storage.storage
+        place = None
+        if type(memory) is DeviceStorage:
+            memory, place = memory.storage, memory.device
+        tensor = tensor_from_storage(memory, storage.dtype, offset, size, stride)
+        if place is not None:
+            tensor = tensor.to(place)
+        return tensor.requires_grad_() if requires_grad else tensor
+
+    def tensor_v3(
+        self, storage: TypedStorage, offset: int, size: Any, stride: Any, requires_grad: bool,
+        hooks: Any, d: dtype, metadata: Any = None,
+    ) -> Tensor:  # fmt: skip
+        """``_rebuild_tensor_v3``: types that have no storage class of their own."""
+        if not isinstance(d, dtype):
+            raise CheckpointError(f"checkpoint: a tensor's dtype is {d!r}")
+        storage.is_viewed = True
+        typed = TypedStorage(storage.storage, d, names.UNTYPED_STORAGE)
+        return self.tensor_v2(typed, offset, size, stride, requires_grad, hooks)
+
+    def quantised(
+        self, storage: TypedStorage, offset: int, size: Any, stride: Any, quantiser: Any,
+        requires_grad: bool = False, hooks: Any = None,
+    ) -> Tensor:  # fmt: skip
+        """``_rebuild_qtensor``: gives the numbers that the stored integers stand for, float32."""
+        stored = self.tensor_v2(storage, offset, size, stride)._array.astype(np.float64)
+        _, scale, zero_point, *rest = quantiser
+        if rest:  # one scale for each index of a dim
+            shape = [-1 if dim == rest[0] else 1 for dim in range(stored.ndim)]
+            scale = np.reshape(scale._array, shape)
+            zero_point = np.reshape(zero_point._array, shape)
+        return wrap(((stored - zero_point) * scale).astype(np.float32))  # type: ignore[no-any-return]
+
+    def parameter(self, data: Any, requires_grad: bool, hooks: Any) -> Any:
+        """``_rebuild_parameter``."""
+        # The class belongs to a package above this one; it is looked up as any named class is.
+        cls = importlib.import_module("dtorch.nn.parameter").Parameter
+        if not isinstance(data, Tensor):
+            raise CheckpointError(f"checkpoint: a parameter's data is {type(data).__name__}")
+        return cls(data, requires_grad=bool(requires_grad))
+
+    def parameter_with_state(self, data: Any, requires_grad: bool, hooks: Any, state: Any) -> Any:
+        """``_rebuild_parameter_with_state``."""
+        return _with_state(self.parameter(data, requires_grad, hooks), state)
+
+    def subclass(self, function: Any, cls: Any, args: Any, state: Any) -> Any:
+        """``_rebuild_from_type_v2``."""
+        tensor = function(*args)
+        if cls == self.parameter_class:
+            tensor = self.parameter(tensor, tensor.requires_grad, None)
+        elif cls != self.tensor_class:
+            if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+                raise CheckpointError(f"checkpoint: {cls!r} is no class of tensors")
+            tensor.__class__ = cls
+        return _with_state(tensor, state)
+
+    def tensor_class(self, *args: Any) -> Tensor:
+        """``Tensor``."""
+        return Tensor(*args)
+
+    def parameter_class(self, data: Any = None, requires_grad: bool = True) -> Any:
+        """``Parameter``."""
+        return self.parameter(data, requires_grad, None)
+
+    def variable(self, data: Any, *args: Any) -> Any:
+        """``Variable`` of 0.1 to 0.3; requires_grad comes later, as its state."""
+        return data
+
+    def size(self, sizes: Any = ()) -> Size:
+        """``Size``."""
+        return Size(sizes)
+
+    def device(self, *args: Any) -> device:
+        """``device``."""
+        return device(*args)
+
+    def layout(self, name: str) -> str:
+        """``_get_layout``: there is one layout here."""
+        if name != "torch.strided":
+            raise CheckpointError(f"checkpoint: a tensor has layout {name!r}, expected a dense one")
+        return name
+
+    def counter(self, counts: Any = ()) -> Counter[Any]:
+        """``collections.Counter``."""
+        return Counter(counts)
+
+    def encode(self, text: str, encoding: str = "latin1") -> bytes:
+        """``_codecs.encode``: how protocol 2 writes bytes."""
+        if not isinstance(text, str) or encoding != "latin1":
+            raise CheckpointError(f"pickle: bytes written as {type(text).__name__} in {encoding!r}")
+        return text.encode("latin1")
+
+    def bytearray(self, content: Any = b"", encoding: str = "latin1") -> bytearray:
+        """``bytearray``, but not of a number, which would be a size."""
+        return bytearray(self.encode(content, encoding) if isinstance(content, str) else
+                         memoryview(content))  # fmt: skip
+
+    def refused(self, name: str) -> Callable[..., NoReturn]:
+        """A function for a kind of tensor that cannot be read."""
+
+        def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+            raise CheckpointError(
+                f"checkpoint: it has a tensor made by {name}, a kind that dtorch does not have; "
+                "convert it to a dense CPU tensor where the file was written"
+            )
+
+        return refuse
+
+
+def _with_state(tensor: Any, state: Any) -> Any:
+    if isinstance(state, tuple):  # attributes, and values of slots
+        state = {**(state[0] or {}), **(state[1] or {})} if len(state) == 2 else None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"checkpoint: a tensor's state is {type(state).__name__}")
+    tensor.__dict__.update(state)
+    return tensor

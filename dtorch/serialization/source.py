@@ -1,0 +1,93 @@
+"""Places to read a file from: a descriptor, a memory map, a file object."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+_WINDOW = 1 << 20  # bytes read at once where small pieces are wanted
+_SMALL = 1 << 16
+
+
+class Source(Protocol):
+    """Random access to the bytes of a file.
+
+    Attributes:
+        nbytes: size of the file.
+    """
+
+    nbytes: int
+
+    def read(self, offset: int, nbytes: int) -> bytes | memoryview:
+        """The bytes there; fewer at the end of the file."""
+
+    def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
+        """Memory with these bytes, and the object that owns it (None for private memory)."""
+
+
+class FileSource:
+    """Reads a seekable binary file object; small pieces come from a window of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.nbytes = file.seek(0, os.SEEK_END)
+        self._start = 0
+        self._window = memoryview(b"")
+
+    def read(self, offset: int, nbytes: int) -> memoryview:
+        start = offset - self._start
+        if start < 0 or start + nbytes > len(self._window):
+            self._file.seek(offset)
+            wanted = min(max(nbytes, _WINDOW), max(self.nbytes - offset, 0))
+            self._window = memoryview(self._file.read(wanted))
+            self._start, start = offset, 0
+        return self._window[start : start + nbytes]
+
+    def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
+        memory = np.empty(nbytes, np.uint8)
+        if nbytes <= _SMALL:
+            piece = self.read(offset, nbytes)
+            if len(piece) == nbytes:
+                memory[:] = np.frombuffer(piece, np.uint8)
+                return memory, None
+        else:
+            self._file.seek(offset)
+            if self._fill(memory):
+                return memory, None
+        raise EOFError(f"the file ends within the {nbytes} bytes at {offset}")
+
+    def _fill(self, memory: np.ndarray) -> bool:
+        view = memory.data
+        while view:
+            count = self._read_into(view)
+            if not count:
+                return False
+            view = view[count:]
+        return True
+
+    def _read_into(self, view: memoryview) -> int:
+        if hasattr(self._file, "readinto"):
+            return self._file.readinto(view) or 0
+        piece = self._file.read(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+class MappedSource:
+    """A file mapped privately: pages are read when touched, writes stay in this process."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        with open(path, "rb") as file:
+            self.nbytes = os.fstat(file.fileno()).st_size
+            self._map = mmap.mmap(file.fileno(), self.nbytes, access=mmap.ACCESS_COPY)
+
+    def read(self, offset: int, nbytes: int) -> bytes:
+        return self._map[offset : offset + nbytes]
+
+    def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
+        if offset + nbytes > self.nbytes:
+            raise EOFError(f"the file ends within the {nbytes} bytes at {offset}")
+        return np.frombuffer(self._map, np.uint8, nbytes, offset), self._map

@@ -1,0 +1,189 @@
+"""Unpickling checkpoints: names of the reference implementation, and only safe ones."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from dtorch.core import dtype as dtypes
+from dtorch.serialization import names
+from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.rebuild import Rebuild, TypedStorage
+from dtorch.serialization.safe_globals import find_safe_global
+from dtorch.serialization.scan import pickle_end
+
+# A name in a file -> the method of `Rebuild` that does its work.
+_METHODS = {
+    ("torch._utils", "_rebuild_tensor"): "tensor",
+    names.REBUILD_TENSOR: "tensor_v2",
+    ("torch._utils", "_rebuild_tensor_v3"): "tensor_v3",
+    ("torch._utils", "_rebuild_qtensor"): "quantised",
+    names.REBUILD_PARAMETER: "parameter",
+    ("torch._utils", "_rebuild_parameter_with_state"): "parameter_with_state",
+    names.REBUILD_SUBCLASS: "subclass",
+    names.TENSOR: "tensor_class",
+    names.PARAMETER: "parameter_class",
+    ("torch.autograd.variable", "Variable"): "variable",
+    names.SIZE: "size",
+    names.DEVICE: "device",
+    ("torch.serialization", "_get_layout"): "layout",
+    ("collections", "Counter"): "counter",
+    ("_codecs", "encode"): "encode",
+    ("builtins", "bytearray"): "bytearray",
+}
+_OTHER_KINDS = (
+    "_rebuild_sparse_tensor", "_rebuild_sparse_csr_tensor", "_rebuild_nested_tensor",
+    "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor",
+    "_rebuild_meta_tensor_no_storage", "_rebuild_wrapper_subclass",
+)  # fmt: skip
+# Objects that no pickle can change: built-in types, dtypes, texts.
+_OBJECTS: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("builtins", "set"): set,
+    ("builtins", "frozenset"): frozenset,
+    ("builtins", "complex"): complex,
+    **{("torch", d.name): d for d in dtypes.ALL},
+    **{("torch", name): name for name in ("per_tensor_affine", "per_channel_affine")},
+    **{("torch", name): name for name in names.STORAGE_DTYPES},
+    **{("torch.cuda", name): name for name in names.STORAGE_DTYPES},
+    ("torch.storage", names.UNTYPED_STORAGE): names.UNTYPED_STORAGE,
+    ("torch.storage", "_UntypedStorage"): names.UNTYPED_STORAGE,
+}
+_CHEAP_ERRORS = (AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError,
+                 OverflowError, AssertionError, pickle.UnpicklingError)  # fmt: skip
+
+Persistent = Callable[[Any], Any]
+
+
+class CheckpointUnpickler(pickle.Unpickler):
+    """Unpickles a checkpoint.
+
+    Args:
+        file: where the pickle is read from.
+        persistent: gives the storage, or whatever else, that a persistent id stands for.
+        weights_only: know only names that can do no harm.
+        options: encoding and errors of texts, as for `pickle.Unpickler`.
+    """
+
+    def __init__(
+        self, file: Any, persistent: Persistent, weights_only: bool, **options: Any
+    ) -> None:
+        super().__init__(file, **options)
+        self._persistent = persistent
+        self._weights_only = weights_only
+        self._rebuild = Rebuild()
+
+    def persistent_load(self, pid: Any) -> Any:
+        """What a persistent id stands for."""
+        return self._persistent(pid)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a global stands for."""
+        module = "builtins" if module == "__builtin__" else module
+        key = module, name
+        if key in _METHODS:
+            return getattr(self._rebuild, _METHODS[key])
+        if key in _OBJECTS:
+            return _OBJECTS[key]
+        if module == "torch._utils" and name in _OTHER_KINDS:
+            return self._rebuild.refused(name)
+        if self._weights_only:
+            return _safe_global(module, name)
+        if module.split(".", 1)[0] in ("torch", "torchvision"):
+            return find_own(module, name)
+        return super().find_class(module, name)
+
+
+def _safe_global(module: str, name: str) -> Any:
+    found = find_safe_global(module, name)
+    if found is None:
+        raise CheckpointError(
+            f"load: the file needs {module}.{name}, which is not on the list of safe names; if you "
+            f"trust it, allow it with dtorch.serialization.add_safe_globals([{name}]), or load the "
+            "whole file with weights_only=False, which runs whatever code the file contains"
+        )
+    return found
+
+
+def find_own(module: str, name: str) -> Any:
+    """The class or function here for a name of the reference implementation.
+
+    Its modules are split otherwise, so the packages around a module are asked, too.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    package, _, rest = module.partition(".")
+    own = "dtorch.vision" if package == "torchvision" else "dtorch"
+    path = f"{own}.{rest}" if rest else own
+    while path:
+        try:
+            found: Any = importlib.import_module(path)
+            for part in name.split("."):
+                found = getattr(found, part)
+        except (ModuleNotFoundError, AttributeError):
+            path = path.rpartition(".")[0]
+        else:
+            return found
+    raise CheckpointError(f"load: the file needs {module}.{name}, which dtorch does not have")
+
+
+def unpickle(data: bytes, persistent: Persistent, weights_only: bool, **options: Any) -> Any:
+    """The object of one pickle.
+
+    Raises:
+        CheckpointError: it is damaged, or names what is not allowed.
+    """
+    if weights_only:
+        pickle_end(data)
+    unpickler = make_unpickler(io.BytesIO(data), persistent, weights_only, **options)
+    return run(unpickler, weights_only)
+
+
+def make_unpickler(
+    file: Any, persistent: Persistent, weights_only: bool, pickle_module: Any = None, **options: Any
+) -> pickle.Unpickler:
+    """The unpickler for one pickle in a file."""
+    if pickle_module is None or pickle_module is pickle:
+        return CheckpointUnpickler(file, persistent, weights_only, **options)
+    cls = type("ModuleUnpickler", (CheckpointUnpickler, pickle_module.Unpickler), {})
+    return cls(file, persistent, weights_only, **options)  # type: ignore[no-any-return]
+
+
+def run(unpickler: pickle.Unpickler, weights_only: bool) -> Any:
+    """Unpickle; what a damaged file makes go wrong is told as CheckpointError."""
+    if not weights_only:
+        return unpickler.load()
+    try:
+        return unpickler.load()
+    except CheckpointError:
+        raise
+    except _CHEAP_ERRORS as error:
+        raise CheckpointError(
+            f"load: the pickle in the file is damaged: {type(error).__name__}: {error}"
+        ) from error
+
+
+def without_types(obj: Any, given: Iterable[TypedStorage]) -> Any:
+    """The object, where storages that were saved by themselves stand without their types."""
+    if all(storage.is_viewed for storage in given):
+        return obj
+    holder = [obj]
+    todo: list[Any] = [holder]
+    seen: set[int] = set()
+    while todo:
+        container = todo.pop()
+        if id(container) in seen:
+            continue
+        seen.add(id(container))
+        pairs = container.items() if isinstance(container, dict) else enumerate(container)
+        for key, value in pairs:
+            if isinstance(value, TypedStorage):
+                container[key] = value.storage
+            elif isinstance(value, (dict, list)):
+                todo.append(value)
+    return holder[0]

@@ -1,0 +1,76 @@
+"""The format since 1.6: a zip archive with one pickle and one entry for each storage."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from dtorch.core.dtype import dtype
+from dtorch.core.storage import Storage
+from dtorch.serialization import names
+from dtorch.serialization.archive import Archive
+from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.location import Restore
+from dtorch.serialization.rebuild import TypedStorage
+from dtorch.serialization.source import Source
+from dtorch.serialization.unpickler import unpickle, without_types
+
+
+class _ZipStorages:
+    """Reads the storages of an archive, each once.
+
+    Attributes:
+        given: what the pickle got for its references.
+    """
+
+    def __init__(self, archive: Archive, restore: Restore) -> None:
+        self._archive = archive
+        self._restore = restore
+        self._storages: dict[str, tuple[Any, int]] = {}
+        self.given: list[TypedStorage] = []
+        order = archive.read("byteorder") if "byteorder" in archive else b"little"
+        if order not in (b"little", b"big"):
+            raise CheckpointError(f"checkpoint: its byte order is {order!r}")
+        self._foreign = order.decode() != sys.byteorder
+
+    def __call__(self, pid: Any) -> TypedStorage:
+        kind, type_name, key, location, numel = pid
+        if kind != "storage" or not isinstance(key, str) or not isinstance(location, str):
+            raise CheckpointError(f"checkpoint: it refers to {pid!r}, expected a storage")
+        d = names.STORAGE_DTYPES[type_name]
+        if key not in self._storages:
+            self._storages[key] = self._read(key, d, location)
+        storage, nbytes = self._storages[key]
+        if numel * d.itemsize > nbytes or numel < 0:
+            raise CheckpointError(
+                f"checkpoint: storage {key} has {nbytes} bytes, expected {numel} elements of {d}"
+            )
+        typed = TypedStorage(storage, d, type_name)
+        self.given.append(typed)
+        return typed
+
+    def _read(self, key: str, d: dtype, location: str) -> tuple[Any, int]:
+        memory, owner = self._archive.array(f"data/{key}")
+        nbytes = memory.nbytes
+        if self._foreign:
+            part = d.itemsize // 2 if d.is_complex else d.itemsize
+            memory = memory[: nbytes - nbytes % part].view(f"u{part}").byteswap().view("u1")
+            owner = None
+        return self._restore(Storage.from_bytes(memory, owner), location), nbytes
+
+
+def read_zip(source: Source, restore: Restore, safe: bool, options: dict[str, Any]) -> Any:
+    """The object in an archive."""
+    archive = Archive(source)
+    if not archive.name:
+        raise CheckpointError(
+            "checkpoint: a zip archive without data.pkl, written by another program"
+        )
+    if "constants.pkl" in archive and safe:
+        raise CheckpointError(
+            "checkpoint: this is a TorchScript archive, a program with weights; load it where it "
+            "was written and save its state_dict()"
+        )
+    storages = _ZipStorages(archive, restore)
+    obj = unpickle(archive.read("data.pkl"), storages, safe, **options)
+    return without_types(obj, storages.given)

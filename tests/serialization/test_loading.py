@@ -1,0 +1,316 @@
+"""Files of other versions, places of storages, damaged and hostile files."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import pickletools
+import struct
+import tracemalloc
+import zipfile
+from collections import OrderedDict
+
+import pytest
+
+import dtorch
+from dtorch.serialization import CheckpointError
+
+
+def saved(obj) -> bytes:
+    file = io.BytesIO()
+    dtorch.save(obj, file)
+    return file.getvalue()
+
+
+def loaded(data: bytes, **options):
+    return dtorch.load(io.BytesIO(data), **options)
+
+
+def with_pickle(pickled: bytes) -> bytes:
+    """A checkpoint archive around any pickle."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a/data.pkl", pickled)
+        archive.writestr("a/version", "3\n")
+        archive.writestr("a/data/0", bytes(16))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("name", ["zip.pth", "training.pth"])
+def test_files_of_the_reference_implementation_are_read_exactly(checkpoints, described, name, mmap):
+    described(dtorch.load(checkpoints / name, mmap=mmap), name)
+
+
+def test_sharing_is_kept_from_the_reference_implementation(checkpoints):
+    back = dtorch.load(checkpoints / "zip.pth")
+    assert back["view"].storage() is back["base"].storage()
+    back["base"][0, 0] = 7.0
+    assert back["transposed"][0, 0].item() == 7.0
+
+
+def test_mapped_tensors_change_in_this_process_only(tmp_path):
+    path = tmp_path / "a.pt"
+    dtorch.save(dtorch.zeros(5000), path)
+    tensor = dtorch.load(path, mmap=True)
+    tensor += 1
+    assert tensor.sum().item() == 5000.0
+    assert dtorch.load(path).sum().item() == 0.0
+
+
+def test_big_endian_files_are_read():
+    little = io.BytesIO(saved([dtorch.ones(3), dtorch.ones(2).to(dtorch.complex64)]))
+    data = io.BytesIO()
+    with zipfile.ZipFile(little) as f, zipfile.ZipFile(data, "w") as out:
+        for info in f.infolist():
+            content = f.read(info)
+            if info.filename.endswith("byteorder"):
+                content = b"big"
+            if "/data/" in info.filename:
+                words = struct.unpack(f"<{len(content) // 4}I", content)
+                content = struct.pack(f">{len(content) // 4}I", *words)
+            out.writestr(info, content)
+    back = loaded(data.getvalue())
+    assert back[0].tolist() == [1.0, 1.0, 1.0]
+    assert back[1].tolist() == [1 + 0j, 1 + 0j]
+
+
+# -- where to ------------------------------------------------------------------------------------
+
+
+def cuda_file() -> bytes:
+    return saved(dtorch.ones(3)).replace(b"X\x03\0\0\0cpu", b"X\x03\0\0\0gpu")
+
+
+def test_map_location_takes_names_devices_dicts_and_functions():
+    data, asked = saved([dtorch.ones(2)]), []
+
+    def place(storage, tag):
+        asked.append(tag)
+
+    for where in (None, "cpu", dtorch.device("cpu"), {"cuda:0": "cpu"}, place):
+        assert loaded(data, map_location=where)[0].tolist() == [1.0, 1.0]
+    assert asked == ["cpu"]
+
+
+def test_map_location_is_applied_once_to_a_storage_that_two_tensors_share():
+    base, asked = dtorch.ones(4), []
+
+    def place(storage, tag):
+        asked.append(tag)
+        return storage
+
+    loaded(saved([base, base[1:]]), map_location=place)
+    assert asked == ["cpu"]
+
+
+def test_an_unknown_place_names_map_location():
+    with pytest.raises(RuntimeError, match=r"'gpu'.*map_location='cpu'"):
+        loaded(cuda_file())
+    assert loaded(cuda_file(), map_location="cpu").tolist() == [1.0, 1.0, 1.0]
+    assert loaded(cuda_file(), map_location={"gpu": "cpu"}).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_missing_card_names_map_location():
+    data = saved(dtorch.ones(3)).replace(b"X\x03\0\0\0cpu", b"X\x04\0\0\0cuda")
+    data = with_pickle(zipfile.ZipFile(io.BytesIO(saved(dtorch.ones(3)))).read("archive/data.pkl")
+                       .replace(b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0"))  # fmt: skip
+    with pytest.raises(RuntimeError, match=r"cuda:0.*map_location='cpu'"):
+        loaded(data)
+
+
+def test_a_wrong_map_location_is_named():
+    with pytest.raises(TypeError, match="map_location is int"):
+        loaded(saved(1), map_location=3)
+
+
+# -- what may be in a file -----------------------------------------------------------------------
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch /tmp/should-not-exist",)
+
+
+def test_a_file_that_wants_to_run_code_is_refused_by_name_with_both_remedies():
+    data = with_pickle(pickle.dumps(Evil(), 2))
+    with pytest.raises(pickle.UnpicklingError, match=r"posix\.system") as caught:
+        loaded(data)
+    assert "add_safe_globals" in str(caught.value)
+    assert "weights_only=False" in str(caught.value)
+
+
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+    def __eq__(self, other):
+        return self.x == other.x
+
+
+def test_classes_are_made_once_they_are_allowed():
+    data = saved({"p": Point(dtorch.ones(2))})
+    with pytest.raises(CheckpointError, match="Point"):
+        loaded(data)
+    with dtorch.serialization.safe_globals([Point]):
+        assert loaded(data)["p"].x.tolist() == [1.0, 1.0]
+    with pytest.raises(CheckpointError, match="Point"):
+        loaded(data)
+    dtorch.serialization.add_safe_globals([Point])
+    try:
+        assert dtorch.serialization.get_safe_globals() == [Point]
+        loaded(data)
+    finally:
+        dtorch.serialization.clear_safe_globals()
+    assert loaded(data, weights_only=False)["p"].x.tolist() == [1.0, 1.0]
+
+
+HOSTILE = {
+    "memo index that would take gigabytes": b"\x80\x02K\x01r\xff\xff\xff\x7f.",
+    "text longer than the file": b"\x80\x02X\xff\xff\xff\x7fa.",
+    "bytes of enormous size": b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".",
+    "bytearray of a number": b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
+    "changed dtype": b"\x80\x02ctorch\nfloat32\nN}X\x08\0\0\0itemsizeK\x00s\x86b.",
+    "changed tensor": b"\x80\x02ctorch\nTensor\n)R"
+    b"N}X\x06\0\0\0_arrayK\x00s\x86b.",
+    "changed function": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nN}X\x08\0\0\0__code__K\x00s\x86b.",
+    "changed class": b"\x80\x02ccollections\nOrderedDict\nN}X\x05\0\0\0clearK\x00s\x86b.",
+    "extension registry": b"\x80\x02\x82\x01.",
+    "persistent id as text": b"P123\n.",
+    "old style instance": b"(ios\nsystem\n.",
+    "no end": b"\x80\x02]",
+    "pop of nothing": b"\x80\x020.",
+    "reference to something else": b"\x80\x02K\x01Q.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pickled", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_pickles_are_refused_without_side_effect(pickled):
+    with pytest.raises(CheckpointError):
+        loaded(with_pickle(pickled))
+    assert dtorch.float32.itemsize == 4
+
+
+def tensor_pickle(key=b"0", numel=4, offset=0, size=(4,), stride=(1,)) -> bytes:
+    class Call:
+        def __reduce__(self):
+            return OrderedDict, ()
+
+    args = pickle.dumps((offset, size, stride, False), 2)[2:-1]
+    body = bytearray(b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(")
+    body += b"(X\x07\0\0\0storagectorch\nFloatStorage\nX" + len(key).to_bytes(4, "little") + key
+    body += b"X\x03\0\0\0cpu" + pickle.dumps(numel, 2)[2:-1] + b"tQ"
+    for part in (offset, size, stride, False):
+        body += b"".join(
+            op.code.encode("latin1") if arg is None else raw
+            for op, arg, raw in _raw_codes(pickle.dumps(part, 2))
+        )
+    del args
+    return bytes(body + b"ccollections\nOrderedDict\n)RtR.")
+
+
+def _raw_codes(pickled: bytes):
+    codes = list(pickletools.genops(pickled))
+    for (op, arg, at), after in zip(codes, [c[2] for c in codes[1:]] + [len(pickled)], strict=True):
+        if op.name not in ("PROTO", "STOP", "BINPUT", "MEMOIZE", "FRAME"):
+            yield op, arg, pickled[at:after]
+
+
+def test_the_pickle_of_a_tensor_by_hand_is_read():
+    assert loaded(with_pickle(tensor_pickle())).tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": (5,)},
+        {"offset": 1},
+        {"offset": -1},
+        {"stride": (2,)},
+        {"stride": (-1,)},
+        {"size": (2, 2)},
+        {"size": (1 << 62,), "stride": (1,)},
+        {"size": (1 << 40, 1 << 40), "stride": (1 << 40, 1)},
+        {"size": ("a",)},
+        {"numel": 5},
+        {"numel": -1},
+        {"numel": "many"},
+        {"key": b"1"},
+        {"key": b"../0"},
+    ],
+    ids=str,
+)
+def test_a_tensor_outside_its_storage_is_refused(change):
+    with pytest.raises(CheckpointError):
+        loaded(with_pickle(tensor_pickle(**change)))
+
+
+def test_sparse_tensors_are_refused_by_name():
+    pickled = b"\x80\x02ctorch._utils\n_rebuild_sparse_tensor\n)R."
+    with pytest.raises(CheckpointError, match=r"_rebuild_sparse_tensor.*dense"):
+        loaded(with_pickle(pickled))
+
+
+# -- damage --------------------------------------------------------------------------------------
+
+
+def test_a_file_cut_off_anywhere_is_refused():
+    data = saved({"a": dtorch.ones(100)})
+    for size in range(0, len(data), 37):
+        with pytest.raises(CheckpointError):
+            loaded(data[:size])
+
+
+def test_a_missing_member_is_named():
+    with pytest.raises(CheckpointError, match="a/data/9"):
+        loaded(with_pickle(tensor_pickle(key=b"9")))
+
+
+def test_compressed_members_are_refused_with_the_remedy():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(100_000))
+    with pytest.raises(CheckpointError, match="zip -0"):
+        loaded(file.getvalue())
+
+
+def test_members_that_overlap_are_refused():
+    data = bytearray(saved([dtorch.zeros(1000)]))
+    at = data.rfind(b"PK\1\2")
+    data[at + 20 : at + 28] = struct.pack("<II", len(data), len(data))
+    with pytest.raises(CheckpointError, match="overlap"):
+        loaded(bytes(data))
+
+
+def test_something_else_is_refused_with_its_first_bytes():
+    with pytest.raises(CheckpointError, match=r"starts with b'hello"):
+        loaded(b"hello, this is a text")
+    with pytest.raises(CheckpointError, match="empty"):
+        loaded(b"")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"missing\.pt"):
+        dtorch.load(tmp_path / "missing.pt")
+
+
+def test_loading_takes_little_more_memory_than_the_file(tmp_path):
+    path = tmp_path / "a.pt"
+    dtorch.save([dtorch.zeros(1 << 20) for _ in range(4)], path)
+    tracemalloc.start()
+    back = dtorch.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(back) == 4
+    assert peak < path.stat().st_size + (5 << 20)
+
+
+def test_mmap_of_a_file_object_is_refused():
+    with pytest.raises(ValueError, match="path"):
+        loaded(saved(1), mmap=True)
+
+
+def test_another_pickle_module_needs_trust():
+    with pytest.raises(ValueError, match="weights_only=False"):
+        loaded(saved(1), pickle_module=pickletools)

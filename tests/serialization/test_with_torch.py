@@ -1,0 +1,57 @@
+"""Files in both directions between here and PyTorch; needs PyTorch in another environment."""
+
+from __future__ import annotations
+
+import json
+
+import dtorch
+
+READ = """
+import json, sys, torch
+for mmap in (False, True):
+    obj = torch.load(sys.argv[1], weights_only=True, mmap=mmap)
+print(json.dumps({
+    "values": {k: v.to(torch.float64).tolist() for k, v in obj["tensors"].items()},
+    "dtypes": {k: str(v.dtype) for k, v in obj["tensors"].items()},
+    "shared": obj["tensors"]["row"].data_ptr() == obj["tensors"]["float32"].data_ptr() + 12,
+    "grad": obj["tensors"]["leaf"].requires_grad,
+    "rest": [repr(obj["rest"]), list(obj["size"]), str(obj["dtype"])],
+}))
+"""
+
+WRITE = """
+import sys, torch
+base = torch.arange(12.0).reshape(3, 4)
+torch.save({"base": base, "row": base[1], "p": torch.nn.Parameter(torch.ones(2)),
+            "b": torch.ones(2, dtype=torch.bfloat16), "n": [1, (2, None)]}, sys.argv[1],
+           _use_new_zipfile_serialization=sys.argv[2] == "zip")
+"""
+
+
+def test_pytorch_reads_our_files_with_weights_only(tmp_path, run_torch):
+    names = ("float32", "float64", "float16", "bfloat16", "uint8", "int8", "int16", "int32",
+             "int64", "bool_")  # fmt: skip
+    tensors = {name: dtorch.arange(6).reshape(2, 3).to(getattr(dtorch, name)) for name in names}
+    tensors["row"] = tensors["float32"][1]
+    tensors["leaf"] = dtorch.ones(2, requires_grad=True)
+    rest = {"a": [1, 2.5, None, True, (1, 2, 3, 4)], "b": b"\xff", "big": 2**70}
+    path = tmp_path / "ours.pt"
+    dtorch.save({"tensors": tensors, "rest": rest, "size": dtorch.Size([2, 3]),
+                 "dtype": dtorch.bfloat16}, path)  # fmt: skip
+    seen = json.loads(run_torch(READ, path))
+    for name, tensor in tensors.items():
+        assert seen["values"][name] == tensor.double().tolist()
+        assert seen["dtypes"][name] == str(tensor.dtype).replace("dtorch", "torch")
+    assert seen["shared"]
+    assert seen["grad"]
+    assert seen["rest"] == [repr(rest), [2, 3], "torch.bfloat16"]
+
+
+def test_we_read_files_that_pytorch_writes_now(tmp_path, run_torch):
+    path = tmp_path / "theirs.pt"
+    run_torch(WRITE, path, "zip")
+    back = dtorch.load(path)
+    assert back["row"].storage() is back["base"].storage()
+    assert back["p"].requires_grad
+    assert back["b"].dtype is dtorch.bfloat16
+    assert back["n"] == [1, (2, None)]
