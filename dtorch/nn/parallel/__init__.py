@@ -1,0 +1,5 @@
+"""Modules that train with several processes."""
+
+from dtorch.nn.parallel.distributed import DistributedDataParallel
+
+__all__ = ["DistributedDataParallel"]

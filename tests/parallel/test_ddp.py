@@ -1,0 +1,323 @@
+"""DistributedDataParallel: the gradients of n processes are those of one with all the data."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+import dtorch
+from dtorch import distributed as dist
+from dtorch.core.errors import ArgumentError, DtorchError, GradError
+from dtorch.nn.module import Module
+from dtorch.nn.parallel import DistributedDataParallel
+from dtorch.nn.parallel.buckets import assign
+from dtorch.nn.parameter import Parameter
+
+
+class Net(Module):
+    """Two layers, a buffer, and parameters that a forward pass may leave out."""
+
+    def __init__(self, seed=0, width=8, dtype=dtorch.float32):
+        super().__init__()
+        rng = np.random.default_rng(seed)
+
+        def parameter(*size):
+            return Parameter(dtorch.from_numpy(rng.standard_normal(size).astype(dtype.numpy)))
+
+        self.first = parameter(4, width)
+        self.bias = parameter(width)
+        self.second = parameter(width, 1)
+        self.scale = parameter(1)
+        self.register_buffer("seen", dtorch.zeros(2))
+        self.register_buffer("count", dtorch.zeros(1, dtype=dtorch.int64))
+
+    def forward(self, x, scaled=True):
+        y = (x @ self.first + self.bias).relu() @ self.second
+        return y * self.scale if scaled else y
+
+
+def data_of(rank, world=2, step=0):
+    rng = np.random.default_rng([step, 5])
+    x = rng.standard_normal((4 * world, 4)).astype(np.float32)
+    return dtorch.from_numpy(x[rank::world].copy()), dtorch.from_numpy(x)
+
+
+def joined(rank, meeting, world=2):
+    dist.init_process_group(
+        init_method=f"file:///{meeting}", rank=rank, world_size=world, timeout=10
+    )
+
+
+def grads(module):
+    return [None if p.grad is None else p.grad.numpy().copy() for p in module.parameters()]
+
+
+def reference(world=2, steps=1):
+    """Gradients of one process over all the data, of each step with fresh data."""
+    net = Net()
+    found = []
+    for step in range(steps):
+        for p in net.parameters():
+            p.grad = None
+        net(data_of(0, world, step)[1]).mean().backward()
+        found.append(grads(net))
+    return found
+
+
+def close(a, b):
+    return all(
+        (x is None and y is None) or np.allclose(x, y, rtol=1e-5, atol=1e-6)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("cap_mb", [None, 1e-6])
+def test_gradients_are_those_of_one_process_with_all_the_data(run_ranks, meeting, world, cap_mb):
+    def body(rank):
+        joined(rank, meeting, world)
+        model = DistributedDataParallel(Net(seed=rank), bucket_cap_mb=cap_mb)
+        steps = []
+        for step in range(3):
+            for p in model.parameters():
+                p.grad = None
+            model(data_of(rank, world, step)[0]).mean().backward()
+            steps.append(grads(model))
+        dist.destroy_process_group()
+        return steps
+
+    expected = reference(world, 3)
+    results = run_ranks(world, body)
+    for steps in results:
+        assert all(close(a, b) for a, b in zip(steps, expected, strict=True))
+    for steps in results[1:]:  # and the same bits on all ranks
+        for a, b in zip(steps, results[0], strict=True):
+            assert all(x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
+
+
+def test_all_ranks_start_with_parameters_and_buffers_of_rank_0(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        net = Net(seed=rank)
+        net.seen.fill_(rank + 3)
+        model = DistributedDataParallel(net)
+        dist.destroy_process_group()
+        return model.module.first.tolist(), model.module.seen.tolist()
+
+    first, second = run_ranks(2, body)
+    assert first == second
+    assert first == (Net(seed=0).first.tolist(), [3, 3])
+
+
+def test_gradients_lie_in_shared_memory_and_keep_their_place(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net())
+        places = []
+        for step in range(3):
+            for p in model.parameters():
+                p.grad = None
+            model(data_of(rank, step=step)[0]).mean().backward()
+            assert all(p.grad.is_shared() for p in model.parameters())
+            places.append([p.grad.data_ptr() for p in model.parameters()])
+        dist.destroy_process_group()
+        return places[0] == places[1] == places[2]
+
+    assert run_ranks(2, body) == [True, True]
+
+
+def test_gradients_accumulate_inside_no_sync_and_are_averaged_after(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net())
+        mine, plain = data_of(rank)[0], Net()
+        plain(mine).mean().backward()
+        with model.no_sync():
+            model(mine).mean().backward()
+        local = close(grads(model), grads(plain))
+        model(mine).mean().backward()
+        dist.destroy_process_group()
+        return local, grads(model)
+
+    twice = [2 * g for g in reference()[0]]
+    for local, averaged in run_ranks(2, body):
+        assert local
+        assert close(averaged, twice)
+
+
+def test_a_second_backward_pass_accumulates(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net())
+        for _ in range(2):
+            model(data_of(rank)[0]).mean().backward()
+        dist.destroy_process_group()
+        return grads(model)
+
+    for averaged in run_ranks(2, body):
+        assert close(averaged, [2 * g for g in reference()[0]])
+
+
+def test_a_parameter_left_out_is_named_in_the_next_forward_pass(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net())
+        model(data_of(rank)[0], scaled=False).mean().backward()
+        with pytest.raises(GradError, match=r"no gradient to scale.*find_unused_parameters"):
+            model(data_of(rank)[0])
+        dist.destroy_process_group()
+
+    run_ranks(2, body)
+
+
+def test_parameters_left_out_are_allowed_when_asked_for(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net(), find_unused_parameters=True, bucket_cap_mb=1e-6)
+        model(data_of(rank)[0], scaled=False).mean().backward()  # by all ranks
+        nowhere = model.module.scale.grad is None
+        for p in model.parameters():
+            p.grad = None
+        model(data_of(rank)[0], scaled=rank == 0).mean().backward()  # by one of two
+        plain = Net()
+        plain(data_of(0)[0]).mean().backward()
+        dist.destroy_process_group()
+        return nowhere, np.allclose(model.module.scale.grad.numpy(), plain.scale.grad.numpy() / 2)
+
+    assert run_ranks(2, body) == [(True, True)] * 2
+
+
+def test_two_backward_passes_of_one_forward_pass_are_refused(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting, 1)
+        model = DistributedDataParallel(Net())
+        loss = model(data_of(0)[0]).mean()
+        loss.backward(retain_graph=True)
+        with pytest.raises(GradError, match="second gradient"):
+            loss.backward()
+        dist.destroy_process_group()
+
+    run_ranks(1, body)
+
+
+def test_buffers_of_rank_0_go_to_all_before_each_training_pass(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        net = Net()
+        model = DistributedDataParallel(net)
+        net.seen.fill_(rank + 1)
+        net.count.fill_(rank + 5)
+        model(data_of(rank)[0])
+        trained = net.seen.tolist(), net.count.tolist()
+        net.seen.fill_(rank + 1)
+        model.eval()
+        if rank == 0:
+            model(data_of(rank)[0])  # a single rank may evaluate
+        dist.barrier()
+        dist.destroy_process_group()
+        return trained, net.seen.tolist()
+
+    assert run_ranks(2, body) == [(([1, 1], [5]), [r + 1, r + 1]) for r in range(2)]
+
+
+def test_frozen_parameters_and_outputs_in_containers_are_fine(run_ranks, meeting):
+    class Pair(Net):
+        def forward(self, x):
+            y = super().forward(x)
+            return {"y": y, "more": (y * 2, [y.detach()])}
+
+    def body(rank):
+        joined(rank, meeting)
+        net = Pair()
+        net.bias.requires_grad_(False)
+        model = DistributedDataParallel(net, find_unused_parameters=True)
+        model(data_of(rank)[0])["more"][0].mean().backward()
+        dist.destroy_process_group()
+        return net.bias.grad is None, close([net.first.grad.numpy()], [2 * reference()[0][0]])
+
+    assert run_ranks(2, body) == [(True, True)] * 2
+
+
+def test_mixed_dtypes_share_no_bucket(run_ranks, meeting):
+    class Mixed(Module):
+        def __init__(self):
+            super().__init__()
+            self.a = Parameter(dtorch.ones(3))
+            self.b = Parameter(dtorch.ones(3, dtype=dtorch.float64))
+
+        def forward(self, x):
+            return (self.a * x).sum() + (self.b * x).sum()
+
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Mixed())
+        model(rank + 1.0).backward()
+        dist.destroy_process_group()
+        return [(str(p.grad.dtype), p.grad.tolist()) for p in model.parameters()]
+
+    expected = [("dtorch.float32", [1.5] * 3), ("dtorch.float64", [1.5] * 3)]
+    assert run_ranks(2, body) == [expected] * 2
+
+
+def test_keys_of_the_state_dict_begin_with_module(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting, 1)
+        model = DistributedDataParallel(Net())
+        dist.destroy_process_group()
+        return sorted(model.state_dict())
+
+    names = ["bias", "count", "first", "scale", "second", "seen"]
+    assert run_ranks(1, body) == [[f"module.{name}" for name in names]]
+
+
+def test_ranks_with_different_models_are_told_where_they_differ(start_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        DistributedDataParallel(Net(width=8 + rank))
+
+    for error in start_ranks(2, body).join().results.values():
+        assert isinstance(error, DtorchError)
+        assert "rank 1 has first: dtorch.float32 (4, 9)" in str(error)
+        assert "rank 0 has first: dtorch.float32 (4, 8)" in str(error)
+
+
+def test_wrong_arguments_are_named(run_ranks, meeting):
+    def body(rank):
+        with pytest.raises(ValueError, match="init_process_group"):
+            DistributedDataParallel(Net())
+        joined(rank, meeting, 1)
+        with pytest.raises(ArgumentError, match="device_ids"):
+            DistributedDataParallel(Net(), device_ids=[0])
+        frozen = Net()
+        frozen.requires_grad_(False)
+        with pytest.raises(GradError, match="requires grad"):
+            DistributedDataParallel(frozen)
+        dist.destroy_process_group()
+
+    run_ranks(1, body)
+
+
+def test_a_rank_killed_in_the_backward_pass_is_named_by_the_other(start_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net())
+        for step in range(1000):
+            loss = model(data_of(rank, step=step)[0]).mean()
+            if rank == 1 and step == 3:
+                os.kill(os.getpid(), 9)
+            loss.backward()
+
+    ranks = start_ranks(2, body)
+    ranks.processes[1].join()
+    died = time.monotonic()
+    error = ranks.join().results[0]
+    assert isinstance(error, dist.PeerLost)
+    assert error.rank == 1
+    assert ranks.ended_at[0] - died < 0.5
+
+
+def test_buckets_go_from_the_last_parameter_to_the_first_and_start_small():
+    parameters = [dtorch.zeros(300_000) for _ in range(8)]  # 1.2 MB each
+    assert assign(parameters, 25 << 20) == [[7], [6, 5, 4, 3, 2, 1, 0]]
+    assert assign(parameters, 1) == [[k] for k in range(7, -1, -1)]
