@@ -31,8 +31,8 @@ def _raw(index: Any) -> Any:
 @composite(tensors=("input", "index"))
 def index_select(input: Any, dim: int, index: Any) -> Any:
     """The slices of ``input`` at ``index`` (1-D) along ``dim``."""
-    dim, places = _check_rows("index_select", input, dim, _raw(index))
-    return gather_rows(input, dim, places) if input.ndim else input.clone()
+    dim, _ = _check_rows("index_select", input._array, dim, index._array)
+    return gather_rows(input, dim, index.reshape(-1)) if input.ndim else input.clone()
 
 
 @index_select.samples
@@ -59,7 +59,7 @@ def _rows(input: Any, dim: int, index: Any) -> Any:
     """The slices at ``index``; a 0-dim tensor counts as one slice."""
     if input.ndim == 0:
         input = input.reshape((1,))
-    return gather_rows(input, dim % input.ndim, _raw(index).reshape(-1))
+    return gather_rows(input, dim % input.ndim, index.reshape((-1,)))
 
 
 def _at(dim: int, index: Any) -> tuple[Any, ...]:
@@ -156,7 +156,7 @@ def _(grad, dim, index):
 
 @_fill_rows.gradient("value")
 def _(grad, dim, index):
-    return _rows(grad, dim, np.unique(_raw(index))).sum()
+    return (grad - _clear_rows(grad, dim, index)).sum()
 
 
 @composite(tensors=("input", "index", "value"), inplace=True, aliases={"val": "value"})

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.dtype import as_dtype, from_numpy_dtype
+from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.conversion import convert
 from dtorch.core.ops.reduction import amax, amin, sum
+from dtorch.core.ops.view import unsqueeze
+from dtorch.core.shapes import normalize_dim
 
 
 @composite(tensors=("input",))
@@ -65,3 +68,76 @@ def _(make):
 @norm.expect
 def _(input, p=2, dim=None, keepdim=False):
     return np.linalg.norm(input if dim is not None else input.ravel(), p, dim, keepdim)
+
+
+@composite(tensors=("input", "other"))
+def dist(input: Any, other: Any, p: Any = 2) -> Any:
+    """p-norm of the difference of two tensors."""
+    return norm(input - other, p)
+
+
+@dist.samples
+def _(make):
+    yield (make(2, 3), make(3)), {}
+    yield (make(2, 3), make(2, 3), 1), {}
+    yield (make(2, 3), make(2, 3), math.inf), {}
+
+
+@dist.expect
+def _(input, other, p=2):
+    return np.linalg.norm((input - other).ravel(), p)
+
+
+@composite(tensors=("input",), inplace=True)
+def renorm(input: Any, p: Any, dim: int, maxnorm: Any) -> Any:
+    """Slices along ``dim`` whose p-norm exceeds ``maxnorm`` scaled to that norm."""
+    at = normalize_dim("renorm", dim, input.ndim)
+    if p <= 0 or maxnorm < 0:
+        raise ArgumentError(f"renorm: p is {p}, maxnorm {maxnorm}; expected p > 0, maxnorm >= 0")
+    if input.ndim < 2:
+        raise ShapeError(
+            f"renorm: input has shape {tuple(input.shape)}, expected at least 2 dimensions"
+        )
+    size = norm(input, p, tuple(d for d in range(input.ndim) if d != at), True)
+    return input * where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
+
+
+@renorm.samples
+def _(make):
+    yield (make(3, 4), 2, 0, 1.0), {}
+    yield (make(3, 4, 2), 1, 1, 2.0), {}
+
+
+@renorm.expect
+def _(input, p, dim, maxnorm):
+    out = np.moveaxis(input.copy(), dim, 0)
+    for row in out:
+        size = np.sum(np.abs(row) ** p) ** (1 / p)
+        if size > maxnorm:
+            row *= maxnorm / (size + 1e-7)
+    return np.moveaxis(out, 0, dim)
+
+
+@composite(tensors=("x1", "x2"), method=False)
+def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: str | None = None) -> Any:
+    """p-norm distances of all rows of ``x1`` from all rows of ``x2``, in batches.
+
+    Shape: ``(*, n, k)`` and ``(*, m, k)`` give ``(*, n, m)``.
+    """
+    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
+        raise ShapeError(
+            f"cdist: shapes {tuple(x1.shape)} and {tuple(x2.shape)}, expected (*, n, k) and "
+            "(*, m, k)"
+        )
+    return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
+
+
+@cdist.samples
+def _(make):
+    yield (make(3, 2), make(4, 2)), {}
+    yield (make(2, 3, 2), make(4, 2), 1.0), {}
+
+
+@cdist.expect
+def _(x1, x2, p=2.0):
+    return np.sum(np.abs(x1[..., :, None, :] - x2[..., None, :, :]) ** p, -1) ** (1 / p)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import TensorBase
+from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, method, structured
 from dtorch.core.ops.scatter import gather_rows
@@ -84,7 +84,7 @@ def repeat_interleave(
     index = np.repeat(np.arange(size), times)
     if output_size is not None and output_size != index.size:
         raise ArgumentError(f"repeat_interleave: output_size is {output_size}, not {index.size}")
-    return gather_rows.function(input, dim, index)
+    return gather_rows.function(input, dim, wrap(index))
 
 
 @repeat_interleave.samples

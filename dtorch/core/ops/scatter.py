@@ -49,9 +49,9 @@ def names_no_place_twice(index: Any) -> bool:
     )
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input", "index"), public=False)
 def gather_rows(xp: Any, input: Any, dim: int, index: Any) -> Any:
-    """The slices of ``input`` at the ints ``index`` (a 1-D array) along ``dim``."""
+    """The slices of ``input`` at ``index``, 1-D ints, along ``dim``."""
     return xp.take(input, index, axis=dim)
 
 
@@ -60,7 +60,7 @@ def _(grad, dim, index, input_shape):
     return add_rows(grad, dim, index, input_shape)
 
 
-@structured(tensors=("grad",), public=False)
+@structured(tensors=("grad", "index"), public=False)
 def add_rows(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
     """Zeros of ``shape`` to whose slices ``index`` along ``dim`` those of ``grad`` are added.
 
