@@ -1,0 +1,105 @@
+"""Jobs run by the real launcher; after each test nothing of them may be left."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+MARKER = "DTORCH_TEST_JOB"
+# How long a test waits for something that should happen at once, on a machine that is busy.
+PATIENCE = 20.0
+
+
+@dataclass
+class Result:
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+@dataclass
+class Launcher:
+    """Runs ``dtorch-launch`` and knows every process that descends from it by a variable."""
+
+    directory: Path
+    marker: str = field(default_factory=lambda: secrets.token_hex(8))
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def script(self, source: str, name: str = "job.py") -> str:
+        path = self.directory / name
+        path.write_text(textwrap.dedent(source))
+        return str(path)
+
+    def start(self, *args: str, **settings: object) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, MARKER: self.marker, "TMPDIR": str(self.directory)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dtorch.launch", *args],
+            **{
+                "cwd": self.directory,
+                "env": environment,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                **settings,
+            },
+        )
+        self.started.append(process)
+        return process
+
+    def finish(self, process: subprocess.Popen[bytes], began: float) -> Result:
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+        return Result(
+            process.returncode, stdout.decode(), stderr.decode(), time.monotonic() - began
+        )
+
+    def run(self, *args: str, **settings: object) -> Result:
+        began = time.monotonic()
+        return self.finish(self.start(*args, **settings), began)
+
+    def wait_for_files(self, *names: str) -> None:
+        wait_until(lambda: all((self.directory / name).exists() for name in names))
+
+    def processes(self) -> list[int]:
+        """Every living process that inherited this launcher's marker."""
+        needle = f"{MARKER}={self.marker}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    # The environment of a zombie is empty.
+                    if needle in (entry / "environ").read_bytes().split(b"\0"):
+                        found.append(int(entry.name))
+                except OSError:
+                    continue
+        return found
+
+
+def wait_until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come about in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Iterator[Launcher]:
+    launcher = Launcher(tmp_path)
+    yield launcher
+    left = launcher.processes()
+    for process in launcher.started:
+        process.kill()
+        process.communicate()
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == [], "processes of the job outlived the launcher"
+    assert list(tmp_path.glob("dtorch-*")) == [], "the directory of error files was left"
