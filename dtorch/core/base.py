@@ -7,8 +7,9 @@ what they mean, and serve where it is not.
 
 from __future__ import annotations
 
+import weakref
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -100,7 +101,58 @@ if backend.native is None or TYPE_CHECKING:
             self.nr = nr
             self.version = shared_version(tensor)
 
+    class StorageBase:
+        """Knows the tensors that view one piece of memory, by weak references."""
+
+        __slots__ = ("__weakref__", "_sweep_at", "_tensors")
+
+        def __init__(self) -> None:
+            self._tensors: list[weakref.ref[TensorBase]] = []
+            self._sweep_at = 64
+
+        def track(self, tensor: TensorBase) -> None:
+            """Remember that ``tensor`` views this memory."""
+            if len(self._tensors) >= self._sweep_at:
+                self._tensors[:] = [ref for ref in self._tensors if self._views(ref())]
+                self._sweep_at = max(64, 2 * len(self._tensors))
+            self._tensors.append(weakref.ref(tensor))
+            tensor._storage = self
+
+        def tensors(self) -> list[TensorBase]:
+            """The living tensors that view this memory."""
+            return [tensor for ref in self._tensors if self._views(tensor := ref())]
+
+        def _views(self, tensor: TensorBase | None) -> TypeGuard[TensorBase]:
+            return tensor is not None and tensor._storage is self
+
+    class View:
+        """How a view follows from the tensor whose history in-place changes rewrite.
+
+        Attributes:
+            base: that tensor; not itself a view.
+            steps: ``(operation, arguments after the input, output number or None)`` for each view
+                operation from the base on.
+            several: whether it is one of several outputs of a view operation.
+        """
+
+        __slots__ = ("base", "several", "steps")
+
+        def __init__(
+            self, input: TensorBase, op: Any, args: tuple[Any, ...], nr: int | None, several: bool
+        ) -> None:
+            before = input._view
+            self.base: TensorBase = input if before is None else before.base
+            self.steps = (*(() if before is None else before.steps), (op, args, nr))
+            self.several = several or (before is not None and before.several)
+
+        def rebased(self, base: TensorBase) -> View:
+            """The same steps from another base."""
+            view = object.__new__(View)
+            view.base, view.steps, view.several = base, self.steps, self.several
+            return view
+
     _sequence = count().__next__
+    _storage_type: Any = None
     _tensor_type: type[TensorBase] = TensorBase
     _new = object.__new__
 
@@ -108,6 +160,11 @@ if backend.native is None or TYPE_CHECKING:
         """Make ``cls`` the class of the tensors that operations return."""
         global _tensor_type  # noqa: PLW0603 - set once, when core.tensor is imported
         _tensor_type = cls
+
+    def register_storage_type(cls: type[StorageBase]) -> None:
+        """Make ``cls`` the class of the storages that views make."""
+        global _storage_type  # noqa: PLW0603 - set once, when core.storage is imported
+        _storage_type = cls
 
     def wrap(array: Any) -> Any:
         """A plain tensor over ``array``; nothing is copied."""
@@ -141,13 +198,34 @@ if backend.native is None or TYPE_CHECKING:
             version = tensor._version = Version()
         return version
 
+    def wrap_view(
+        input: TensorBase, array: Any, op: Any, args: tuple[Any, ...], nr: int | None, several: bool
+    ) -> Any:
+        """A tensor over ``array``, a view of the memory of ``input``; it has no history yet.
+
+        Args:
+            op, args, nr: the operation, its arguments after the input, and which of its outputs.
+            several: whether the operation has several outputs.
+        """
+        if input._storage is None:
+            _storage_type(input._array).track(input)
+        view = wrap(array)
+        view._version = shared_version(input)
+        view._view = View(input, op, args, nr, several)
+        input._storage.track(view)
+        return view
+
 else:
     NodeBase = backend.native.NodeBase
     SavedOutput = backend.native.SavedOutput
+    StorageBase = backend.native.StorageBase
     TensorBase = backend.native.TensorBase
     Version = backend.native.Version
+    View = backend.native.View
     fill = backend.native.fill
+    register_storage_type = backend.native.register_storage_type
     register_tensor_type = backend.native.register_tensor_type
     shared_version = backend.native.shared_version
     version_of = backend.native.version_of
     wrap = backend.native.wrap
+    wrap_view = backend.native.wrap_view

@@ -4,9 +4,10 @@ Packages above import functions from here; the stub beside this file (``make stu
 checkers their signatures.
 """
 
-from dtorch.core import ops
+from dtorch.core import accelerate, ops
 from dtorch.core.op import REGISTRY
 
+accelerate.methods()
 globals().update({name: op.function for name, op in REGISTRY.items()})
 __all__ = [*REGISTRY, "broadcast_tensors"]
 broadcast_tensors = ops.view.broadcast_tensors

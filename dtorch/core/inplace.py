@@ -128,8 +128,8 @@ def _set_history(tensor: TensorBase, node: Node) -> None:
 def _follow_again(tensor: TensorBase) -> None:
     """Give a view the history that repeating its view operations on the base gives."""
     fresh = tensor._view.base
-    for op, args, kwargs, nr in tensor._view.steps:
-        fresh = op.function(fresh, *args, **kwargs)
+    for op, args, nr in tensor._view.steps:
+        fresh = op.function(fresh, *args)
         fresh = fresh if nr is None else fresh[nr]
     tensor._grad_fn = fresh._grad_fn
     tensor._output_nr = fresh._output_nr

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,11 @@ from dtorch.core.base import (
     PLAIN,
     REQUIRES_GRAD,
     VOLATILE,
+    SavedOutput,
     TensorBase,
-    shared_version,
     version_of,
     wrap,
+    wrap_view,
 )
 from dtorch.core.dtype import (
     dtype,
@@ -65,9 +67,8 @@ from dtorch.core.inplace import (
 )
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.quiet import restore, silence
-from dtorch.core.record import Formula, OpNode, Plan, SavedOutput, View
+from dtorch.core.record import Formula, OpNode, Plan
 from dtorch.core.shapes import broadcast_shapes
-from dtorch.core.storage import storage_of
 
 ndarray = np.ndarray
 generic = np.generic
@@ -388,6 +389,12 @@ class Op:
 
     # -- history --------------------------------------------------------------------------------
 
+    @cached_property
+    def recorder(self) -> Any:
+        """What the native module has to know to record calls."""
+        flags = tuple(name in self.formulas for name in self.tensors)
+        return backend.native.Recorder(self, self.defaults, self.tensor_indices, flags)
+
     def getter(self, name: str) -> tuple[str, int]:
         """Where the value of a formula's parameter is found when a call is recorded."""
         if name in self.outputs:
@@ -403,6 +410,9 @@ class Op:
         self, values: list[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
     ) -> None:
         """Give ``outs`` the mode their operands call for, and a node if they are recorded."""
+        if backend.native is not None:
+            backend.native.set_history(self, values, outs, results, combined)
+            return
         if combined & VOLATILE:
             for out in outs:
                 out._mode = VOLATILE
@@ -727,18 +737,11 @@ class ViewOp(Op):
             raise TypeError(f"{self.name}: input is {type(input).__name__}, expected a tensor")
         result = self.body(np, input._array, *values[1:])
         results = result if self.several else (result,)
-        outs = tuple(wrap(r) for r in results)
-        base_view = input._view
-        base = input if base_view is None else base_view.base
-        steps = () if base_view is None else base_view.steps
-        several = self.several or (base_view is not None and base_view.several)
-        storage = storage_of(input)
-        version = shared_version(input)
-        for nr, view in enumerate(outs):
-            step = (self, tuple(values[1:]), {}, nr if self.several else None)
-            view._view = View(base, (*steps, step), several)
-            view._version = version
-            storage.track(view)
+        args = tuple(values[1:])
+        outs = tuple(
+            wrap_view(input, r, self, args, nr if self.several else None, self.several)
+            for nr, r in enumerate(results)
+        )
         if input._mode:
             self.set_history(values, outs, results, input._mode)
         if out is not None:
@@ -864,4 +867,5 @@ def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[.
 
 
 if backend.native is not None:
-    backend.native.set_context(silence, restore, mode)
+    backend.native.set_context(silence, restore)
+    backend.native.set_grad_mode(mode)

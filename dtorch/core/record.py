@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from dtorch.core import backend, graph
-from dtorch.core.base import REQUIRES_GRAD, SavedOutput, TensorBase, version_of, wrap
+from dtorch.core.base import REQUIRES_GRAD, SavedOutput, TensorBase, View, version_of, wrap
 from dtorch.core.errors import GradError
 from dtorch.core.graph import Node, check_version, edge_of
 
@@ -190,23 +190,6 @@ def _unpack_list(values: list[Any], create_graph: bool) -> list[Any]:
     return [v._array if isinstance(v, TensorBase) else v for v in values]
 
 
-class View:
-    """How a view follows from the tensor whose history in-place changes rewrite.
-
-    Attributes:
-        base: that tensor; not itself a view.
-        steps: ``(op, arguments after the input)`` for each view operation from the base on.
-        several: whether it is one of several outputs of a view operation.
-    """
-
-    __slots__ = ("base", "several", "steps")
-
-    def __init__(self, base: TensorBase, steps: tuple[Any, ...], several: bool) -> None:
-        self.base = base
-        self.steps = steps
-        self.several = several
-
-
 class CopySlices(Node):
     """What an in-place operation on a view does to the history of its base."""
 
@@ -233,8 +216,8 @@ class CopySlices(Node):
     def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
         whole = self._copy_in_layout(grad, create_graph)
         part = whole
-        for op, args, kwargs, nr in self.steps:
-            part = op(part, *args, **kwargs)
+        for op, args, nr in self.steps:
+            part = op(part, *args)
             part = part if nr is None else part[nr]
         grads = list(self.inner.apply(part.clone() if create_graph else part.copy(), create_graph))
         into = grads.pop(0) if self.through_self else None

@@ -7,19 +7,16 @@ other memory re-points all of them.
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import numpy as np
 
 from dtorch.core import backend
-from dtorch.core.base import TensorBase
+from dtorch.core.base import StorageBase, TensorBase, register_storage_type
 from dtorch.core.errors import StorageError
 
-_SWEEP_AT = 64
 
-
-class Storage:
+class Storage(StorageBase):
     """Untyped memory that tensors view.
 
     Attributes:
@@ -28,13 +25,12 @@ class Storage:
             for private memory of NumPy.
     """
 
-    __slots__ = ("__weakref__", "_flat", "_source", "_sweep_at", "_tensors", "owner")
+    __slots__ = ("_flat", "_source", "owner")
 
     def __init__(self, source: np.ndarray, owner: Any = None) -> None:
+        super().__init__()
         self._source = source  # an array over the memory; `_bytes` finds all of it when needed
         self._flat: np.ndarray | None = None
-        self._tensors: list[weakref.ref[TensorBase]] = []
-        self._sweep_at = _SWEEP_AT
         self.owner = owner
 
     @classmethod
@@ -64,19 +60,6 @@ class Storage:
     def is_shared(self) -> bool:
         """Whether other processes can see the memory."""
         return bool(getattr(self.owner, "is_shared", False))
-
-    def track(self, tensor: TensorBase) -> None:
-        """Remember that ``tensor`` views this memory."""
-        tensors = self._tensors
-        if len(tensors) >= self._sweep_at:
-            tensors[:] = [ref for ref in tensors if ref() is not None]
-            self._sweep_at = max(_SWEEP_AT, 2 * len(tensors))
-        tensors.append(weakref.ref(tensor))
-        tensor._storage = self
-
-    def tensors(self) -> list[TensorBase]:
-        """The living tensors that view this memory."""
-        return [tensor for ref in self._tensors if (tensor := ref()) is not None]
 
     def move_to(self, memory: np.ndarray, owner: Any) -> None:
         """Copy the contents into ``memory`` and re-point every tensor there.
@@ -113,6 +96,9 @@ class Storage:
     def __repr__(self) -> str:
         place = "shared" if self.is_shared() else "private"
         return f"<Storage of {self.nbytes} bytes in {place} memory>"
+
+
+register_storage_type(Storage)
 
 
 def storage_of(tensor: TensorBase) -> Storage:

@@ -240,6 +240,7 @@ void def_cross_entropy(nb::module_& m) {
 
 NB_MODULE(_native, m) {
   if (!dtorch::core::add_tensor(m.ptr()) || !dtorch::core::add_op_function(m.ptr()) ||
+      !dtorch::core::add_recorder(m.ptr()) || !dtorch::core::add_views(m.ptr()) ||
       !dtorch::core::add_engine(m.ptr())) {
     throw nb::python_error();
   }

@@ -9,14 +9,30 @@ namespace dtorch::core {
 enum Mode { plain = 0, requires_grad = 1, is_volatile = 2 };
 
 struct Version {
-  PyObject_HEAD
-  Py_ssize_t value;
+  PyObject_HEAD Py_ssize_t value;
+};
+
+struct Tensor;
+
+// Memory that tensors view; they form a list, so that it can find them all.
+struct Storage {
+  PyObject_HEAD PyObject* weakrefs;
+  Tensor* first;
+};
+
+// How a view follows from its base: by `op` with `args` from what `previous` gives.
+struct View {
+  PyObject_HEAD PyObject* base;
+  PyObject* previous;
+  PyObject* op;
+  PyObject* args;
+  int nr;  // which of several outputs; -1 for the only one
+  int several;
 };
 
 // A null field is None to Python.
 struct Tensor {
-  PyObject_HEAD
-  PyObject* weakrefs;
+  PyObject_HEAD PyObject* weakrefs;
   PyObject* array;
   PyObject* grad;
   PyObject* grad_fn;
@@ -24,13 +40,14 @@ struct Tensor {
   PyObject* storage;
   PyObject* version;
   PyObject* view;
+  Tensor* before;  // neighbours in the list of the storage
+  Tensor* after;
   int mode;
   int output_nr;
 };
 
 struct Node {
-  PyObject_HEAD
-  PyObject* weakrefs;
+  PyObject_HEAD PyObject* weakrefs;
   PyObject* edges;
   PyObject* inputs;
   PyObject* hooks;
@@ -44,8 +61,7 @@ struct Node {
 };
 
 struct SavedOutput {
-  PyObject_HEAD
-  PyObject* array;
+  PyObject_HEAD PyObject* array;
   PyObject* version;
   int nr;
 };
@@ -54,6 +70,8 @@ extern PyTypeObject* tensor_base;
 extern PyTypeObject* node_base;
 extern PyTypeObject* version_type;
 extern PyTypeObject* saved_output_type;
+extern PyTypeObject* storage_base;
+extern PyTypeObject* view_type;
 
 inline bool is_none(PyObject* object) { return object == nullptr || object == Py_None; }
 inline bool is_tensor(PyObject* object) {
@@ -74,6 +92,16 @@ inline Py_ssize_t version_value(PyObject* version) {
 PyObject* wrap(PyObject* array);
 // An array for what arithmetic gave: a scalar of NumPy becomes 0-dim. Takes the reference over.
 PyObject* ensure_array(PyObject* value);
+// A tensor over `array` (a reference is taken over) that views `input`'s memory, by operation `op`
+// with the arguments `args` (borrowed) after the input; it has no history yet.
+PyObject* wrap_view(Tensor* input, PyObject* array, PyObject* op, PyObject* args, int nr,
+                    bool several);
+// Gives the outputs of a call the mode its operands call for, and a node where it is recorded.
+// values: all arguments, tensors among them; results: the outputs as arrays, hidden ones too.
+bool set_history(PyObject* op, PyObject* const* values, Py_ssize_t count, PyObject* const* outs,
+                 Py_ssize_t out_count, PyObject* results, int mode);
+// The value of the grad mode in this thread, -1 on an error.
+int grad_is_enabled();
 // (shape, dtype), remembered for the shapes seen last.
 PyObject* array_info(PyArrayObject* array);
 // A new node of the class that records calls; null with an exception set on an error.
@@ -83,6 +111,8 @@ PyObject* new_saved_output(Tensor* tensor, int nr);
 // Each adds its types and functions to the module; false with an exception set on an error.
 bool add_tensor(PyObject* module);
 bool add_op_function(PyObject* module);
+bool add_recorder(PyObject* module);
+bool add_views(PyObject* module);
 bool add_engine(PyObject* module);
 
 }  // namespace dtorch::core

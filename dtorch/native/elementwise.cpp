@@ -16,13 +16,20 @@ constexpr int max_dims = 8;
 
 bool element_of(PyArrayObject* array, Element& element) {
   switch (PyArray_TYPE(array)) {
-    case NPY_FLOAT: element = Element::float32; return true;
-    case NPY_DOUBLE: element = Element::float64; return true;
+    case NPY_FLOAT:
+      element = Element::float32;
+      return true;
+    case NPY_DOUBLE:
+      element = Element::float64;
+      return true;
     case NPY_LONG:
       element = Element::int64;
       return sizeof(long) == 8;
-    case NPY_LONGLONG: element = Element::int64; return true;
-    default: return false;
+    case NPY_LONGLONG:
+      element = Element::int64;
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -42,10 +49,13 @@ bool dense(PyArrayObject* array) {
   const int ndim = PyArray_NDIM(array);
   if (ndim > max_dims) return false;
   int order[max_dims];
-  for (int i = 0; i < ndim; ++i) order[i] = i;
   const npy_intp* strides = PyArray_STRIDES(array);
   const npy_intp* dims = PyArray_DIMS(array);
-  std::sort(order, order + ndim, [&](int i, int j) { return strides[i] < strides[j]; });
+  for (int i = 0; i < ndim; ++i) {  // dims by stride, the smallest first
+    int at = i;
+    for (; at > 0 && strides[order[at - 1]] > strides[i]; --at) order[at] = order[at - 1];
+    order[at] = i;
+  }
   npy_intp step = PyArray_ITEMSIZE(array);
   for (int i = 0; i < ndim; ++i) {
     if (dims[order[i]] == 1) continue;
@@ -285,7 +295,14 @@ T sum_all(const T* data, std::size_t n) {
 
 PyObject* sum_array(PyArrayObject* input) {
   const int type = PyArray_TYPE(input);
-  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !usable(input) || !dense(input)) return nullptr;
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !usable(input)) return nullptr;
+  if (!dense(input)) {
+    PyObject* copy = PyArray_NewCopy(input, NPY_CORDER);
+    if (!copy) return nullptr;
+    PyObject* sum = sum_array(reinterpret_cast<PyArrayObject*>(copy));
+    Py_DECREF(copy);
+    return sum;
+  }
   PyObject* out = PyArray_EMPTY(0, nullptr, type, 0);
   if (!out) return nullptr;
   void* to = PyArray_DATA(reinterpret_cast<PyArrayObject*>(out));

@@ -79,7 +79,8 @@ class Table {
  private:
   std::size_t place(PyObject* target) const {
     std::size_t slot = hash(target) & (slots_.size() - 1);
-    while (slots_[slot] >= 0 && entries_[static_cast<std::size_t>(slots_[slot])].target.get() != target) {
+    while (slots_[slot] >= 0 &&
+           entries_[static_cast<std::size_t>(slots_[slot])].target.get() != target) {
       slot = (slot + 1) & (slots_.size() - 1);
     }
     return slot;
@@ -243,8 +244,8 @@ class Run {
       return true;
     }
     PyObject* so_far = is_tensor(leaf->grad) ? as_tensor(leaf->grad)->array : nullptr;
-    if (is_array(so_far) && binary_into(Binary::add, as_array(so_far), as_array(grad.get()),
-                                        as_array(so_far))) {
+    if (is_array(so_far) &&
+        binary_into(Binary::add, as_array(so_far), as_array(grad.get()), as_array(so_far))) {
       PyObject* version = as_tensor(leaf->grad)->version;
       if (!is_none(version)) ++reinterpret_cast<Version*>(version)->value;
       return true;
@@ -291,7 +292,8 @@ class Run {
     std::vector<Ref> grads;
     grads.reserve(static_cast<std::size_t>(count));
     const bool native = Py_TYPE(keep.get()) == op_node_type;
-    if (!(native ? apply_op(node, grad.get(), grads) : apply_other(keep.get(), grad.get(), grads))) {
+    if (!(native ? apply_op(node, grad.get(), grads)
+                 : apply_other(keep.get(), grad.get(), grads))) {
       return explain(keep.get());
     }
     if (!is_none(hooks.get()) && !run_hooks_after(keep.get(), hooks.get(), grad.get(), grads)) {
@@ -316,7 +318,8 @@ class Run {
       const std::size_t next = table_.find(target_of(edge));
       Ref g = std::move(grads[static_cast<std::size_t>(i)]);
       if (!is_none(g.get())) {
-        if (!fit(g, PyTuple_GET_ITEM(inputs.get(), i)) || !add(next, number_of(edge), std::move(g))) {
+        if (!fit(g, PyTuple_GET_ITEM(inputs.get(), i)) ||
+            !add(next, number_of(edge), std::move(g))) {
           return false;
         }
       }
@@ -344,7 +347,8 @@ class Run {
 
   static bool apply_other(PyObject* node, PyObject* grad, std::vector<Ref>& grads) {
     PyObject* args[] = {node, grad, Py_False};
-    Ref result(PyObject_VectorcallMethod(str_apply, args, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    Ref result(
+        PyObject_VectorcallMethod(str_apply, args, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     return result && take_all(result.get(), grads);
   }
 

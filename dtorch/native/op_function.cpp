@@ -1,5 +1,6 @@
 // OpFunction: an operation as Python calls it. The common call, on plain tensors of one type, is
 // done here; everything else goes to the operation's Python function.
+
 #include "core.h"
 
 #include <structmember.h>
@@ -14,24 +15,11 @@ namespace dtorch::core {
 namespace {
 
 PyTypeObject* op_function_type = nullptr;
-PyObject* silence = nullptr;      // core.quiet.silence and restore
+PyObject* silence = nullptr;  // core.quiet.silence and restore
 PyObject* restore = nullptr;
-PyObject* grad_mode = nullptr;  // core.grad_mode.mode, with an attribute of each thread
-PyObject* str_enabled = nullptr;
-
-constexpr int max_saves = 4;
-
-// A Plan of core.record, in a form quick to follow.
-struct Recipe {
-  PyObject* plan = nullptr;
-  int count = 0;
-  enum Where { arg, out, shape } where[max_saves];
-  int index[max_saves];
-};
 
 struct OpFunction {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* dict;
   PyObject* weakrefs;
   PyObject* slow;   // the Python function
@@ -40,8 +28,6 @@ struct OpFunction {
   int arity;
   int code;      // of Binary or Unary, or -1
   int floating;  // integers are for the Python function
-  int differentiable;  // bit i: operand i has a gradient formula; -1: not looked up yet
-  Recipe recipes[4];   // by bits of operands that want a gradient
 };
 
 OpFunction* as_op(PyObject* object) { return reinterpret_cast<OpFunction*>(object); }
@@ -132,181 +118,11 @@ PyObject* number_like(PyObject* number, PyArrayObject* like) {
   return array;
 }
 
-// -------------------------------------------------------------------------------- recording
-
-int differentiable_bits(OpFunction* op) {
-  if (op->differentiable >= 0) return op->differentiable;
-  PyObject* formulas = PyObject_GetAttrString(op->op, "formulas");
-  PyObject* params = formulas ? PyObject_GetAttrString(op->op, "params") : nullptr;
-  int bits = params ? 0 : -1;
-  for (int i = 0; bits >= 0 && i < op->arity; ++i) {
-    const int has = PyDict_Contains(formulas, PyTuple_GET_ITEM(params, i));
-    bits = has < 0 ? -1 : bits | has << i;
-  }
-  Py_XDECREF(formulas);
-  Py_XDECREF(params);
-  if (bits >= 0) op->differentiable = bits;
-  return bits;
-}
-
-bool load_recipe(OpFunction* op, int needed, Recipe& recipe) {
-  PyObject* plan = PyObject_CallMethod(op->op, "plan_for_bits", "i", needed);
-  if (!plan) return false;
-  PyObject* saves = PyObject_GetAttrString(plan, "saves");
-  if (!saves) {
-    Py_DECREF(plan);
-    return false;
-  }
-  const Py_ssize_t count = PyTuple_GET_SIZE(saves);
-  bool fits = count <= max_saves;
-  for (Py_ssize_t i = 0; fits && i < count; ++i) {
-    PyObject* save = PyTuple_GET_ITEM(saves, i);
-    const char* where = PyUnicode_AsUTF8(PyTuple_GET_ITEM(save, 0));
-    recipe.index[i] = static_cast<int>(PyLong_AsLong(PyTuple_GET_ITEM(save, 1)));
-    if (std::strcmp(where, "arg") == 0) {
-      recipe.where[i] = Recipe::arg;
-    } else if (std::strcmp(where, "out") == 0) {
-      recipe.where[i] = Recipe::out;
-    } else if (std::strcmp(where, "shape") == 0) {
-      recipe.where[i] = Recipe::shape;
-    } else {
-      fits = false;
-    }
-  }
-  Py_DECREF(saves);
-  if (!fits) {
-    Py_DECREF(plan);
-    PyErr_SetString(PyExc_RuntimeError, "a plan saves more than a recorded call can hold");
-    return false;
-  }
-  recipe.count = static_cast<int>(count);
-  recipe.plan = plan;
-  return true;
-}
-
-PyObject* edge_of(Tensor* tensor) {
-  if (is_none(tensor->grad_fn)) return Py_NewRef(reinterpret_cast<PyObject*>(tensor));
-  if (!tensor->output_nr) return Py_NewRef(tensor->grad_fn);
-  PyObject* nr = PyLong_FromLong(tensor->output_nr);
-  if (!nr) return nullptr;
-  PyObject* edge = PyTuple_Pack(2, tensor->grad_fn, nr);
-  Py_DECREF(nr);
-  return edge;
-}
-
-// The value of parameter `i`: an operand, or the default of a parameter after the operands.
-PyObject* argument(OpFunction* op, PyObject* const* args, int i) {
-  if (i < op->arity) return Py_NewRef(args[i]);
-  PyObject* defaults = PyObject_GetAttrString(op->op, "defaults");
-  if (!defaults) return nullptr;
-  PyObject* value = PyList_GetItem(defaults, i);
-  Py_XINCREF(value);
-  Py_DECREF(defaults);
-  return value;
-}
-
-// Fills node->saved and node->versions.
-bool save(OpFunction* op, const Recipe& recipe, PyObject* const* args, Tensor* out, Node* node) {
-  node->saved = PyTuple_New(recipe.count);
-  node->versions = node->saved ? PyTuple_New(recipe.count) : nullptr;
-  if (!node->versions) return false;
-  for (int i = 0; i < recipe.count; ++i) {
-    PyObject* value;
-    Py_ssize_t version = 0;
-    switch (recipe.where[i]) {
-      case Recipe::arg:
-        value = argument(op, args, recipe.index[i]);
-        if (value && is_tensor(value)) version = version_value(as_tensor(value)->version);
-        break;
-      case Recipe::out:
-        value = new_saved_output(out, 0);
-        if (value) version = version_value(out->version);
-        break;
-      default: {
-        PyObject* info = is_tensor(args[recipe.index[i]])
-                             ? array_info(as_array(as_tensor(args[recipe.index[i]])->array))
-                             : nullptr;
-        value = info ? Py_NewRef(PyTuple_GET_ITEM(info, 0)) : PyErr_Occurred() ? nullptr : PyTuple_New(0);
-        Py_XDECREF(info);
-      }
-    }
-    if (!value) return false;
-    PyTuple_SET_ITEM(node->saved, i, value);
-    PyObject* number = PyLong_FromSsize_t(version);
-    if (!number) return false;
-    PyTuple_SET_ITEM(node->versions, i, number);
-  }
-  return true;
-}
-
-// Gives `out` a node; false with an exception set on an error.
-bool record(OpFunction* op, PyObject* const* args, Tensor* out) {
-  const int differentiable = differentiable_bits(op);
-  if (differentiable < 0) return false;
-  int needed = 0, count = 0;
-  for (int i = 0; i < op->arity; ++i) {
-    if (is_tensor(args[i]) && as_tensor(args[i])->mode == requires_grad &&
-        (differentiable >> i & 1)) {
-      needed |= 1 << i;
-      ++count;
-    }
-  }
-  if (!needed) return true;
-  Recipe& recipe = op->recipes[needed];
-  if (!recipe.plan && !load_recipe(op, needed, recipe)) return false;
-  Node* node = new_op_node();
-  if (!node) return false;
-  node->op = Py_NewRef(op->op);
-  node->plan = Py_NewRef(recipe.plan);
-  node->edges = PyTuple_New(count);
-  node->inputs = node->edges ? PyTuple_New(count) : nullptr;
-  bool good = node->inputs != nullptr;
-  for (int i = 0, k = 0; good && i < op->arity; ++i) {
-    if (!(needed >> i & 1)) continue;
-    Tensor* tensor = as_tensor(args[i]);
-    PyObject* edge = edge_of(tensor);
-    PyObject* info = edge ? array_info(as_array(tensor->array)) : nullptr;
-    good = info != nullptr;
-    if (edge) PyTuple_SET_ITEM(node->edges, k, edge);
-    if (info) PyTuple_SET_ITEM(node->inputs, k, info);
-    ++k;
-  }
-  good = good && save(op, recipe, args, out, node);
-  if (!good) {
-    Py_DECREF(node);
-    return false;
-  }
-  out->grad_fn = reinterpret_cast<PyObject*>(node);
-  out->mode = requires_grad;
-  return true;
-}
-
-int grad_is_enabled() {
-  PyObject* enabled = PyObject_GetAttr(grad_mode, str_enabled);
-  if (!enabled) return -1;
-  const int yes = enabled == Py_True;
-  Py_DECREF(enabled);
-  return yes;
-}
-
 // Wraps the result (a reference is taken over) and gives it the history the operands call for.
 PyObject* finish(OpFunction* op, PyObject* const* args, PyObject* result, int mode) {
   PyObject* out = wrap(result);
   if (!out || mode == plain) return out;
-  Tensor* tensor = as_tensor(out);
-  if (mode & is_volatile) {
-    tensor->mode = is_volatile;
-    return out;
-  }
-  const int enabled = grad_is_enabled();
-  if (enabled == 0 || !PyTypeNum_ISNUMBER(PyArray_TYPE(as_array(tensor->array))) ||
-      !is_floating(as_array(tensor->array))) {
-    return out;
-  }
-  if (enabled < 0 || !record(op, args, tensor)) {
-    Py_DECREF(out);
-    return nullptr;
-  }
+  if (!set_history(op->op, args, op->arity, &out, 1, nullptr, mode)) Py_DECREF(out), out = nullptr;
   return out;
 }
 
@@ -377,7 +193,6 @@ PyObject* op_new(PyTypeObject* type, PyObject* args, PyObject*) {
   op->arity = arity;
   op->code = code;
   op->floating = floating;
-  op->differentiable = -1;
   return self;
 }
 
@@ -388,7 +203,6 @@ int op_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(op->slow);
   Py_VISIT(op->op);
   Py_VISIT(op->ufunc);
-  for (Recipe& recipe : op->recipes) Py_VISIT(recipe.plan);
   return 0;
 }
 
@@ -398,7 +212,6 @@ int op_clear(PyObject* self) {
   Py_CLEAR(op->slow);
   Py_CLEAR(op->op);
   Py_CLEAR(op->ufunc);
-  for (Recipe& recipe : op->recipes) Py_CLEAR(recipe.plan);
   return 0;
 }
 
@@ -441,18 +254,17 @@ PyMethodDef op_methods[] = {{"__reduce__", op_reduce, METH_NOARGS, nullptr},
 PyGetSetDef op_getset[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyType_Slot op_slots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(op_new)},
-    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-    {Py_tp_descr_get, reinterpret_cast<void*>(op_get)},
-    {Py_tp_repr, reinterpret_cast<void*>(op_repr)},
-    {Py_tp_members, op_members},
-    {Py_tp_methods, op_methods},
-    {Py_tp_getset, op_getset},
-    {Py_tp_traverse, reinterpret_cast<void*>(op_traverse)},
-    {Py_tp_clear, reinterpret_cast<void*>(op_clear)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(op_dealloc)},
-    {0, nullptr}};
+PyType_Slot op_slots[] = {{Py_tp_new, reinterpret_cast<void*>(op_new)},
+                          {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                          {Py_tp_descr_get, reinterpret_cast<void*>(op_get)},
+                          {Py_tp_repr, reinterpret_cast<void*>(op_repr)},
+                          {Py_tp_members, op_members},
+                          {Py_tp_methods, op_methods},
+                          {Py_tp_getset, op_getset},
+                          {Py_tp_traverse, reinterpret_cast<void*>(op_traverse)},
+                          {Py_tp_clear, reinterpret_cast<void*>(op_clear)},
+                          {Py_tp_dealloc, reinterpret_cast<void*>(op_dealloc)},
+                          {0, nullptr}};
 PyType_Spec op_spec = {"dtorch._native.OpFunction", sizeof(OpFunction), 0,
                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
                            Py_TPFLAGS_METHOD_DESCRIPTOR,
@@ -460,10 +272,23 @@ PyType_Spec op_spec = {"dtorch._native.OpFunction", sizeof(OpFunction), 0,
 
 // --------------------------------------------------------------------------------- operators
 
-enum Operator { op_add, op_sub, op_mul, op_div, op_neg, op_eq, op_ne, op_lt, op_le, op_gt, op_ge, operators };
-constexpr const char* operator_names[operators] = {
-    "__add__", "__sub__", "__mul__", "__truediv__", "__neg__", "__eq__",
-    "__ne__", "__lt__", "__le__", "__gt__", "__ge__"};
+enum Operator {
+  op_add,
+  op_sub,
+  op_mul,
+  op_div,
+  op_neg,
+  op_eq,
+  op_ne,
+  op_lt,
+  op_le,
+  op_gt,
+  op_ge,
+  operators
+};
+constexpr const char* operator_names[operators] = {"__add__", "__sub__", "__mul__", "__truediv__",
+                                                   "__neg__", "__eq__",  "__ne__",  "__lt__",
+                                                   "__le__",  "__gt__",  "__ge__"};
 
 // For each: the function, and the Python functions for operands the fast path does not know.
 struct Behind {
@@ -524,18 +349,17 @@ PyObject* set_operator(PyObject*, PyObject* args) {
 }
 
 PyObject* set_context(PyObject*, PyObject* args) {
-  PyObject *new_silence, *new_restore, *enabled;
-  if (!PyArg_ParseTuple(args, "OOO", &new_silence, &new_restore, &enabled)) return nullptr;
+  PyObject *new_silence, *new_restore;
+  if (!PyArg_ParseTuple(args, "OO", &new_silence, &new_restore)) return nullptr;
   Py_XSETREF(silence, Py_NewRef(new_silence));
   Py_XSETREF(restore, Py_NewRef(new_restore));
-  Py_XSETREF(grad_mode, Py_NewRef(enabled));
   Py_RETURN_NONE;
 }
 
 PyObject* loop_code(PyObject*, PyObject* args) {
-  static constexpr const char* binary_names[] = {"add", "sub", "mul", "div", "maximum", "minimum",
-                                                 "where_positive", "eq", "ne", "lt", "le", "gt",
-                                                 "ge"};
+  static constexpr const char* binary_names[] = {
+      "add", "sub", "mul", "div", "maximum", "minimum", "where_positive",
+      "eq",  "ne",  "lt",  "le",  "gt",      "ge"};
   static constexpr const char* unary_names[] = {"neg",  "abs",     "square", "sqrt",      "exp",
                                                 "tanh", "sigmoid", "relu",   "reciprocal"};
   static_assert(sizeof(binary_names) / sizeof(char*) == static_cast<int>(Binary::count));
@@ -560,7 +384,10 @@ PyMethodDef functions[] = {
 
 }  // namespace
 
+PyObject* tensor_subscript(PyObject* self, PyObject* index);  // views.cpp
+
 PyType_Slot operator_slots[] = {
+    {Py_mp_subscript, reinterpret_cast<void*>(tensor_subscript)},
     {Py_nb_add, reinterpret_cast<void*>(binary_operator<op_add>)},
     {Py_nb_subtract, reinterpret_cast<void*>(binary_operator<op_sub>)},
     {Py_nb_multiply, reinterpret_cast<void*>(binary_operator<op_mul>)},
@@ -574,8 +401,7 @@ bool add_op_function(PyObject* module) {
   PyObject* type = PyType_FromSpec(&op_spec);
   if (!type) return false;
   op_function_type = reinterpret_cast<PyTypeObject*>(type);
-  str_enabled = PyUnicode_InternFromString("enabled");
-  return str_enabled && PyModule_AddObjectRef(module, "OpFunction", type) == 0 &&
+  return PyModule_AddObjectRef(module, "OpFunction", type) == 0 &&
          PyModule_AddFunctions(module, functions) == 0;
 }
 

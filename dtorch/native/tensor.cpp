@@ -13,9 +13,12 @@ PyTypeObject* tensor_base = nullptr;
 PyTypeObject* node_base = nullptr;
 PyTypeObject* version_type = nullptr;
 PyTypeObject* saved_output_type = nullptr;
+PyTypeObject* storage_base = nullptr;
+PyTypeObject* view_type = nullptr;
 
 namespace {
 
+PyTypeObject* storage_type = nullptr;  // core.storage.Storage
 PyTypeObject* tensor_type = nullptr;   // what operations return: core.tensor.Tensor
 PyTypeObject* op_node_type = nullptr;  // core.record.OpNode
 std::atomic<long long> sequence{0};
@@ -40,14 +43,214 @@ PyType_Slot version_slots[] = {
 PyType_Spec version_spec = {"dtorch._native.Version", sizeof(Version), 0, Py_TPFLAGS_DEFAULT,
                             version_slots};
 
+// -------------------------------------------------------------------------------- StorageBase
+
+Storage* as_storage(PyObject* object) { return reinterpret_cast<Storage*>(object); }
+
+void unlink(Tensor* t) {
+  if (is_none(t->storage)) return;
+  if (t->before) {
+    t->before->after = t->after;
+  } else {
+    as_storage(t->storage)->first = t->after;
+  }
+  if (t->after) t->after->before = t->before;
+  t->before = t->after = nullptr;
+  Py_CLEAR(t->storage);
+}
+
+void link(Tensor* t, PyObject* storage) {
+  Py_INCREF(storage);
+  unlink(t);
+  t->storage = storage;
+  t->after = as_storage(storage)->first;
+  if (t->after) t->after->before = t;
+  as_storage(storage)->first = t;
+}
+
+PyObject* storage_track(PyObject* self, PyObject* tensor) {
+  if (!is_tensor(tensor)) {
+    PyErr_SetString(PyExc_TypeError, "track: expected a tensor");
+    return nullptr;
+  }
+  link(as_tensor(tensor), self);
+  Py_RETURN_NONE;
+}
+
+PyObject* storage_tensors(PyObject* self, PyObject*) {
+  PyObject* list = PyList_New(0);
+  for (Tensor* t = as_storage(self)->first; list && t; t = t->after) {
+    if (Py_REFCNT(t) == 0) continue;  // being freed
+    if (PyList_Append(list, reinterpret_cast<PyObject*>(t)) < 0) Py_CLEAR(list);
+  }
+  return list;
+}
+
+void storage_dealloc(PyObject* self) {
+  if (as_storage(self)->weakrefs) PyObject_ClearWeakRefs(self);
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyMethodDef storage_methods[] = {
+    {"track", storage_track, METH_O, "Remember that a tensor views this memory."},
+    {"tensors", storage_tensors, METH_NOARGS, "The living tensors that view this memory."},
+    {nullptr, nullptr, 0, nullptr}};
+PyMemberDef storage_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Storage, weakrefs), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+PyType_Slot storage_slots[] = {
+    {Py_tp_members, storage_members},
+    {Py_tp_methods, storage_methods},
+    {Py_tp_dealloc, reinterpret_cast<void*>(storage_dealloc)},
+    {Py_tp_doc, const_cast<char*>("Knows the tensors that view one piece of memory.")},
+    {0, nullptr}};
+PyType_Spec storage_spec = {"dtorch._native.StorageBase", sizeof(Storage), 0,
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, storage_slots};
+
+// --------------------------------------------------------------------------------------- View
+
+PyObject* make_view(Tensor* input, PyObject* op, PyObject* args, int nr, bool several) {
+  PyObject* self = view_type->tp_alloc(view_type, 0);
+  if (!self) return nullptr;
+  auto* v = reinterpret_cast<View*>(self);
+  auto* before = is_none(input->view) ? nullptr : reinterpret_cast<View*>(input->view);
+  v->base = Py_NewRef(before ? before->base : reinterpret_cast<PyObject*>(input));
+  v->previous = Py_XNewRef(reinterpret_cast<PyObject*>(before));
+  v->op = Py_NewRef(op);
+  v->args = Py_NewRef(args);
+  v->nr = nr;
+  v->several = several || (before && before->several);
+  return self;
+}
+
+PyObject* view_new(PyTypeObject*, PyObject* args, PyObject*) {
+  PyObject *input, *op, *values;
+  int nr, several;
+  if (!PyArg_ParseTuple(args, "OOO!ip", &input, &op, &PyTuple_Type, &values, &nr, &several)) {
+    return nullptr;
+  }
+  if (!is_tensor(input)) {
+    PyErr_SetString(PyExc_TypeError, "View: expected a tensor");
+    return nullptr;
+  }
+  return make_view(as_tensor(input), op, values, nr, several);
+}
+
+PyObject* view_steps(PyObject* self, void*) {
+  Py_ssize_t count = 0;
+  for (PyObject* v = self; v; v = reinterpret_cast<View*>(v)->previous) ++count;
+  PyObject* steps = PyTuple_New(count);
+  for (PyObject* v = self; steps && v; v = reinterpret_cast<View*>(v)->previous) {
+    auto* view = reinterpret_cast<View*>(v);
+    PyObject* nr = view->nr < 0 ? Py_NewRef(Py_None) : PyLong_FromLong(view->nr);
+    PyObject* step = nr ? PyTuple_Pack(3, view->op, view->args, nr) : nullptr;
+    Py_XDECREF(nr);
+    if (!step)
+      Py_CLEAR(steps);
+    else
+      PyTuple_SET_ITEM(steps, --count, step);
+  }
+  return steps;
+}
+
+PyObject* view_rebased(PyObject* self, PyObject* base) {
+  if (!is_tensor(base)) {
+    PyErr_SetString(PyExc_TypeError, "rebased: expected a tensor");
+    return nullptr;
+  }
+  PyObject* copy = view_type->tp_alloc(view_type, 0);
+  if (!copy) return nullptr;
+  auto* from = reinterpret_cast<View*>(self);
+  auto* to = reinterpret_cast<View*>(copy);
+  to->base = Py_NewRef(base);
+  to->previous = Py_XNewRef(from->previous);
+  to->op = Py_NewRef(from->op);
+  to->args = Py_NewRef(from->args);
+  to->nr = from->nr;
+  to->several = from->several;
+  return copy;
+}
+
+PyMethodDef view_methods[] = {
+    {"rebased", view_rebased, METH_O, "The same steps from another base."},
+    {nullptr, nullptr, 0, nullptr}};
+
+int view_traverse(PyObject* self, visitproc visit, void* arg) {
+  auto* v = reinterpret_cast<View*>(self);
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(v->base);
+  Py_VISIT(v->previous);
+  Py_VISIT(v->op);
+  Py_VISIT(v->args);
+  return 0;
+}
+
+int view_clear(PyObject* self) {
+  auto* v = reinterpret_cast<View*>(self);
+  Py_CLEAR(v->base);
+  Py_CLEAR(v->previous);
+  Py_CLEAR(v->op);
+  Py_CLEAR(v->args);
+  return 0;
+}
+
+void view_dealloc(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  Py_TRASHCAN_BEGIN(self, view_dealloc) view_clear(self);
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+  Py_TRASHCAN_END
+}
+
+PyMemberDef view_members[] = {{"base", T_OBJECT, offsetof(View, base), READONLY, nullptr},
+                              {"several", T_BOOL, offsetof(View, several), READONLY, nullptr},
+                              {nullptr, 0, 0, 0, nullptr}};
+PyGetSetDef view_getset[] = {{"steps", view_steps, nullptr,
+                              "(operation, arguments, output number) from the base on", nullptr},
+                             {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyType_Slot view_slots[] = {{Py_tp_new, reinterpret_cast<void*>(view_new)},
+                            {Py_tp_members, view_members},
+                            {Py_tp_methods, view_methods},
+                            {Py_tp_getset, view_getset},
+                            {Py_tp_traverse, reinterpret_cast<void*>(view_traverse)},
+                            {Py_tp_clear, reinterpret_cast<void*>(view_clear)},
+                            {Py_tp_dealloc, reinterpret_cast<void*>(view_dealloc)},
+                            {Py_tp_doc, const_cast<char*>("How a view follows from its base.")},
+                            {0, nullptr}};
+PyType_Spec view_spec = {"dtorch._native.View", sizeof(View), 0,
+                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, view_slots};
+
 // --------------------------------------------------------------------------------- TensorBase
+
+PyObject* get_storage(PyObject* self, void*) {
+  PyObject* storage = as_tensor(self)->storage;
+  return Py_NewRef(storage ? storage : Py_None);
+}
+
+int set_storage(PyObject* self, PyObject* value, void*) {
+  if (is_none(value)) {
+    unlink(as_tensor(self));
+    return 0;
+  }
+  if (!PyObject_TypeCheck(value, storage_base)) {
+    PyErr_SetString(PyExc_TypeError, "_storage: expected a storage or None");
+    return -1;
+  }
+  link(as_tensor(self), value);
+  return 0;
+}
+
+PyGetSetDef tensor_getset[] = {{"_storage", get_storage, set_storage, nullptr, nullptr},
+                               {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMemberDef tensor_members[] = {
     {"_array", T_OBJECT_EX, offsetof(Tensor, array), 0, nullptr},
     {"_grad", T_OBJECT, offsetof(Tensor, grad), 0, nullptr},
     {"_grad_fn", T_OBJECT, offsetof(Tensor, grad_fn), 0, nullptr},
     {"_hooks", T_OBJECT, offsetof(Tensor, hooks), 0, nullptr},
-    {"_storage", T_OBJECT, offsetof(Tensor, storage), 0, nullptr},
     {"_version", T_OBJECT, offsetof(Tensor, version), 0, nullptr},
     {"_view", T_OBJECT, offsetof(Tensor, view), 0, nullptr},
     {"_mode", T_INT, offsetof(Tensor, mode), 0, nullptr},
@@ -74,7 +277,7 @@ int tensor_clear(PyObject* self) {
   Py_CLEAR(t->grad);
   Py_CLEAR(t->grad_fn);
   Py_CLEAR(t->hooks);
-  Py_CLEAR(t->storage);
+  unlink(t);
   Py_CLEAR(t->version);
   Py_CLEAR(t->view);
   return 0;
@@ -82,8 +285,8 @@ int tensor_clear(PyObject* self) {
 
 void tensor_dealloc(PyObject* self) {
   PyObject_GC_UnTrack(self);
-  Py_TRASHCAN_BEGIN(self, tensor_dealloc)
-  if (as_tensor(self)->weakrefs) PyObject_ClearWeakRefs(self);
+  Py_TRASHCAN_BEGIN(self, tensor_dealloc) if (as_tensor(self)->weakrefs)
+      PyObject_ClearWeakRefs(self);
   tensor_clear(self);
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
@@ -137,8 +340,7 @@ int node_clear(PyObject* self) {
 // The trashcan keeps the freeing of a long chain of nodes from recursing.
 void node_dealloc(PyObject* self) {
   PyObject_GC_UnTrack(self);
-  Py_TRASHCAN_BEGIN(self, node_dealloc)
-  if (as_node(self)->weakrefs) PyObject_ClearWeakRefs(self);
+  Py_TRASHCAN_BEGIN(self, node_dealloc) if (as_node(self)->weakrefs) PyObject_ClearWeakRefs(self);
   node_clear(self);
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
@@ -154,14 +356,13 @@ PyObject* node_new(PyTypeObject* type, PyObject*, PyObject*) {
   return self;
 }
 
-PyType_Slot node_slots[] = {
-    {Py_tp_members, node_members},
-    {Py_tp_new, reinterpret_cast<void*>(node_new)},
-    {Py_tp_traverse, reinterpret_cast<void*>(node_traverse)},
-    {Py_tp_clear, reinterpret_cast<void*>(node_clear)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc)},
-    {Py_tp_doc, const_cast<char*>("Fields every node has.")},
-    {0, nullptr}};
+PyType_Slot node_slots[] = {{Py_tp_members, node_members},
+                            {Py_tp_new, reinterpret_cast<void*>(node_new)},
+                            {Py_tp_traverse, reinterpret_cast<void*>(node_traverse)},
+                            {Py_tp_clear, reinterpret_cast<void*>(node_clear)},
+                            {Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc)},
+                            {Py_tp_doc, const_cast<char*>("Fields every node has.")},
+                            {0, nullptr}};
 PyType_Spec node_spec = {"dtorch._native.NodeBase", sizeof(Node), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, node_slots};
 
@@ -227,6 +428,29 @@ PyObject* py_register_op_node(PyObject*, PyObject* type) {
   Py_RETURN_NONE;
 }
 
+PyObject* py_register_storage_type(PyObject*, PyObject* type) {
+  if (!PyType_Check(type) ||
+      !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), storage_base)) {
+    PyErr_SetString(PyExc_TypeError, "register_storage_type: expected a subclass of StorageBase");
+    return nullptr;
+  }
+  Py_INCREF(type);
+  Py_XDECREF(reinterpret_cast<PyObject*>(storage_type));
+  storage_type = reinterpret_cast<PyTypeObject*>(type);
+  Py_RETURN_NONE;
+}
+
+PyObject* py_wrap_view(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  if (nargs != 6 || !is_tensor(args[0]) || !PyTuple_Check(args[3])) {
+    PyErr_SetString(PyExc_TypeError, "wrap_view: expected (tensor, array, op, args, nr, several)");
+    return nullptr;
+  }
+  const long nr = args[4] == Py_None ? -1 : PyLong_AsLong(args[4]);
+  if (nr == -1 && PyErr_Occurred()) return nullptr;
+  return wrap_view(as_tensor(args[0]), Py_NewRef(args[1]), args[2], args[3], static_cast<int>(nr),
+                   args[5] == Py_True);
+}
+
 PyObject* py_wrap(PyObject*, PyObject* array) { return wrap(Py_NewRef(array)); }
 
 PyObject* py_fill(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
@@ -266,6 +490,9 @@ PyObject* py_shared_version(PyObject*, PyObject* tensor) {
 PyMethodDef functions[] = {
     {"register_tensor_type", py_register_tensor_type, METH_O, nullptr},
     {"register_op_node", py_register_op_node, METH_O, nullptr},
+    {"register_storage_type", py_register_storage_type, METH_O, nullptr},
+    {"wrap_view", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_wrap_view)),
+     METH_FASTCALL, "A tensor that views the memory of another."},
     {"wrap", py_wrap, METH_O, "A plain tensor over an array; nothing is copied."},
     {"fill", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_fill)), METH_FASTCALL,
      "Set the fields of a new tensor object."},
@@ -307,6 +534,32 @@ PyObject* wrap(PyObject* array) {
     return nullptr;
   }
   as_tensor(self)->array = array;
+  return self;
+}
+
+PyObject* wrap_view(Tensor* input, PyObject* array, PyObject* op, PyObject* args, int nr,
+                    bool several) {
+  if (is_none(input->storage)) {
+    PyObject* made = PyObject_CallOneArg(reinterpret_cast<PyObject*>(storage_type), input->array);
+    if (!made) {
+      Py_DECREF(array);
+      return nullptr;
+    }
+    link(input, made);
+    Py_DECREF(made);
+  }
+  PyObject* version = shared_version(input);
+  PyObject* self = version ? wrap(array) : nullptr;
+  if (!version) Py_DECREF(array);
+  if (!self) return nullptr;
+  Tensor* tensor = as_tensor(self);
+  tensor->version = Py_NewRef(version);
+  tensor->view = make_view(input, op, args, nr, several);
+  if (!tensor->view) {
+    Py_DECREF(self);
+    return nullptr;
+  }
+  link(tensor, input->storage);
   return self;
 }
 
@@ -372,19 +625,22 @@ bool add_tensor(PyObject* module) {
   if (PyArray_ImportNumPyAPI() < 0) return false;
   static PyType_Slot slots[64] = {
       {Py_tp_members, tensor_members},
+      {Py_tp_getset, tensor_getset},
       {Py_tp_traverse, reinterpret_cast<void*>(tensor_traverse)},
       {Py_tp_clear, reinterpret_cast<void*>(tensor_clear)},
       {Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
       {Py_tp_doc, const_cast<char*>("Fields every tensor has.")},
   };
-  int end = 5;
+  int end = 6;
   for (PyType_Slot* slot = operator_slots; slot->slot; ++slot) slots[end++] = *slot;
   slots[end] = {0, nullptr};
   PyType_Spec tensor_spec = {"dtorch._native.TensorBase", sizeof(Tensor), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
   version_type = add_type(module, &version_spec);
   saved_output_type = version_type ? add_type(module, &saved_output_spec) : nullptr;
-  node_base = saved_output_type ? add_type(module, &node_spec) : nullptr;
+  storage_base = saved_output_type ? add_type(module, &storage_spec) : nullptr;
+  view_type = storage_base ? add_type(module, &view_spec) : nullptr;
+  node_base = view_type ? add_type(module, &node_spec) : nullptr;
   tensor_base = node_base ? add_type(module, &tensor_spec) : nullptr;
   return tensor_base && PyModule_AddFunctions(module, functions) == 0;
 }

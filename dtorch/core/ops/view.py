@@ -12,7 +12,6 @@ from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import composite, method, view
 from dtorch.core.ops.scatter import unslice
-from dtorch.core.record import View
 from dtorch.core.shapes import broadcast_shapes, infer_size, normalize_dim
 from dtorch.core.storage import storage_of
 
@@ -451,7 +450,7 @@ def _replace_by_view(name: str, input: Any, op: Any, *args: Any) -> Any:
         storage.track(source)
         for tensor in storage.tensors():
             if tensor._view is not None and tensor._view.base is input:
-                tensor._view = View(source, tensor._view.steps, tensor._view.several)
+                tensor._view = tensor._view.rebased(source)
     result = op.function(source, *args)
     input._array, input._view = result._array, result._view
     input._mode, input._grad_fn, input._output_nr = (

@@ -9,12 +9,12 @@ namespace dtorch::DTORCH_CAPABILITY {
 namespace {
 
 // Each operation once: a type with a static function on one element (or pair of elements).
-#define DTORCH_BINARY(name, expression)                     \
-  struct name {                                             \
-    template <class T>                                      \
+#define DTORCH_BINARY(name, expression)                      \
+  struct name {                                              \
+    template <class T>                                       \
     [[gnu::always_inline]] static inline auto of(T a, T b) { \
-      return expression;                                    \
-    }                                                       \
+      return expression;                                     \
+    }                                                        \
   };
 DTORCH_BINARY(Add, static_cast<T>(a + b))
 DTORCH_BINARY(Sub, static_cast<T>(a - b))
@@ -91,12 +91,12 @@ DTORCH_INLINE float hyperbolic_tangent(float x) {
   return size < 0.625f ? near : __builtin_copysignf(far, x);
 }
 
-#define DTORCH_UNARY(name, expression)                   \
-  struct name {                                          \
-    template <class T>                                   \
-    [[gnu::always_inline]] static inline T of(T x) {     \
-      return expression;                                 \
-    }                                                    \
+#define DTORCH_UNARY(name, expression)               \
+  struct name {                                      \
+    template <class T>                               \
+    [[gnu::always_inline]] static inline T of(T x) { \
+      return expression;                             \
+    }                                                \
   };
 DTORCH_UNARY(Neg, -x)
 DTORCH_UNARY(Abs, magnitude(x))
@@ -120,20 +120,34 @@ void unary(const void* input_data, void* out_data, std::size_t n) {
 template <class T>
 BinaryLoop floating_binary(Binary op) {
   switch (op) {
-    case Binary::add: return binary<T, Add>;
-    case Binary::sub: return binary<T, Sub>;
-    case Binary::mul: return binary<T, Mul>;
-    case Binary::div: return binary<T, Div>;
-    case Binary::maximum: return binary<T, Maximum>;
-    case Binary::minimum: return binary<T, Minimum>;
-    case Binary::where_positive: return binary<T, WherePositive>;
-    case Binary::eq: return binary<T, Eq>;
-    case Binary::ne: return binary<T, Ne>;
-    case Binary::lt: return binary<T, Lt>;
-    case Binary::le: return binary<T, Le>;
-    case Binary::gt: return binary<T, Gt>;
-    case Binary::ge: return binary<T, Ge>;
-    case Binary::count: break;
+    case Binary::add:
+      return binary<T, Add>;
+    case Binary::sub:
+      return binary<T, Sub>;
+    case Binary::mul:
+      return binary<T, Mul>;
+    case Binary::div:
+      return binary<T, Div>;
+    case Binary::maximum:
+      return binary<T, Maximum>;
+    case Binary::minimum:
+      return binary<T, Minimum>;
+    case Binary::where_positive:
+      return binary<T, WherePositive>;
+    case Binary::eq:
+      return binary<T, Eq>;
+    case Binary::ne:
+      return binary<T, Ne>;
+    case Binary::lt:
+      return binary<T, Lt>;
+    case Binary::le:
+      return binary<T, Le>;
+    case Binary::gt:
+      return binary<T, Gt>;
+    case Binary::ge:
+      return binary<T, Ge>;
+    case Binary::count:
+      break;
   }
   return nullptr;
 }
@@ -141,26 +155,40 @@ BinaryLoop floating_binary(Binary op) {
 BinaryLoop integer_binary(Binary op) {
   using T = std::int64_t;
   switch (op) {
-    case Binary::add: return binary<T, WrapAdd>;
-    case Binary::sub: return binary<T, WrapSub>;
-    case Binary::mul: return binary<T, WrapMul>;
-    case Binary::div: return nullptr;  // gives a floating result
-    default: return floating_binary<T>(op);
+    case Binary::add:
+      return binary<T, WrapAdd>;
+    case Binary::sub:
+      return binary<T, WrapSub>;
+    case Binary::mul:
+      return binary<T, WrapMul>;
+    case Binary::div:
+      return nullptr;  // gives a floating result
+    default:
+      return floating_binary<T>(op);
   }
 }
 
 template <class T>
 UnaryLoop floating_unary(Unary op) {
   switch (op) {
-    case Unary::neg: return unary<T, Neg>;
-    case Unary::abs: return unary<T, Abs>;
-    case Unary::square: return unary<T, Square>;
-    case Unary::sqrt: return unary<T, Sqrt>;
-    case Unary::exp: return unary<T, Exp>;
-    case Unary::sigmoid: return unary<T, Sigmoid>;
-    case Unary::relu: return unary<T, Relu>;
-    case Unary::reciprocal: return unary<T, Reciprocal>;
-    default: return nullptr;
+    case Unary::neg:
+      return unary<T, Neg>;
+    case Unary::abs:
+      return unary<T, Abs>;
+    case Unary::square:
+      return unary<T, Square>;
+    case Unary::sqrt:
+      return unary<T, Sqrt>;
+    case Unary::exp:
+      return unary<T, Exp>;
+    case Unary::sigmoid:
+      return unary<T, Sigmoid>;
+    case Unary::relu:
+      return unary<T, Relu>;
+    case Unary::reciprocal:
+      return unary<T, Reciprocal>;
+    default:
+      return nullptr;
   }
 }
 
@@ -184,19 +212,26 @@ T sum_of(const T* input, std::size_t n) {
 
 BinaryLoop binary_loop(Binary op, Element element) {
   switch (element) {
-    case Element::float32: return floating_binary<float>(op);
-    case Element::float64: return floating_binary<double>(op);
-    case Element::int64: return integer_binary(op);
-    case Element::count: break;
+    case Element::float32:
+      return floating_binary<float>(op);
+    case Element::float64:
+      return floating_binary<double>(op);
+    case Element::int64:
+      return integer_binary(op);
+    case Element::count:
+      break;
   }
   return nullptr;
 }
 
 UnaryLoop unary_loop(Unary op, Element element) {
   switch (element) {
-    case Element::float32: return op == Unary::tanh ? unary<float, Tanh> : floating_unary<float>(op);
-    case Element::float64: return floating_unary<double>(op);
-    default: return nullptr;
+    case Element::float32:
+      return op == Unary::tanh ? unary<float, Tanh> : floating_unary<float>(op);
+    case Element::float64:
+      return floating_unary<double>(op);
+    default:
+      return nullptr;
   }
 }
 

@@ -9,7 +9,20 @@ namespace dtorch {
 
 // where_positive: a where b > 0, else 0.
 enum class Binary {
-  add, sub, mul, div, maximum, minimum, where_positive, eq, ne, lt, le, gt, ge, count
+  add,
+  sub,
+  mul,
+  div,
+  maximum,
+  minimum,
+  where_positive,
+  eq,
+  ne,
+  lt,
+  le,
+  gt,
+  ge,
+  count
 };
 enum class Unary { neg, abs, square, sqrt, exp, tanh, sigmoid, relu, reciprocal, count };
 enum class Element { float32, float64, int64, count };
