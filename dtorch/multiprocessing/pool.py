@@ -16,7 +16,7 @@ LARGE = 64 << 10  # blocks from here start on a page
 POPULATE = 1 << 20  # blocks from here get their pages at once
 KEEP_WARM = 256 << 20  # free bytes whose pages are kept, or as many as are in use
 _ALIGN = 64
-_GLANCES = 8  # small blocks looked at in one allocation, so that it takes constant time
+_GLANCES = 4  # small blocks looked at in one allocation, so that it takes constant time
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Pool:
         for arena in self.arenas:
             arena.ledger.reclaim_dead()
         for size, waiting in self._waiting.items():
-            self._look_at(size, len(waiting))
+            self._look_at(size, len(waiting), enough=len(waiting))
 
     def usage(self) -> tuple[int, int]:
         """Bytes used or waiting, and bytes free with their pages populated."""
@@ -90,7 +90,7 @@ class Pool:
 
     def _recycled(self, size: int) -> Piece | None:
         if self._waiting.get(size):
-            self._look_at(size, _GLANCES if size < LARGE else len(self._waiting[size]))
+            self._look_at(size, _GLANCES if size < LARGE else len(self._waiting[size]), enough=1)
         if free := self._free.get(size):
             self._free_bytes -= size
             return free.pop()
@@ -100,13 +100,17 @@ class Pool:
             return piece
         return None
 
-    def _look_at(self, size: int, times: int) -> None:
+    def _look_at(self, size: int, times: int, enough: int) -> None:
+        """Look whether the pieces that have waited longest are free, until ``enough`` are."""
         waiting = self._waiting[size]
         for _ in range(min(times, len(waiting))):
             piece = waiting.popleft()
             if piece.arena.ledger.is_free(piece.index):
                 self._waits.discard((piece.arena.id, piece.index))
                 self._keep(size, piece)
+                enough -= 1
+                if not enough:
+                    return
             else:
                 waiting.append(piece)
 

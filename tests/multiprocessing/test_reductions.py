@@ -2,7 +2,13 @@
 
 import contextlib
 import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -262,13 +268,51 @@ NOTHING_LEFT = """
 
 
 def test_the_broker_ends_with_the_program(run_script):
-    address = run_script(NOTHING_LEFT).strip()
+    wait_until_closed(run_script(NOTHING_LEFT).strip())
 
-    def listening():
-        with open("/proc/net/unix") as file:
-            return address in file.read()
 
+def wait_until_closed(address):
+    """Until nobody listens at an abstract address any more."""
+    assert address.startswith("dtorch-")
     end = time.monotonic() + 2
-    while listening() and time.monotonic() < end:
+    while address in Path("/proc/net/unix").read_text():
+        assert time.monotonic() < end, "the broker did not end"
         time.sleep(0.01)
-    assert not listening()
+
+
+KILLED = """
+    import os, signal
+    import dtorch
+    from dtorch import multiprocessing
+    from dtorch.multiprocessing import arena
+
+    def hold(end):
+        tensors = end.recv()
+        end.send(None)
+        signal.pause()
+
+    if __name__ == "__main__":
+        context = multiprocessing.get_context("fork")
+        here, there = context.Pipe()
+        context.Process(target=hold, args=(there,), daemon=True).start()
+        tensors = [dtorch.ones(1000) for _ in range(10)]
+        here.send(tensors)
+        here.recv()
+        here.send(tensors)  # stays under way
+        print(arena.send(arena.allocate(1))[-1], flush=True)
+        here.close()
+        there.close()
+        os.killpg(0, signal.SIGKILL)
+"""
+
+
+def test_nothing_survives_a_program_that_is_killed(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(textwrap.dedent(KILLED))
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=20,
+        start_new_session=True, env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    wait_until_closed(done.stdout.strip())

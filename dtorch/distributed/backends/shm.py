@@ -37,7 +37,7 @@ Array = np.ndarray
 
 _SMALL = 32 << 10  # up to here every rank reads everything and combines it itself
 _BLOCK = 128 << 10  # bytes combined at a time; a few of them stay in the second-level cache
-_PIECE = 512 << 10  # bytes that pass a slot at a time where everybody reads everything
+_PIECE = 1 << 20  # bytes that pass a slot at a time where everybody reads everything
 _ALIGN = 64
 _PLACE = struct.Struct("<QQI")  # arena id, offset in its mapping, descriptor
 _LENGTHS = struct.Struct("<HH")  # of description and call site
@@ -185,6 +185,8 @@ class SharedMemoryGroup:
             span = data[piece]
             _as(self._slot, data.dtype, span.size)[:] = span
             parts = [_as(slot, data.dtype, span.size) for slot in self._exchange()]
+            if len(parts) == 2:
+                parts[self.rank] = span  # is in this core's cache already
             reduce_into(span, parts, op)
 
     def _reduce_parts(self, data: Array, op: ReduceOp, out: Array | None) -> None:
