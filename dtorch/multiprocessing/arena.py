@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import broker
+from dtorch.multiprocessing.allocator import Allocator
 from dtorch.multiprocessing.blocks import Arena, Block, Handle, block_of
-from dtorch.multiprocessing.pool import Pool
 
 __all__ = ["Block", "Usage", "allocate", "block_of", "receive", "send", "usage"]
 
@@ -45,7 +45,7 @@ class _Process:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._released: deque[tuple[Arena, int]] = deque()
-        self.pool = Pool()
+        self.allocator = Allocator()
         self.arenas: dict[int, Arena] = {}
         self._rows: list[tuple[Arena, int | None]] = []
 
@@ -84,7 +84,7 @@ class _Process:
                 continue  # received again before this was settled
             arena.blocks.pop(index, None)
             if arena.owned:
-                self.pool.give_back(arena, index)
+                self.allocator.give_back(arena, index)
             elif not arena.blocks and not arena.owner_is_alive():
                 self.arenas.pop(arena.id, None)
 
@@ -111,7 +111,7 @@ class _Process:
             arena.broker = ""  # it does not know this process yet
             arena.ledger.become_child(row)
         self._rows = []
-        self.pool = Pool()
+        self.allocator = Allocator()
         self._lock.release()
 
 
@@ -131,7 +131,7 @@ def allocate(nbytes: int) -> Block:
         MemoryError: the machine or the control group has not that much left.
     """
     with _process as state:
-        piece = state.pool.take(nbytes)
+        piece = state.allocator.take(nbytes)
         state.arenas[piece.arena.id] = piece.arena
         return Block(piece.arena, piece.index, piece.offset, nbytes, state.on_release)
 
@@ -176,8 +176,8 @@ def receive(handle: Handle) -> Block:
 def usage() -> Usage:
     """Shared memory in use, after giving up what dead processes held."""
     with _process as state:
-        state.pool.collect()
-        used, free = state.pool.usage()
-        blocks = sum(len(arena.ledger.blocks_in_use()) for arena in state.pool.arenas)
-        owned = len(state.pool.arenas)
+        state.allocator.collect()
+        used, free = state.allocator.usage()
+        blocks = sum(len(arena.ledger.blocks_in_use()) for arena in state.allocator.arenas)
+        owned = len(state.allocator.arenas)
         return Usage(owned, len(state.arenas) - owned, blocks, used, free)

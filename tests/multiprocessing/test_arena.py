@@ -12,8 +12,8 @@ import pytest
 
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import arena, broker, layout
+from dtorch.multiprocessing.allocator import KEEP_WARM, size_class
 from dtorch.multiprocessing.memory import Mapping, check_available, check_sealed, create_memory
-from dtorch.multiprocessing.pool import KEEP_WARM, size_class
 
 fork = multiprocessing.get_context("fork")
 

@@ -28,7 +28,7 @@ class Piece:
     offset: int
 
 
-class Pool:
+class Allocator:
     """Free and not yet free pieces of the arenas that this process owns, by size class.
 
     A piece that this process gave up *waits* until no other process uses it. Fresh pages cost
