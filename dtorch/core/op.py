@@ -74,6 +74,7 @@ ndarray = np.ndarray
 generic = np.generic
 
 REGISTRY: dict[str, Op] = {}
+METHODS: dict[str, Any] = {}  # what `method` gave to tensors
 _TWINS = {
     ("mul", "input"): "formula_mul",
     ("mul", "other"): "formula_mul",
@@ -95,6 +96,7 @@ class Op:
         formulas: gradient formula by argument.
         function: the public function.
         inplace: whether ``Tensor.name_`` exists.
+        operators: special methods it stands behind, such as ``__add__``.
     """
 
     kind = "structured"
@@ -133,8 +135,9 @@ class Op:
         self.inplace = inplace
         self.method = method
         self.public = public
+        self.operators: tuple[str, ...] = ()
         self.formulas: dict[str, Formula] = {}
-        self.plans: dict[tuple[str, ...], Plan] = {}
+        self.plans: dict[int, Plan] = {}
         self.kernels: dict[str, Callable[..., Any]] = {}
         self.make_samples: Callable[..., Iterator[Any]] | None = None
         self.reference: Callable[..., Any] | None = None
@@ -157,16 +160,13 @@ class Op:
 
     # -- the parts of a block -------------------------------------------------------------------
 
-    def plan_for(self, needed: tuple[str, ...]) -> Plan:
-        """The plan for the inputs that want a gradient."""
-        plan = self.plans.get(needed)
-        if plan is None:
-            plan = self.plans[needed] = Plan(self, needed)
-        return plan
-
     def plan_for_bits(self, bits: int) -> Plan:
-        """The plan for those operands whose bit is set."""
-        return self.plan_for(tuple(name for i, name in enumerate(self.tensors) if bits >> i & 1))
+        """The plan for those parameters in `tensors` whose bit is set, as wanting a gradient."""
+        plan = self.plans.get(bits)
+        if plan is None:
+            needed = tuple(name for k, name in enumerate(self.tensors) if bits >> k & 1)
+            plan = self.plans[bits] = Plan(self, needed)
+        return plan
 
     def gradient(self, *args: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register the gradient formula of one argument, or one that gives those of several."""
@@ -188,6 +188,7 @@ class Op:
 
     def operator(self, name: str, reflected: str = "", inplace: str = "") -> None:
         """Make this the operation behind an operator such as ``__add__``."""
+        self.operators += tuple(filter(None, (name, reflected, inplace)))
         function, change = self.function, self.inplace_function
 
         def forward(input: Any, other: Any) -> Any:
@@ -211,6 +212,7 @@ class Op:
 
     def unary_operator(self, name: str) -> None:
         """Make this the operation behind an operator such as ``__neg__``."""
+        self.operators += (name,)
         function = self.function
         if backend.native is None or not backend.native.set_operator(
             name, function, function, function
@@ -321,9 +323,15 @@ class Op:
         return (*args[:at], tuple(rest))
 
     def _make_function(self) -> Callable[..., Any]:
+        bind, run, defaults = self.bind, self.run, self.defaults
+        required = sum(default is _MISSING for default in defaults)
+        positional = self.positional if self.variadic is None else -1
+
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            values = self.bind(args, kwargs)
-            return self.run(values, out)
+            given = len(args)
+            if not kwargs and required <= given <= positional:
+                return run([*args, *defaults[given:]], out)
+            return run(bind(args, kwargs), out)
 
         return function
 
@@ -395,6 +403,15 @@ class Op:
         flags = tuple(name in self.formulas for name in self.tensors)
         return backend.native.Recorder(self, self.defaults, self.tensor_indices, flags)
 
+    @cached_property
+    def differentiable(self) -> tuple[tuple[int, int], ...]:
+        """``(bit, index)`` of the parameters that have a gradient formula."""
+        return tuple(
+            (1 << k, i)
+            for k, (name, i) in enumerate(zip(self.tensors, self.tensor_indices, strict=True))
+            if name in self.formulas
+        )
+
     def getter(self, name: str) -> tuple[str, int]:
         """Where the value of a formula's parameter is found when a call is recorded."""
         if name in self.outputs:
@@ -407,7 +424,7 @@ class Op:
         raise ValueError(f"{self.name}: a gradient formula asks for {name!r}, which does not exist")
 
     def set_history(
-        self, values: list[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
+        self, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
     ) -> None:
         """Give ``outs`` the mode their operands call for, and a node if they are recorded."""
         if backend.native is not None:
@@ -427,41 +444,48 @@ class Op:
                     out._mode = REQUIRES_GRAD
 
     def record(
-        self, values: list[Any], outs: tuple[Any, ...], results: Sequence[Any]
+        self, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
     ) -> OpNode | None:
         """The node of a call, or None if no input that wants a gradient has a formula."""
-        needed: list[str] = []
+        bits = 0
         edges: list[Any] = []
         inputs: list[Any] = []
-        for name, i in zip(self.tensors, self.tensor_indices, strict=True):
-            if name not in self.formulas:
-                continue
+        for bit, i in self.differentiable:
             value = values[i]
             if isinstance(value, TensorBase):
                 if value._mode == REQUIRES_GRAD:
-                    needed.append(name)
+                    bits |= bit
                     edges.append(edge_of(value))
-                    inputs.append((value._array.shape, value._array.dtype))
-            elif isinstance(value, list) and any(v._mode == REQUIRES_GRAD for v in value):
-                needed.append(name)
-                edges.extend(edge_of(v) for v in value)
+                    array = value._array
+                    inputs.append((array.shape, array.dtype))
+            elif type(value) is list and any(v._mode == REQUIRES_GRAD for v in value):
+                bits |= bit
+                edges.extend(map(edge_of, value))
                 inputs.extend((v._array.shape, v._array.dtype) for v in value)
-        if not needed:
+        if not bits:
             return None
-        plan = self.plan_for(tuple(needed))
-        saved, versions = self._save(plan, values, outs, results)
-        out_like = tuple((out._array.shape, out._array.dtype) for out in outs)
-        return OpNode(self, plan, tuple(edges), tuple(inputs), saved, versions, out_like)
+        plan = self.plan_for_bits(bits)
+        node: OpNode = OpNode.__new__(OpNode)
+        node.op = self
+        node.plan = plan
+        node.edges = tuple(edges)
+        node.inputs = tuple(inputs)
+        node.n_outputs = len(outs)
+        node.out_like = (
+            None if len(outs) == 1 else tuple((o._array.shape, o._array.dtype) for o in outs)
+        )
+        node.saved, node.versions = self._save(plan, values, outs, results)
+        return node
 
     def _save(
-        self, plan: Plan, values: list[Any], outs: tuple[Any, ...], results: Sequence[Any]
+        self, plan: Plan, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
     ) -> tuple[tuple[Any, ...], tuple[int, ...]]:
         saved: list[Any] = []
         versions: list[int] = []
         for where, i in plan.saves:
             version = 0
             if where == "arg":
-                value = values[i]
+                value = values[i] if i < len(values) else self.defaults[i]
                 if isinstance(value, TensorBase):
                     version = version_of(value)
             elif where == "shape":
@@ -648,42 +672,54 @@ class ElementwiseOp(Op):
         return general
 
     def _make_binary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
-        """The common case without detours: two plain tensors of one dtype and shape."""
+        """The common case without detours: two tensors of one dtype on the CPU."""
         floating = self.floating
 
-        def function(*args: Any, **kwargs: Any) -> Any:
-            if len(args) == 2 and not kwargs:
-                input, other = args
-                if isinstance(input, TensorBase) and isinstance(other, TensorBase):
-                    a, b = input._array, other._array
-                    if (
-                        a.dtype is b.dtype
-                        and not input._mode | other._mode
-                        and not (floating and a.dtype.kind not in "fc")
-                        and a.shape == b.shape
-                    ):
-                        settings = silence()
-                        result = ufunc(a, b)
+        def function(
+            input: Any = _MISSING, other: Any = _MISSING, *rest: Any, **kwargs: Any
+        ) -> Any:
+            if isinstance(input, TensorBase) and isinstance(other, TensorBase):
+                a, b = input._array, other._array
+                if (
+                    a.dtype is b.dtype
+                    and not (rest or kwargs)
+                    and not (floating and a.dtype.kind not in "fc")
+                    and type(a) is type(b) is ndarray
+                ):
+                    settings = silence()
+                    try:
+                        out = wrap(ufunc(a, b))
+                    except (ValueError, TypeError):
+                        return general(input, other)  # says what is wrong
+                    finally:
                         restore(settings)
-                        return wrap(result)
-            return general(*args, **kwargs)
+                    combined = input._mode | other._mode
+                    if combined:
+                        self.set_history((input, other), (out,), (), combined)
+                    return out
+            given = [v for v in (input, other) if v is not _MISSING]
+            return general(*given, *rest, **kwargs)
 
         return function
 
     def _make_unary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
         floating = self.floating
 
-        def function(*args: Any, **kwargs: Any) -> Any:
-            if len(args) == 1 and not kwargs:
-                input = args[0]
-                if isinstance(input, TensorBase) and not input._mode:
-                    a = input._array
-                    if not floating or a.dtype.kind in "fc":
-                        settings = silence()
-                        result = ufunc(a)
+        def function(input: Any = _MISSING, *rest: Any, **kwargs: Any) -> Any:
+            if isinstance(input, TensorBase) and not (rest or kwargs):
+                a = input._array
+                if type(a) is ndarray and (not floating or a.dtype.kind in "fc"):
+                    settings = silence()
+                    try:
+                        out = wrap(ufunc(a))
+                    except TypeError:
+                        return general(input)  # says what is wrong
+                    finally:
                         restore(settings)
-                        return wrap(result)
-            return general(*args, **kwargs)
+                    if input._mode:
+                        self.set_history((input,), (out,), (), input._mode)
+                    return out
+            return general(*(() if input is _MISSING else (input,)), *rest, **kwargs)
 
         return function
 
@@ -818,6 +854,7 @@ def method(name: str, value: Any) -> None:
     """Give tensors a method or property that is no operation of its own."""
     if inspect.isfunction(value):
         value.__name__ = value.__qualname__ = name
+    METHODS[name] = value
     setattr(OpMethods, name, value)
 
 

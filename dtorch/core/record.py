@@ -80,23 +80,6 @@ class OpNode(Node):
 
     __slots__ = ()
 
-    def __init__(
-        self,
-        op: Op,
-        plan: Plan,
-        edges: tuple[Any, ...],
-        inputs: tuple[Any, ...],
-        saved: tuple[Any, ...],
-        versions: tuple[int, ...],
-        out_like: tuple[tuple[Any, Any], ...],
-    ) -> None:
-        super().__init__(edges, inputs, len(out_like))
-        self.op = op
-        self.plan = plan
-        self.saved: tuple[Any, ...] | None = saved
-        self.versions = versions
-        self.out_like = out_like
-
     @property
     def name(self) -> str:
         return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
