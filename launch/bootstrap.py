@@ -1,10 +1,11 @@
 """Runs one worker's Python program as ``__main__``, exactly as ``python program`` would.
 
-The launcher starts ``python bootstrap.py script|module TARGET ARGS...``. Before the program runs,
+The launcher starts ``python bootstrap.py script|module|executable TARGET ARGS...``. Before the program runs,
 three things are arranged that it need not know of: the worker dies with its launcher, an uncaught
 exception is recorded in DTORCH_ERROR_FILE, and a crash or a hang leaves its Python stacks where
 the launcher reads them. The program then gets the ``sys.argv``, ``sys.path`` and ``__main__`` of
-an ordinary start, and the frames of this file never show in its tracebacks.
+an ordinary start, and the frames of this file never show in its tracebacks. An executable takes
+this process over, and only the first of the three applies.
 
 This file is executed by its path, so it imports nothing of dtorch, and little of the standard
 library: every worker pays for it at every start.
@@ -20,11 +21,19 @@ import sys
 import time
 from types import ModuleType, TracebackType
 
+TYPE_CHECKING = False  # as in typing, which takes 3 ms to import
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 # How the launcher asks a worker whose program has ended for its stacks. A real-time signal, because
 # no program expects a meaning in it. Linux only: elsewhere a hang is reported without stacks.
 STACKS_SIGNAL = 64 if sys.platform == "linux" else None
 
 KEYBOARD_INTERRUPT_CODE = 130
+
+CANNOT_EXECUTE_CODE = 126  # as shells have it
+
+SIGKILL = 9  # the signal module takes 2 ms to import
 
 
 def main() -> None:
@@ -33,12 +42,14 @@ def main() -> None:
     control = _inherited("DTORCH_CONTROL_FD", keep=True)
     lifeline = _inherited("DTORCH_LIFELINE_FD")
     if lifeline is not None:
-        die_with_launcher(lifeline)
+        _die_with_launcher(lifeline)
     if stacks is not None:
         faulthandler.enable(stacks)
     if sys.stdout is not None:
         # What a terminal would get: through the launcher's pipe lines must not wait for 8 KiB.
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # TextIOWrapper
+    if kind == "executable":
+        _become(target, args, [fd for fd in (control, lifeline) if fd is not None])
     worker = os.getpid()
     code = 0
     try:
@@ -52,26 +63,42 @@ def main() -> None:
             _announce_end(control, stacks, code)
 
 
-def die_with_launcher(lifeline: int, group: int | None = None) -> None:
-    """Has every process of ``group`` killed when the other end of the pipe ``lifeline`` closes.
+def _die_with_launcher(lifeline: int) -> None:
+    """Has this process and its whole group killed when the other end of ``lifeline`` closes.
 
     The kernel does it (a SIGKILL in place of SIGIO, to the process group): no thread is needed,
-    which would make each later fork a fork of a threaded process, and nothing the program does can
-    delay it. Systems without F_SETSIG get a waiting thread.
+    which would make each later fork a fork of a threaded process, nothing the program does can
+    delay it, and it survives exec. Systems without F_SETSIG get a waiting thread.
     """
     os.set_blocking(lifeline, False)
     if hasattr(fcntl, "F_SETSIG"):
-        sigkill = 9
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -(group or os.getpgrp()))
-        fcntl.fcntl(lifeline, fcntl.F_SETSIG, sigkill)
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, SIGKILL)
         flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
-        if group is None and _is_closed(lifeline):
-            os.killpg(0, sigkill)  # the launcher was gone before the kernel could be told
-    elif group is None:
+        if _is_closed(lifeline):
+            os.killpg(0, SIGKILL)  # the launcher was gone before the kernel could be told
+    else:
         import threading  # noqa: PLC0415  # only where the kernel cannot do it
 
         threading.Thread(target=_wait_and_die, args=(lifeline,), daemon=True).start()
+
+
+def _become(executable: str, args: list[str], descriptors: list[int]) -> NoReturn:
+    """Replaces this process by a program that is not Python."""
+    import signal  # noqa: PLC0415  # 2 ms that Python programs need not pay
+
+    for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python alone
+        signal.signal(signum, signal.SIG_DFL)
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, True)
+    try:
+        os.execv(executable, [executable, *args])
+    except OSError as error:
+        stop = SystemExit(f"cannot execute {executable}: {error.strerror}")
+        if _record(stop):
+            stop.code = CANNOT_EXECUTE_CODE
+        raise stop from None
 
 
 def _is_closed(lifeline: int) -> bool:
@@ -84,7 +111,7 @@ def _is_closed(lifeline: int) -> bool:
 def _wait_and_die(lifeline: int) -> None:
     os.set_blocking(lifeline, True)
     os.read(lifeline, 1)  # nothing is ever written: it returns when the launcher is gone
-    os.killpg(0, 9)
+    os.killpg(0, SIGKILL)
 
 
 def _inherited(name: str, keep: bool = False) -> int | None:

@@ -47,8 +47,6 @@ class Program:
     args: tuple[str, ...] = ()
 
     def command(self) -> list[str]:
-        if self.kind == "executable":
-            return [self.target, *self.args]
         return [sys.executable, BOOTSTRAP, self.kind, self.target, *self.args]
 
     def __str__(self) -> str:

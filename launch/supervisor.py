@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import selectors
 import signal
@@ -96,8 +95,9 @@ def supervise(job: Job, engine: Engine, policy: Policy, plan: LogPlan, console: 
         The exit code for the launcher: 0 if every worker succeeded; else the first failing
         worker's own, with 128 + number for a signal.
     """
+    restart = 0
     with SignalRelay() as signals:
-        for restart in itertools.count():
+        while True:
             attempt = Attempt(engine, policy, plan, console, signals)
             try:
                 outcome = attempt.run(job, restart)
@@ -109,8 +109,8 @@ def supervise(job: Job, engine: Engine, policy: Policy, plan: LogPlan, console: 
             _tell_failures(outcome.failures, job, console)
             if restart == policy.max_restarts or outcome.stopped_by is not None:
                 return outcome.failures[0].exit_code
-            console.say(f"restarting all workers (restart {restart + 1} of {policy.max_restarts})")
-    raise AssertionError("the loop above returns")
+            restart += 1
+            console.say(f"restarting all workers (restart {restart} of {policy.max_restarts})")
 
 
 def _tell_end(outcome: Outcome, console: Console) -> int:

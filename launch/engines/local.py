@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 
 from ..activity import Activity, session_activity, session_is_alive
-from ..bootstrap import STACKS_SIGNAL, die_with_launcher
+from ..bootstrap import STACKS_SIGNAL
 from ..job import WorkerSpec
 from .engine import Exit, Handle, StartError, register
 
@@ -92,7 +92,7 @@ class LocalEngine:
 
     A worker's end is seen through a pidfd (Linux 5.3); elsewhere the supervisor asks at intervals.
     When the launcher dies, however it dies, the kernel kills every worker with its whole process
-    group: see `dtorch.launch.bootstrap.die_with_launcher`.
+    group: the bootstrap asks for it.
     """
 
     def start(self, spec: WorkerSpec) -> Handle:
@@ -117,9 +117,6 @@ def _start(spec: WorkerSpec, held: contextlib.ExitStack) -> LocalHandle:
             held.callback(os.close, stacks_fd)
             process = _spawn(spec, worker_control.fileno(), lifeline, stacks_fd)
             held.callback(_abandon, process)
-            # The bootstrap does it too; done here as well it covers programs without one.
-            with contextlib.suppress(ProcessLookupError):  # it has ended already
-                die_with_launcher(lifeline, process.pid)
         finally:
             os.close(lifeline)
     for pipe in (process.stdout, process.stderr):
@@ -156,6 +153,8 @@ def _abandon(process: subprocess.Popen[bytes]) -> None:
     """Ends a process that could not become a worker; does nothing at a worker's regular close."""
     if process.poll() is None:
         process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck inside the kernel
+            process.wait(timeout=1)
 
 
 def _socket_pair() -> tuple[socket.socket, socket.socket]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,10 +42,12 @@ class Launcher:
         path.write_text(textwrap.dedent(source))
         return str(path)
 
-    def start(self, *args: str, **settings: object) -> subprocess.Popen[bytes]:
+    def start(
+        self, *args: str, entry: tuple[str, ...] = ("-m", "dtorch.launch"), **settings: Any
+    ) -> subprocess.Popen[bytes]:
         environment = {**os.environ, MARKER: self.marker, "TMPDIR": str(self.directory)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "dtorch.launch", *args],
+            [sys.executable, *entry, *args],
             **{
                 "cwd": self.directory,
                 "env": environment,
@@ -62,7 +65,7 @@ class Launcher:
             process.returncode, stdout.decode(), stderr.decode(), time.monotonic() - began
         )
 
-    def run(self, *args: str, **settings: object) -> Result:
+    def run(self, *args: str, **settings: Any) -> Result:
         began = time.monotonic()
         return self.finish(self.start(*args, **settings), began)
 

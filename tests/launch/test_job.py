@@ -56,15 +56,12 @@ def test_number_of_threads_given_by_the_user_is_kept(monkeypatch):
     assert changed.workers(0)[0].environment["OMP_NUM_THREADS"] == "6"
 
 
-def test_script_runs_through_the_bootstrap():
-    python, bootstrap, *rest = job().workers(0)[0].command
+@pytest.mark.parametrize("kind", ["script", "module", "executable"])
+def test_program_runs_through_the_bootstrap(kind):
+    python, bootstrap, *rest = Program(kind, "train", ("--lr", "1")).command()
     assert python == sys.executable
     assert Path(bootstrap).name == "bootstrap.py"
-    assert rest == ["script", "train.py", "--lr", "1"]
-
-
-def test_executable_runs_as_it_is():
-    assert Program("executable", "/bin/echo", ("a",)).command() == ["/bin/echo", "a"]
+    assert rest == [kind, "train", "--lr", "1"]
 
 
 def test_free_port_can_be_listened_at():

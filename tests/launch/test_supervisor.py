@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import time
@@ -304,13 +305,28 @@ def test_named_shared_memory_of_a_killed_worker_is_removed(launcher):
     assert not os.path.exists(f"/dev/shm/{name}")
 
 
+def test_lack_of_descriptors_is_told_and_leaves_nothing(launcher):
+    result = launcher.run(
+        "--nproc-per-node",
+        "20",
+        launcher.script(WAIT),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50)),
+    )
+    assert result.code == 126
+    (message,) = result.stderr.splitlines()
+    assert message.startswith("dtorch-launch: cannot start rank ")
+    assert message.endswith(": Too many open files")
+
+
 def test_program_that_cannot_be_executed_is_named(launcher):
     path = launcher.directory / "noformat"
     path.write_bytes(b"\0\0")
     path.chmod(0o755)
     result = launcher.run("--no-python", str(path))
     assert result.code == 126
-    assert result.stderr == f"dtorch-launch: cannot start rank 0 ({path}): Exec format error\n"
+    head, message = result.stderr.splitlines()
+    assert head.endswith(f"failed with exit code 126: {path}")
+    assert message == f"cannot execute {path}: Exec format error"
 
 
 def test_all_workers_are_restarted_after_a_failure(launcher):
@@ -488,6 +504,49 @@ def test_nothing_survives_a_killed_launcher(launcher):
     process = launcher.start("--nproc-per-node", "2", script)
     launcher.wait_for_files("up0", "up1")
     assert len(launcher.processes()) == 5
+    process.kill()
+    deadline = time.monotonic() + 1.0
+    while launcher.processes():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_jobs_work_where_the_system_lacks_what_linux_has(launcher):
+    # As on macOS: no pidfd, no SIGKILL from the kernel when a pipe closes, no memfd, no SEQPACKET.
+    source = """
+        import os, runpy, sys
+        del os.pidfd_open, os.memfd_create
+        sys.platform = "darwin"
+        import fcntl
+        del fcntl.F_SETSIG
+        if sys.argv[1] == "-m":
+            from dtorch.launch import job
+            from dtorch.launch.__main__ import main
+            job.BOOTSTRAP = __file__
+            sys.exit(main(sys.argv[2:]))
+        import importlib.util
+        spec = importlib.util.find_spec("dtorch.launch")
+        sys.argv[0] = os.path.join(spec.submodule_search_locations[0], "bootstrap.py")
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        """
+    entry = (launcher.script(source, "other_system.py"), "-m")
+    failing = launcher.script(
+        """
+        import os, pathlib, time
+        print("out")
+        pathlib.Path("done" + os.environ["RANK"]).touch()
+        while not pathlib.Path("done0").exists():
+            time.sleep(0.01)
+        exit(int(os.environ["RANK"]) * 3)
+        """,
+        "failing.py",
+    )
+    result = launcher.run("--nproc-per-node", "2", failing, entry=entry)
+    assert result.code == 3
+    assert sorted(result.stdout.splitlines()) == ["[rank0] out", "[rank1] out"]
+
+    process = launcher.start("--nproc-per-node", "2", launcher.script(WAIT), entry=entry)
+    launcher.wait_for_files("up0", "up1")
     process.kill()
     deadline = time.monotonic() + 1.0
     while launcher.processes():
