@@ -73,7 +73,11 @@ class SharedMemoryGroup:
         self._mapped: dict[tuple[int, int], Array] = {}  # (rank, arena id) -> its memory
         self._description = ""
         self._header_sent = False
-        self.barrier()
+        try:
+            self.barrier()
+        except BaseException:
+            self.close()
+            raise
 
     # -- collectives --------------------------------------------------------------------------
 

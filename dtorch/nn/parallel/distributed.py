@@ -118,9 +118,17 @@ class DistributedDataParallel(Module):
         """Forward passes inside only accumulate gradients; the next one outside averages the sum.
 
         Example:
-            >>> with model.no_sync():                                  # doctest: +SKIP
-            ...     loss(model(first_half)).backward()
-            >>> loss(model(second_half)).backward()                    # doctest: +SKIP
+            >>> import dtorch
+            >>> from dtorch import distributed
+            >>> from dtorch.nn import Linear
+            >>> distributed.init_process_group(init_method="file:///doc", rank=0, world_size=1)
+            >>> model = DistributedDataParallel(Linear(2, 1, bias=False))
+            >>> with model.no_sync():
+            ...     model(dtorch.ones(1, 2)).sum().backward()
+            >>> model(dtorch.ones(1, 2)).sum().backward()
+            >>> model.module.weight.grad
+            tensor([[2., 2.]])
+            >>> distributed.destroy_process_group()
         """
         before, self._synchronizes = self._synchronizes, False
         try:
