@@ -8,6 +8,7 @@ for it keeps catching the right things::
     +-- ShapeError          (ValueError, RuntimeError)   sizes that do not fit together
     +-- DimensionError      (IndexError)                 a dim or an index out of range
     +-- DivisionError       (ZeroDivisionError, RuntimeError)   an integer divided by zero
+    +-- LinAlgError         (RuntimeError)               a singular or not positive definite matrix
     +-- DtypeError          (TypeError, RuntimeError)    a dtype an operation does not take
     +-- DeviceError         (RuntimeError)               missing device, or tensors on different ones
     +-- GradError           (RuntimeError)               misuse of the autograd graph
@@ -34,6 +35,10 @@ class DimensionError(DtorchError, IndexError):
 
 class DivisionError(DtorchError, ZeroDivisionError, RuntimeError):
     """An integer is divided by zero."""
+
+
+class LinAlgError(DtorchError, RuntimeError):
+    """A matrix is singular, not positive definite, or an iteration did not converge."""
 
 
 class DtypeError(DtorchError, TypeError, RuntimeError):

@@ -10,8 +10,12 @@ from dtorch.core.op import method, structured
 
 @structured(tensors=("input",), public=False)
 def convert(xp: Any, input: Any, dtype: Any) -> Any:
-    """The elements as ``dtype``; floating to integer truncates toward zero."""
-    return input.astype(dtype.numpy)
+    """The elements as ``dtype``; floating to integer truncates toward zero, complex to real takes
+    the real part."""
+    target = dtype.numpy
+    if input.dtype.kind == "c" and target.kind not in "cb":
+        input = input.real
+    return input.astype(target)
 
 
 @convert.gradient("input")

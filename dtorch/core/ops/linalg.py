@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.errors import ShapeError
+from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
+from dtorch.core.ops.complex import conj
+from dtorch.core.ops.repetition import roll
 from dtorch.core.ops.view import permute, transpose, unsqueeze
+from dtorch.core.shapes import normalize_dim
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -40,8 +43,6 @@ def _(input, other):
 
 def _same_dtype(name: str, input: Any, other: Any) -> None:
     if input.dtype != other.dtype:
-        from dtorch.core.errors import DtypeError  # noqa: PLC0415
-
         raise DtypeError(
             f"{name}: operands are {input.dtype} and {other.dtype}, expected one dtype"
         )
@@ -211,6 +212,272 @@ def _(input, mat1, mat2, beta=1, alpha=1):
 
 
 addmm.classic(_weights_by_position)
+
+
+@composite(tensors=("input", "mat", "vec"), aliases={"tensor": "input"}, inplace=True)
+def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """``beta * input + alpha * (mat @ vec)``."""
+    return _weighted(input, mv(mat, vec), beta, alpha)
+
+
+@addmv.samples
+def _(make):
+    yield (make(2), make(2, 3), make(3)), {}
+    yield (make(2), make(2, 3), make(3)), {"beta": 0.5, "alpha": 2}
+
+
+@addmv.expect
+def _(input, mat, vec, beta=1, alpha=1):
+    return beta * input + alpha * np.einsum("ij,j->i", mat, vec)
+
+
+@composite(tensors=("input", "vec1", "vec2"), aliases={"mat": "input"}, inplace=True)
+def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """``beta * input + alpha * outer(vec1, vec2)``."""
+    return _weighted(input, outer(vec1, vec2), beta, alpha)
+
+
+@addr.samples
+def _(make):
+    yield (make(2, 3), make(2), make(3)), {}
+    yield (make(2, 3), make(2), make(3)), {"beta": 0.5, "alpha": 2}
+
+
+@addr.expect
+def _(input, vec1, vec2, beta=1, alpha=1):
+    return beta * input + alpha * np.einsum("i,j->ij", vec1, vec2)
+
+
+@composite(tensors=("input", "batch1", "batch2"), aliases={"mat": "input"}, inplace=True)
+def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """``beta * input + alpha * bmm(batch1, batch2)``."""
+    return _weighted(input, bmm(batch1, batch2), beta, alpha)
+
+
+@baddbmm.samples
+def _(make):
+    yield (make(2, 3, 2), make(2, 3, 4), make(2, 4, 2)), {}
+    yield (make(2, 3, 2), make(2, 3, 4), make(2, 4, 2)), {"beta": 0.5, "alpha": 2}
+
+
+@baddbmm.expect
+def _(input, batch1, batch2, beta=1, alpha=1):
+    return beta * input + alpha * np.einsum("bij,bjk->bik", batch1, batch2)
+
+
+@composite(tensors=("input", "batch1", "batch2"), aliases={"mat": "input"}, inplace=True)
+def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """``beta * input + alpha * bmm(batch1, batch2).sum(0)``."""
+    b, n, k = _shape(batch1) if batch1.ndim == 3 else (0, 0, 0)
+    _expect_matrices("addbmm", (3, 3), batch1, batch2)
+    if batch2.shape[0] != b:
+        raise ShapeError(f"addbmm: batches of {b} and {batch2.shape[0]} matrices, expected equal")
+    # One product of wide matrices instead of a sum of many.
+    wide = permute(batch1, (1, 0, 2)).reshape(n, b * k)
+    return _weighted(input, matmul(wide, batch2.reshape(b * k, batch2.shape[2])), beta, alpha)
+
+
+@addbmm.samples
+def _(make):
+    yield (make(3, 2), make(2, 3, 4), make(2, 4, 2)), {}
+    yield (make(3, 2), make(2, 3, 4), make(2, 4, 2)), {"beta": 0.5, "alpha": 2}
+
+
+@addbmm.expect
+def _(input, batch1, batch2, beta=1, alpha=1):
+    return beta * input + alpha * np.einsum("bij,bjk->ik", batch1, batch2)
+
+
+for _op in (addmv, addr, baddbmm, addbmm):
+    _op.classic(_weights_by_position)
+
+
+@composite(tensors=("vec1", "vec2"), aliases={"input": "vec1"})
+def ger(vec1: Any, vec2: Any) -> Any:
+    """Outer product of two vectors: `outer` by its name in BLAS."""
+    return outer(vec1, vec2)
+
+
+@ger.samples
+def _(make):
+    yield (make(3), make(2)), {}
+
+
+ger.expect(np.multiply.outer)
+
+
+@composite(tensors=("input", "other"))
+def vdot(input: Any, other: Any) -> Any:
+    """Inner product of two vectors, of which the first is conjugated."""
+    _expect_matrices("vdot", (1, 1), input, other)
+    return matmul(conj(input), other)
+
+
+@vdot.samples
+def _(make):
+    yield (make(3), make(3)), {}
+
+
+vdot.expect(np.vdot)
+
+
+@composite(tensors=("input", "other"))
+def inner(input: Any, other: Any) -> Any:
+    """Sums of products over the last dims."""
+    if not input.ndim or not other.ndim:
+        return input * other
+    return tensordot(input, other, ([-1], [-1]))
+
+
+@inner.samples
+def _(make):
+    yield (make(3), make(3)), {}
+    yield (make(2, 3), make(4, 3)), {}
+
+
+inner.expect(np.inner)
+
+
+@composite(tensors=("a", "b"), method=False)
+def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
+    """Sums of products over dims of both tensors; the other dims are put side by side.
+
+    Args:
+        dims: number of last dims of ``a`` and first of ``b``; or their lists, as a pair.
+    """
+    if isinstance(dims, int):
+        if not 0 <= dims <= min(a.ndim, b.ndim):
+            raise ArgumentError(f"tensordot: dims is {dims}, expected 0 to {min(a.ndim, b.ndim)}")
+        of_a, of_b = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    else:
+        given_a, given_b = ([d] if isinstance(d, int) else list(d) for d in dims)
+        of_a = [normalize_dim("tensordot", d, a.ndim) for d in given_a]
+        of_b = [normalize_dim("tensordot", d, b.ndim) for d in given_b]
+    sizes_a, sizes_b = [a.shape[d] for d in of_a], [b.shape[d] for d in of_b]
+    if sizes_a != sizes_b:
+        raise ShapeError(
+            f"tensordot: shapes {_shape(a)} and {_shape(b)} do not fit: sizes {sizes_a} of dims "
+            f"{of_a} against {sizes_b} of dims {of_b}"
+        )
+    rest_a = [d for d in range(a.ndim) if d not in of_a]
+    rest_b = [d for d in range(b.ndim) if d not in of_b]
+    count = int(np.prod(sizes_a, dtype=int))
+    shape = [a.shape[d] for d in rest_a] + [b.shape[d] for d in rest_b]
+    left_rows = int(np.prod([a.shape[d] for d in rest_a], dtype=int))
+    right_columns = int(np.prod([b.shape[d] for d in rest_b], dtype=int))
+    left = permute(a, (*rest_a, *of_a)).reshape(left_rows, count)
+    right = permute(b, (*of_b, *rest_b)).reshape(count, right_columns)
+    return matmul(left, right).reshape(shape)
+
+
+@tensordot.samples
+def _(make):
+    yield (make(2, 3, 4), make(3, 4, 2)), {}
+    yield (make(2, 3), make(3, 2), 1), {}
+    yield (make(2, 3), make(2, 2), 0), {}
+    yield (make(2, 3, 4), make(4, 2), ([0, 2], [1, 0])), {}
+
+
+@tensordot.expect
+def _(a, b, dims=2):
+    return np.tensordot(a, b, dims)
+
+
+@composite(tensors=("input", "other"))
+def kron(input: Any, other: Any) -> Any:
+    """Kronecker product: every element of ``input`` times all of ``other``."""
+    ndim = max(input.ndim, other.ndim)
+    a = (1,) * (ndim - input.ndim) + _shape(input)
+    b = (1,) * (ndim - other.ndim) + _shape(other)
+    apart = input.reshape([size for n in a for size in (n, 1)])
+    product = apart * other.reshape([size for n in b for size in (1, n)])
+    return product.reshape([n * m for n, m in zip(a, b, strict=True)])
+
+
+@kron.samples
+def _(make):
+    yield (make(2, 3), make(2, 2)), {}
+    yield (make(3), make(2, 2)), {}
+
+
+kron.expect(np.kron)
+
+
+@composite(tensors=("input", "other"))
+def cross(input: Any, other: Any, dim: int | None = None) -> Any:
+    """Cross product of vectors of 3 elements along ``dim``.
+
+    Args:
+        dim: default: the first dim of size 3.
+    """
+    if dim is None:
+        found = [
+            d for d, size in enumerate(np.broadcast_shapes(input.shape, other.shape)) if size == 3
+        ]
+        if not found:
+            raise ShapeError(f"cross: no dim of size 3 in the shape {_shape(input)}")
+        dim = found[0]
+    if input.shape[dim] != 3 or other.shape[dim] != 3:
+        raise ShapeError(
+            f"cross: shapes {_shape(input)} and {_shape(other)}, expected size 3 in dim {dim}"
+        )
+    return roll(input, 2, dim) * roll(other, 1, dim) - roll(input, 1, dim) * roll(other, 2, dim)
+
+
+@cross.samples
+def _(make):
+    yield (make(2, 3), make(2, 3)), {}
+    yield (make(3, 2), make(3, 2), 0), {}
+
+
+@cross.expect
+def _(input, other, dim=None):
+    return np.cross(input, other, axis=dim if dim is not None else input.shape.index(3))
+
+
+@composite(tensors=("matrices",), variadic="matrices", method=False)
+def chain_matmul(matrices: Any) -> Any:
+    """Product of several matrices, in the order that takes the fewest multiplications."""
+    if not matrices:
+        raise ArgumentError("chain_matmul: got no matrices, expected at least one")
+    for position, m in enumerate(matrices):
+        if m.ndim != 2:
+            raise ShapeError(f"chain_matmul: matrix {position} has shape {_shape(m)}")
+    sizes = [matrices[0].shape[0], *(m.shape[1] for m in matrices)]
+    return _multiply(matrices, _cheapest_splits(sizes), 0, len(matrices) - 1)
+
+
+def _cheapest_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
+    """Where to split each stretch of a chain of matrices (Cormen et al., section 14.2)."""
+    n = len(sizes) - 1
+    cost = {(i, i): 0 for i in range(n)}
+    split: dict[tuple[int, int], int] = {}
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            cost[i, j], split[i, j] = min(
+                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            )
+    return split
+
+
+def _multiply(matrices: Any, split: dict[tuple[int, int], int], i: int, j: int) -> Any:
+    if i == j:
+        return matrices[i]
+    k = split[i, j]
+    return matmul(_multiply(matrices, split, i, k), _multiply(matrices, split, k + 1, j))
+
+
+@chain_matmul.samples
+def _(make):
+    yield (make(2, 3), make(3, 4), make(4, 2)), {}
+    yield (make(2, 3),), {}
+
+
+@chain_matmul.expect
+def _(*matrices):
+    return np.linalg.multi_dot(matrices) if len(matrices) > 1 else matrices[0]
 
 
 @composite(tensors=("input", "weight", "bias"), method=False)

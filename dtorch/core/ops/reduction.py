@@ -118,14 +118,14 @@ def _(grad, input, dim, keepdim):
     flat = permute(input, order)
     n = math.prod(shape[d] for d in dims)
     flat = flat.reshape((*(shape[d] for d in rest), n))
-    others = _product_of_others(flat, n)
+    others = product_of_others(flat, n)
     g = grad.reshape((*(shape[d] for d in rest), 1)) * others
     g = g.reshape(tuple(shape[d] for d in order))
     back = tuple(sorted(range(len(shape)), key=lambda i: order[i]))
     return permute(g, back)
 
 
-def _product_of_others(flat: Any, n: int) -> Any:
+def product_of_others(flat: Any, n: int) -> Any:
     if n == 0:
         return flat
     one = narrow(flat, -1, 0, 1) * 0 + 1
@@ -167,7 +167,7 @@ def _extreme_gradient(grad: Any, input: Any, out: Any, dim: Any, keepdim: bool) 
     hit = input == spread(out, shape, dim, keepdim)
     mask = where(hit, input * 0 + 1, input * 0)
     return spread(grad, shape, dim, keepdim) * mask / spread(
-        sum(mask, dim or None, keepdim), shape, dim, keepdim)  # fmt: skip
+        sum(mask, dim, keepdim), shape, dim, keepdim)  # fmt: skip
 
 
 for _op, _reference in ((amax, np.max), (amin, np.min)):

@@ -1,0 +1,193 @@
+"""Factorizations of matrices: Cholesky, QR, singular values, eigenvalues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import LinAlgError
+from dtorch.core.op import structured
+from dtorch.core.ops.complex import real
+from dtorch.core.ops.diagonal import diag_embed, diagonal, tril
+from dtorch.core.ops.joining import cat
+from dtorch.core.ops.linalg import matmul
+from dtorch.core.ops.solving import adjoint, expect_matrices, solve_matrices, solve_triangular
+from dtorch.core.ops.view import narrow, unsqueeze
+
+
+@structured(tensors=("input",), public=False)
+def cholesky_lower(xp: Any, input: Any) -> Any:
+    """The lower triangular factor L of positive definite ``L L^H``; reads the lower triangle."""
+    expect_matrices("cholesky", input)
+    try:
+        return xp.linalg.cholesky(input)
+    except xp.linalg.LinAlgError:
+        raise LinAlgError(
+            f"cholesky: the matrix is not positive definite: leading minor {_bad_minor(xp, input)}"
+        ) from None
+
+
+def _bad_minor(xp: Any, input: Any) -> str:
+    """Which leading minor of which matrix is not positive definite."""
+    n = input.shape[-1]
+    for number, matrix in enumerate(input.reshape((-1, n, n))):
+        symmetric = xp.tril(matrix) + xp.tril(matrix, -1).T.conj()
+        for size in range(1, n + 1):
+            if not xp.linalg.eigvalsh(symmetric[:size, :size]).min() > 0:
+                return f"{size}" + (f" of matrix {number}" if input.ndim > 2 else "")
+    return "unknown"
+
+
+@cholesky_lower.gradient("input")
+def _(grad, out):
+    # Murray 2016, arXiv:1602.07527, equation 10.
+    inner = tril(matmul(adjoint(out), grad))
+    inner = inner - diag_embed(real(diagonal(inner, 0, -2, -1)) * 0.5)
+    inner = inner - diag_embed(diagonal(inner, 0, -2, -1) - real(diagonal(inner, 0, -2, -1)))
+    inner = solve_triangular(adjoint(out), inner, upper=True)
+    inner = solve_triangular(out, inner, upper=False, left=False)
+    return (inner + adjoint(inner)) * 0.5
+
+
+@structured(tensors=("input",), outputs=("Q", "R"), public=False)
+def qr_reduced(xp: Any, input: Any) -> Any:
+    """Orthonormal columns Q and an upper triangle R with ``Q R = input``."""
+    expect_matrices("qr", input, square=False)
+    return xp.linalg.qr(input)
+
+
+@qr_reduced.gradient("input")
+def _(grads, input, Q, R):
+    to_q, to_r = grads
+    k, n = R.shape[-2], R.shape[-1]
+    if n <= k:
+        return _qr_back(to_q, to_r, Q, R)
+    # Wide: the first columns are factored, the others follow as Q^H times them.
+    to_first, to_rest = narrow(to_r, -1, 0, k), narrow(to_r, -1, k, n - k)
+    rest = narrow(input, -1, k, n - k)
+    to_q = to_q + matmul(rest, adjoint(to_rest))
+    first = _qr_back(to_q, to_first, Q, narrow(R, -1, 0, k))
+    return cat([first, matmul(Q, to_rest)], -1)
+
+
+def _qr_back(to_q: Any, to_r: Any, Q: Any, R: Any) -> Any:
+    # Walter and Lehmann 2010, arXiv:1009.6112.
+    mixed = matmul(R, adjoint(to_r)) - matmul(adjoint(to_q), Q)
+    lower = tril(mixed, -1)
+    symmetric = lower + adjoint(lower) + diag_embed(real(diagonal(mixed, 0, -2, -1)))
+    return solve_triangular(adjoint(R), to_q + matmul(Q, symmetric), upper=False, left=False)
+
+
+@structured(tensors=("input",), outputs=("U", "S", "Vh"), public=False)
+def svd_reduced(xp: Any, input: Any, full_matrices: bool = False) -> Any:
+    """Singular value decomposition ``U diag(S) Vh``, the values descending.
+
+    Gradients of the columns that only ``full_matrices`` adds are not defined and count as zero.
+    """
+    expect_matrices("svd", input, square=False)
+    return xp.linalg.svd(input, full_matrices=full_matrices)
+
+
+@svd_reduced.gradient("input")
+def _(grads, U, S, Vh):
+    k = S.shape[-1]
+    to_u, to_s, to_v = narrow(grads[0], -1, 0, k), grads[1], adjoint(narrow(grads[2], -2, 0, k))
+    U, V = narrow(U, -1, 0, k), adjoint(narrow(Vh, -2, 0, k))
+    row, column = unsqueeze(S, -2), unsqueeze(S, -1)
+    gap = _inverse_gaps(row * row - column * column)
+    from_u, from_v = matmul(adjoint(U), to_u), matmul(adjoint(V), to_v)
+    inner = (from_u - adjoint(from_u)) * gap * row + column * (from_v - adjoint(from_v)) * gap
+    out = matmul(matmul(U, inner + diag_embed(to_s)), adjoint(V))
+    if U.shape[-2] > k:
+        beside = (to_u - matmul(U, from_u)) / row
+        out = out + matmul(beside, adjoint(V))
+    if V.shape[-2] > k:
+        beside = adjoint((to_v - matmul(V, from_v)) / row)
+        out = out + matmul(U, beside)
+    return out
+
+
+@structured(tensors=("input",), public=False)
+def _inverse_gaps(xp: Any, input: Any) -> Any:
+    """``1 / input`` off the diagonal of matrices, 0 on it."""
+    n = input.shape[-1]
+    eye = xp.eye(n, dtype=bool)
+    return xp.where(eye, 0, 1 / xp.where(eye, 1, input)).astype(input.dtype)
+
+
+@_inverse_gaps.gradient("input")
+def _(grad, out):
+    return -grad * (out * out).conj()
+
+
+@structured(tensors=("input",), outputs=("values", "vectors"), public=False)
+def eigh_pair(xp: Any, input: Any, uplo: str = "L") -> Any:
+    """Ascending eigenvalues and the eigenvectors of Hermitian matrices; one triangle is read."""
+    expect_matrices("eigh", input)
+    try:
+        return tuple(xp.linalg.eigh(input, uplo))
+    except xp.linalg.LinAlgError as error:
+        raise LinAlgError(f"eigh: {error}") from None
+
+
+@eigh_pair.gradient("input")
+def _(grads, values, vectors):
+    to_values, to_vectors = grads
+    gap = _inverse_gaps(unsqueeze(values, -2) - unsqueeze(values, -1))
+    inner = matmul(adjoint(vectors), to_vectors) * gap + diag_embed(to_values)
+    out = matmul(matmul(vectors, inner), adjoint(vectors))
+    return (out + adjoint(out)) * 0.5
+
+
+@structured(tensors=("input",), outputs=("values", "vectors"), public=False)
+def eig_pair(xp: Any, input: Any) -> Any:
+    """Complex eigenvalues and eigenvectors of square matrices."""
+    expect_matrices("eig", input)
+    try:
+        values, vectors = xp.linalg.eig(input)
+    except xp.linalg.LinAlgError as error:
+        raise LinAlgError(f"eig: {error}") from None
+    kind = np.result_type(input.dtype, np.complex64)
+    return values.astype(kind), vectors.astype(kind)
+
+
+@eig_pair.gradient("input")
+def _(grads, values, vectors):
+    # Boeddeker et al. 2017, arXiv:1701.00392, with vectors of length 1.
+    to_values, to_vectors = grads
+    inner = matmul(adjoint(vectors), to_vectors)
+    length = real(diagonal(inner, 0, -2, -1))
+    inner = inner - matmul(adjoint(vectors), vectors) * unsqueeze(length, -2)
+    gap = _inverse_gaps((unsqueeze(values, -2) - unsqueeze(values, -1)).conj())
+    inner = inner * gap + diag_embed(to_values)
+    return solve_matrices(adjoint(vectors), matmul(inner, adjoint(vectors)))
+
+
+@structured(tensors=("input",), public=False)
+def expm(xp: Any, input: Any) -> Any:
+    """Exponential of square matrices: scaling, a Taylor polynomial, repeated squaring."""
+    expect_matrices("matrix_exp", input)
+    if not input.size:
+        return input.copy()
+    size = xp.abs(input).sum(-2).max(-1)
+    size = xp.where(xp.isfinite(size), size, 1)
+    squarings = int(max(0, np.ceil(np.log2(max(float(size.max()), 1e-300)) + 2)))
+    scaled = input * input.dtype.type(0.5**squarings)
+    # |scaled| <= 1/4: 14 terms reach double precision.
+    out = term = xp.broadcast_to(xp.eye(input.shape[-1], dtype=input.dtype), input.shape)
+    for k in range(1, 15):
+        term = term @ scaled / input.dtype.type(k)
+        out = out + term
+    for _ in range(squarings):
+        out = out @ out
+    return out
+
+
+@expm.gradient("input")
+def _(grad, input):
+    n = input.shape[-1]
+    back = adjoint(input)
+    zero = back * 0
+    block = cat([cat([back, grad], -1), cat([zero, back], -1)], -2)
+    return narrow(narrow(expm(block), -2, 0, n), -1, n, n)

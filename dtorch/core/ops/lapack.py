@@ -1,0 +1,583 @@
+"""Classic names of linear algebra, after LAPACK's, with the layouts of results they had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import TensorBase, wrap
+from dtorch.core.errors import ShapeError
+from dtorch.core.op import composite
+from dtorch.core.ops.diagonal import diag_embed, tril, triu
+from dtorch.core.ops.factorization import eigh_pair, svd_reduced
+from dtorch.core.ops.joining import cat
+from dtorch.core.ops.linalg import matmul
+from dtorch.core.ops.matrix import least_squares, linalg_cholesky, linalg_qr
+from dtorch.core.ops.solving import (
+    adjoint,
+    expect_matrices,
+    explain_singular,
+    lu_parts,
+    lu_solve,
+    order_of_pivots,
+    solve,
+    solve_triangular,
+)
+from dtorch.core.ops.view import transpose, unsqueeze
+
+
+def _eye_like(matrix: Any) -> Any:
+    return diag_embed(matrix.new_ones(*matrix.shape[:-1]))
+
+
+def _definite(make: Any) -> Any:
+    """A constant positive definite matrix: only one triangle is read."""
+    out = make.constant(3, 3)
+    product = out @ out.t()
+    product.diagonal().add_(1)
+    return out.copy_(product)
+
+
+def _triangle(make: Any, n: int = 3) -> Any:
+    out = make(n, n)
+    out.diagonal().add_(2)
+    return out
+
+
+# -- Cholesky ----------------------------------------------------------------------------------
+
+
+@composite(tensors=("input",))
+def cholesky(input: Any, upper: bool = False) -> Any:
+    """Triangular factor of Hermitian positive definite matrices: ``L L^H``, or ``U^H U``."""
+    return linalg_cholesky(input, upper=upper)
+
+
+@composite(tensors=("a",))
+def potrf(a: Any, upper: bool = True) -> Any:
+    """Triangular factor of Hermitian positive definite matrices: ``U^H U``, or ``L L^H``."""
+    return linalg_cholesky(a, upper=upper)
+
+
+cholesky.samples(lambda make: iter([((_definite(make),), {}), ((_definite(make), True), {})]))
+potrf.samples(lambda make: iter([((_definite(make),), {}), ((_definite(make), False), {})]))
+cholesky.expect(lambda input, upper=False: _factor(input, upper))
+potrf.expect(lambda a, upper=True: _factor(a, upper))
+
+
+def _factor(matrix: Any, upper: bool) -> Any:
+    factor = np.sqrt(1.0) * np.linalg.qr(_root(matrix))[1]
+    factor = factor * np.sign(np.diagonal(factor))[:, None]
+    return factor if upper else factor.T
+
+
+def _root(matrix: Any) -> Any:
+    """The symmetric square root."""
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(values)) @ vectors.T
+
+
+@composite(tensors=("b", "u"))
+def potrs(b: Any, u: Any, upper: bool = True) -> Any:
+    """Solution X of ``A X = b`` from the Cholesky factor ``u`` of A."""
+    lower = adjoint(u) if upper else u
+    middle = solve_triangular(lower, b, upper=False)
+    return solve_triangular(adjoint(lower), middle, upper=True)
+
+
+@composite(tensors=("u",))
+def potri(u: Any, upper: bool = True) -> Any:
+    """Inverse of a matrix from its Cholesky factor."""
+    return potrs(_eye_like(u), u, upper)
+
+
+@composite(tensors=("B", "L"))
+def cholesky_solve(B: Any, L: Any, upper: bool = False) -> Any:
+    """Solution X of ``A X = B`` from the Cholesky factor of A."""
+    return potrs(B, L, upper)
+
+
+@composite(tensors=("L",))
+def cholesky_inverse(L: Any, upper: bool = False) -> Any:
+    """Inverse of a matrix from its Cholesky factor."""
+    return potri(L, upper)
+
+
+def _product(factor: Any, upper: bool) -> Any:
+    return np.triu(factor).T @ np.triu(factor) if upper else np.tril(factor) @ np.tril(factor).T
+
+
+for _op, _default in ((potrs, True), (cholesky_solve, False)):
+
+    @_op.samples
+    def _(make):
+        yield (make(3, 2), _triangle(make)), {}
+        yield (make(3, 2), _triangle(make), False), {}
+        yield (make(3, 2), _triangle(make), True), {}
+
+    @_op.expect
+    def _(b, u, upper=_default):
+        return np.linalg.pinv(_product(u, upper)) @ b
+
+
+for _op, _default in ((potri, True), (cholesky_inverse, False)):
+
+    @_op.samples
+    def _(make):
+        yield (_triangle(make),), {}
+        yield (_triangle(make), False), {}
+        yield (_triangle(make), True), {}
+
+    @_op.expect
+    def _(u, upper=_default):
+        return np.linalg.pinv(_product(u, upper))
+
+
+@composite(tensors=("a",))
+def pstrf(a: Any, upper: bool = True, tol: float = -1) -> Any:
+    """Cholesky factor with pivoting of a positive semidefinite matrix.
+
+    Args:
+        tol: pivots up to this end the factorization. Default: the size of the matrix times the
+            largest diagonal element times the dtype's precision.
+
+    Returns: ``(factor, pivots)``: the factor of ``a[pivots][:, pivots]``, int32 pivots from 0.
+    """
+    expect_matrices("pstrf", a._array)
+    if a.ndim != 2:
+        raise ShapeError(f"pstrf: input has shape {tuple(a.shape)}, expected 2 dimensions")
+    array = a._array
+    rest = np.triu(array) + np.triu(array, 1).T if upper else np.tril(array) + np.tril(array, -1).T
+    n = len(rest)
+    limit = tol if tol >= 0 else n * np.finfo(array.dtype).eps * rest.diagonal().max(initial=0)
+    factor, order = np.zeros_like(rest), np.arange(n)
+    for k in range(n):
+        best = k + int(rest.diagonal()[k:].argmax())
+        if rest[best, best] <= limit:
+            break
+        for part in (rest, rest.T, factor, order):
+            part[[k, best]] = part[[best, k]]
+        column = rest[k:, k] / np.sqrt(rest[k, k])
+        factor[k:, k] = column
+        rest[k:, k:] -= np.outer(column, column)
+    return wrap(np.ascontiguousarray(factor.T) if upper else factor), wrap(order.astype(np.int32))
+
+
+@pstrf.samples
+def _(make):
+    yield (_definite(make),), {}
+    yield (_definite(make), False), {}
+
+
+@pstrf.expect
+def _(a, upper=True):
+    from scipy.linalg.lapack import dpstrf, spstrf  # noqa: PLC0415 - only the tests need SciPy
+
+    factor, pivots, *_ = (dpstrf if a.dtype == np.float64 else spstrf)(a, lower=not upper)
+    return (np.triu if upper else np.tril)(factor), (pivots - 1).astype(np.int32)
+
+
+# -- QR ----------------------------------------------------------------------------------------
+
+
+@composite(tensors=("input",))
+def qr(input: Any, some: bool = True) -> Any:
+    """Orthonormal columns Q and upper triangles R with ``Q R = input``; a square Q without
+    ``some``."""
+    return linalg_qr(input, "reduced" if some else "complete")
+
+
+@qr.samples
+def _(make):
+    yield (make(3, 2),), {}
+    yield (make(2, 3),), {}
+    yield (make.constant(3, 2), False), {}
+
+
+@qr.expect
+def _(input, some=True):
+    from scipy.linalg import qr  # noqa: PLC0415 - only the tests need SciPy
+
+    return qr(input, mode="economic" if some else "full")
+
+
+@composite(tensors=("input",))
+def geqrf(input: Any) -> Any:
+    """QR factors as LAPACK packs them: R above, reflectors below the diagonal; and their scales."""
+    expect_matrices("geqrf", input._array, square=False)
+    packed, tau = np.linalg.qr(input._array, "raw")
+    return wrap(np.ascontiguousarray(np.swapaxes(packed, -1, -2))), wrap(tau)
+
+
+@geqrf.samples
+def _(make):
+    yield (make.constant(4, 3),), {}
+
+
+@geqrf.expect
+def _(input):
+    from scipy.linalg import qr  # noqa: PLC0415 - only the tests need SciPy
+
+    (packed, tau), _ = qr(input, mode="raw")
+    return packed, tau
+
+
+def _reflect(packed: Any, tau: Any, other: Any, backward: bool) -> Any:
+    """``other`` after the reflections of `geqrf`, last first for ``backward``: ``Q other``."""
+    out = other.copy()
+    m = packed.shape[-2]
+    order = range(tau.shape[-1])
+    for k in reversed(order) if backward else order:
+        direction = packed[..., k]
+        direction = np.where(np.arange(m) < k, 0, np.where(np.arange(m) == k, 1, direction))
+        scale = tau[..., k, None, None] if backward else tau[..., k, None, None].conj()
+        along = direction[..., None, :].conj() @ out
+        out -= scale * direction[..., :, None] * along
+    return out
+
+
+@composite(tensors=("input", "tau"), aliases={"input2": "tau"})
+def orgqr(input: Any, tau: Any) -> Any:
+    """The orthonormal columns Q of the factors that `geqrf` packs."""
+    array = input._array
+    m, n = array.shape[-2:]
+    start = np.broadcast_to(np.eye(m, n, dtype=array.dtype), (*array.shape[:-2], m, n))
+    return wrap(_reflect(array, tau._array, start, True))
+
+
+def _packed(make: Any) -> Any:
+    packed, tau = geqrf(make.constant(4, 3))
+    packed.is_constant = tau.is_constant = True
+    return packed, tau
+
+
+@orgqr.samples
+def _(make):
+    yield _packed(make), {}
+
+
+@orgqr.expect
+def _(input, tau):
+    from scipy.linalg.lapack import dorgqr, sorgqr  # noqa: PLC0415 - only the tests need SciPy
+
+    return (dorgqr if input.dtype == np.float64 else sorgqr)(input, tau)[0]
+
+
+@composite(tensors=("input", "tau", "other"), aliases={"input2": "tau", "input3": "other"})
+def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool = False) -> Any:
+    """Product of ``other`` with the square Q of the factors that `geqrf` packs.
+
+    Args:
+        left: ``Q other``; else ``other Q``.
+        transpose: with the conjugate transpose of Q.
+    """
+    array = other._array
+    if left:
+        return wrap(_reflect(input._array, tau._array, array, not transpose))
+    turned = np.swapaxes(array, -1, -2).conj()
+    out = _reflect(input._array, tau._array, turned, transpose)
+    return wrap(np.ascontiguousarray(np.swapaxes(out, -1, -2).conj()))
+
+
+@ormqr.samples
+def _(make):
+    packed, tau = _packed(make)
+    yield (packed, tau, make.constant(4, 2)), {}
+    yield (packed, tau, make.constant(4, 2), True, True), {}
+    yield (packed, tau, make.constant(2, 4), False), {}
+    yield (packed, tau, make.constant(2, 4), False, True), {}
+
+
+@ormqr.expect
+def _(input, tau, other, left=True, transpose=False):
+    q = np.eye(4)
+    for k, scale in enumerate(tau):
+        direction = np.concatenate([np.zeros(k), [1], input[k + 1 :, k]])
+        q = q @ (np.eye(4) - scale * np.outer(direction, direction))
+    q = q.T if transpose else q
+    return q @ other if left else other @ q
+
+
+# -- eigenvalues and singular values -----------------------------------------------------------
+
+
+@composite(tensors=("input",))
+def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
+    """Singular value decomposition ``U diag(S) V^H``, as ``(U, S, V)``: V is not transposed.
+
+    Args:
+        some: U and V without the columns that have no singular value.
+        compute_uv: without it U and V are zeros.
+    """
+    if not compute_uv:
+        m, n = input.shape[-2:]
+        lead = input.shape[:-2]
+        return input.new_zeros(*lead, m, m), svd_reduced(input)[1], input.new_zeros(*lead, n, n)
+    U, S, Vh = svd_reduced(input, not some)
+    return U, S, adjoint(Vh)
+
+
+@svd.samples
+def _(make):
+    yield (make(3, 2),), {}
+    yield (make(2, 3),), {}
+    yield (make.constant(3, 2), False), {}
+    yield (make(3, 2), True, False), {}
+
+
+@svd.expect
+def _(input, some=True, compute_uv=True):
+    from scipy.linalg import svd  # noqa: PLC0415 - only the tests need SciPy
+
+    u, s, vh = svd(input, not some)
+    return (u, s, vh.T) if compute_uv else (np.zeros((3, 3)), s, np.zeros((2, 2)))
+
+
+@composite(tensors=("input",))
+def symeig(input: Any, eigenvectors: bool = False, upper: bool = True) -> Any:
+    """Ascending eigenvalues of symmetric matrices, and their eigenvectors if asked for.
+
+    Args:
+        upper: read the upper triangle, else the lower one.
+    """
+    values, vectors = eigh_pair(input, "U" if upper else "L")
+    return values, vectors if eigenvectors else input.new_empty(0)
+
+
+@symeig.samples
+def _(make):
+    yield (make.constant(3, 3),), {}
+    yield (make.constant(3, 3), True, False), {}
+
+
+@symeig.expect
+def _(input, eigenvectors=False, upper=True):
+    from scipy.linalg import eigh  # noqa: PLC0415 - only the tests need SciPy
+
+    values, vectors = eigh(input, lower=not upper, driver="evd")
+    return values, vectors if eigenvectors else np.zeros(0)
+
+
+@composite(tensors=("a",))
+def eig(a: Any, eigenvectors: bool = False) -> Any:
+    """Eigenvalues of a real square matrix, and its eigenvectors if asked for.
+
+    Returns: ``(n, 2)`` real and imaginary parts; and ``(n, n)`` columns, in which a conjugate pair
+        takes two: the real and the imaginary parts. Without gradient; see ``linalg.eig``.
+    """
+    expect_matrices("eig", a._array)
+    if a.ndim != 2:
+        raise ShapeError(f"eig: input has shape {tuple(a.shape)}, expected 2 dimensions")
+    values, vectors = np.linalg.eig(a._array)
+    pairs = np.stack([values.real, values.imag], -1).astype(a._array.dtype)
+    if not eigenvectors:
+        return wrap(pairs), a.new_empty(0)
+    columns = vectors.real.astype(a._array.dtype)
+    second = np.flatnonzero(values.imag < 0)  # of each pair, as LAPACK orders them
+    columns[:, second] = vectors.imag[:, second - 1]
+    return wrap(pairs), wrap(columns)
+
+
+@eig.samples
+def _(make):
+    yield (make.constant(3, 3),), {}
+    yield (make.constant(4, 4), True), {}
+
+
+@eig.expect
+def _(a, eigenvectors=False):
+    from scipy.linalg.lapack import dgeev, sgeev  # noqa: PLC0415 - only the tests need SciPy
+
+    re, im, _, vectors, _ = (dgeev if a.dtype == np.float64 else sgeev)(a)
+    return np.stack([re, im], -1), vectors if eigenvectors else np.zeros(0)
+
+
+# -- linear systems ----------------------------------------------------------------------------
+
+
+@composite(tensors=("B", "A"))
+def gesv(B: Any, A: Any) -> Any:
+    """Solution X of ``A X = B``, and the packed LU factors of A."""
+    return solve(A, B), lu_parts(A.detach())[0]
+
+
+@gesv.samples
+def _(make):
+    yield (make(3, 2), _triangle(make)), {}
+
+
+@gesv.expect
+def _(B, A):
+    from scipy.linalg import lu_factor  # noqa: PLC0415 - only the tests need SciPy
+
+    return np.linalg.pinv(A) @ B, lu_factor(A)[0]
+
+
+@composite(tensors=("B", "A"))
+def gels(B: Any, A: Any) -> Any:
+    """Least squares: X that makes ``|A X - B|`` least, of several the shortest; A of full rank.
+
+    Returns: ``(solution, factors)``; the solution has ``max(m, n)`` rows, of which the first n hold
+        X and the sum of the squares of the others is the residual; the factors are `geqrf`'s.
+    """
+    m, n = A.shape[-2:]
+    out = least_squares(A, B)
+    if m > n:
+        complete = wrap(np.linalg.qr(A._array, "complete")[0][..., n:])
+        out = cat([out, matmul(adjoint(complete), B)], -2)
+    return out, geqrf(A.detach())[0]
+
+
+@gels.samples
+def _(make):
+    yield (make(2, 1), make(2, 3)), {}
+    yield (make.constant(4, 2), make.constant(4, 2)), {}
+
+
+@gels.expect
+def _(B, A):
+    from scipy.linalg import qr  # noqa: PLC0415 - only the tests need SciPy
+
+    out = np.linalg.pinv(A) @ B
+    if A.shape[0] > A.shape[1]:
+        out = np.concatenate([out, qr(A)[0][:, A.shape[1] :].T @ B])
+    return out, qr(A, mode="raw")[0][0]
+
+
+@composite(tensors=("b", "A"))
+def trtrs(
+    b: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> Any:
+    """Solution X of ``A X = b`` with a triangular A, and a copy of A.
+
+    Args:
+        transpose: solve with the transpose of A.
+    """
+    matrix = _turned(A) if transpose else A
+    right = unsqueeze(b, -1) if b.ndim == 1 else b
+    out = solve_triangular(matrix, right, upper=upper != transpose, unitriangular=unitriangular)
+    return out.reshape(out.shape[:-1]) if b.ndim == 1 else out, A.clone()
+
+
+def _turned(matrix: Any) -> Any:
+    return transpose(matrix, -2, -1)
+
+
+@trtrs.samples
+def _(make):
+    yield (make(3, 2), _triangle(make)), {}
+    yield (make(3, 2), _triangle(make), False), {}
+    yield (make(3, 2), _triangle(make), True, True), {}
+    yield (make(3, 2), make(3, 3), True, False, True), {}
+
+
+@trtrs.expect
+def _(b, A, upper=True, transpose=False, unitriangular=False):
+    from scipy.linalg import solve_triangular  # noqa: PLC0415 - only the tests need SciPy
+
+    return solve_triangular(A, b, int(transpose), not upper, unitriangular), A
+
+
+@composite(tensors=("A",))
+def btrifact(A: Any, info: Any = None, pivot: bool = True) -> Any:
+    """Packed LU factors of a batch of matrices, and int32 pivot rows counted from 1.
+
+    Args:
+        info: int tensor that receives 0 for each matrix, or the number of its first zero pivot;
+            without it a singular matrix is an error.
+    """
+    lu, pivots, _ = lu_parts(A, pivot)
+    zero = np.diagonal(lu._array, axis1=-2, axis2=-1) == 0
+    state = np.where(zero.any(-1), zero.argmax(-1) + 1, 0)
+    if isinstance(info, TensorBase):
+        info.resize_(state.shape).copy_(wrap(np.asarray(state)))  # type: ignore[attr-defined]
+    elif state.any():
+        raise explain_singular("btrifact", np, A._array)
+    return lu, pivots
+
+
+@btrifact.samples
+def _(make):
+    yield (make(2, 3, 3),), {}
+
+
+@btrifact.expect
+def _(A):
+    from scipy.linalg import lu_factor  # noqa: PLC0415 - only the tests need SciPy
+
+    parts = [lu_factor(matrix) for matrix in A]
+    pivots = np.stack([p for _, p in parts]) + 1
+    return np.stack([lu for lu, _ in parts]), pivots.astype(np.int32)
+
+
+@composite(tensors=("b", "LU_data", "LU_pivots"))
+def btrisolve(b: Any, LU_data: Any, LU_pivots: Any) -> Any:  # noqa: N803
+    """Solutions X of ``A X = b`` of a batch, from the results of `btrifact`.
+
+    Shape: ``b`` is ``(batch, n)`` or ``(batch, n, k)``.
+    """
+    vector = b.ndim == LU_data.ndim - 1
+    out = lu_solve(LU_data, LU_pivots, unsqueeze(b, -1) if vector else b)
+    return out.reshape(out.shape[:-1]) if vector else out
+
+
+@btrisolve.samples
+def _(make):
+    factors = make(2, 3, 3)
+    factors.diagonal(0, 1, 2).add_(2)
+    pivots = make.index(1, high=1).new_tensor([[2, 3, 3], [1, 2, 3]]).int()
+    yield (make(2, 3), factors, pivots), {}
+    yield (make(2, 3, 2), factors, pivots), {}
+
+
+@btrisolve.expect
+def _(b, LU_data, LU_pivots):  # noqa: N803
+    matrices = (np.tril(LU_data, -1) + np.eye(3)) @ np.triu(LU_data)
+    rows = np.stack([b[0][[1, 2, 0]], b[1]])
+    right = rows[..., None] if b.ndim == 2 else rows
+    out = np.linalg.pinv(matrices) @ right
+    return out[..., 0] if b.ndim == 2 else out
+
+
+@composite(tensors=("LU_data", "LU_pivots"), method=False)
+def btriunpack(
+    LU_data: Any,
+    LU_pivots: Any,
+    unpack_data: bool = True,
+    unpack_pivots: bool = True,
+) -> Any:
+    """P, L and U with ``P L U = A`` from the results of `btrifact`; None for what is not asked."""
+    m, n = LU_data.shape[-2:]
+    count = min(m, n)
+    P = L = U = None
+    if unpack_data:
+        square = LU_data[..., :, :count]
+        L = (
+            tril(square, -1) + LU_data.new_ones(count).diag()
+            if m == count
+            else _tall(square, count)
+        )
+        U = triu(LU_data[..., :count, :])
+    if unpack_pivots:
+        order = order_of_pivots(np, LU_pivots._array, m)
+        places = np.zeros((*order.shape[:-1], m, m), LU_data._array.dtype)
+        np.put_along_axis(places, order[..., None, :], 1, -2)
+        P = wrap(places)
+    return P, L, U
+
+
+def _tall(columns: Any, count: int) -> Any:
+    one = wrap(np.eye(columns.shape[-2], count, dtype=columns._array.dtype))
+    return tril(columns, -1) + one
+
+
+@btriunpack.samples
+def _(make):
+    yield (make(2, 3, 3), make.index(1, high=1).new_tensor([[2, 3, 3], [1, 2, 3]]).int()), {}
+
+
+@btriunpack.expect
+def _(LU_data, LU_pivots):  # noqa: N803
+    swaps = np.stack([np.eye(3)[:, [1, 2, 0]], np.eye(3)]).astype(LU_data.dtype)
+    return swaps, np.tril(LU_data, -1) + np.eye(3), np.triu(LU_data)
