@@ -7,7 +7,7 @@
 tensor([3., 3.])
 """
 
-from dtorch import autograd
+from dtorch import autograd, nn, optim
 from dtorch.autograd import Variable, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from dtorch.core.creation import (
     arange,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from dtorch.core import backend
-from dtorch.core.op import elementwise, structured
+from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.op import composite, elementwise, structured
 from dtorch.core.ops.comparison import where
+from dtorch.core.ops.error_function import erf, erf_of
 from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.reduction import sum
+from dtorch.core.ops.splitting import chunk
+from dtorch.core.ops.trigonometric import tanh
 from dtorch.core.shapes import normalize_dim
 
 
@@ -133,6 +138,413 @@ def _(input, beta=1.0, threshold=20.0):
     )
 
 
+@elementwise(method=False)
+def threshold(xp: Any, input: Any, threshold: float, value: float) -> Any:
+    """``input`` where above ``threshold``, ``value`` elsewhere."""
+    return xp.where(input > threshold, input, input.dtype.type(value))
+
+
+@threshold.gradient("input")
+def _(grad, input, threshold):
+    return where(input > threshold, grad, grad * 0)
+
+
+@threshold.samples
+def _(make):
+    yield (make(3, 4), 0.1, -2.0), {}
+
+
+@threshold.expect
+def _(input, threshold, value):
+    return np.select([input > threshold], [input], value)
+
+
+@elementwise(method=False)
+def hardtanh(xp: Any, input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    """``input`` cut off at ``min_val`` and ``max_val``."""
+    return xp.clip(input, input.dtype.type(min_val), input.dtype.type(max_val))
+
+
+@hardtanh.gradient("input")
+def _(grad, input, min_val, max_val):
+    return where((input > min_val) & (input < max_val), grad, grad * 0)
+
+
+@hardtanh.samples
+def _(make):
+    yield (make(3, 4, low=-2, high=2),), {}
+    yield (make(3, 4, low=-2, high=2), -0.5, 1.5), {}
+
+
+@hardtanh.expect
+def _(input, min_val=-1.0, max_val=1.0):
+    return np.minimum(np.maximum(input, min_val), max_val)
+
+
+@elementwise(method=False)
+def relu6(xp: Any, input: Any) -> Any:
+    """``min(max(input, 0), 6)``."""
+    return xp.clip(input, input.dtype.type(0), input.dtype.type(6))
+
+
+@relu6.gradient("input")
+def _(grad, input):
+    return where((input > 0) & (input < 6), grad, grad * 0)
+
+
+@relu6.samples
+def _(make):
+    yield (make(3, 4, low=-4, high=9),), {}
+
+
+relu6.expect(lambda input: np.minimum(np.maximum(input, 0), 6))
+
+
+@elementwise(method=False)
+def hardshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
+    """``input`` where its absolute value exceeds ``lambd``, 0 elsewhere."""
+    return xp.where(xp.abs(input) > lambd, input, input.dtype.type(0))
+
+
+@hardshrink.gradient("input")
+def _(grad, out):
+    return where(out == 0, grad * 0, grad)
+
+
+@elementwise(method=False)
+def softshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
+    """``input`` moved toward 0 by ``lambd``, and no further than 0.
+
+    Raises:
+        ArgumentError: ``lambd`` is negative.
+    """
+    if lambd < 0:
+        raise ArgumentError(f"softshrink: lambd is {lambd}, expected at least 0")
+    return input - xp.clip(input, input.dtype.type(-lambd), input.dtype.type(lambd))
+
+
+@softshrink.gradient("input")
+def _(grad, out):
+    return where(out == 0, grad * 0, grad)
+
+
+def _shrink_samples(make):
+    yield (make(3, 4, low=-2, high=2),), {}
+    yield (make(3, 4, low=-2, high=2), 0.8), {}
+
+
+hardshrink.samples(_shrink_samples)
+softshrink.samples(_shrink_samples)
+hardshrink.expect(lambda input, lambd=0.5: input * ((input > lambd) | (input < -lambd)))
+softshrink.expect(lambda input, lambd=0.5: np.sign(input) * np.maximum(np.abs(input) - lambd, 0))
+
+
+@composite(tensors=("input",), method=False)
+def tanhshrink(input: Any) -> Any:
+    """``input - tanh(input)``."""
+    return input - tanh(input)
+
+
+tanhshrink.samples(_samples)
+tanhshrink.expect(lambda input: input - np.sinh(input) / np.cosh(input))
+
+
+@elementwise(method=False)
+def softsign(xp: Any, input: Any) -> Any:
+    """``input / (1 + |input|)``."""
+    return input / (1 + xp.abs(input))
+
+
+@softsign.gradient("input")
+def _(grad, input):
+    size = input.abs() + 1 if hasattr(input, "abs") else np.abs(input) + 1
+    return grad / (size * size)
+
+
+softsign.samples(_samples)
+softsign.expect(lambda input: np.sign(input) - np.sign(input) / (1 + np.abs(input)))
+
+
+@elementwise(method=False)
+def logsigmoid(xp: Any, input: Any) -> Any:
+    """Logarithm of `sigmoid`, without overflow."""
+    return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
+
+
+@logsigmoid.gradient("input")
+def _(grad, input):
+    return grad * sigmoid(-input)
+
+
+@logsigmoid.samples
+def _(make):
+    yield (make(3, 4, low=-2, high=2),), {}
+    yield (make(3, 4, low=-900, high=900),), {}
+
+
+logsigmoid.expect(lambda input: -np.logaddexp(0, -input))
+
+
+@elementwise(method=False)
+def gelu(xp: Any, input: Any, approximate: str = "none") -> Any:
+    """Gaussian error linear unit: ``input`` times the normal distribution function of it.
+
+    Args:
+        approximate: ``"none"``, or ``"tanh"`` for an approximation by a hyperbolic tangent.
+
+    Reference: Hendrycks and Gimpel 2016, arXiv:1606.08415.
+    """
+    if approximate == "none":
+        out = erf_of(xp, input * input.dtype.type(math.sqrt(0.5)))
+    elif approximate == "tanh":
+        out = xp.tanh(_inner(input))
+    else:
+        raise ArgumentError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
+    out += 1
+    out *= input
+    out *= input.dtype.type(0.5)
+    return out
+
+
+_SLOPE = math.sqrt(2 / math.pi)
+
+
+def _inner(x: Any) -> Any:
+    return (x * x * 0.044715 + 1) * x * _SLOPE
+
+
+@gelu.gradient("input")
+def _(grad, input, approximate):
+    if approximate == "none":
+        density = exp(input * input * -0.5) * (1 / math.sqrt(2 * math.pi))
+        return grad * ((erf(input * math.sqrt(0.5)) + 1) * 0.5 + input * density)
+    t = tanh(_inner(input))
+    slope = (input * input * (3 * 0.044715) + 1) * _SLOPE
+    return grad * ((t + 1) * 0.5 + input * 0.5 * (1 - t * t) * slope)
+
+
+@gelu.samples
+def _(make):
+    yield (make(3, 4, low=-3, high=3),), {}
+    yield (make(3, 4, low=-3, high=3), "tanh"), {}
+
+
+@gelu.expect
+def _(input, approximate="none"):
+    if approximate == "none":
+        return input * 0.5 * np.vectorize(math.erfc)(-input / math.sqrt(2))
+    return 0.5 * input * (1 + np.tanh(math.sqrt(2 / math.pi) * (input + 0.044715 * input**3)))
+
+
+@elementwise(method=False)
+def silu(xp: Any, input: Any) -> Any:
+    """Sigmoid linear unit: ``input * sigmoid(input)``, also known as swish."""
+    return input * sigmoid.body(xp, input)
+
+
+@silu.gradient("input")
+def _(grad, input):
+    s = sigmoid(input)
+    return grad * (s * (1 + input * (1 - s)))
+
+
+silu.samples(_samples)
+silu.expect(lambda input: input / (1 + np.exp(-input)))
+
+
+@elementwise(method=False)
+def mish(xp: Any, input: Any) -> Any:
+    """``input * tanh(softplus(input))``.
+
+    Reference: Misra 2019, arXiv:1908.08681.
+    """
+    return input * xp.tanh(xp.logaddexp(input, input.dtype.type(0)))
+
+
+@mish.gradient("input")
+def _(grad, input):
+    t = tanh(softplus(input))
+    return grad * (t + input * (1 - t * t) * sigmoid(input))
+
+
+mish.samples(_samples)
+mish.expect(lambda input: input * np.tanh(np.log1p(np.exp(input))))
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+@elementwise(method=False)
+def selu(xp: Any, input: Any) -> Any:
+    """Self-normalising `elu`: mean 0 and variance 1 are kept from layer to layer.
+
+    Reference: Klambauer et al. 2017, arXiv:1706.02515.
+    """
+    kind = input.dtype.type
+    below = kind(_SELU_SCALE * _SELU_ALPHA) * xp.expm1(xp.minimum(input, kind(0)))
+    return xp.where(input > 0, kind(_SELU_SCALE) * input, below)
+
+
+@selu.gradient("input")
+def _(grad, out):
+    return where(out > 0, grad * _SELU_SCALE, grad * (out + _SELU_SCALE * _SELU_ALPHA))
+
+
+selu.samples(_samples)
+selu.expect(
+    lambda input: (
+        1.0507009873554805 * np.where(input > 0, input, 1.6732632423543772 * (np.exp(input) - 1))
+    )  # fmt: skip
+)
+
+
+@elementwise(method=False)
+def celu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
+    """``max(input, 0) + min(alpha * (exp(input / alpha) - 1), 0)``.
+
+    Reference: Barron 2017, arXiv:1704.07483.
+    """
+    if alpha == 0:
+        raise ArgumentError("celu: alpha is 0, expected another number")
+    kind = input.dtype.type
+    below = kind(alpha) * xp.expm1(xp.minimum(input, kind(0)) / kind(alpha))
+    return xp.where(input > 0, input, below)
+
+
+@celu.gradient("input")
+def _(grad, input, out, alpha):
+    return where(input > 0, grad, grad * (out / alpha + 1))
+
+
+@celu.samples
+def _(make):
+    yield (make(3, 4, low=-2, high=2),), {}
+    yield (make(3, 4, low=-2, high=2), 0.5), {}
+
+
+celu.expect(
+    lambda input, alpha=1.0: (
+        np.maximum(input, 0) + np.minimum(alpha * (np.exp(input / alpha) - 1), 0)
+    )
+)
+
+
+@elementwise(method=False)
+def hardsigmoid(xp: Any, input: Any) -> Any:
+    """``input / 6 + 1/2``, cut off at 0 and 1."""
+    return xp.clip(input + input.dtype.type(3), 0, 6) / input.dtype.type(6)
+
+
+@hardsigmoid.gradient("input")
+def _(grad, input):
+    return where((input > -3) & (input < 3), grad * (1 / 6), grad * 0)
+
+
+@elementwise(method=False)
+def hardswish(xp: Any, input: Any) -> Any:
+    """``input`` times `hardsigmoid` of it.
+
+    Reference: Howard et al. 2019, arXiv:1905.02244.
+    """
+    return input * (xp.clip(input + input.dtype.type(3), 0, 6) / input.dtype.type(6))
+
+
+@hardswish.gradient("input")
+def _(grad, input):
+    inside = grad * (input * (1 / 3) + 0.5)
+    return where(input < -3, grad * 0, where(input > 3, grad, inside))
+
+
+def _hard_samples(make):
+    yield (make(3, 4, low=-5, high=5),), {}
+
+
+hardsigmoid.samples(_hard_samples)
+hardswish.samples(_hard_samples)
+hardsigmoid.expect(lambda input: np.minimum(np.maximum(input / 6 + 0.5, 0), 1))
+hardswish.expect(lambda input: input * np.minimum(np.maximum(input / 6 + 0.5, 0), 1))
+
+
+@elementwise(tensors=("input", "weight"), method=False, public=False, inplace=False)
+def slope_below(xp: Any, input: Any, weight: Any) -> Any:
+    """``input`` where positive, ``weight * input`` elsewhere."""
+    return xp.where(input > 0, input, weight * input)
+
+
+@slope_below.gradient("input")
+def _(grad, input, weight):
+    return where(input > 0, grad, grad * weight)
+
+
+@slope_below.gradient("weight")
+def _(grad, input):
+    return where(input > 0, grad * 0, grad * input)
+
+
+@composite(tensors=("input", "weight"), method=False)
+def prelu(input: Any, weight: Any) -> Any:
+    """``input`` where positive, ``weight * input`` elsewhere.
+
+    Args:
+        weight: one slope, or one for each channel (dim 1).
+
+    Reference: He et al. 2015, arXiv:1502.01852.
+    """
+    shape = tuple(input.shape)
+    slopes = weight.numel()
+    if slopes != 1:
+        channels = shape[1] if len(shape) > 1 else 1
+        if slopes != channels:
+            raise ShapeError(
+                f"prelu: weight has {slopes} slopes, expected 1 or {channels}, one for each channel "
+                f"of an input of shape {shape}"
+            )
+        weight = weight.reshape((-1,) + (1,) * max(len(shape) - 2, 0))
+    else:
+        weight = weight.reshape((1,) * len(shape))
+    return slope_below(input, weight)
+
+
+@prelu.samples
+def _(make):
+    yield (make(2, 3, 4), make(3)), {}
+    yield (make(2, 3), make(1)), {}
+
+
+@prelu.expect
+def _(input, weight):
+    w = weight if weight.size == 1 else weight.reshape((-1,) + (1,) * (input.ndim - 2))
+    return np.maximum(input, 0) + w * np.minimum(input, 0)
+
+
+@composite(tensors=("input",), method=False)
+def glu(input: Any, dim: int = -1) -> Any:
+    """Gated linear unit: the first half along ``dim`` times the `sigmoid` of the second.
+
+    Reference: Dauphin et al. 2016, arXiv:1612.08083.
+    """
+    size = input.shape[normalize_dim("glu", dim, input.ndim)] if input.ndim else 1
+    if size % 2:
+        raise ShapeError(
+            f"glu: dim {dim} of shape {tuple(input.shape)} has {size} elements, expected an even "
+            "number"
+        )
+    first, gate = chunk(input, 2, dim)
+    return first * sigmoid(gate)
+
+
+@glu.samples
+def _(make):
+    yield (make(2, 6),), {}
+    yield (make(4, 3), 0), {}
+
+
+@glu.expect
+def _(input, dim=-1):
+    a, b = np.split(input, 2, dim)
+    return a / (1 + np.exp(-b))
+
+
 @structured(tensors=("input",))
 def softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Exponentials along ``dim``, divided by their sum."""
@@ -220,3 +632,20 @@ def _last_dim_kernel(name: str, body: Any) -> Any:
 
 softmax.kernel("cpu")(_last_dim_kernel("softmax", softmax.body))
 log_softmax.kernel("cpu")(_last_dim_kernel("log_softmax", log_softmax.body))
+
+
+@composite(tensors=("input",), method=False)
+def softmin(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """`softmax` of the negative input."""
+    return softmax(-input, dim, dtype=dtype)
+
+
+@softmin.samples
+def _(make):
+    yield (make(3, 4), 1), {}
+
+
+@softmin.expect
+def _(input, dim):
+    powers = np.exp(-input)
+    return powers / powers.sum(dim, keepdims=True)

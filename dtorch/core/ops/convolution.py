@@ -440,8 +440,7 @@ def _direct(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
     x = np.pad(batch, ((0, 0), (0, 0), *sides))
     o, cg, *kernel = weight.shape
     counts = [
-        (n - e * (k - 1) - 1) // t + 1
-        for n, e, k, t in zip(x.shape[2:], d, kernel, s, strict=True)
+        (n - e * (k - 1) - 1) // t + 1 for n, e, k, t in zip(x.shape[2:], d, kernel, s, strict=True)
     ]
     out = np.zeros((x.shape[0], o, *counts), input.dtype)
     for j, *at in np.ndindex(o, *counts):

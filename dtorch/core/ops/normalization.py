@@ -2,55 +2,185 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from dtorch.core.errors import ShapeError
-from dtorch.core.grad_mode import no_grad
+from dtorch.core.base import TensorBase
+from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
-from dtorch.core.ops.reduction import sum
+from dtorch.core.ops.composed import recorded_gradients
+from dtorch.core.ops.padding import constant_pad
+from dtorch.core.ops.pooling import window_sum
+from dtorch.core.ops.reduction import mean, sum
+
+Ints = tuple[int, ...]
 
 
-def _channels(value: Any, ndim: int) -> Any:
-    """A value of each channel, shaped to broadcast against ``(N, C, *)``."""
+def _wide(array: Any) -> Any:
+    """Half-precision numbers as float32: sums of many of them need it."""
+    return array.astype(np.float32) if array.dtype.itemsize == 2 else array
+
+
+@structured(
+    tensors=("input", "weight", "bias"), outputs=("out", "average", "variance", "scale"),
+    returns=3, public=False,
+)  # fmt: skip
+def normalize(
+    xp: Any, input: Any, weight: Any, bias: Any, grouped: Ints | None, dims: Ints, affine: Ints,
+    eps: float,
+) -> Any:  # fmt: skip
+    """The input less its mean over ``dims``, divided by its standard deviation over them, times
+    ``weight``, plus ``bias``.
+
+    Args:
+        grouped: shape in which mean and variance are taken, if another than the input's.
+        affine: shape in which weight and bias broadcast against the input.
+    Returns: result, mean, (biased) variance; and, kept for the gradient, what the deviation was
+        multiplied by.
+    """
+    x = _wide(input)
+    x = x if grouped is None else x.reshape(grouped)
+    average = x.mean(axis=dims, keepdims=True, dtype=x.dtype)
+    out = x - average
+    variance = xp.mean(xp.square(out), axis=dims, keepdims=True, dtype=x.dtype)
+    scale = 1 / xp.sqrt(variance + x.dtype.type(eps))
+    if weight is not None and grouped is None and _few(scale, affine, out):
+        out *= scale * weight.reshape(affine)
+    else:
+        out *= scale
+        out = out.reshape(input.shape)
+        if weight is not None:
+            out *= weight.reshape(affine)
+    if bias is not None:
+        out += bias.reshape(affine)
+    return out.reshape(input.shape).astype(input.dtype, copy=False), average, variance, scale
+
+
+def _few(scale: Any, affine: Ints, out: Any) -> bool:
+    """Whether factor and weight multiplied together are small beside the input."""
+    return 4 * math.prod(np.broadcast_shapes(scale.shape, affine)) <= int(out.size)
+
+
+@normalize.gradient("input", "weight", "bias")
+def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, eps, needs):
+    if isinstance(grad, TensorBase):
+        found = recorded_gradients(
+            lambda x, w: _composed(x, w, grouped, dims, affine, eps), (input, weight), (grad,)
+        )
+        over = _broadcast_dims(affine, tuple(grad.shape))
+        return [*found, sum(grad, over, True).reshape(bias_shape) if needs[2] else None]
+    return _gradients(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, needs)
+
+
+def _composed(input: Any, weight: Any, grouped: Any, dims: Ints, affine: Ints, eps: float) -> Any:
+    x = input if grouped is None else input.reshape(grouped)
+    deviation = x - mean(x, dims, True)
+    out = deviation * (mean(deviation * deviation, dims, True) + eps) ** -0.5
+    out = out.reshape(tuple(input.shape))
+    return out if weight is None else out * weight.reshape(affine)
+
+
+def _broadcast_dims(affine: Ints, shape: Ints) -> Ints:
+    """The dims over which a value of shape ``affine`` is repeated to ``shape``."""
+    lead = len(shape) - len(affine)
+    return (
+        *range(lead),
+        *(d for d in range(lead, len(shape)) if affine[d - lead] == 1 != shape[d]),
+    )
+
+
+def _gradients(
+    grad: Any, input: Any, weight: Any, bias_shape: Any, average: Any, scale: Any, grouped: Any,
+    dims: Ints, affine: Ints, needs: tuple[bool, bool, bool],
+) -> list[Any]:  # fmt: skip
+    shape = input.shape
+    grad, x = _wide(grad), _wide(input)
+    x = x if grouped is None else x.reshape(grouped)
+    hat = x - average
+    hat *= scale
+    over = _broadcast_dims(affine, shape)
+    found: list[Any] = [None, None, None]
+    per_weight = per_bias = None
+    if needs[1] or (needs[0] and over == dims):
+        per_weight = np.sum(grad * hat.reshape(shape), axis=over, keepdims=True)
+    if needs[2] or (needs[0] and over == dims):
+        per_bias = np.sum(grad, axis=over, keepdims=True)
+    if needs[1]:
+        found[1] = per_weight.reshape(weight.shape)
+    if needs[2]:
+        found[2] = per_bias.reshape(bias_shape)
+    if not needs[0]:
+        return found
+    count = math.prod(x.shape[d] for d in dims)
+    if over == dims and grouped is None and per_weight is not None:
+        hat *= per_weight / -count  # type: ignore[operator]
+        hat += grad
+        hat -= per_bias / count  # type: ignore[operator]
+        hat *= scale if weight is None else scale * weight.reshape(affine)
+    else:
+        g = grad if weight is None else grad * weight.reshape(affine)
+        g = g.reshape(x.shape)
+        through_std = np.mean(g * hat, axis=dims, keepdims=True)
+        hat *= -through_std
+        hat += g
+        hat -= g.mean(axis=dims, keepdims=True)
+        hat *= scale
+    found[0] = hat.reshape(shape)
+    return found
+
+
+@structured(tensors=("input", "average", "variance", "weight", "bias"), public=False)
+def normalize_by(
+    xp: Any, input: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float
+) -> Any:
+    """Channels of ``(N, C, *)`` normalised by a given mean and variance."""
+    x = _wide(input)
+    scale = 1 / xp.sqrt(variance + variance.dtype.type(eps))
+    if weight is not None:
+        scale = scale * weight
+    shift = -average * scale
+    if bias is not None:
+        shift = shift + bias
+    shape = (-1, *(1,) * (input.ndim - 2))
+    out = x * scale.astype(x.dtype, copy=False).reshape(shape)
+    out += shift.reshape(shape)
+    return out.astype(input.dtype, copy=False)
+
+
+def _per_channel(value: Any, ndim: int) -> Any:
     return value.reshape((1, -1) + (1,) * (ndim - 2))
 
 
-@structured(tensors=("input",), outputs=("out", "mean", "invstd", "var"), returns=4, public=False)
-def standardize(xp: Any, input: Any, eps: float) -> Any:
-    """Each channel of ``(N, C, *)`` less its mean, divided by its standard deviation.
-
-    Returns also the mean, the reciprocal standard deviation and the (biased) variance of each
-    channel; all of them have gradients.
-    """
-    dims = (0, *range(2, input.ndim))
-    mean = input.mean(axis=dims, dtype=input.dtype)
-    centred = input - _channels(mean, input.ndim)
-    var = xp.mean(xp.square(centred), axis=dims, dtype=input.dtype)
-    invstd = 1 / xp.sqrt(var + input.dtype.type(eps))
-    return centred * _channels(invstd, input.ndim), mean, invstd, var
+@normalize_by.gradient("input")
+def _(grad, variance, weight, eps):
+    scale = (variance + eps) ** -0.5
+    return grad * _per_channel(scale if weight is None else scale * weight, grad.ndim)
 
 
-@standardize.gradient("input")
-def _(grads, input, mean, invstd, out):
-    g, g_mean, g_invstd, g_var = grads
-    ndim = len(tuple(input.shape))
-    dims = (0, *range(2, ndim))
-    count = 1
-    for d in dims:
-        count *= input.shape[d]
-    scale = _channels(invstd, ndim)
-    through_mean = sum(g, dims, True) / count
-    through_std = out * (sum(g * out, dims, True) / count)
-    # var and invstd depend on the input alike: d invstd / d var = -invstd ** 3 / 2.
-    g_variance = _channels(g_var - g_invstd * invstd**3 * 0.5, ndim)
-    deviation = out / scale
-    return (
-        scale * (g - through_mean - through_std)
-        + _channels(g_mean, ndim) / count
-        + g_variance * deviation * (2 / count)
+@normalize_by.gradient("weight")
+def _(grad, input, average, variance, eps):
+    hat = (input - _per_channel(average, grad.ndim)) * _per_channel(
+        (variance + eps) ** -0.5, grad.ndim
     )
+    return sum(grad * hat, (0, *range(2, grad.ndim)))
+
+
+@normalize_by.gradient("bias")
+def _(grad):
+    return sum(grad, (0, *range(2, grad.ndim)))
+
+
+def _check_channels(name: str, input: Any, **given: Any) -> None:
+    channels = input.shape[1]
+    for what, value in given.items():
+        if value is not None and tuple(value.shape) != (channels,):
+            raise ShapeError(
+                f"{name}: {what} has shape {tuple(value.shape)}, expected ({channels},) for an "
+                f"input of shape {tuple(input.shape)}"
+            )
 
 
 @composite(tensors=("input", "running_mean", "running_var", "weight", "bias"), method=False)
@@ -68,36 +198,35 @@ def batch_norm(
 
     Reference: Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
-    ndim = input.ndim
-    if ndim < 2:
+    shape = tuple(input.shape)
+    if len(shape) < 2:
+        raise ShapeError(f"batch_norm: input has shape {shape}, expected at least 2 dimensions")
+    _check_channels("batch_norm", input, running_mean=running_mean, running_var=running_var,
+                    weight=weight, bias=bias)  # fmt: skip
+    if not training and running_mean is not None:
+        return normalize_by(input, running_mean, running_var, weight, bias, eps)
+    count = math.prod(shape) // max(shape[1], 1)
+    if training and count == 1:
         raise ShapeError(
-            f"batch_norm: input has shape {tuple(input.shape)}, expected at least 2 dimensions"
+            f"batch_norm: one value per channel in training, input has shape {shape}; use a larger "
+            "batch, or eval()"
         )
-    if training or running_mean is None:
-        count = input.numel() // max(input.shape[1], 1) if hasattr(input, "numel") else 0
-        if training and count == 1:
-            raise ShapeError(
-                f"batch_norm: one value per channel in training, input has shape "
-                f"{tuple(input.shape)}"
-            )
-        out, mean, _, var = standardize(input, eps)
-        if training and running_mean is not None:
-            _update(running_mean, running_var, mean, var, momentum, count)
-    else:
-        invstd = (running_var + eps) ** -0.5
-        out = (input - _channels(running_mean, ndim)) * _channels(invstd, ndim)
-    if weight is not None:
-        out = out * _channels(weight, ndim)
-    return out if bias is None else out + _channels(bias, ndim)
+    affine = (1, shape[1], *(1,) * (len(shape) - 2))
+    out, average, variance = normalize(
+        input, weight, bias, None, (0, *range(2, len(shape))), affine, eps
+    )
+    if training and running_mean is not None:
+        update_statistics(running_mean, average._array, momentum)
+        update_statistics(running_var, variance._array * (count / max(count - 1, 1)), momentum)
+    return out
 
 
-def _update(
-    running_mean: Any, running_var: Any, mean: Any, var: Any, momentum: float, count: int
-) -> None:
-    with no_grad():
-        running_mean.mul_(1 - momentum).add_(mean.detach(), alpha=momentum)
-        unbiased = var.detach() * (count / (count - 1))
-        running_var.mul_(1 - momentum).add_(unbiased, alpha=momentum)
+def update_statistics(running: Any, fresh: Any, momentum: float) -> None:
+    """Move a running value toward a fresh one, in place."""
+    array = running._array
+    array *= array.dtype.type(1 - momentum)
+    array += fresh.reshape(array.shape) * fresh.dtype.type(momentum)
+    bump(running)
 
 
 @batch_norm.samples
@@ -105,10 +234,11 @@ def _(make):
     yield (make(3, 2, 4), None, None, make(2), make(2)), {}
     yield (make(3, 2), make.constant(2), make.constant(2, low=0.5), make(2), make(2)), {}
     yield (make(3, 2, 2, 2), None, None), {}
+    yield (make(5, 2, 3, 3), None, None, make(2), make(2)), {"training": True}
 
 
 @batch_norm.expect
-def _(input, running_mean, running_var, weight=None, bias=None):
+def _(input, running_mean, running_var, weight=None, bias=None, training=False):
     dims = (0, *range(2, input.ndim))
     shape = (1, -1) + (1,) * (input.ndim - 2)
     mean = input.mean(dims) if running_mean is None else running_mean
@@ -116,4 +246,238 @@ def _(input, running_mean, running_var, weight=None, bias=None):
     out = (input - mean.reshape(shape)) / np.sqrt(var.reshape(shape) + 1e-5)
     if weight is not None:
         out = out * weight.reshape(shape) + bias.reshape(shape)
+    return out
+
+
+@composite(tensors=("input", "running_mean", "running_var", "weight", "bias"), method=False)
+def instance_norm(
+    input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
+    bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Any:  # fmt: skip
+    """Each channel of each sample standardised by itself, then scaled and shifted.
+
+    Args:
+        input: ``(N, C, *)``.
+        running_mean, running_var: ``(C,)``, moved toward the mean over the batch of the
+            statistics, or used in their place; or None.
+        use_input_stats: normalise by the statistics of the input.
+
+    Reference: Ulyanov et al. 2016, arXiv:1607.08022.
+    """
+    shape = tuple(input.shape)
+    if len(shape) < 3:
+        raise ShapeError(
+            f"instance_norm: input has shape {shape}, expected (batch, channels, sides...)"
+        )
+    _check_channels("instance_norm", input, running_mean=running_mean, running_var=running_var,
+                    weight=weight, bias=bias)  # fmt: skip
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ArgumentError(
+                "instance_norm: use_input_stats=False needs running_mean and running_var"
+            )
+        return normalize_by(input, running_mean, running_var, weight, bias, eps)
+    count = math.prod(shape[2:])
+    if count == 1:
+        raise ShapeError(
+            f"instance_norm: one value per channel and sample, input has shape {shape}"
+        )
+    affine = (1, shape[1], *(1,) * (len(shape) - 2))
+    out, average, variance = normalize(
+        input, weight, bias, None, tuple(range(2, len(shape))), affine, eps
+    )
+    if running_mean is not None:
+        update_statistics(running_mean, average._array.mean(0), momentum)
+        unbiased = variance._array.mean(0) * (count / (count - 1))
+        update_statistics(running_var, unbiased, momentum)
+    return out
+
+
+@instance_norm.samples
+def _(make):
+    yield (make(2, 3, 5),), {}
+    yield (make(2, 2, 2, 3), None, None, make(2), make(2)), {}
+    yield (make(2, 2, 3), make.constant(2), make.constant(2, low=0.5)), {"use_input_stats": False}
+
+
+@instance_norm.expect
+def _(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True):
+    shape = (1, -1) + (1,) * (input.ndim - 2)
+    dims = tuple(range(2, input.ndim))
+    mean = input.mean(dims, keepdims=True) if use_input_stats else running_mean.reshape(shape)
+    var = input.var(dims, keepdims=True) if use_input_stats else running_var.reshape(shape)
+    out = (input - mean) / np.sqrt(var + 1e-5)
+    return out if weight is None else out * weight.reshape(shape) + bias.reshape(shape)
+
+
+def _trailing(name: str, input: Any, normalized_shape: Any, **given: Any) -> tuple[Ints, Ints]:
+    """The normalised sizes as a tuple, and the dims they are."""
+    sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    wanted = tuple(int(n) for n in sizes)
+    shape = tuple(input.shape)
+    if not wanted or shape[len(shape) - len(wanted) :] != wanted or len(wanted) > len(shape):
+        raise ShapeError(
+            f"{name}: normalized_shape is {wanted}, expected the last sizes of the input's {shape}"
+        )
+    for what, value in given.items():
+        if value is not None and tuple(value.shape) != wanted:
+            raise ShapeError(
+                f"{name}: {what} has shape {tuple(value.shape)}, expected normalized_shape {wanted}"
+            )
+    return wanted, tuple(range(len(shape) - len(wanted), len(shape)))
+
+
+@composite(tensors=("input", "weight", "bias"), method=False)
+def layer_norm(
+    input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    """The last dims standardised, then scaled and shifted element by element.
+
+    Args:
+        normalized_shape: sizes of the dims over which mean and variance are taken.
+        weight, bias: of those sizes, or None.
+
+    Reference: Ba et al. 2016, arXiv:1607.06450.
+    """
+    sizes, dims = _trailing("layer_norm", input, normalized_shape, weight=weight, bias=bias)
+    return normalize(input, weight, bias, None, dims, sizes, eps)[0]
+
+
+@layer_norm.samples
+def _(make):
+    yield (make(2, 3, 4), (4,), make(4), make(4)), {}
+    yield (make(2, 3, 4), [3, 4], make(3, 4)), {}
+    yield (make(2, 5), 5), {}
+
+
+@layer_norm.expect
+def _(input, normalized_shape, weight=None, bias=None):
+    dims = tuple(range(-len(np.atleast_1d(normalized_shape)), 0))
+    out = (input - input.mean(dims, keepdims=True)) / np.sqrt(input.var(dims, keepdims=True) + 1e-5)
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+@composite(tensors=("input", "weight", "bias"), method=False)
+def group_norm(
+    input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    """Groups of channels of each sample standardised, then scaled and shifted by channel.
+
+    Args:
+        input: ``(N, C, *)``.
+        num_groups: a divisor of C.
+        weight, bias: ``(C,)`` or None.
+
+    Reference: Wu and He 2018, arXiv:1803.08494.
+    """
+    shape = tuple(input.shape)
+    if len(shape) < 2:
+        raise ShapeError(f"group_norm: input has shape {shape}, expected at least 2 dimensions")
+    n, c, *sides = shape
+    if num_groups < 1 or c % num_groups:
+        raise ArgumentError(
+            f"group_norm: num_groups is {num_groups}, expected a divisor of the {c} channels of an "
+            f"input of shape {shape}"
+        )
+    _check_channels("group_norm", input, weight=weight, bias=bias)
+    grouped = (n, num_groups, c // num_groups, *sides)
+    affine = (1, c, *(1,) * len(sides))
+    return normalize(
+        input, weight, bias, grouped, tuple(range(2, len(grouped))), affine, eps
+    )[0]  # fmt: skip
+
+
+@group_norm.samples
+def _(make):
+    yield (make(2, 4, 3), 2, make(4), make(4)), {}
+    yield (make(2, 6), 3), {}
+    yield (make(1, 4, 2, 2), 1, make(4)), {}
+
+
+@group_norm.expect
+def _(input, num_groups, weight=None, bias=None):
+    x = input.reshape(len(input), num_groups, -1)
+    x = (x - x.mean(2, keepdims=True)) / np.sqrt(x.var(2, keepdims=True) + 1e-5)
+    out = x.reshape(input.shape)
+    shape = (1, -1) + (1,) * (input.ndim - 2)
+    out = out if weight is None else out * weight.reshape(shape)
+    return out if bias is None else out + bias.reshape(shape)
+
+
+@composite(tensors=("input", "weight"), method=False)
+def rms_norm(
+    input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None
+) -> Any:
+    """The last dims divided by their root mean square, then scaled.
+
+    Args:
+        normalized_shape: sizes of the dims over which the mean is taken.
+        eps: added to the mean square. Default: the smallest step from 1 of the dtype.
+
+    Reference: Zhang and Sennrich 2019, arXiv:1910.07467.
+    """
+    _, dims = _trailing("rms_norm", input, normalized_shape, weight=weight)
+    if eps is None:
+        if input.dtype.category != 2 or input.dtype.itemsize == 2:
+            raise DtypeError(f"rms_norm: input is {input.dtype}, pass eps for it")
+        eps = float(np.finfo(input.dtype.numpy).eps)
+    out = input * (mean(input * input, dims, True) + eps) ** -0.5
+    return out if weight is None else out * weight
+
+
+@rms_norm.samples
+def _(make):
+    yield (make(2, 3, 4), (4,), make(4)), {"eps": 1e-3}
+    yield (make(2, 3, 4), (3, 4)), {"eps": 1e-3}
+
+
+@rms_norm.expect
+def _(input, normalized_shape, weight=None, eps=0.0):
+    dims = tuple(range(-len(normalized_shape), 0))
+    out = input / np.sqrt((input**2).mean(dims, keepdims=True) + eps)
+    return out if weight is None else out * weight
+
+
+@composite(tensors=("input",), method=False)
+def local_response_norm(
+    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Any:
+    """Each element divided by a power of the squares of its neighbours in the channel dim.
+
+    Args:
+        input: ``(N, C, *)``.
+        size: number of neighbouring channels, the element's own included.
+    Returns: ``input / (k + alpha * mean of squares) ** beta``; squares outside count as 0.
+
+    Reference: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural
+    networks", section 3.3.
+    """
+    shape = tuple(input.shape)
+    if len(shape) < 3:
+        raise ShapeError(
+            f"local_response_norm: input has shape {shape}, expected (batch, channels, sides...)"
+        )
+    if size < 1:
+        raise ArgumentError(f"local_response_norm: size is {size}, expected at least 1")
+    square = (input * input).reshape((shape[0], 1, shape[1], math.prod(shape[2:])))
+    padded = constant_pad(square, (0, 0, size // 2, (size - 1) // 2), 0.0)
+    kernel = (size, 1)
+    total = window_sum(padded, kernel, (1, 1), (0, 0), (shape[1], square.shape[3]), size)
+    return input / (total.reshape(shape) * alpha + k) ** beta
+
+
+@local_response_norm.samples
+def _(make):
+    yield (make(2, 5, 3), 3), {"alpha": 0.5}
+    yield (make(1, 4, 2, 2), 2), {"alpha": 1.0, "beta": 0.5, "k": 2.0}
+
+
+@local_response_norm.expect
+def _(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    out = np.empty_like(input)
+    c = input.shape[1]
+    for i in range(c):
+        near = input[:, max(i - size // 2, 0) : min(i + (size - 1) // 2, c - 1) + 1]
+        out[:, i] = input[:, i] / (k + alpha * (near**2).sum(1) / size) ** beta
     return out

@@ -130,9 +130,7 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
             )
         if n == 0 and (a, b) != (0, 0):
             raise ShapeError(f"pad: mode {mode!r} for an empty dim of shape {shape}")
-        indices.append(
-            None if (a, b) == (0, 0) else _ROUND_THE_EDGE[mode](np.arange(-a, n + b), n)
-        )
+        indices.append(None if (a, b) == (0, 0) else _ROUND_THE_EDGE[mode](np.arange(-a, n + b), n))
     return taken(input, tuple(indices))
 
 
@@ -153,7 +151,5 @@ def _(input, pad, mode="constant", value=None):
     names = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     options = {"constant_values": value or 0} if mode == "constant" else {}
     out = np.pad(input, grow, names[mode], **options)
-    crop = tuple(
-        slice(max(-a, 0), out.shape[d] - max(-b, 0)) for d, (a, b) in enumerate(sides)
-    )
+    crop = tuple(slice(max(-a, 0), out.shape[d] - max(-b, 0)) for d, (a, b) in enumerate(sides))
     return out[crop]

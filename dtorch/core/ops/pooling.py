@@ -18,7 +18,7 @@ from dtorch.core.shapes import per_dim, window_count
 Ints = tuple[int, ...]
 
 
-def _sides(name: str, nd: int, input: Any) -> Ints:
+def sides_of_input(name: str, nd: int, input: Any) -> Ints:
     """The last ``nd`` sizes of ``(N, C, *sides)`` or ``(C, *sides)``."""
     shape = tuple(input.shape)
     if len(shape) not in (nd + 1, nd + 2):
@@ -40,7 +40,7 @@ def windows(
         ShapeError: a window does not fit.
         ArgumentError: padding exceeds half of the window.
     """
-    sides = _sides(name, nd, input)
+    sides = sides_of_input(name, nd, input)
     kernel = per_dim(name, "kernel_size", kernel_size, nd)
     no_stride = stride is None or (isinstance(stride, (tuple, list)) and not stride)
     step = kernel if no_stride else per_dim(name, "stride", stride, nd)
@@ -81,11 +81,14 @@ def _padded(
 def _taps(kernel: Ints, step: Ints, spread: Ints, counts: Ints) -> Any:
     """For each element of the window, where all windows find it in the padded input."""
     for tap in itertools.product(*map(range, kernel)):
-        yield tap, (
-            ...,
-            *(
-                slice(t * d, t * d + s * (count - 1) + 1, s)
-                for t, s, d, count in zip(tap, step, spread, counts, strict=True)
+        yield (
+            tap,
+            (
+                ...,
+                *(
+                    slice(t * d, t * d + s * (count - 1) + 1, s)
+                    for t, s, d, count in zip(tap, step, spread, counts, strict=True)
+                ),
             ),
         )
 
@@ -268,9 +271,7 @@ def _each_window(input, kernel_size, stride, padding, dilation, ceil_mode, nd):
             last = min(last + s - 1, n - 1)
         starts.append(range(-p, last + 1, s))
     for at in np.ndindex(*map(len, starts)):
-        taps = [
-            [starts[i][a] + t * spread[i] for t in range(kernel[i])] for i, a in enumerate(at)
-        ]
+        taps = [[starts[i][a] + t * spread[i] for t in range(kernel[i])] for i, a in enumerate(at)]
         found = {}
         for place in itertools.product(*taps):
             if all(0 <= q < n for q, n in zip(place, sides, strict=True)):
@@ -457,9 +458,7 @@ def _reference_avg(nd):
             starts[i] = [a for a in starts[i] if a + k <= n] + beyond[:1]
         out = np.zeros((*input.shape[:-nd], *map(len, starts)))
         for at in np.ndindex(*map(len, starts)):
-            cut = tuple(
-                slice(starts[i][a], starts[i][a] + kernel[i]) for i, a in enumerate(at)
-            )
+            cut = tuple(slice(starts[i][a], starts[i][a] + kernel[i]) for i, a in enumerate(at))
             total = x[(..., *cut)].reshape(*input.shape[:-nd], -1).sum(-1)
             counted = (ones if count_include_pad else inside)[cut].sum()
             out[(..., *at)] = total / (divisor_override or counted)
@@ -571,7 +570,7 @@ def _max_unpool(
     nd: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any
 ) -> Any:
     name = f"max_unpool{nd}d"
-    sides = _sides(name, nd, input)
+    sides = sides_of_input(name, nd, input)
     if tuple(indices.shape) != tuple(input.shape):
         raise ShapeError(
             f"{name}: indices have shape {tuple(indices.shape)}, expected {tuple(input.shape)} "

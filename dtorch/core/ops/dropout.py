@@ -1,0 +1,192 @@
+"""Dropout: elements, or whole channels, set to zero at random."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import wrap
+from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.op import composite
+from dtorch.core.ops.arithmetic import mul
+from dtorch.core.random import uniform
+
+
+def check_probability(name: str, p: float) -> None:
+    """Complain about a probability outside 0 to 1."""
+    if not 0 <= p <= 1:
+        raise ArgumentError(f"{name}: p is {p}, expected a probability from 0 to 1")
+
+
+def _kept(shape: tuple[int, ...], p: float) -> Any:
+    """Where elements are kept, each with probability ``1 - p``."""
+    return uniform(shape, np.dtype(np.float32), None) >= p
+
+
+def _times(input: Any, factor: Any, inplace: bool) -> Any:
+    return input.mul_(wrap(factor)) if inplace else mul(input, wrap(factor))
+
+
+def _drop(input: Any, shape: tuple[int, ...], p: float, inplace: bool) -> Any:
+    """Zeros at random, the rest scaled so that the expectation stays."""
+    kind = input._array.dtype.type
+    if p == 1:
+        return _times(input, np.zeros(shape, kind), inplace)
+    return _times(input, np.multiply(_kept(shape, p), kind(1 / (1 - p))), inplace)
+
+
+@composite(tensors=("input",), method=False, has_out=False)
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Zeros in place of elements chosen at random, the others scaled by ``1 / (1 - p)``.
+
+    Args:
+        p: probability of an element to be zeroed.
+        training: if False, the input is returned as it is.
+        inplace: change the input itself.
+
+    Reference: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
+    overfitting".
+    """
+    check_probability("dropout", p)
+    if not training or p == 0:
+        return input
+    return _drop(input, input._array.shape, p, inplace)
+
+
+def _drop_channels(
+    name: str, sides: int, input: Any, p: float, training: bool, inplace: bool
+) -> Any:
+    check_probability(name, p)
+    shape = input._array.shape
+    if len(shape) not in (sides + 1, sides + 2):
+        raise ShapeError(
+            f"{name}: input has shape {tuple(shape)}, expected {sides + 2} dimensions (batch, "
+            f"channels and {sides} sides) or {sides + 1} without batch"
+        )
+    if not training or p == 0:
+        return input
+    return _drop(input, (*shape[: len(shape) - sides], *(1,) * sides), p, inplace)
+
+
+@composite(tensors=("input",), method=False, has_out=False)
+def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """`dropout` of whole channels of ``(N, C, L)`` or ``(C, L)``."""
+    return _drop_channels("dropout1d", 1, input, p, training, inplace)
+
+
+@composite(tensors=("input",), method=False, has_out=False)
+def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """`dropout` of whole channels of ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    Reference: Tompson et al. 2015, arXiv:1411.4280.
+    """
+    return _drop_channels("dropout2d", 2, input, p, training, inplace)
+
+
+@composite(tensors=("input",), method=False, has_out=False)
+def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """`dropout` of whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+    return _drop_channels("dropout3d", 3, input, p, training, inplace)
+
+
+_SATURATION = -1.7580993408473766  # the value `selu` approaches for very negative input
+
+
+def _alpha_drop(
+    name: str, input: Any, shape: tuple[int, ...], p: float, training: bool, inplace: bool
+) -> Any:
+    check_probability(name, p)
+    if not training or p == 0:
+        return input
+    kind = input._array.dtype.type
+    if p == 1:
+        return _times(input, np.zeros(shape, kind), inplace)
+    kept = _kept(shape, p)
+    # Dropped elements become the saturation value; then mean 0 and variance 1 are restored.
+    scale = 1 / math.sqrt((1 - p) * (1 + p * _SATURATION**2))
+    shift = -scale * _SATURATION * p
+    added = wrap(np.where(kept, kind(shift), kind(shift + scale * _SATURATION)))
+    out = _times(input, np.multiply(kept, kind(scale)), inplace)
+    return out.add_(added) if inplace else out + added
+
+
+@composite(tensors=("input",), method=False, has_out=False)
+def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """Dropout for `selu` networks: keeps mean 0 and variance 1 of the input.
+
+    Reference: Klambauer et al. 2017, arXiv:1706.02515.
+    """
+    return _alpha_drop("alpha_dropout", input, input._array.shape, p, training, inplace)
+
+
+@composite(tensors=("input",), method=False, has_out=False)
+def feature_alpha_dropout(
+    input: Any, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Any:
+    """`alpha_dropout` of whole channels (dim 1)."""
+    shape = input._array.shape
+    if len(shape) < 2:
+        raise ShapeError(
+            f"feature_alpha_dropout: input has shape {tuple(shape)}, expected (batch, channels, *)"
+        )
+    masked = (*shape[:2], *(1,) * (len(shape) - 2))
+    return _alpha_drop("feature_alpha_dropout", input, masked, p, training, inplace)
+
+
+def _certain(*shape):
+    """Samples in which nothing is left to chance."""
+
+    def samples(make):
+        yield (make(*shape),), {"p": 0.0}
+        yield (make(*shape),), {"p": 1.0, "training": True}
+        yield (make(*shape),), {"training": False}
+
+    return samples
+
+
+def _certain_result(input, p=0.5, training=True):
+    return input * 0 if training and p == 1 else input
+
+
+for _op, _shape in (
+    (dropout, (3, 4)), (dropout1d, (2, 3, 4)), (dropout2d, (2, 3, 2, 2)),
+    (dropout3d, (2, 2, 2, 2)), (alpha_dropout, (3, 4)), (feature_alpha_dropout, (2, 3, 2)),
+):  # fmt: skip
+    _op.samples(_certain(*_shape))
+    _op.expect(_certain_result)
+
+
+@composite(tensors=("input",), method=False, has_out=False)
+def rrelu(
+    input: Any, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
+    inplace: bool = False,
+) -> Any:  # fmt: skip
+    """`leaky_relu` whose slope is drawn for each element in training, and the mean otherwise.
+
+    Args:
+        lower, upper: bounds of the uniform distribution of the slope.
+
+    Reference: Xu et al. 2015, arXiv:1505.00853.
+    """
+    if not lower <= upper:
+        raise ArgumentError(f"rrelu: lower is {lower}, upper {upper}; expected lower <= upper")
+    array = input._array
+    if training:
+        slope = uniform(array.shape, array.dtype, None) * array.dtype.type(upper - lower)
+        slope += array.dtype.type(lower)
+    else:
+        slope = array.dtype.type((lower + upper) / 2)
+    return _times(input, np.where(array > 0, array.dtype.type(1), slope), inplace)
+
+
+@rrelu.samples
+def _(make):
+    yield (make(3, 4),), {}
+    yield (make(3, 4), 0.2, 0.2, True), {}
+
+
+@rrelu.expect
+def _(input, lower=1 / 8, upper=1 / 3, training=False):
+    return np.maximum(input, 0) + (lower + upper) / 2 * np.minimum(input, 0)

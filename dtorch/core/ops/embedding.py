@@ -1,0 +1,150 @@
+"""Rows of a table looked up by number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.inplace import bump
+from dtorch.core.op import composite, structured
+
+
+@structured(tensors=("weight", "index"), public=False)
+def lookup(xp: Any, weight: Any, index: Any, padding_idx: int | None, by_frequency: bool) -> Any:
+    """The rows of ``weight`` at ``index``."""
+    return xp.take(weight, index, axis=0)
+
+
+@lookup.gradient("weight")
+def _(grad, index, weight_shape, padding_idx, by_frequency):
+    return rows_added(grad, index, tuple(weight_shape), padding_idx, by_frequency)
+
+
+@structured(tensors=("delta", "index"), public=False)
+def rows_added(
+    xp: Any, delta: Any, index: Any, shape: Any, padding_idx: int | None, by_frequency: bool
+) -> Any:
+    """Zeros of ``shape`` to whose rows at ``index`` those of ``delta`` are added.
+
+    Args:
+        padding_idx: a row that gets nothing.
+        by_frequency: divide each row by how often it was added to.
+    """
+    out = xp.zeros(shape, delta.dtype)
+    flat = index.reshape(-1)
+    if not flat.size:
+        return out
+    order = xp.argsort(flat, kind="stable")
+    ordered = flat[order]
+    starts = xp.flatnonzero(xp.concatenate((xp.ones(1, bool), ordered[1:] != ordered[:-1])))
+    sums = xp.add.reduceat(delta.reshape(flat.size, -1)[order], starts, axis=0)
+    if by_frequency:
+        counts = xp.diff(xp.concatenate((starts, xp.asarray([flat.size]))))
+        sums /= counts[:, None].astype(sums.dtype)
+    out[ordered[starts]] = sums
+    if padding_idx is not None:
+        out[padding_idx] = 0
+    return out
+
+
+@rows_added.gradient("delta")
+def _(grad, index, padding_idx, by_frequency):
+    return rows_scaled(grad, index, padding_idx, by_frequency)
+
+
+@structured(tensors=("weight", "index"), public=False)
+def rows_scaled(
+    xp: Any, weight: Any, index: Any, padding_idx: int | None, by_frequency: bool
+) -> Any:
+    """The transpose of `rows_added`."""
+    out = xp.take(weight, index, axis=0)
+    if by_frequency:
+        _, inverse, counts = xp.unique(index, return_inverse=True, return_counts=True)
+        out /= counts[inverse].reshape(*index.shape, 1).astype(out.dtype)
+    if padding_idx is not None:
+        out[index == padding_idx] = 0
+    return out
+
+
+@rows_scaled.gradient("weight")
+def _(grad, index, weight_shape, padding_idx, by_frequency):
+    return rows_added(grad, index, tuple(weight_shape), padding_idx, by_frequency)
+
+
+def check_lookup(name: str, index: Any, rows: int) -> Any:
+    """The array of row numbers, all in range."""
+    array = index._array
+    if array.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: input is {index.dtype}, expected int64 or int32 row numbers")
+    if array.size and (int(array.min()) < 0 or int(array.max()) >= rows):
+        wrong = array[(array < 0) | (array >= rows)].flat[0]
+        raise DimensionError(f"{name}: row {int(wrong)} is out of range for a table of {rows} rows")
+    return array
+
+
+def check_padding(name: str, padding_idx: int | None, rows: int) -> int | None:
+    """``padding_idx`` counted from the front."""
+    if padding_idx is None:
+        return None
+    if not -rows <= padding_idx < rows:
+        raise ArgumentError(
+            f"{name}: padding_idx is {padding_idx}, expected {-rows} to {rows - 1} for a table of "
+            f"{rows} rows"
+        )
+    return padding_idx % rows
+
+
+def shrink_rows(weight: Any, index: Any, max_norm: float, norm_type: float) -> None:
+    """Scale the rows at ``index`` whose norm exceeds ``max_norm`` down to it, in place."""
+    table = weight._array
+    rows = np.unique(index)
+    norms = np.linalg.norm(table[rows], ord=norm_type, axis=1)
+    long = norms > max_norm
+    if long.any():
+        factor = max_norm / (norms[long] + 1e-7)
+        table[rows[long]] *= factor[:, None].astype(table.dtype)
+        bump(weight)
+
+
+@composite(tensors=("input", "weight"), method=False, has_out=False)
+def embedding(
+    input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Any:  # fmt: skip
+    """Rows of a table: ``out[i, j] = weight[input[i, j]]``.
+
+    Args:
+        input: row numbers of any shape, int64 or int32.
+        weight: ``(rows, columns)``.
+        padding_idx: a row that gets no gradient.
+        max_norm: rows looked up with a larger norm are scaled down to it in ``weight`` first.
+        norm_type: p of that norm.
+        scale_grad_by_freq: divide the gradient of a row by how often it was looked up.
+    Returns: ``(*input.shape, columns)``.
+    """
+    if weight.ndim != 2:
+        raise ShapeError(
+            f"embedding: weight has shape {tuple(weight.shape)}, expected 2 dimensions"
+        )
+    if sparse:
+        raise NotImplementedError("embedding: sparse gradients are not there yet; use sparse=False")
+    rows = weight.shape[0]
+    index = check_lookup("embedding", input, rows)
+    if max_norm is not None:
+        shrink_rows(weight, index, max_norm, norm_type)
+    padding = check_padding("embedding", padding_idx, rows)
+    return lookup(weight, input, padding, scale_grad_by_freq)
+
+
+@embedding.samples
+def _(make):
+    yield (make.index(2, 5, high=4), make(4, 3)), {}
+    yield (make.index(6, high=2), make(4, 2)), {}
+    yield (make.index(0, high=2), make(4, 2)), {}
+
+
+@embedding.expect
+def _(input, weight):
+    return np.eye(len(weight))[input] @ weight

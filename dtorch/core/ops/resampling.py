@@ -1,0 +1,67 @@
+"""Linear maps that act on each dim by itself: interpolation, means of uneven windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.op import structured
+
+Taps = tuple[Any, Any]
+"""Of one dim: positions ``(taps, outputs)`` in the input, and their weights; or None for both."""
+
+
+@structured(tensors=("input",), public=False)
+def resample(xp: Any, input: Any, taps: tuple[Taps | None, ...]) -> Any:
+    """Along each of the last dims, weighted sums of a few elements for each output."""
+    out = input
+    for dim, entry in enumerate(taps, input.ndim - len(taps)):
+        if entry is None:
+            continue
+        index, weight = entry
+        shape = (-1, *(1,) * (input.ndim - 1 - dim))
+        total = None
+        for at, factor in zip(index, weight.astype(input.dtype), strict=True):
+            part = xp.take(out, at, axis=dim)
+            if not (factor == 1).all():
+                part *= factor.reshape(shape)
+            if total is None:
+                total = part
+            else:
+                total += part
+        out = total
+    return out if out is not input else input.copy()
+
+
+@resample.gradient("input")
+def _(grad, input_shape, taps):
+    return resample_back(grad, taps, tuple(input_shape))
+
+
+@structured(tensors=("delta",), public=False)
+def resample_back(
+    xp: Any, delta: Any, taps: tuple[Taps | None, ...], shape: tuple[int, ...]
+) -> Any:
+    """The transpose of `resample`."""
+    out = delta
+    for dim, entry in enumerate(taps, delta.ndim - len(taps)):
+        if entry is None:
+            continue
+        matrix = _matrix(xp, entry, shape[dim], delta.dtype)
+        out = xp.moveaxis(xp.tensordot(out, matrix, axes=([dim], [0])), -1, dim)
+    return out if out is not delta else delta.copy()
+
+
+def _matrix(xp: Any, entry: Taps, size: int, dtype: Any) -> Any:
+    """The map of one dim as a matrix ``(outputs, inputs)``."""
+    index, weight = entry
+    matrix = np.zeros((index.shape[1], size), dtype)
+    outputs = np.broadcast_to(np.arange(index.shape[1]), index.shape)
+    np.add.at(matrix, (outputs, index), weight.astype(dtype))
+    return xp.asarray(matrix)
+
+
+@resample_back.gradient("delta")
+def _(grad, taps):
+    return resample(grad, taps)

@@ -1,0 +1,87 @@
+"""Forms of operations as `dtorch.nn.functional` has them: with ``inplace``, or an implicit dim."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from dtorch.core import functions
+from dtorch.core.op import REGISTRY
+from dtorch.core.tensor import Tensor
+
+
+def _with_inplace(name: str) -> Callable[..., Any]:
+    """An operation that can be told to overwrite its input."""
+    op = REGISTRY[name]
+    plain, change = op.function, op.inplace_function
+    assert change is not None
+
+    def function(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
+        if len(args) > extra:  # inplace by position
+            *args, inplace = args  # type: ignore[assignment]
+        return change(input, *args, **kwargs) if inplace else plain(input, *args, **kwargs)
+
+    parameters = [p for p in op.signature.parameters.values() if p.name != "out"]
+    extra = len(parameters) - 1
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters.append(inspect.Parameter("inplace", kind, default=False))
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{op.doc}\n\nWith ``inplace`` the input itself is overwritten."
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return function
+
+
+relu = _with_inplace("relu")
+relu6 = _with_inplace("relu6")
+elu = _with_inplace("elu")
+selu = _with_inplace("selu")
+celu = _with_inplace("celu")
+silu = _with_inplace("silu")
+mish = _with_inplace("mish")
+leaky_relu = _with_inplace("leaky_relu")
+threshold = _with_inplace("threshold")
+hardtanh = _with_inplace("hardtanh")
+hardswish = _with_inplace("hardswish")
+hardsigmoid = _with_inplace("hardsigmoid")
+
+
+def implicit_dim(name: str, input: Tensor, dim: int | None, stacklevel: int = 3) -> int:
+    """The dim of a softmax that was given none: classic, with a warning."""
+    if dim is not None:
+        return dim
+    chosen = 0 if input.ndim in (0, 1, 3) else 1
+    warnings.warn(
+        f"{name}: no dim was given; dim {chosen} is taken for {input.ndim} dimensions, pass it",
+        UserWarning,
+        stacklevel=stacklevel + 1,
+    )
+    return chosen
+
+
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """Exponentials along ``dim``, divided by their sum."""
+    return functions.softmax(
+        input, implicit_dim("softmax", input, dim, _stacklevel), dtype=dtype
+    )  # fmt: skip
+
+
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """Logarithm of `softmax`, without overflow or loss of digits."""
+    return functions.log_softmax(
+        input, implicit_dim("log_softmax", input, dim, _stacklevel), dtype=dtype
+    )
+
+
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """`softmax` of the negative input."""
+    return functions.softmin(
+        input, implicit_dim("softmin", input, dim, _stacklevel), dtype=dtype
+    )  # fmt: skip

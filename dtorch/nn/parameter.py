@@ -1,0 +1,125 @@
+"""Parameter and Buffer: tensors that a module registers when they are assigned to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import PLAIN, REQUIRES_GRAD, fill
+from dtorch.core.errors import ArgumentError, DtypeError
+from dtorch.core.storage import storage_of
+from dtorch.core.tensor import Tensor
+
+
+def _over(cls: type[Tensor], data: Tensor | None) -> Tensor:
+    """A ``cls`` over the memory of ``data``."""
+    if data is None:
+        return cls._wrap(np.empty(0, np.float32))
+    if not isinstance(data, Tensor):
+        raise TypeError(f"{cls.__name__}: data is {type(data).__name__}, expected a tensor")
+    made: Tensor = object.__new__(cls)
+    fill(made, data._array)
+    storage_of(data).track(made)
+    return made
+
+
+class Parameter(Tensor):
+    """A tensor that a module counts among its parameters; by default it requires grad.
+
+    Args:
+        data: its memory is shared, not copied.
+        requires_grad: whether operations on it are recorded.
+    Raises:
+        DtypeError: ``requires_grad`` for a dtype without gradients.
+    Example:
+        >>> import dtorch
+        >>> Parameter(dtorch.zeros(2))
+        Parameter containing:
+        tensor([0., 0.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        made = _over(cls, data)
+        if requires_grad and made._array.dtype.kind not in "fcV":
+            raise DtypeError(
+                f"{cls.__name__}: data is {made.dtype}, which has no gradient; pass "
+                "requires_grad=False"
+            )
+        made._mode = REQUIRES_GRAD if requires_grad else PLAIN
+        return made  # type: ignore[return-value]  # `_over` makes a cls
+
+    @property
+    def volatile(self) -> bool:
+        """Always False: a parameter is never volatile."""
+        return False
+
+    @volatile.setter
+    def volatile(self, value: bool) -> None:
+        if value:
+            raise ArgumentError("volatile: a Parameter is never volatile; set requires_grad=False")
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+class Buffer(Tensor):
+    """A tensor that a module counts among its buffers: state that is not trained.
+
+    Args:
+        data: its memory is shared, not copied.
+        persistent: whether it is part of the state dict.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
+        made = _over(cls, data)
+        made.persistent = persistent  # type: ignore[attr-defined]  # kept in __dict__
+        return made  # type: ignore[return-value]  # `_over` makes a cls
+
+
+class UninitializedTensorMixin:
+    """What stands for a tensor whose sizes the first input of a lazy module will tell."""
+
+    __slots__ = ()
+
+    def materialize(self: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become an uninitialised tensor of ``shape``; the object stays the same one."""
+        wanted = self._array.dtype if dtype is None else dtype.numpy
+        self._array = np.empty(tuple(shape), wanted)
+        self._storage = None
+        self.__class__ = self.cls_to_become
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A `Parameter` without sizes."""
+
+    __slots__ = ()
+    cls_to_become = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
+        return super().__new__(cls, None, requires_grad)
+
+    def __repr__(self) -> str:
+        return "<UninitializedParameter>"
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Buffer):
+    """A `Buffer` without sizes."""
+
+    __slots__ = ()
+    cls_to_become = Buffer
+
+    def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> Any:
+        return super().__new__(cls, None)
+
+    def __repr__(self) -> str:
+        return "<UninitializedBuffer>"
+
+
+def is_lazy(tensor: Any) -> bool:
+    """Whether ``tensor`` waits for its sizes."""
+    return isinstance(tensor, UninitializedTensorMixin)

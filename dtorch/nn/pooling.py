@@ -1,0 +1,299 @@
+"""Pooling layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from dtorch.core import functions
+from dtorch.core.ops.adaptive import check_fractional
+from dtorch.core.tensor import Tensor
+from dtorch.nn.module import Module
+
+
+class _Pool(Module):
+    _function: ClassVar[Callable[..., Any]]
+
+
+class _MaxPool(_Pool):
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+        return_indices: bool = False, ceil_mode: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.dilation = dilation
+        self.return_indices = return_indices
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Any:
+        return type(self)._function(
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+            self.return_indices,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
+        )
+
+
+class MaxPool1d(_MaxPool):
+    """Largest value in each window of ``(N, C, L)``."""
+
+    _function = staticmethod(functions.max_pool1d)
+
+
+class MaxPool2d(_MaxPool):
+    """Largest value in each window of ``(N, C, H, W)``.
+
+    Args:
+        kernel_size, stride, padding, dilation, ceil_mode: as in
+            `dtorch.nn.functional.max_pool2d`.
+        return_indices: return also where the values were found, for `MaxUnpool2d`.
+    """
+
+    _function = staticmethod(functions.max_pool2d)
+
+
+class MaxPool3d(_MaxPool):
+    """Largest value in each window of ``(N, C, D, H, W)``."""
+
+    _function = staticmethod(functions.max_pool3d)
+
+
+class _MaxUnpool(_Pool):
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Any:
+        return type(self)._function(
+            input, indices, self.kernel_size, self.stride, self.padding, output_size
+        )
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """Values put back to where `MaxPool1d` found them, zeros elsewhere."""
+
+    _function = staticmethod(functions.max_unpool1d)
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """Values put back to where `MaxPool2d` found them, zeros elsewhere."""
+
+    _function = staticmethod(functions.max_unpool2d)
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """Values put back to where `MaxPool3d` found them, zeros elsewhere."""
+
+    _function = staticmethod(functions.max_unpool3d)
+
+
+class AvgPool1d(_Pool):
+    """Mean of each window of ``(N, C, L)``."""
+
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+
+    def forward(self, input: Tensor) -> Any:
+        return functions.avg_pool1d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(AvgPool1d):
+    """Mean of each window of ``(N, C, H, W)``.
+
+    Args:
+        count_include_pad: whether the zeros of the padding count.
+        divisor_override: divide by this number instead of the number of elements.
+    """
+
+    _function = staticmethod(functions.avg_pool2d)
+
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True, divisor_override: int | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+        self.divisor_override = divisor_override
+
+    def forward(self, input: Tensor) -> Any:
+        return type(self)._function(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad, self.divisor_override,
+        )  # fmt: skip
+
+
+class AvgPool3d(AvgPool2d):
+    """Mean of each window of ``(N, C, D, H, W)``; see `AvgPool2d`."""
+
+    _function = staticmethod(functions.avg_pool3d)
+
+
+class _LPPool(_Pool):
+    def __init__(
+        self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+    ) -> None:
+        super().__init__()
+        self.norm_type = norm_type
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Any:
+        return type(self)._function(
+            input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
+
+
+class LPPool1d(_LPPool):
+    """``(sum of x**p)**(1/p)`` over each window of ``(N, C, L)``."""
+
+    _function = staticmethod(functions.lp_pool1d)
+
+
+class LPPool2d(_LPPool):
+    """``(sum of x**p)**(1/p)`` over each window of ``(N, C, H, W)``."""
+
+    _function = staticmethod(functions.lp_pool2d)
+
+
+class LPPool3d(_LPPool):
+    """``(sum of x**p)**(1/p)`` over each window of ``(N, C, D, H, W)``."""
+
+    _function = staticmethod(functions.lp_pool3d)
+
+
+class _AdaptiveAvgPool(_Pool):
+    def __init__(self, output_size: Any) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Any:
+        return type(self)._function(input, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """Means of ``output_size`` windows that divide ``(N, C, L)`` evenly."""
+
+    _function = staticmethod(functions.adaptive_avg_pool1d)
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """Means of ``output_size`` windows that divide ``(N, C, H, W)`` evenly.
+
+    Args:
+        output_size: rows and columns of the output; None keeps a size.
+    """
+
+    _function = staticmethod(functions.adaptive_avg_pool2d)
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """Means of ``output_size`` windows that divide ``(N, C, D, H, W)`` evenly."""
+
+    _function = staticmethod(functions.adaptive_avg_pool3d)
+
+
+class _AdaptiveMaxPool(_Pool):
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.return_indices = return_indices
+
+    def forward(self, input: Tensor) -> Any:
+        return type(self)._function(input, self.output_size, self.return_indices)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """Largest values of ``output_size`` windows that divide ``(N, C, L)`` evenly."""
+
+    _function = staticmethod(functions.adaptive_max_pool1d)
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """Largest values of ``output_size`` windows that divide ``(N, C, H, W)`` evenly."""
+
+    _function = staticmethod(functions.adaptive_max_pool2d)
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Largest values of ``output_size`` windows that divide ``(N, C, D, H, W)`` evenly."""
+
+    _function = staticmethod(functions.adaptive_max_pool3d)
+
+
+class _FractionalMaxPool(_Pool):
+    def __init__(
+        self, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+        return_indices: bool = False, _random_samples: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.output_size = output_size
+        self.output_ratio = output_ratio
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        check_fractional(type(self).__name__, output_size, output_ratio)
+
+    def forward(self, input: Tensor) -> Any:
+        return type(self)._function(
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
+            self._random_samples,
+        )  # fmt: skip
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """Largest values of windows that begin at random places, in order, of ``(N, C, H, W)``.
+
+    Args:
+        output_size: rows and columns of the output; or
+        output_ratio: their ratio to the input's, between 0 and 1.
+        return_indices: return also where the values were found.
+        _random_samples: ``(N, C, 2)`` in [0, 1), from which the places follow.
+
+    Reference: Graham 2014, arXiv:1412.6071.
+    """
+
+    _function = staticmethod(functions.fractional_max_pool2d)
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """Largest values of windows that begin at random places, in order, of ``(N, C, D, H, W)``."""
+
+    _function = staticmethod(functions.fractional_max_pool3d)

@@ -1,0 +1,146 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import wrap
+from dtorch.core.errors import ArgumentError
+from dtorch.core.grad_mode import no_grad
+from dtorch.optim.optimizer import (
+    Optimizer,
+    changed,
+    check_options,
+    loss_of,
+    plus,
+    with_gradients,
+)
+
+
+def check_betas(optimizer: str, betas: Any) -> None:
+    """Complain unless ``betas`` are two numbers from 0 up to, not including, 1."""
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise ArgumentError(f"{optimizer}: betas are {betas!r}, expected two numbers")
+    for i, beta in enumerate(betas):
+        check_options(optimizer, **{f"betas[{i}]": (beta, 0, 1)})
+
+
+def averages_of(state: dict[str, Any], array: np.ndarray, *names: str) -> None:
+    """Begin a state: the step counter and averages of zeros."""
+    state["step"] = wrap(np.zeros((), np.float32))
+    for name in names:
+        state[name] = wrap(np.zeros_like(array))
+
+
+def move(average: np.ndarray, value: np.ndarray, beta: float) -> None:
+    """``average = beta * average + (1 - beta) * value``, in place."""
+    kind = average.dtype.type
+    average *= kind(beta)
+    average += value * kind(1 - beta)
+
+
+def move_square(average: np.ndarray, value: np.ndarray, beta: float) -> None:
+    """``average = beta * average + (1 - beta) * value**2``, in place."""
+    kind = average.dtype.type
+    average *= kind(beta)
+    square = np.multiply(value, value if value.dtype.kind != "c" else value.conj())
+    square *= kind(1 - beta)
+    average += square
+
+
+class Adam(Optimizer):
+    """Gradient descent with a step size for each element, from averages of gradient and square.
+
+    Args:
+        params: parameters or groups of them.
+        lr: learning rate.
+        betas: shares that the averages of gradient and square keep at each step.
+        eps: added to the square root, after the correction of the start at zero.
+        weight_decay: times the parameter, added to its gradient.
+        amsgrad: use the largest average of squares so far.
+        maximize: climb instead of descending.
+        decoupled_weight_decay: subtract ``lr * weight_decay`` times the parameter instead; see
+            `AdamW`.
+
+    Reference: Kingma and Ba 2014, arXiv:1412.6980; Reddi et al. 2019, arXiv:1904.09237.
+    """
+
+    def __init__(
+        self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0, amsgrad: bool = False, *,
+        foreach: bool | None = None, maximize: bool = False, capturable: bool = False,
+        differentiable: bool = False, fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:  # fmt: skip
+        name = type(self).__name__
+        check_options(name, lr=(lr, 0, None), eps=(eps, 0, None),
+                      weight_decay=(weight_decay, 0, None))  # fmt: skip
+        check_betas(name, betas)
+        defaults = {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
+            "maximize": maximize, "foreach": foreach, "capturable": capturable,
+            "differentiable": differentiable, "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = loss_of(closure)
+        with no_grad():
+            for group in self.param_groups:
+                self._step_group(group)
+        return loss
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        lr, (beta1, beta2), eps = float(group["lr"]), group["betas"], group["eps"]
+        decay, amsgrad = group["weight_decay"], group["amsgrad"]
+        for p, array, grad in with_gradients(type(self).__name__, group):
+            kind = array.dtype.type
+            state = self.state[p]
+            if not state:
+                names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if amsgrad else ()))
+                averages_of(state, array, *names)
+            counter = state["step"]._array
+            counter += 1
+            t = int(counter)
+            if decay and group["decoupled_weight_decay"]:
+                array *= kind(1 - lr * decay)
+            else:
+                grad = plus(grad, array, decay)
+            average, square = state["exp_avg"]._array, state["exp_avg_sq"]._array
+            move(average, grad, beta1)
+            move_square(square, grad, beta2)
+            if amsgrad:
+                largest = state["max_exp_avg_sq"]._array
+                np.maximum(largest, square, out=largest)
+                square = largest
+            denominator = np.sqrt(square)
+            denominator /= kind(math.sqrt(1 - beta2**t))
+            denominator += kind(eps)
+            np.divide(average, denominator, out=denominator)
+            denominator *= kind(lr / (1 - beta1**t))
+            array -= denominator
+            changed(p)
+
+
+class AdamW(Adam):
+    """`Adam` whose weight decay acts on the parameter itself, not through the gradient.
+
+    Reference: Loshchilov and Hutter 2017, arXiv:1711.05101.
+    """
+
+    def __init__(
+        self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False, *,
+        maximize: bool = False, foreach: bool | None = None, capturable: bool = False,
+        differentiable: bool = False, fused: bool | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize,
+            capturable=capturable, differentiable=differentiable, fused=fused,
+            decoupled_weight_decay=True,
+        )  # fmt: skip

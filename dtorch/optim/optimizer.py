@@ -1,0 +1,311 @@
+"""Optimizer: what all of them share. Parameters in groups with options, and a state for each."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import TensorBase, shared_version
+from dtorch.core.errors import ArgumentError, GradError
+from dtorch.core.grad_mode import enable_grad
+from dtorch.core.graph import RemovableHandle
+from dtorch.core.tensor import Tensor
+
+ndarray = np.ndarray
+
+
+class _Required:
+    """Default of an option that must be given."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
+
+
+class Optimizer:
+    """Base class of optimizers.
+
+    Args:
+        params: tensors, pairs of names and tensors, or dicts of a group's tensors (``"params"``)
+            and its options.
+        defaults: options of groups that do not state their own.
+
+    Attributes:
+        param_groups: list of dicts, each with ``"params"`` and options.
+        state: dict of a dict for each parameter.
+
+    Raises:
+        TypeError: a bare tensor instead of several, or something else than tensors.
+        ValueError: no parameters, a parameter twice, or one that was computed.
+    """
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.state: defaultdict[Any, Any] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        self._step_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._step_post_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._steps_taken = 0
+        if isinstance(params, TensorBase):
+            raise TypeError(f"{self._name}: params is a tensor, expected several, such as [tensor]")
+        groups = list(params)
+        if not groups:
+            raise ArgumentError(f"{self._name}: got an empty list of parameters")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Hooks of steps, and the note that one was taken, belong to every ``step``."""
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group: a dict of ``"params"`` and, if they differ from the defaults, options."""
+        if not isinstance(param_group, dict):
+            raise TypeError(
+                f"add_param_group: got {type(param_group).__name__}, expected a dict with 'params'"
+            )
+        group = dict(param_group)
+        params = group["params"]
+        if isinstance(params, set):
+            raise TypeError("params: a set has no order, expected a list")
+        params = [params] if isinstance(params, TensorBase) else list(params)
+        names = [p[0] for p in params if isinstance(p, tuple)]
+        if names:
+            if len(names) != len(params):
+                raise ArgumentError("params: some are named and some are not, expected one kind")
+            params = [p[1] for p in params]
+        for position, p in enumerate(params):
+            if not isinstance(p, TensorBase):
+                raise TypeError(
+                    f"{self._name}: parameter {position} is {type(p).__name__}, expected a tensor"
+                )
+            if p._grad_fn is not None:
+                raise ArgumentError(
+                    f"{self._name}: parameter {position} was computed by {p._grad_fn.name}; only "
+                    "leaf tensors can be optimized"
+                )
+        group["params"] = params
+        if names:
+            group["param_names"] = names
+        for name, default in self.defaults.items():
+            if default is required and name not in group:
+                raise ArgumentError(f"{self._name}: the option {name!r} is required")
+            group.setdefault(name, default)
+        self._refuse_duplicates(params)
+        self.param_groups.append(group)
+
+    def _refuse_duplicates(self, params: list[Any]) -> None:
+        seen = {id(p) for group in self.param_groups for p in group["params"]}
+        for position, p in enumerate(params):
+            if id(p) in seen:
+                raise ArgumentError(
+                    f"{self._name}: parameter {position} of shape {tuple(p.shape)} is there twice"
+                )
+            seen.add(id(p))
+
+    # -- stepping -------------------------------------------------------------------------------
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change the parameters by their gradients.
+
+        Args:
+            closure: computes the loss and its gradients; called with recording enabled.
+        Returns: what ``closure`` returned, or None.
+        """
+        raise NotImplementedError(f"{self._name} defines no step()")
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or (``set_to_none=False``) zero them."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none:
+                    p._grad = None
+                elif p._grad is not None:
+                    p._grad.detach_()
+                    p._grad.zero_()
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may replace both."""
+        return RemovableHandle(self._step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        return RemovableHandle(self._step_post_hooks, hook)
+
+    # -- state ----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """``{"state": ..., "param_groups": ...}`` with parameters numbered by position."""
+        numbers: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            packed = {name: value for name, value in group.items() if name != "params"}
+            for p in group["params"]:
+                numbers.setdefault(id(p), len(numbers))
+            packed["params"] = [numbers[id(p)] for p in group["params"]]
+            groups.append(packed)
+        state = {
+            numbers[id(key)] if isinstance(key, TensorBase) else key: value
+            for key, value in self.state.items()
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state that `state_dict` gave; a copy of it.
+
+        Raises:
+            ValueError: other numbers of groups, or of parameters in a group.
+        """
+        own, given = self.param_groups, copy.deepcopy(state_dict["param_groups"])
+        if len(own) != len(given):
+            raise ArgumentError(
+                f"load_state_dict: the state has {len(given)} parameter groups, the optimizer "
+                f"{len(own)}"
+            )
+        for i, (mine, theirs) in enumerate(zip(own, given, strict=True)):
+            if len(mine["params"]) != len(theirs["params"]):
+                raise ArgumentError(
+                    f"load_state_dict: group {i} of the state has {len(theirs['params'])} "
+                    f"parameters, that of the optimizer {len(mine['params'])}"
+                )
+        by_key = {
+            key: p
+            for mine, theirs in zip(own, given, strict=True)
+            for key, p in zip(theirs["params"], mine["params"], strict=True)
+        }
+        state: defaultdict[Any, Any] = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            if key in by_key:
+                state[by_key[key]] = _state_for(by_key[key], value)
+            else:
+                state[key] = copy.deepcopy(value)
+        self.state = state
+        self.param_groups = [
+            {**theirs, "params": mine["params"]} for mine, theirs in zip(own, given, strict=True)
+        ]
+        self.__setstate__({})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Options that older states lack get their default."""
+        self.__dict__.update(state)
+        self.__dict__.setdefault("_step_pre_hooks", OrderedDict())
+        self.__dict__.setdefault("_step_post_hooks", OrderedDict())
+        self.__dict__.setdefault("_steps_taken", 0)
+        for group in self.param_groups:
+            for name, default in self.defaults.items():
+                group.setdefault(name, default)
+
+    def __repr__(self) -> str:
+        lines = []
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {k}: {group[k]}" for k in sorted(group) if k != "params"]
+        return f"{self._name} (\n" + "\n".join(lines) + "\n)"
+
+
+def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    if getattr(step, "__wrapped__", None) is not None:
+        return step
+
+    def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        for hook in tuple(self._step_pre_hooks.values()):
+            changed = hook(self, args, kwargs)
+            if changed is not None:
+                args, kwargs = changed
+        result = step(self, *args, **kwargs)
+        self._steps_taken += 1
+        for hook in tuple(self._step_post_hooks.values()):
+            hook(self, args, kwargs)
+        return result
+
+    hooked.__name__, hooked.__qualname__ = "step", step.__qualname__
+    hooked.__doc__ = step.__doc__
+    hooked.__wrapped__ = step  # type: ignore[attr-defined]  # keeps the signature
+    return hooked
+
+
+def _state_for(param: Any, value: Any, key: str = "") -> Any:
+    """A copy of a state whose floating tensors have the dtype of the parameter."""
+    if isinstance(value, Tensor):
+        if key == "step":
+            return value.clone()  # type: ignore[attr-defined]  # an operation
+        if param.dtype.category >= 2 and value.dtype.category >= 2:
+            return value.to(param.dtype, copy=True)
+        return value.clone()  # type: ignore[attr-defined]
+    if isinstance(value, dict):
+        return {k: _state_for(param, v, k) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_state_for(param, v) for v in value)
+    return copy.deepcopy(value)
+
+
+# -- what algorithms are written with -----------------------------------------------------------
+
+
+def loss_of(closure: Callable[[], Any] | None) -> Any:
+    """The loss that ``closure`` computes, with recording enabled."""
+    if closure is None:
+        return None
+    with enable_grad():
+        return closure()
+
+
+def with_gradients(optimizer: str, group: dict[str, Any]) -> Iterable[tuple[Any, ndarray, ndarray]]:
+    """Of each parameter with a gradient: itself, its array and the array of its gradient.
+
+    Raises:
+        GradError: the gradient is sparse, which this optimizer does not take.
+    """
+    for p in group["params"]:
+        grad = p._grad
+        if grad is None:
+            continue
+        if getattr(grad, "is_sparse", False):
+            raise GradError(
+                f"{optimizer}: sparse gradients are not supported; use SparseAdam or SGD"
+            )
+        array = grad._array
+        yield p, p._array, -array if group.get("maximize") else array
+
+
+def changed(param: Any) -> None:
+    """Note that the array of ``param`` was changed."""
+    version = param._version
+    if version is None:
+        version = shared_version(param)
+    version.value += 1
+
+
+def plus(grad: ndarray, param: ndarray, weight_decay: float) -> ndarray:
+    """``grad + weight_decay * param``, or the gradient itself where there is nothing to add."""
+    if weight_decay == 0:
+        return grad
+    out = np.multiply(param, param.dtype.type(weight_decay))
+    out += grad
+    return out
+
+
+def check_options(optimizer: str, **options: tuple[Any, float, float | None]) -> None:
+    """Complain about options outside their range: ``name=(value, least, below)``."""
+    for name, (value, least, below) in options.items():
+        number = float(value)
+        if not number >= least or (below is not None and not number < below):
+            limit = f"at least {least:g}" if below is None else f"{least:g} <= {name} < {below:g}"
+            raise ArgumentError(f"{optimizer}: {name} is {value}, expected {limit}")

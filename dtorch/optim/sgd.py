@@ -1,0 +1,100 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import wrap
+from dtorch.core.errors import ArgumentError
+from dtorch.core.grad_mode import no_grad
+from dtorch.optim.optimizer import (
+    Optimizer,
+    changed,
+    check_options,
+    loss_of,
+    plus,
+    with_gradients,
+)
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum if asked for.
+
+    With gradient g, the buffer is ``momentum * buffer + (1 - dampening) * g`` (g itself at the
+    first step) and the parameter loses ``lr * buffer``; with ``nesterov`` it loses
+    ``lr * (g + momentum * buffer)``.
+
+    Args:
+        params: parameters or groups of them.
+        lr: learning rate.
+        momentum, dampening: see above.
+        weight_decay: times the parameter, added to its gradient.
+        nesterov: needs momentum and no dampening.
+        maximize: climb instead of descending.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(1))
+        >>> optimizer = SGD([w], lr=0.5)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.tolist()
+        [0.0]
+
+    Reference: Sutskever et al. 2013, "On the importance of initialization and momentum in deep
+    learning".
+    """
+
+    def __init__(
+        self, params: Any, lr: float = 1e-3, momentum: float = 0, dampening: float = 0,
+        weight_decay: float = 0, nesterov: bool = False, *, maximize: bool = False,
+        foreach: bool | None = None, differentiable: bool = False, fused: bool | None = None,
+    ) -> None:  # fmt: skip
+        check_options("SGD", lr=(lr, 0, None), momentum=(momentum, 0, None),
+                      weight_decay=(weight_decay, 0, None))  # fmt: skip
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ArgumentError(
+                f"SGD: nesterov needs momentum above 0 and no dampening, got momentum {momentum} "
+                f"and dampening {dampening}"
+            )
+        defaults = {
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
+            "nesterov": nesterov, "maximize": maximize, "foreach": foreach,
+            "differentiable": differentiable, "fused": fused,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = loss_of(closure)
+        with no_grad():
+            for group in self.param_groups:
+                self._step_group(group)
+        return loss
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        lr, momentum, nesterov = group["lr"], group["momentum"], group["nesterov"]
+        decay, dampening = group["weight_decay"], group["dampening"]
+        for p, array, grad in with_gradients("SGD", group):
+            kind = array.dtype.type
+            update = plus(grad, array, decay)
+            if momentum:
+                state = self.state[p]
+                buffer = state.get("momentum_buffer")
+                if buffer is None:
+                    state["momentum_buffer"] = wrap(update.copy())
+                    held = state["momentum_buffer"]._array
+                else:
+                    held = buffer._array
+                    held *= kind(momentum)
+                    held += update if dampening == 0 else update * kind(1 - dampening)
+                if nesterov:
+                    scaled = held * kind(momentum)
+                    scaled += update
+                    update = scaled
+                else:
+                    update = held
+            array -= np.multiply(update, kind(lr))
+            changed(p)
