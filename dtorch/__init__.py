@@ -165,6 +165,7 @@ from dtorch.core.functions import (
     var,
     where,
 )
+from dtorch.core.interop import __array_namespace_info__, from_dlpack
 from dtorch.core.printing import set_printoptions
 from dtorch.core.random import (
     Generator,

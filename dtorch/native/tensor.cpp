@@ -243,6 +243,19 @@ int set_storage(PyObject* self, PyObject* value, void*) {
   return 0;
 }
 
+// memoryview(tensor) is that of its array.
+int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  Tensor* t = as_tensor(self);
+  if (t->mode == requires_grad || !is_array(t->array)) {
+    PyErr_SetString(PyExc_BufferError, t->mode == requires_grad
+                                           ? "the tensor requires grad; use detach()"
+                                           : "the tensor does not lie on the CPU");
+    view->obj = nullptr;
+    return -1;
+  }
+  return PyObject_GetBuffer(t->array, view, flags);
+}
+
 PyGetSetDef tensor_getset[] = {{"_storage", get_storage, set_storage, nullptr, nullptr},
                                {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
@@ -626,12 +639,13 @@ bool add_tensor(PyObject* module) {
   static PyType_Slot slots[64] = {
       {Py_tp_members, tensor_members},
       {Py_tp_getset, tensor_getset},
+      {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
       {Py_tp_traverse, reinterpret_cast<void*>(tensor_traverse)},
       {Py_tp_clear, reinterpret_cast<void*>(tensor_clear)},
       {Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
       {Py_tp_doc, const_cast<char*>("Fields every tensor has.")},
   };
-  int end = 6;
+  int end = 7;
   for (PyType_Slot* slot = operator_slots; slot->slot; ++slot) slots[end++] = *slot;
   slots[end] = {0, nullptr};
   PyType_Spec tensor_spec = {"dtorch._native.TensorBase", sizeof(Tensor), 0,
