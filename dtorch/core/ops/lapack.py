@@ -172,7 +172,7 @@ def _(make):
 
 @pstrf.expect
 def _(a, upper=True):
-    from scipy.linalg.lapack import dpstrf, spstrf  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg.lapack import dpstrf, spstrf
 
     factor, pivots, *_ = (dpstrf if a.dtype == np.float64 else spstrf)(a, lower=not upper)
     return (np.triu if upper else np.tril)(factor), (pivots - 1).astype(np.int32)
@@ -197,7 +197,7 @@ def _(make):
 
 @qr.expect
 def _(input, some=True):
-    from scipy.linalg import qr  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import qr
 
     return qr(input, mode="economic" if some else "full")
 
@@ -217,7 +217,7 @@ def _(make):
 
 @geqrf.expect
 def _(input):
-    from scipy.linalg import qr  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import qr
 
     (packed, tau), _ = qr(input, mode="raw")
     return packed, tau
@@ -259,7 +259,7 @@ def _(make):
 
 @orgqr.expect
 def _(input, tau):
-    from scipy.linalg.lapack import dorgqr, sorgqr  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg.lapack import dorgqr, sorgqr
 
     return (dorgqr if input.dtype == np.float64 else sorgqr)(input, tau)[0]
 
@@ -328,7 +328,7 @@ def _(make):
 
 @svd.expect
 def _(input, some=True, compute_uv=True):
-    from scipy.linalg import svd  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import svd
 
     u, s, vh = svd(input, not some)
     return (u, s, vh.T) if compute_uv else (np.zeros((3, 3)), s, np.zeros((2, 2)))
@@ -353,7 +353,7 @@ def _(make):
 
 @symeig.expect
 def _(input, eigenvectors=False, upper=True):
-    from scipy.linalg import eigh  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import eigh
 
     values, vectors = eigh(input, lower=not upper, driver="evd")
     return values, vectors if eigenvectors else np.zeros(0)
@@ -387,7 +387,7 @@ def _(make):
 
 @eig.expect
 def _(a, eigenvectors=False):
-    from scipy.linalg.lapack import dgeev, sgeev  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg.lapack import dgeev, sgeev
 
     re, im, _, vectors, _ = (dgeev if a.dtype == np.float64 else sgeev)(a)
     return np.stack([re, im], -1), vectors if eigenvectors else np.zeros(0)
@@ -409,7 +409,7 @@ def _(make):
 
 @gesv.expect
 def _(B, A):
-    from scipy.linalg import lu_factor  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import lu_factor
 
     return np.linalg.pinv(A) @ B, lu_factor(A)[0]
 
@@ -437,7 +437,7 @@ def _(make):
 
 @gels.expect
 def _(B, A):
-    from scipy.linalg import qr  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import qr
 
     out = np.linalg.pinv(A) @ B
     if A.shape[0] > A.shape[1]:
@@ -474,7 +474,7 @@ def _(make):
 
 @trtrs.expect
 def _(b, A, upper=True, transpose=False, unitriangular=False):
-    from scipy.linalg import solve_triangular  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import solve_triangular
 
     return solve_triangular(A, b, int(transpose), not upper, unitriangular), A
 
@@ -504,7 +504,7 @@ def _(make):
 
 @btrifact.expect
 def _(A):
-    from scipy.linalg import lu_factor  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import lu_factor
 
     parts = [lu_factor(matrix) for matrix in A]
     pivots = np.stack([p for _, p in parts]) + 1
@@ -512,7 +512,7 @@ def _(A):
 
 
 @composite(tensors=("b", "LU_data", "LU_pivots"))
-def btrisolve(b: Any, LU_data: Any, LU_pivots: Any) -> Any:  # noqa: N803
+def btrisolve(b: Any, LU_data: Any, LU_pivots: Any) -> Any:
     """Solutions X of ``A X = b`` of a batch, from the results of `btrifact`.
 
     Shape: ``b`` is ``(batch, n)`` or ``(batch, n, k)``.
@@ -532,7 +532,7 @@ def _(make):
 
 
 @btrisolve.expect
-def _(b, LU_data, LU_pivots):  # noqa: N803
+def _(b, LU_data, LU_pivots):
     matrices = (np.tril(LU_data, -1) + np.eye(3)) @ np.triu(LU_data)
     rows = np.stack([b[0][[1, 2, 0]], b[1]])
     right = rows[..., None] if b.ndim == 2 else rows
@@ -578,6 +578,6 @@ def _(make):
 
 
 @btriunpack.expect
-def _(LU_data, LU_pivots):  # noqa: N803
+def _(LU_data, LU_pivots):
     swaps = np.stack([np.eye(3)[:, [1, 2, 0]], np.eye(3)]).astype(LU_data.dtype)
     return swaps, np.tril(LU_data, -1) + np.eye(3), np.triu(LU_data)

@@ -191,7 +191,7 @@ def _(make):
 
 @linalg_qr.expect
 def _(A, mode="reduced"):
-    from scipy.linalg import qr  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import qr
 
     kind = "economic" if mode == "reduced" else "full"
     if A.ndim > 2:
@@ -221,7 +221,7 @@ def _(make):
 
 @linalg_svd.expect
 def _(A, full_matrices=True):
-    from scipy.linalg import svd  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import svd
 
     if A.ndim > 2:
         return tuple(np.stack(part) for part in zip(*(svd(m) for m in A), strict=True))
@@ -245,7 +245,7 @@ def _(A):
 
 
 @composite(tensors=("A",), method=False)
-def linalg_eigh(A: Any, UPLO: str = "L") -> Any:  # noqa: N803 - the name of the reference API
+def linalg_eigh(A: Any, UPLO: str = "L") -> Any:
     """Ascending eigenvalues and orthonormal eigenvectors of Hermitian matrices.
 
     Args:
@@ -263,14 +263,14 @@ def _(make):
 
 
 @linalg_eigh.expect
-def _(A, UPLO="L"):  # noqa: N803
-    from scipy.linalg import eigh  # noqa: PLC0415 - only the tests need SciPy
+def _(A, UPLO="L"):
+    from scipy.linalg import eigh
 
     return eigh(A, lower=UPLO == "L", driver="evd")
 
 
 @composite(tensors=("A",), method=False)
-def linalg_eigvalsh(A: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def linalg_eigvalsh(A: Any, UPLO: str = "L") -> Any:
     """Ascending eigenvalues of Hermitian matrices."""
     return eigh_pair(A, UPLO)[0]
 
@@ -298,7 +298,7 @@ def _(make):
 
 @linalg_eig.expect
 def _(A):
-    from scipy.linalg import eig  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import eig
 
     values, vectors = eig(A)
     return values, vectors.astype(complex)
@@ -317,7 +317,7 @@ def _(make):
 
 @linalg_eigvals.expect
 def _(A):
-    from scipy.linalg import eigvals  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import eigvals
 
     return eigvals(A)
 
@@ -340,7 +340,7 @@ def _(make):
 
 @linalg_lu_factor.expect
 def _(A):
-    from scipy.linalg import lu_factor  # noqa: PLC0415 - only the tests need SciPy
+    from scipy.linalg import lu_factor
 
     parts = [lu_factor(matrix) for matrix in A.reshape(-1, *A.shape[-2:])]
     lu = np.stack([p[0] for p in parts]).reshape(A.shape)
