@@ -128,6 +128,6 @@ class NamespaceInfo:
         return found
 
 
-def __array_namespace_info__() -> NamespaceInfo:
+def __array_namespace_info__() -> NamespaceInfo:  # noqa: N807 - the name in the standard
     """Capabilities, devices and dtypes of this namespace, by the array API standard."""
     return NamespaceInfo()

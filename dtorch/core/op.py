@@ -114,7 +114,9 @@ class Op:
         variadic: str | None = None,
         aliases: dict[str, str] | None = None,
         has_out: bool = True,
+        ufunc: np.ufunc | None = None,
     ) -> None:
+        self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
         self.has_out = has_out and self.kind != "view"
         self.name = body.__name__.rstrip("_")
         self.body = body
@@ -333,6 +335,8 @@ class Op:
                 return run([*args, *defaults[given:]], out)
             return run(bind(args, kwargs), out)
 
+        if self.ufunc is not None and self.kind == "structured" and backend.native is not None:
+            return backend.native.OpFunction(function, self.ufunc, len(self.tensors), -1, False)  # type: ignore[no-any-return]
         return function
 
     def run(self, values: list[Any], out: Any = None) -> Any:
@@ -589,12 +593,10 @@ class ElementwiseOp(Op):
         self,
         body: Callable[..., Any],
         *,
-        ufunc: np.ufunc | None = None,
         floating: bool = False,
         promoted: Sequence[str] | None = None,
         **options: Any,
     ) -> None:
-        self.ufunc = ufunc
         self.floating = floating  # integer operands are converted to the default dtype first
         self._promoted = promoted
         options.setdefault("inplace", True)

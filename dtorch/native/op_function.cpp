@@ -277,6 +277,7 @@ enum Operator {
   op_sub,
   op_mul,
   op_div,
+  op_matmul,
   op_neg,
   op_eq,
   op_ne,
@@ -286,9 +287,9 @@ enum Operator {
   op_ge,
   operators
 };
-constexpr const char* operator_names[operators] = {"__add__", "__sub__", "__mul__", "__truediv__",
-                                                   "__neg__", "__eq__",  "__ne__",  "__lt__",
-                                                   "__le__",  "__gt__",  "__ge__"};
+constexpr const char* operator_names[operators] = {
+    "__add__", "__sub__", "__mul__", "__truediv__", "__matmul__", "__neg__",
+    "__eq__",  "__ne__",  "__lt__",  "__le__",      "__gt__",     "__ge__"};
 
 // For each: the function, and the Python functions for operands the fast path does not know.
 struct Behind {
@@ -392,6 +393,7 @@ PyType_Slot operator_slots[] = {
     {Py_nb_subtract, reinterpret_cast<void*>(binary_operator<op_sub>)},
     {Py_nb_multiply, reinterpret_cast<void*>(binary_operator<op_mul>)},
     {Py_nb_true_divide, reinterpret_cast<void*>(binary_operator<op_div>)},
+    {Py_nb_matrix_multiply, reinterpret_cast<void*>(binary_operator<op_matmul>)},
     {Py_nb_negative, reinterpret_cast<void*>(negative)},
     {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
     {Py_tp_hash, reinterpret_cast<void*>(identity_hash)},

@@ -18,7 +18,7 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(value.shape)
 
 
-@structured(tensors=("input", "other"))
+@structured(tensors=("input", "other"), ufunc=np.matmul)
 def matmul(xp: Any, input: Any, other: Any) -> Any:
     """Matrix product of the last two dims; leading dims broadcast, 1-D operands are vectors.
 
