@@ -125,13 +125,13 @@ def _adaptive_max(nd: int, input: Any, output_size: Any, return_indices: bool) -
 
 
 @composite(tensors=("input",), method=False, has_out=False)
-def adaptive_max_pool1d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+def adaptive_max_pool1d(input: Any, output_size: Any, return_indices: bool = False) -> Any | tuple[Any, Any]:
     """Largest values of ``output_size`` windows that divide ``(N, C, L)`` evenly."""
     return _adaptive_max(1, input, output_size, return_indices)
 
 
 @composite(tensors=("input",), method=False, has_out=False)
-def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = False) -> Any | tuple[Any, Any]:
     """Largest values of windows that divide ``(N, C, H, W)`` evenly; see `adaptive_avg_pool2d`.
 
     Args:
@@ -141,7 +141,7 @@ def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = Fal
 
 
 @composite(tensors=("input",), method=False, has_out=False)
-def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any | tuple[Any, Any]:
     """Largest values of windows that divide ``(N, C, D, H, W)`` evenly."""
     return _adaptive_max(3, input, output_size, return_indices)
 
@@ -288,7 +288,7 @@ def _fractional(
 def fractional_max_pool2d(
     input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
     return_indices: bool = False, _random_samples: Any = None,
-) -> Any:  # fmt: skip
+) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest values of windows that begin at random places, in order, of ``(N, C, H, W)``.
 
     Args:
@@ -308,7 +308,7 @@ def fractional_max_pool2d(
 def fractional_max_pool3d(
     input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
     return_indices: bool = False, _random_samples: Any = None,
-) -> Any:  # fmt: skip
+) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest values of windows that begin at random places, in order, of ``(N, C, D, H, W)``;
     see `fractional_max_pool2d`."""
     return _fractional(

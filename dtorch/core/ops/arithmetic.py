@@ -415,7 +415,7 @@ def _(input, end, weight):
 
 
 @composite(tensors=("input", "other"), inplace=True)
-def true_divide(input: Any, other: Any) -> Any:
+def true_divide(input: Any, other: Any | float) -> Any:
     """Quotient of the elements, of integers a floating one: `div` without rounding."""
     return div(input, other)
 

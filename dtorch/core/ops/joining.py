@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from dtorch.core.shapes import normalize_dim
 
 
 @structured(tensors=("tensors",), method=False, aliases={"inputs": "tensors", "dimension": "dim"})
-def cat(xp: Any, tensors: Any, dim: int = 0) -> Any:
+def cat(xp: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
     """Tensors one after the other along ``dim``; other sizes must agree.
 
     Dtypes are promoted; empty 1-D tensors are skipped, as they always were.
@@ -73,7 +74,7 @@ def _(tensors, dim=0):
 
 
 @composite(tensors=("tensors",), method=False, aliases={"sequence": "tensors"})
-def stack(tensors: Any, dim: int = 0) -> Any:
+def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     """Tensors of one shape side by side along a new dim."""
     if not tensors:
         raise ArgumentError("stack: got no tensors, expected at least one")
@@ -100,7 +101,7 @@ def _(tensors, dim=0):
 
 
 def _renamed_cat(name: str) -> Any:
-    def body(tensors: Any, dim: int = 0) -> Any:
+    def body(tensors: Sequence[Any], dim: int = 0) -> Any:
         return cat(tensors, dim)
 
     body.__name__, body.__doc__ = name, "Tensors one after the other along ``dim``: `cat`."
@@ -129,26 +130,26 @@ def _at_least(tensors: Any, ndim: int) -> list[Any]:
 
 
 @composite(tensors=("tensors",), method=False)
-def hstack(tensors: Any) -> Any:
+def hstack(tensors: Sequence[Any]) -> Any:
     """Tensors side by side: along the columns, vectors one after the other."""
     parts = _at_least(tensors, 1)
     return cat(parts, 0 if parts and parts[0].ndim == 1 else 1)
 
 
 @composite(tensors=("tensors",), method=False)
-def vstack(tensors: Any) -> Any:
+def vstack(tensors: Sequence[Any]) -> Any:
     """Tensors one below the other; vectors are rows."""
     return cat(_at_least(tensors, 2), 0)
 
 
 @composite(tensors=("tensors",), method=False)
-def dstack(tensors: Any) -> Any:
+def dstack(tensors: Sequence[Any]) -> Any:
     """Tensors one behind the other, along a third dim."""
     return cat(_at_least(tensors, 3), 2)
 
 
 @composite(tensors=("tensors",), method=False)
-def column_stack(tensors: Any) -> Any:
+def column_stack(tensors: Sequence[Any]) -> Any:
     """Vectors as the columns of a matrix; matrices side by side."""
     return cat([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], 1)
 
@@ -230,7 +231,7 @@ def _(input, r=2, with_replacement=False):
 
 
 @composite(tensors=("tensors",), method=False)
-def block_diag(tensors: Any) -> Any:
+def block_diag(tensors: Sequence[Any]) -> Any:
     """Matrices along the diagonal of a larger one, zeros elsewhere."""
     parts = _at_least(tensors, 2)
     width = sum(t.shape[1] for t in parts)

@@ -13,7 +13,7 @@ from dtorch.core.ops.diagonal import diag_embed, tril, triu
 from dtorch.core.ops.factorization import eigh_pair, svd_reduced
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul
-from dtorch.core.ops.matrix import least_squares, linalg_cholesky, linalg_qr
+from dtorch.core.ops.matrix import QR, least_squares, linalg_cholesky, linalg_qr
 from dtorch.core.ops.solving import (
     adjoint,
     expect_matrices,
@@ -135,7 +135,7 @@ for _op, _default in ((potri, True), (cholesky_inverse, False)):
 
 
 @composite(tensors=("a",))
-def pstrf(a: Any, upper: bool = True, tol: float = -1) -> Any:
+def pstrf(a: Any, upper: bool = True, tol: float = -1) -> tuple[Any, Any]:
     """Cholesky factor with pivoting of a positive semidefinite matrix.
 
     Args:
@@ -182,7 +182,7 @@ def _(a, upper=True):
 
 
 @composite(tensors=("input",))
-def qr(input: Any, some: bool = True) -> Any:
+def qr(input: Any, some: bool = True) -> QR:
     """Orthonormal columns Q and upper triangles R with ``Q R = input``; a square Q without
     ``some``."""
     return linalg_qr(input, "reduced" if some else "complete")
@@ -203,7 +203,7 @@ def _(input, some=True):
 
 
 @composite(tensors=("input",))
-def geqrf(input: Any) -> Any:
+def geqrf(input: Any) -> tuple[Any, Any]:
     """QR factors as LAPACK packs them: R above, reflectors below the diagonal; and their scales."""
     expect_matrices("geqrf", input._array, square=False)
     packed, tau = np.linalg.qr(input._array, "raw")
@@ -303,7 +303,7 @@ def _(input, tau, other, left=True, transpose=False):
 
 
 @composite(tensors=("input",))
-def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
+def svd(input: Any, some: bool = True, compute_uv: bool = True) -> tuple[Any, Any, Any]:
     """Singular value decomposition ``U diag(S) V^H``, as ``(U, S, V)``: V is not transposed.
 
     Args:
@@ -335,7 +335,7 @@ def _(input, some=True, compute_uv=True):
 
 
 @composite(tensors=("input",))
-def symeig(input: Any, eigenvectors: bool = False, upper: bool = True) -> Any:
+def symeig(input: Any, eigenvectors: bool = False, upper: bool = True) -> tuple[Any, Any]:
     """Ascending eigenvalues of symmetric matrices, and their eigenvectors if asked for.
 
     Args:
@@ -360,7 +360,7 @@ def _(input, eigenvectors=False, upper=True):
 
 
 @composite(tensors=("a",))
-def eig(a: Any, eigenvectors: bool = False) -> Any:
+def eig(a: Any, eigenvectors: bool = False) -> tuple[Any, Any]:
     """Eigenvalues of a real square matrix, and its eigenvectors if asked for.
 
     Returns: ``(n, 2)`` real and imaginary parts; and ``(n, n)`` columns, in which a conjugate pair
@@ -397,7 +397,7 @@ def _(a, eigenvectors=False):
 
 
 @composite(tensors=("B", "A"))
-def gesv(B: Any, A: Any) -> Any:
+def gesv(B: Any, A: Any) -> tuple[Any, Any]:
     """Solution X of ``A X = B``, and the packed LU factors of A."""
     return solve(A, B), lu_parts(A.detach())[0]
 
@@ -415,7 +415,7 @@ def _(B, A):
 
 
 @composite(tensors=("B", "A"))
-def gels(B: Any, A: Any) -> Any:
+def gels(B: Any, A: Any) -> tuple[Any, Any]:
     """Least squares: X that makes ``|A X - B|`` least, of several the shortest; A of full rank.
 
     Returns: ``(solution, factors)``; the solution has ``max(m, n)`` rows, of which the first n hold
@@ -448,7 +448,7 @@ def _(B, A):
 @composite(tensors=("b", "A"))
 def trtrs(
     b: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
-) -> Any:
+) -> tuple[Any, Any]:
     """Solution X of ``A X = b`` with a triangular A, and a copy of A.
 
     Args:
@@ -480,7 +480,7 @@ def _(b, A, upper=True, transpose=False, unitriangular=False):
 
 
 @composite(tensors=("A",))
-def btrifact(A: Any, info: Any = None, pivot: bool = True) -> Any:
+def btrifact(A: Any, info: Any = None, pivot: bool = True) -> tuple[Any, Any]:
     """Packed LU factors of a batch of matrices, and int32 pivot rows counted from 1.
 
     Args:
@@ -546,7 +546,7 @@ def btriunpack(
     LU_pivots: Any,
     unpack_data: bool = True,
     unpack_pivots: bool = True,
-) -> Any:
+) -> tuple[Any, Any, Any]:
     """P, L and U with ``P L U = A`` from the results of `btrifact`; None for what is not asked."""
     m, n = LU_data.shape[-2:]
     count = min(m, n)

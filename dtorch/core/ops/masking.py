@@ -127,7 +127,7 @@ method("masked_copy_", masked_scatter.inplace_function)
 
 
 @composite(tensors=("input",))
-def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
+def nonzero(input: Any, *, as_tuple: bool = False) -> Any | tuple[Any, ...]:
     """Indices of the elements that are not zero, as rows; or as one tensor for each dim."""
     array = input._array
     if as_tuple:

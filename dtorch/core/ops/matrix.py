@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,13 +36,53 @@ from dtorch.core.ops.solving import (
 )
 from dtorch.core.ops.view import unsqueeze
 from dtorch.core.shapes import normalize_dims
+from dtorch.core.tensor import Tensor
 
-SignLogdet = namedtuple("SignLogdet", ("sign", "logabsdet"))
-Factors = namedtuple("Factors", ("LU", "pivots"))
-QR = namedtuple("QR", ("Q", "R"))
-SVD = namedtuple("SVD", ("U", "S", "Vh"))
-Eigen = namedtuple("Eigen", ("eigenvalues", "eigenvectors"))
-LeastSquares = namedtuple("LeastSquares", ("solution", "residuals", "rank", "singular_values"))
+class SignLogdet(NamedTuple):
+    """Sign and logarithm of the size of determinants."""
+
+    sign: Tensor
+    logabsdet: Tensor
+
+
+class Factors(NamedTuple):
+    """L and U in one matrix, and the rows exchanged."""
+
+    LU: Tensor
+    pivots: Tensor
+
+
+class QR(NamedTuple):
+    """Orthogonal and triangular factor."""
+
+    Q: Tensor
+    R: Tensor
+
+
+class SVD(NamedTuple):
+    """Singular vectors and values."""
+
+    U: Tensor
+    S: Tensor
+    Vh: Tensor
+
+
+class Eigen(NamedTuple):
+    """Eigenvalues, and eigenvectors as columns."""
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+
+class LeastSquares(NamedTuple):
+    """Least-squares solution, and what the factorization tells besides."""
+
+    solution: Tensor
+    residuals: Tensor
+    rank: Tensor
+    singular_values: Tensor
+
+
 
 
 # -- determinants ------------------------------------------------------------------------------
@@ -99,7 +139,7 @@ def _(grads, input):
 
 
 @composite(tensors=("input",))
-def slogdet(input: Any) -> Any:
+def slogdet(input: Any) -> SignLogdet:
     """Sign and logarithm of the size of determinants, ``(sign, logabsdet)``."""
     return SignLogdet(*sign_and_log(input))
 
@@ -162,7 +202,7 @@ def _(A, upper=False):
 
 
 @composite(tensors=("A",), method=False)
-def linalg_qr(A: Any, mode: str = "reduced") -> Any:
+def linalg_qr(A: Any, mode: str = "reduced") -> QR:
     """Orthonormal columns Q and upper triangles R with ``Q R = A``.
 
     Args:
@@ -201,7 +241,7 @@ def _(A, mode="reduced"):
 
 
 @composite(tensors=("A",), method=False)
-def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> Any:
+def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
     """Singular value decomposition ``A = U diag(S) Vh``; the values descend.
 
     Args:
@@ -245,7 +285,7 @@ def _(A):
 
 
 @composite(tensors=("A",), method=False)
-def linalg_eigh(A: Any, UPLO: str = "L") -> Any:
+def linalg_eigh(A: Any, UPLO: str = "L") -> Eigen:
     """Ascending eigenvalues and orthonormal eigenvectors of Hermitian matrices.
 
     Args:
@@ -286,7 +326,7 @@ def _(A):
 
 
 @composite(tensors=("A",), method=False)
-def linalg_eig(A: Any) -> Any:
+def linalg_eig(A: Any) -> Eigen:
     """Eigenvalues and eigenvectors of length 1 of square matrices; both are complex."""
     return Eigen(*eig_pair(A))
 
@@ -323,7 +363,7 @@ def _(A):
 
 
 @composite(tensors=("A",), method=False)
-def linalg_lu_factor(A: Any, *, pivot: bool = True) -> Any:
+def linalg_lu_factor(A: Any, *, pivot: bool = True) -> Factors:
     """Packed LU factors, and int32 pivot rows counted from 1."""
     lu, pivots, _ = lu_parts(A, pivot)
     return Factors(lu, pivots)
@@ -349,7 +389,7 @@ def _(A):
 
 
 @composite(tensors=("A", "B"), method=False)
-def linalg_lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> Any:
+def linalg_lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> LeastSquares:
     """X that makes ``|A X - B|`` least, of several the shortest.
 
     Args:
@@ -493,7 +533,7 @@ def _(A):
 
 
 @composite(tensors=("tensors",), method=False)
-def linalg_multi_dot(tensors: Any) -> Any:
+def linalg_multi_dot(tensors: Sequence[Any]) -> Any:
     """Product of several matrices in the cheapest order; the first and last may be vectors."""
     if len(tensors) < 2:
         raise ArgumentError(f"multi_dot: got {len(tensors)} tensors, expected at least 2")

@@ -192,7 +192,7 @@ def _max_pool(
 def max_pool1d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
+) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest value in each window of ``(N, C, L)`` or ``(C, L)``; see `max_pool2d`."""
     return _max_pool(
         1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
@@ -203,7 +203,7 @@ def max_pool1d(
 def max_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
+) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest value in each ``kernel_size`` window of every channel.
 
     Args:
@@ -232,7 +232,7 @@ def max_pool2d(
 def max_pool3d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
+) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest value in each window of ``(N, C, D, H, W)`` or without batch; see `max_pool2d`."""
     return _max_pool(
         3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices

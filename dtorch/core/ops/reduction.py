@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,11 +17,16 @@ from dtorch.core.ops.cumulative import accumulator, cumprod
 from dtorch.core.ops.exponential import exp, log
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.repetition import flip
-from dtorch.core.ops.selection import SelectionOp, put_back, take_one_along
+from dtorch.core.ops.selection import SelectionOp, ValuesIndices, put_back, take_one_along
 from dtorch.core.ops.view import expand, narrow, permute
 from dtorch.core.shapes import normalize_dim, normalize_dims
+from dtorch.core.tensor import Tensor
 
-MinMax = namedtuple("MinMax", ("min", "max"))
+class MinMax(NamedTuple):
+    """The smallest and the largest element."""
+
+    min: Tensor
+    max: Tensor
 
 
 def spread(value: Any, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Any:
@@ -214,14 +218,18 @@ def _extreme(all_of: Any, along: Any, pairwise: Any, args: tuple[Any, ...]) -> A
 
 
 @composite(tensors=("input",), aliases={"other": "dim"})
-def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def max(
+    input: Any, dim: int | Tensor | None = None, keepdim: bool = False
+) -> Tensor | ValuesIndices:
     """Largest element: of all; along ``dim``, with its index; or of two tensors, element by
     element (``max(input, other)``)."""
     return _extreme(amax, max_along, maximum, (input, dim, keepdim))
 
 
 @composite(tensors=("input",), aliases={"other": "dim"})
-def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def min(
+    input: Any, dim: int | Tensor | None = None, keepdim: bool = False
+) -> Tensor | ValuesIndices:
     """Smallest element: of all; along ``dim``, with its index; or of two tensors, element by
     element (``min(input, other)``)."""
     return _extreme(amin, min_along, minimum, (input, dim, keepdim))
@@ -332,7 +340,7 @@ def _(input, dim, keepdim=False):
 
 
 @composite(tensors=("input",))
-def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """Smallest and largest element, of all or along ``dim``, as ``(min, max)``."""
     dims = () if dim is None else dim
     return MinMax(amin(input, dims, keepdim), amax(input, dims, keepdim))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
 from dtorch.core.op import Op
 from dtorch.core.ops.scatter import scatter_sum
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.tensor import Tensor
 
-ValuesIndices = namedtuple("ValuesIndices", ("values", "indices"))
+
+class ValuesIndices(NamedTuple):
+    """The elements found along a dim, and where."""
+
+    values: Tensor
+    indices: Tensor
 
 
 class SelectionOp(Op):
@@ -19,7 +24,7 @@ class SelectionOp(Op):
         options.setdefault("tensors", ("input",))
         super().__init__(body, outputs=("values", "indices"), **options)
 
-    def pack(self, outs: tuple[Any, ...]) -> Any:
+    def pack(self, outs: tuple[Any, ...]) -> ValuesIndices:
         return ValuesIndices(*outs)
 
 

@@ -11,8 +11,15 @@ from dtorch.core.dtype import int32
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.scatter import gather_along
-from dtorch.core.ops.selection import SelectionOp, put_back, selection, take_one_along
+from dtorch.core.ops.selection import (
+    SelectionOp,
+    ValuesIndices,
+    put_back,
+    selection,
+    take_one_along,
+)
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.tensor import Tensor
 
 
 def _order(xp: Any, input: Any, dim: int, descending: bool) -> Any:
@@ -209,7 +216,7 @@ nanmedian_along.gradient("input")(put_back)
 
 
 @composite(tensors=("input",))
-def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """The lower of the two elements in the middle: of all, or along ``dim`` with its index.
 
     A nan among the elements is the result.
@@ -220,7 +227,7 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 
 
 @composite(tensors=("input",))
-def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """Like `median`, of the elements that are not nan."""
     if dim is None:
         return nanmedian_along(input.reshape(-1), 0)[0]

@@ -85,7 +85,7 @@ def _(tensor, split_size_or_sections, dim=0):
 
 
 @composite(tensors=("input",), has_out=False, aliases={"tensor": "input", "n_chunks": "chunks"})
-def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
+def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """Views of at most ``chunks`` pieces along ``dim``, of equal size but the last."""
     if chunks < 1:
         raise ArgumentError(f"chunk: chunks is {chunks}, expected at least 1")
@@ -106,7 +106,7 @@ def _(input, chunks, dim=0):
 
 
 @composite(tensors=("input",), has_out=False)
-def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
+def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
     """Views of pieces along ``dim``: a number of nearly equal ones, or cut at given indices.
 
     Args:
@@ -141,7 +141,7 @@ def _(input, indices_or_sections, dim=0):
 
 
 def _split_at(name: str, dim_of: Any, doc: str, reference: Any) -> Any:
-    def body(input: Any, indices_or_sections: Any) -> Any:
+    def body(input: Any, indices_or_sections: Any) -> tuple[Any, ...]:
         return tensor_split(input, indices_or_sections, dim_of(input._array.ndim))
 
     body.__name__, body.__doc__ = name, doc

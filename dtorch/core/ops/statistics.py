@@ -71,7 +71,7 @@ for _op, _reference in ((var, np.var), (std, np.std)):
 def var_mean(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
-) -> Any:  # fmt: skip
+) -> tuple[Any, Any]:  # fmt: skip
     """Variance and mean over ``dim``."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -82,7 +82,7 @@ def var_mean(
 def std_mean(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
-) -> Any:  # fmt: skip
+) -> tuple[Any, Any]:  # fmt: skip
     """Standard deviation and mean over ``dim``."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim

@@ -23,7 +23,7 @@ def _chosen(parts: tuple[Any, ...], flags: tuple[bool, bool]) -> Any:
 def unique(
     input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,
     dim: int | None = None,
-) -> Any:  # fmt: skip
+) -> Any | tuple[Any, ...]:  # fmt: skip
     """The different elements in order, or the different slices along ``dim``.
 
     Args:
@@ -60,7 +60,7 @@ def _(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
 @composite(tensors=("input",), has_out=False)
 def unique_consecutive(
     input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
-) -> Any:
+) -> Any | tuple[Any, ...]:
     """The elements (or slices along ``dim``) without those equal to the one before."""
     array = input._array
     whole = array.reshape(-1) if dim is None else array
