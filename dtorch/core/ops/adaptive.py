@@ -125,13 +125,17 @@ def _adaptive_max(nd: int, input: Any, output_size: Any, return_indices: bool) -
 
 
 @composite(tensors=("input",), method=False, has_out=False)
-def adaptive_max_pool1d(input: Any, output_size: Any, return_indices: bool = False) -> Any | tuple[Any, Any]:
+def adaptive_max_pool1d(
+    input: Any, output_size: Any, return_indices: bool = False
+) -> Any | tuple[Any, Any]:
     """Largest values of ``output_size`` windows that divide ``(N, C, L)`` evenly."""
     return _adaptive_max(1, input, output_size, return_indices)
 
 
 @composite(tensors=("input",), method=False, has_out=False)
-def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = False) -> Any | tuple[Any, Any]:
+def adaptive_max_pool2d(
+    input: Any, output_size: Any, return_indices: bool = False
+) -> Any | tuple[Any, Any]:
     """Largest values of windows that divide ``(N, C, H, W)`` evenly; see `adaptive_avg_pool2d`.
 
     Args:
@@ -141,7 +145,9 @@ def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = Fal
 
 
 @composite(tensors=("input",), method=False, has_out=False)
-def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any | tuple[Any, Any]:
+def adaptive_max_pool3d(
+    input: Any, output_size: Any, return_indices: bool = False
+) -> Any | tuple[Any, Any]:
     """Largest values of windows that divide ``(N, C, D, H, W)`` evenly."""
     return _adaptive_max(3, input, output_size, return_indices)
 

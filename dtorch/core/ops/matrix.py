@@ -38,6 +38,7 @@ from dtorch.core.ops.view import unsqueeze
 from dtorch.core.shapes import normalize_dims
 from dtorch.core.tensor import Tensor
 
+
 class SignLogdet(NamedTuple):
     """Sign and logarithm of the size of determinants."""
 
@@ -81,8 +82,6 @@ class LeastSquares(NamedTuple):
     residuals: Tensor
     rank: Tensor
     singular_values: Tensor
-
-
 
 
 # -- determinants ------------------------------------------------------------------------------

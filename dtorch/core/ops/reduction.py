@@ -22,6 +22,7 @@ from dtorch.core.ops.view import expand, narrow, permute
 from dtorch.core.shapes import normalize_dim, normalize_dims
 from dtorch.core.tensor import Tensor
 
+
 class MinMax(NamedTuple):
     """The smallest and the largest element."""
 
