@@ -100,6 +100,7 @@ class Op:
     """
 
     kind = "structured"
+    takes_module = True  # the first parameter of the body is the array module
 
     def __init__(
         self,
@@ -120,8 +121,7 @@ class Op:
         self.has_out = has_out and self.kind != "view"
         self.name = body.__name__.rstrip("_")
         self.body = body
-        self.doc = inspect.getdoc(body) or ""
-        parameters = list(inspect.signature(body).parameters.values())[1:]
+        parameters = parameters_of(body)[self.takes_module :]
         self.params = tuple(p.name for p in parameters)
         self.defaults = [p.default for p in parameters]
         self.positional = sum(p.kind is not p.KEYWORD_ONLY for p in parameters)
@@ -150,6 +150,11 @@ class Op:
         self.inplace_function = _named(self._make_inplace(), self, "_") if inplace else None
         if public:
             self._register()
+
+    @cached_property
+    def doc(self) -> str:
+        """The documentation, without the indentation of the source."""
+        return inspect.cleandoc(self.body.__doc__ or "")
 
     def _register(self) -> None:
         if self.name in REGISTRY:
@@ -797,6 +802,7 @@ class CompositeOp(Op):
     """An operation made of others; it needs no formulas, its parts have theirs."""
 
     kind = "composite"
+    takes_module = False
 
     def _make_function(self) -> Callable[..., Any]:
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -811,10 +817,6 @@ class CompositeOp(Op):
             return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
 
         return function
-
-    def __init__(self, body: Callable[..., Any], **options: Any) -> None:
-        super().__init__(_with_module_parameter(body), **options)
-        self.body = body
 
     def _call_args(self, values: list[Any]) -> list[Any]:
         return values[: self.positional]
@@ -835,21 +837,6 @@ class CompositeOp(Op):
         result = self.body(*self._call_args(before), **self._call_kwargs(before))
         check_fits_inplace(self.name + "_", target._array, result._array)
         return target.copy_(result)
-
-
-def _with_module_parameter(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Composites take no array module; give them one more parameter for the common constructor."""
-
-    def padded(*args: Any, **kwargs: Any) -> Any:
-        return body(*args, **kwargs)
-
-    parameters = list(inspect.signature(body).parameters.values())
-    first = inspect.Parameter("xp", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    padded.__signature__ = inspect.Signature([first, *parameters])  # type: ignore[attr-defined]
-    padded.__name__ = body.__name__
-    padded.__doc__ = body.__doc__
-    padded.__module__ = body.__module__
-    return padded
 
 
 def method(name: str, value: Any) -> None:
@@ -884,10 +871,34 @@ def composite(**options: Any) -> Callable[[Callable[..., Any]], CompositeOp]:
 
 
 def _public_signature(parameters: list[inspect.Parameter], op: Op) -> inspect.Signature:
-    shown = [p.replace(annotation=_MISSING) for p in parameters]
-    if op.has_out:
-        shown.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
-    return inspect.Signature(shown)
+    return inspect.Signature([*parameters, _OUT] if op.has_out else parameters)
+
+
+_OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
+
+
+def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a plain function, read off its code: `inspect.signature` takes ten times
+    as long, and there are hundreds of operations to import."""
+    code, defaults = function.__code__, function.__defaults__ or ()  # type: ignore[attr-defined]
+    n = code.co_argcount
+    first_default = n - len(defaults)
+    keyword_defaults = function.__kwdefaults__ or {}  # type: ignore[attr-defined]
+    found = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=_MISSING if i < first_default else defaults[i - first_default],
+        )
+        for i, name in enumerate(code.co_varnames[:n])
+    ]
+    found += [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=keyword_defaults.get(name, _MISSING)
+        )
+        for name in code.co_varnames[n : n + code.co_kwonlyargcount]
+    ]
+    return found
 
 
 def _twin(name: str, args: tuple[str, ...]) -> Callable[..., Any] | None:
@@ -899,7 +910,8 @@ def _twin(name: str, args: tuple[str, ...]) -> Callable[..., Any] | None:
 def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = op.name + suffix
     function.__module__ = "dtorch.core.functions"  # where pickle finds it by name
-    function.__doc__ = op.doc if not suffix else f"In-place form of ``{op.name}``.\n\n{op.doc}"
+    doc = op.body.__doc__ or ""
+    function.__doc__ = f"In-place form of ``{op.name}``.\n\n    {doc}" if suffix else doc
     function.__signature__ = op.signature  # type: ignore[attr-defined]  # functions have it
     function.op = op  # type: ignore[attr-defined]  # functions take attributes
     return function

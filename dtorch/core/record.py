@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -72,7 +71,8 @@ class Formula:
         self.args = args
         self.function = function
         self.twin = twin
-        self.params = tuple(inspect.signature(function).parameters)
+        code = function.__code__  # type: ignore[attr-defined]  # formulas are plain functions
+        self.params = code.co_varnames[: code.co_argcount]
 
 
 class OpNode(Node):
