@@ -304,17 +304,13 @@ class SharedMemoryGroup:
         header[end : end + len(site)] = site
 
     def _compare_headers(self, headers: list[memoryview]) -> None:
-        length = _LENGTHS.unpack_from(headers[self.rank])[0]
-        mine = headers[self.rank][_TEXT_AT : _TEXT_AT + length]
+        first = _description_of(headers[0])
         for rank, header in enumerate(headers):
-            theirs = _LENGTHS.unpack_from(header)[0]
-            if theirs != length or header[_TEXT_AT : _TEXT_AT + length] != mine:
-                reference = 0 if self.rank == rank or rank else self.rank
+            if _description_of(header) != first:
                 raise CollectiveMismatch(
-                    f"{self._what()}: rank {max(rank, reference)} called "
-                    f"{_read_header(headers[max(rank, reference)])}, rank {min(rank, reference)} "
-                    f"called {_read_header(headers[min(rank, reference)])}; every rank must call "
-                    "the same collective with the same shape and dtype"
+                    f"{self._what()}: rank {rank} called {_read_header(header)}, rank 0 called "
+                    f"{_read_header(headers[0])}; every rank must call the same collective with "
+                    "the same shape and dtype"
                 )
 
     # -- data that lies in arenas -----------------------------------------------------------------
@@ -363,6 +359,10 @@ def _map_arena(pid: int, fd: int, arena_id: int) -> Array:
     if layout.HEADER.unpack_from(memory.data)[:2] != (layout.MAGIC, arena_id):
         raise StorageError(f"descriptor {fd} of process {pid} is not arena {arena_id:x}")
     return memory
+
+
+def _description_of(header: memoryview) -> memoryview:
+    return header[_TEXT_AT : _TEXT_AT + _LENGTHS.unpack_from(header)[0]]
 
 
 def _read_header(header: memoryview) -> str:
