@@ -2,7 +2,11 @@
 
 import os
 import socket
+import subprocess
+import sys
+import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -199,3 +203,35 @@ def test_a_forked_child_of_a_rank_is_no_rank(run_ranks, meeting):
         return status
 
     assert run_ranks(2, body) == [0, 0]
+
+
+SPAWNED = """
+    import os
+    import dtorch
+    from dtorch import distributed, multiprocessing
+
+    def train(rank, result):
+        os.environ.update(RANK=str(rank), WORLD_SIZE="2")
+        distributed.init_process_group()
+        x = dtorch.ones(40_000) * (rank + 1)
+        distributed.all_reduce(x)
+        result[rank] = x.sum()
+        distributed.destroy_process_group()
+
+    if __name__ == "__main__":
+        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(20_000 + os.getpid() % 40_000))
+        result = dtorch.zeros(2)
+        multiprocessing.spawn(train, (result,), nprocs=2)
+        print(result.tolist())
+"""
+
+
+def test_spawned_processes_can_be_ranks(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(textwrap.dedent(SPAWNED))
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, timeout=30,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[120000.0, 120000.0]\n", "")
