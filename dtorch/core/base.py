@@ -158,12 +158,12 @@ if backend.native is None or TYPE_CHECKING:
 
     def register_tensor_type(cls: type[TensorBase]) -> None:
         """Make ``cls`` the class of the tensors that operations return."""
-        global _tensor_type  # noqa: PLW0603 - set once, when core.tensor is imported
+        global _tensor_type  # set once, when core.tensor is imported
         _tensor_type = cls
 
     def register_storage_type(cls: type[StorageBase]) -> None:
         """Make ``cls`` the class of the storages that views make."""
-        global _storage_type  # noqa: PLW0603 - set once, when core.storage is imported
+        global _storage_type  # set once, when core.storage is imported
         _storage_type = cls
 
     def wrap(array: Any) -> Any:

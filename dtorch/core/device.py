@@ -24,6 +24,8 @@ class device:  # noqa: N801 - the public name of the reference API
     __slots__ = ("index", "type")
 
     def __init__(self, type: Any, index: int | None = None) -> None:
+        self.type: str
+        self.index: int | None
         if isinstance(type, device):
             self.type, self.index = type.type, type.index
             return

@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -82,7 +82,7 @@ class Node(NodeBase):
     def _hooks(self) -> NodeHooks:
         if self.hooks is None:
             self.hooks = NodeHooks()
-        return self.hooks
+        return self.hooks  # type: ignore[no-any-return]  # None or hooks
 
 
 class AccumulateGrad:
@@ -332,7 +332,7 @@ def _target(edge: Any) -> Any:
     return edge[0] if type(edge) is tuple else edge
 
 
-def _leading_to(roots: list[Any], targets: list[Any]) -> set[Any]:
+def _leading_to(roots: Iterable[Any], targets: Iterable[Any]) -> set[Any]:
     """Nodes and leaves from which one of ``targets`` can be reached, itself included."""
     wanted = {_target(edge) for edge in targets}
     order: list[Node] = []

@@ -75,7 +75,7 @@ generic = np.generic
 
 REGISTRY: dict[str, Op] = {}
 METHODS: dict[str, Any] = {}  # what `method` gave to tensors
-_TWINS = {
+_TWINS: dict[tuple[str, ...], str] = {
     ("mul", "input"): "formula_mul",
     ("mul", "other"): "formula_mul",
     ("relu", "input"): "formula_relu",
@@ -474,7 +474,7 @@ class Op:
         if not bits:
             return None
         plan = self.plan_for_bits(bits)
-        node: OpNode = OpNode.__new__(OpNode)
+        node: Any = OpNode.__new__(OpNode)
         node.op = self
         node.plan = plan
         node.edges = tuple(edges)
@@ -484,7 +484,7 @@ class Op:
             None if len(outs) == 1 else tuple((o._array.shape, o._array.dtype) for o in outs)
         )
         node.saved, node.versions = self._save(plan, values, outs, results)
-        return node
+        return node  # type: ignore[no-any-return]  # __new__ of the base says less
 
     def _save(
         self, plan: Plan, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
@@ -672,7 +672,7 @@ class ElementwiseOp(Op):
         if backend.native is not None:
             code = backend.native.loop_code(self.name, arity)
             if code >= 0 or self.ufunc is not None:
-                return backend.native.OpFunction(general, self.ufunc, arity, code, self.floating)
+                return backend.native.OpFunction(general, self.ufunc, arity, code, self.floating)  # type: ignore[no-any-return]
         elif self.ufunc is not None:
             make = self._make_unary if arity == 1 else self._make_binary
             return make(self.ufunc, general)
@@ -880,10 +880,10 @@ _OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
 def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters of a plain function, read off its code: `inspect.signature` takes ten times
     as long, and there are hundreds of operations to import."""
-    code, defaults = function.__code__, function.__defaults__ or ()  # type: ignore[attr-defined]
+    code, defaults = function.__code__, function.__defaults__ or ()
     n = code.co_argcount
     first_default = n - len(defaults)
-    keyword_defaults = function.__kwdefaults__ or {}  # type: ignore[attr-defined]
+    keyword_defaults = function.__kwdefaults__ or {}
     found = [
         inspect.Parameter(
             name,

@@ -11,7 +11,7 @@ from dtorch.core import backend
 from dtorch.core.base import REQUIRES_GRAD, VOLATILE
 from dtorch.core.dtype import bool_, complex64, from_numpy_dtype, get_default_dtype, int64
 
-_PROFILES = {
+_PROFILES: dict[str, dict[str, float]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
     "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},

@@ -29,4 +29,4 @@ except ImportError:  # a NumPy that keeps them elsewhere
 
 else:
     silence = partial(_extobj_contextvar.set, _make_extobj(all="ignore"))
-    restore = _extobj_contextvar.reset
+    restore = _extobj_contextvar.reset  # type: ignore[assignment]  # takes what silence returned

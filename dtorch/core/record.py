@@ -71,7 +71,7 @@ class Formula:
         self.args = args
         self.function = function
         self.twin = twin
-        code = function.__code__  # type: ignore[attr-defined]  # formulas are plain functions
+        code = function.__code__  # formulas are plain functions
         self.params = code.co_varnames[: code.co_argcount]
 
 
@@ -94,7 +94,7 @@ class OpNode(Node):
         saved = self._unpack(create_graph)
         grads: list[Any] = []
         for function, sources, select, _ in self.plan.steps:
-            args = []
+            args: list[Any] = []
             for source in sources:
                 if type(source) is tuple:
                     args.append(source)  # which of several inputs want a gradient

@@ -128,7 +128,7 @@ def sum_to(grad: Any, shape: tuple[int, ...]) -> Any:
         dim for dim, size in enumerate(shape, lead) if size == 1 and grad.shape[dim] != 1
     )
     if isinstance(grad, TensorBase):
-        summed = grad.sum(dims, keepdim=True) if dims else grad  # type: ignore[attr-defined]
+        summed: Any = grad.sum(dims, keepdim=True) if dims else grad  # type: ignore[attr-defined]
         return summed.reshape(shape)
     return (grad.sum(axis=dims, keepdims=True) if dims else grad).reshape(shape)
 

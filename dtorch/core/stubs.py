@@ -14,6 +14,7 @@ import builtins
 import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,8 @@ class Stub:
         parameters = list(inspect.signature(function).parameters.values())
         shown: list[str] = []
         for i, p in enumerate(parameters):
-            stars = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}.get(p.kind, "")
+            stars = "**" if p.kind is Parameter.VAR_KEYWORD else ""
+            stars = "*" if p.kind is Parameter.VAR_POSITIONAL else stars
             starred = any(s.startswith("*") for s in shown)
             if p.kind is Parameter.KEYWORD_ONLY and not starred:
                 shown.append("*")
@@ -265,19 +267,18 @@ def _wrapped(head: str, names: Sequence[str]) -> str:
 
 def methods() -> str:
     """The text of ``op_methods.pyi``."""
-    found: dict[str, Callable[[], None]] = {}
     stub = Stub({name for name, op in REGISTRY.items() if op.method} | set(METHODS), "    ")
+    found: dict[str, Callable[[], None]] = {}
     for name, op in REGISTRY.items():
         if op.method:
-            found[name] = lambda name=name, op=op: stub.add_op(name, op, method=True)
+            found[name] = partial(stub.add_op, name, op, method=True)
         if op.inplace:
-            found[f"{name}_"] = lambda name=name, op=op: stub.add_op(
-                f"{name}_", op, method=True, inplace=True
-            )
+            changing = f"{name}_"
+            found[changing] = partial(stub.add_op, changing, op, method=True, inplace=True)
         for operator in op.operators:
-            found[operator] = lambda name=operator, op=op: stub.add_operator(name, op)
+            found[operator] = partial(stub.add_operator, operator, op)
     for name, value in METHODS.items():
-        found[name] = lambda name=name, value=value: stub.add_method(name, value)
+        found[name] = partial(stub.add_method, name, value)
     for _, add in sorted(found.items()):
         add()
     head = '\nclass OpMethods:\n    """Methods that operations give to tensors."""\n\n'
@@ -286,7 +287,7 @@ def methods() -> str:
 
 def function_signatures() -> str:
     """The text of ``functions.pyi``."""
-    names = sorted(functions.__all__)
+    names = sorted(vars(functions)["__all__"])
     stub = Stub(names, "")
     for name in names:
         if name in REGISTRY:

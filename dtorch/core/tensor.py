@@ -449,10 +449,10 @@ class Tensor(OpMethods, TensorBase):
         wanted_dtype, wanted_device, copy = _parse_to(args, kwargs)
         result = self
         if wanted_device is not None and not _same_device(wanted_device, self.device):
-            result = result._move(wanted_device)  # type: ignore[attr-defined]  # an operation
+            result = result._move(wanted_device)
         if wanted_dtype is not None and wanted_dtype is not result.dtype:
-            result = result._convert(wanted_dtype)  # type: ignore[attr-defined]  # an operation
-        return result.clone() if copy and result is self else result  # type: ignore[attr-defined]
+            result = result._convert(wanted_dtype)
+        return result.clone() if copy and result is self else result
 
     def type(self, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
         """The type's name, such as ``dtorch.FloatTensor``; or the tensor converted to a type."""
@@ -524,7 +524,7 @@ class Tensor(OpMethods, TensorBase):
     def __iter__(self) -> Iterator[Tensor]:
         if not self._array.ndim:
             raise TypeError("iteration over a 0-dim tensor")
-        return iter(self.unbind(0))  # type: ignore[attr-defined]  # an operation
+        return iter(self.unbind(0))
 
     def __bool__(self) -> bool:  # type: ignore[valid-type]
         if self._array.size != 1:
@@ -622,12 +622,12 @@ def _copy_in_storage(tensor: Tensor, memo: dict[int, Any]) -> ndarray:
     """A copy of the elements; tensors that view one storage get copies that view one storage."""
     storage, array = tensor._storage, tensor._array
     if storage is None:
-        return array.copy()
+        return array.copy()  # type: ignore[no-any-return]
     twin = memo.get(id(storage))
     if twin is None:
         twin = memo[id(storage)] = Storage.from_bytes(storage._bytes.copy())
     if not array.size:
-        return array.copy()
+        return array.copy()  # type: ignore[no-any-return]
     offset = array.ctypes.data - storage.data_ptr()
     return np.ndarray(array.shape, array.dtype, twin._bytes, offset, array.strides)
 

@@ -394,7 +394,7 @@ selu.samples(_samples)
 selu.expect(
     lambda input: (
         1.0507009873554805 * np.where(input > 0, input, 1.6732632423543772 * (np.exp(input) - 1))
-    )  # fmt: skip
+    )
 )
 
 

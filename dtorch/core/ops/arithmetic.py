@@ -133,7 +133,7 @@ class _DivisionOp(ElementwiseOp):
 
     def promoted_dtype(self, values: Sequence[Any]) -> dtype:
         """The common dtype of the operands, whatever its category."""
-        return floor_divide.result_dtype(values[:2])  # type: ignore[no-any-return]
+        return floor_divide.result_dtype(values[:2])
 
 
 def _div(xp: Any, input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:

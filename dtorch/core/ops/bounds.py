@@ -78,6 +78,7 @@ def _share(grad: Any, mine: Any, out: Any, theirs: Any) -> Any:
     return where(mine == out, half, grad * 0)
 
 
+_reference: Any
 for _op, _reference in ((maximum, np.fmax), (minimum, np.fmin)):
     _op.gradient("input")(lambda grad, input, out, other: _share(grad, input, out, other))
     _op.gradient("other")(lambda grad, input, out, other: _share(grad, other, out, input))

@@ -119,6 +119,8 @@ def bitwise_not(xp: Any, input: Any) -> Any:
     return xp.invert(input)
 
 
+_op: Any
+_reference: Any
 for _op, _reference in (
     (logical_and, lambda input, other: (input != 0) & (other != 0)),
     (logical_or, lambda input, other: (input != 0) | (other != 0)),

@@ -31,7 +31,7 @@ def conv(
     groups: int,
 ) -> Any:  # fmt: skip
     """Cross-correlation of ``(n, c, *sides)`` with ``(o, c / groups, *kernel)``, plus ``(o,)``."""
-    columns = _columns(xp, input, weight.shape[2:], stride, padding, dilation)
+    columns = columns_of(xp, input, weight.shape[2:], stride, padding, dilation)
     n, c, *window = columns.shape
     kernel, sides = window[: input.ndim - 2], window[input.ndim - 2 :]
     o = weight.shape[0]
@@ -70,7 +70,9 @@ def _check(name: str, input: Ints, weight: Ints, groups: int) -> None:
         )
 
 
-def _columns(xp: Any, input: Any, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Any:
+def columns_of(
+    xp: Any, input: Any, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
+) -> Any:
     """Windows of the input as a view ``(n, c, *kernel, *windows)``."""
     name = f"conv{len(kernel)}d"
     counts = [
@@ -126,16 +128,16 @@ def conv_input(
     if math.prod(kernel) == 1 and tuple(sides) == tuple(shape[2:]) and not any(padding):
         out = columns.reshape(shape)
     else:
-        out = _from_columns(xp, columns, shape, stride, padding, dilation)
+        out = from_columns(xp, columns, shape, stride, padding, dilation)
     if bias is not None:
         out = out + bias.reshape(-1, *(1,) * len(sides))
     return out
 
 
-def _from_columns(
+def from_columns(
     xp: Any, columns: Any, shape: Ints, stride: Ints, padding: Ints, dilation: Ints
 ) -> Any:
-    """Sum of the windows ``(n, c, *kernel, *windows)`` at their places: `_columns` transposed."""
+    """Sum of the windows ``(n, c, *kernel, *windows)`` at their places: `columns_of` transposed."""
     nd = len(stride)
     kernel, sides = columns.shape[2 : 2 + nd], columns.shape[2 + nd :]
     # With output padding the last windows end before the padded input does, or beyond it.
@@ -181,7 +183,7 @@ def conv_weight(
 ) -> Any:  # fmt: skip
     """The weight of shape ``shape`` to which each output hands back its weighted window."""
     n, o, *sides = delta.shape
-    columns = _columns(xp, input, shape[2:], stride, padding, dilation)
+    columns = columns_of(xp, input, shape[2:], stride, padding, dilation)
     columns = columns[(..., *(slice(size) for size in sides))]
     c = input.shape[1]
     flat = columns.reshape(n, groups, c // groups * math.prod(shape[2:]), math.prod(sides))
@@ -467,7 +469,7 @@ def _direct_transposed(input, weight, bias=None, stride=1, padding=0, output_pad
         (n - 1) * t + g * (k - 1) + 1 + x
         for n, t, g, k, x in zip(batch.shape[2:], s, d, kernel, e, strict=True)
     ]
-    out = np.zeros((len(batch), og * groups, *full), input.dtype)
+    out: Any = np.zeros((len(batch), og * groups, *full), input.dtype)
     for j, *at in np.ndindex(c, *batch.shape[2:]):
         first = j // (c // groups) * og
         window = tuple(

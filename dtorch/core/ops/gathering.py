@@ -275,12 +275,13 @@ def _(make):
 
 @scatter_reduce.expect
 def _(input, dim, index, src, reduce, include_self=True):
-    sent = {place: [] for place in np.ndindex(input.shape)}
+    sent: Any = {place: [] for place in np.ndindex(input.shape)}
     for place in np.ndindex(index.shape):
         to = list(place)
         to[dim] = index[place]
         sent[tuple(to)].append(src[place])
-    fold = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}[reduce]
+    folds: Any = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}
+    fold = folds[reduce]
     out = input.copy()
     for place, values in sent.items():
         if values:

@@ -108,7 +108,7 @@ def _parse_array(part: Any, shape: tuple[int, ...], dim: int) -> Any:
     if isinstance(part, TensorBase):
         array = part._array
     elif isinstance(part, (list, tuple, np.ndarray, range)):
-        array = np.asarray([p.item() if isinstance(p, TensorBase) else p for p in part]
+        array = np.asarray([p._array.item() if isinstance(p, TensorBase) else p for p in part]
                            if isinstance(part, (list, tuple)) else part)  # fmt: skip
         if not array.size and not isinstance(part, np.ndarray):
             array = array.astype(np.int64)

@@ -50,7 +50,8 @@ def cat(xp: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
 
 @cat.gradient("tensors")
 def _(grad, tensors_shape, dim):
-    parts, start = [], 0
+    parts: list[Any] = []
+    start = 0
     for shape in tensors_shape:
         if shape == (0,) and grad.ndim != 1:
             parts.append(None)

@@ -70,7 +70,7 @@ def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, ep
         found = recorded_gradients(
             lambda x, w: _composed(x, w, grouped, dims, affine, eps), (input, weight), (grad,)
         )
-        over = _broadcast_dims(affine, tuple(grad.shape))
+        over = _broadcast_dims(affine, tuple(grad._array.shape))
         return [*found, sum(grad, over, True).reshape(bias_shape) if needs[2] else None]
     return _gradients(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, needs)
 
@@ -103,7 +103,8 @@ def _gradients(
     hat *= scale
     over = _broadcast_dims(affine, shape)
     found: list[Any] = [None, None, None]
-    per_weight = per_bias = None
+    per_weight: Any = None
+    per_bias: Any = None
     if needs[1] or (needs[0] and over == dims):
         per_weight = np.sum(grad * hat.reshape(shape), axis=over, keepdims=True)
     if needs[2] or (needs[0] and over == dims):
@@ -116,9 +117,9 @@ def _gradients(
         return found
     count = math.prod(x.shape[d] for d in dims)
     if over == dims and grouped is None and per_weight is not None:
-        hat *= per_weight / -count  # type: ignore[operator]
+        hat *= per_weight / -count
         hat += grad
-        hat -= per_bias / count  # type: ignore[operator]
+        hat -= per_bias / count
         hat *= scale if weight is None else scale * weight.reshape(affine)
     else:
         g = grad if weight is None else grad * weight.reshape(affine)

@@ -149,7 +149,8 @@ def _(input, pad, mode="constant", value=None):
     sides = sides_of("pad", pad, input.ndim)
     grow = [(max(a, 0), max(b, 0)) for a, b in sides]
     names = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-    options = {"constant_values": value or 0} if mode == "constant" else {}
-    out = np.pad(input, grow, names[mode], **options)
+    way: Any = names[mode]
+    options: Any = {"constant_values": value or 0} if mode == "constant" else {}
+    out = np.pad(input, grow, way, **options)
     crop = tuple(slice(max(-a, 0), out.shape[d] - max(-b, 0)) for d, (a, b) in enumerate(sides))
     return out[crop]

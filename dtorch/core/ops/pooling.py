@@ -309,7 +309,7 @@ def window_sum(
     """Sum of each window, divided by ``divisor``: a number or an array over the windows."""
     ones = (1,) * len(kernel)
     padded = _padded(xp, input, 0, kernel, step, pad, ones, counts)
-    out = None
+    out: Any = None
     for _, at in _taps(kernel, step, ones, counts):
         if out is None:
             out = padded[at].copy()
@@ -442,7 +442,7 @@ def _reference_avg(nd):
     def reference(input, kernel_size, stride=None, padding=0, ceil_mode=False,
                   count_include_pad=True, divisor_override=None):  # fmt: skip
         pad = per_dim("", "", padding, nd)
-        x = np.pad(input, [(0, 0)] * (input.ndim - nd) + [(p, p) for p in pad])
+        x: Any = np.pad(input, [(0, 0)] * (input.ndim - nd) + [(p, p) for p in pad])
         inside = np.pad(np.ones(input.shape[-nd:]), [(p, p) for p in pad])
         ones = np.ones(x.shape[-nd:])
         kernel = per_dim("", "", kernel_size, nd)
@@ -456,7 +456,7 @@ def _reference_avg(nd):
             n = x.shape[-nd + i]
             beyond = [a for a in starts[i] if a + k > n]
             starts[i] = [a for a in starts[i] if a + k <= n] + beyond[:1]
-        out = np.zeros((*input.shape[:-nd], *map(len, starts)))
+        out: Any = np.zeros((*input.shape[:-nd], *map(len, starts)))
         for at in np.ndindex(*map(len, starts)):
             cut = tuple(slice(starts[i][a], starts[i][a] + kernel[i]) for i, a in enumerate(at))
             total = x[(..., *cut)].reshape(*input.shape[:-nd], -1).sum(-1)

@@ -175,6 +175,7 @@ def _extreme_gradient(grad: Any, input: Any, out: Any, dim: Any, keepdim: bool) 
         sum(mask, dim, keepdim), shape, dim, keepdim)  # fmt: skip
 
 
+_reference: Any
 for _op, _reference in ((amax, np.max), (amin, np.min)):
     _op.gradient("input")(_extreme_gradient)
     _op.samples(_keep_samples)

@@ -315,7 +315,7 @@ def searchsorted(
         sorted_sequence = gather_along(sorted_sequence, sorted_sequence.ndim - 1, sorter)
     rows = sorted_sequence._array
     values = input._array if isinstance(input, TensorBase) else np.asarray(input)
-    way = side or ("right" if right else "left")
+    way: Any = side or ("right" if right else "left")
     if rows.ndim == 1:
         found = np.searchsorted(rows, values, way)
     elif rows.shape[:-1] == values.shape[:-1]:
