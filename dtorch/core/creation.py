@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -244,7 +245,7 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    start, end, step = (v.item() if isinstance(v, TensorBase) else v for v in (start, end, step))
+    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     if step == 0 or (end - start) * (1 if step > 0 else -1) < 0:
         raise ArgumentError(f"arange: no way from {start} to {end} in steps of {step}")
     whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
@@ -263,6 +264,137 @@ def linspace(
         raise ArgumentError(f"linspace: steps is {steps}, expected at least 0")
     array = np.linspace(float(start), float(end), steps).astype(_numpy(dtype))
     return _finish(array, requires_grad, out, device)
+
+
+def logspace(
+    start: float, end: float, steps: int = 100, base: float = 10.0, *, out: Any = None,
+    dtype: Any = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """``steps`` powers of ``base``; the exponents at equal distances from ``start`` to ``end``."""
+    if steps < 0:
+        raise ArgumentError(f"logspace: steps is {steps}, expected at least 0")
+    array = np.logspace(float(start), float(end), steps, base=base).astype(_numpy(dtype))
+    return _finish(array, requires_grad, out, device)
+
+
+def range(
+    start: float = 0, end: float | None = None, step: float = 1, *, out: Any = None,
+    dtype: Any = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Numbers from ``start`` to ``end`` inclusive, in steps, of the default dtype.
+
+    Deprecated in favour of `arange`, which leaves out the end.
+    """
+    warnings.warn("dtorch.range is deprecated; use arange, whose end is excluded", FutureWarning,
+                  stacklevel=2)  # fmt: skip
+    if end is None:
+        start, end = 0, start
+    if step == 0 or (end - start) * step < 0:
+        raise ArgumentError(f"range: no way from {start} to {end} in steps of {step}")
+    count = math.floor((end - start) / step) + 1
+    array = (start + np.arange(count) * step).astype(_numpy(dtype))
+    return _finish(array, requires_grad, out, device)
+
+
+def empty_strided(
+    size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """An uninitialised tensor of given sizes and strides, in elements.
+
+    Raises:
+        ShapeError: their lengths differ.
+        ArgumentError: a negative size or stride.
+    """
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise ShapeError(f"empty_strided: size {size} and stride {stride} differ in length")
+    if min((*size, *stride), default=0) < 0:
+        raise ArgumentError(f"empty_strided: size {size} and stride {stride} must not be negative")
+    numpy_dtype = _numpy(dtype)
+    last = sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    count = 0 if 0 in size else last + 1
+    memory = np.empty(count * numpy_dtype.itemsize, np.uint8)
+    as_device_here(device)
+    result = tensor_from_storage(Storage.from_bytes(memory), numpy_dtype, 0, size, stride)
+    return result.requires_grad_() if requires_grad else result
+
+
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """``obj`` as a tensor: a tensor, an array, a buffer, nested sequences or a number.
+
+    Args:
+        copy: True: always copy; False: never; None: only where needed.
+
+    Raises:
+        ArgumentError: ``copy`` is False and the memory cannot be shared.
+    """
+    if isinstance(obj, TensorBase) or not hasattr(obj, "__dlpack__") or isinstance(obj, np.ndarray):
+        source = obj
+        if not isinstance(obj, (TensorBase, np.ndarray)) and _has_buffer(obj):
+            source = np.asarray(obj)
+    else:
+        source = np.from_dlpack(obj)
+    result = as_tensor(source, dtype, device)
+    shares = isinstance(source, (TensorBase, np.ndarray)) and np.shares_memory(
+        result._array, source._array if isinstance(source, TensorBase) else source
+    )
+    if copy and shares:
+        result = result.detach().clone()
+    elif copy is False and not shares and result.numel():
+        raise ArgumentError(
+            f"asarray: the memory of {type(obj).__name__} cannot be shared as asked"
+        )
+    return result.requires_grad_() if requires_grad else result
+
+
+def _has_buffer(obj: Any) -> bool:
+    try:
+        memoryview(obj).release()
+    except TypeError:
+        return False
+    return True
+
+
+def frombuffer(
+    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
+) -> Tensor:
+    """A 1-D tensor over the memory of an object with the buffer protocol.
+
+    Args:
+        count: number of elements; -1: as many as there are.
+        offset: bytes to skip.
+    """
+    numpy_dtype = as_dtype(dtype).numpy
+    size = memoryview(buffer).nbytes
+    if not 0 <= offset < max(size, 1):
+        raise ArgumentError(f"frombuffer: offset is {offset}, but the buffer has {size} bytes")
+    left = size - offset
+    if count < 0 and left % numpy_dtype.itemsize:
+        raise ArgumentError(
+            f"frombuffer: {left} bytes are no multiple of the {numpy_dtype.itemsize} of one element"
+        )
+    if count == 0 or count < -1 or count * numpy_dtype.itemsize > left:
+        raise ArgumentError(f"frombuffer: {count} elements of {numpy_dtype} in {left} bytes")
+    # NumPy knows custom dtypes such as bfloat16 only as views.
+    flat = np.frombuffer(
+        buffer, np.uint8, -1 if count < 0 else count * numpy_dtype.itemsize, offset
+    )
+    if not flat.flags.writeable:
+        flat = flat.copy()  # tensors can be written to
+    return _finish(flat.view(numpy_dtype), requires_grad)
+
+
+def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """Frequencies of a transform of ``n`` elements that were taken at distances ``d``."""
+    return _finish(np.fft.fftfreq(n, d).astype(_numpy(dtype)), False, device=device)
+
+
+def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """Frequencies of the transform of a real signal of ``n`` elements."""
+    return _finish(np.fft.rfftfreq(n, d).astype(_numpy(dtype)), False, device=device)
 
 
 def eye(
@@ -329,6 +461,34 @@ def is_tensor(obj: Any) -> bool:
 def is_storage(obj: Any) -> bool:
     """Whether ``obj`` is a storage."""
     return isinstance(obj, Storage)
+
+
+def is_complex(input: Tensor) -> bool:
+    """Whether the tensor is of a complex dtype."""
+    return input.is_complex()
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element of the tensor is not zero."""
+    if input.numel() != 1:
+        raise ShapeError(f"is_nonzero: input has shape {tuple(input.shape)}, expected one element")
+    return bool(input.item())
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
+    """The dtype in which an operation on two tensors or numbers computes."""
+    ranks: tuple[list[dtype], list[dtype], list[dtype]] = ([], [], [])
+    for value in (tensor1, tensor2):
+        if isinstance(value, TensorBase):
+            ranks[0 if value._array.ndim else 1].append(from_numpy_dtype(value._array.dtype))
+        else:
+            ranks[2].append(dtypes.scalar_dtype(value))
+    return dtypes.result_dtype(*ranks)
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether results of one dtype can be written into another: not into a lower category."""
+    return as_dtype(from_).category <= as_dtype(to).category
 
 
 def is_floating_point(input: Tensor) -> bool:

@@ -216,3 +216,62 @@ def result_dtype(dims: list[dtype], zero_dims: list[dtype], scalars: list[dtype]
     if best is None:
         raise DtypeError("result type: no operand given")
     return best
+
+
+class finfo:  # noqa: N801 - the public name of the reference API
+    """Limits of a floating-point or complex dtype.
+
+    Attributes:
+        bits: width of one (real) number.
+        eps: distance from 1 to the next larger number.
+        max, min: largest and lowest number.
+        tiny, smallest_normal: smallest positive number of full precision.
+        resolution: power of ten that decimals can be trusted to.
+        dtype: name of the dtype.
+
+    >>> finfo(float32).eps
+    1.1920928955078125e-07
+    """
+
+    def __init__(self, type: Any = None) -> None:
+        wanted = get_default_dtype() if type is None else as_dtype(type)
+        if not wanted.is_floating_point and not wanted.is_complex:
+            raise DtypeError(f"finfo: got {wanted}, expected a floating-point dtype; use iinfo")
+        info: Any = _bfloat16_info() if wanted is bfloat16 else np.finfo(wanted.numpy)
+        self.bits = int(info.bits)
+        self.dtype = wanted.name
+        self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
+        self.tiny = self.smallest_normal = float(info.smallest_normal)
+        self.resolution = float(info.resolution)
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
+            f"eps={self.eps:g}, smallest_normal={self.smallest_normal:g}, dtype={self.dtype})"
+        )
+
+
+def _bfloat16_info() -> Any:
+    # Loaded on first use, like the dtype itself.
+    import ml_dtypes  # noqa: PLC0415
+
+    return ml_dtypes.finfo(ml_dtypes.bfloat16)
+
+
+class iinfo:  # noqa: N801 - the public name of the reference API
+    """Limits of an integer dtype: ``bits``, ``max``, ``min`` and the name, ``dtype``.
+
+    >>> iinfo(int8).max
+    127
+    """
+
+    def __init__(self, type: Any) -> None:
+        wanted = as_dtype(type)
+        if wanted.category != 1:
+            raise DtypeError(f"iinfo: got {wanted}, expected an integer dtype")
+        info = np.iinfo(wanted.numpy)
+        self.bits, self.max, self.min = info.bits, int(info.max), int(info.min)
+        self.dtype = wanted.name
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

@@ -204,6 +204,27 @@ def bilinear(
     *,
     out: Tensor | None = None,
 ) -> Tensor: ...
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def bincount(
     input: Tensor, weights: Tensor | None = None, minlength: int = 0, *, out: Tensor | None = None
 ) -> Tensor: ...
@@ -252,6 +273,7 @@ def celu(input: Tensor, alpha: float = 1.0, *, out: Tensor | None = None) -> Ten
 def chain_matmul(matrices: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor: ...
 @overload
 def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor: ...
+def channel_shuffle(input: Tensor, groups: int, *, out: Tensor | None = None) -> Tensor: ...
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor: ...
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor: ...
 def cholesky_solve(
@@ -275,6 +297,16 @@ def clip(
     out: Tensor | None = None,
 ) -> Tensor: ...
 def clone(input: Tensor, *, memory_format: Any = None, out: Tensor | None = None) -> Tensor: ...
+def col2im(
+    input: Tensor,
+    output_size: int | Sequence[int | None],
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor: ...
 def combinations(
     input: Tensor, r: int = 2, with_replacement: bool = False, *, out: Tensor | None = None
@@ -358,6 +390,20 @@ def copysign(input: Operand, other: Operand, *, out: Tensor | None = None) -> Te
 def corrcoef(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def cosh(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+def cosine_embedding_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
+def cosine_similarity(
+    x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08, *, out: Tensor | None = None
+) -> Tensor: ...
 def count_nonzero(
     input: Tensor, dim: Ints | None = None, *, out: Tensor | None = None
 ) -> Tensor: ...
@@ -619,6 +665,16 @@ def fractional_max_pool3d(
     _random_samples: Any = None,
 ) -> Tensor | Any: ...
 def gather(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor,
+    full: bool = False,
+    eps: float = 1e-06,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def ge(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
 def gels(B: Tensor, A: Tensor, *, out: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 def gelu(input: Tensor, approximate: str = "none", *, out: Tensor | None = None) -> Tensor: ...
@@ -642,12 +698,40 @@ def hardswish(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, *, out: Tensor | None = None
 ) -> Tensor: ...
+def hinge_embedding_loss(
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def histc(
     input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out: Tensor | None = None
 ) -> Tensor: ...
 def hsplit(input: Tensor, indices_or_sections: Ints) -> tuple[Tensor, ...]: ...
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor: ...
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def hypot(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
+def im2col(
+    input: Tensor,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def imag(input: Tensor) -> Tensor: ...
 def index_add(
     input: Tensor,
@@ -688,6 +772,17 @@ def instance_norm(
     *,
     out: Tensor | None = None,
 ) -> Tensor: ...
+def interpolate(
+    input: Tensor,
+    size: Sequence[int] | None = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def isclose(
     input: Tensor,
@@ -701,6 +796,16 @@ def isclose(
 def isfinite(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def isinf(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def isnan(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def kthvalue(
     input: Tensor,
@@ -710,6 +815,16 @@ def kthvalue(
     *,
     out: tuple[Tensor, Tensor] | None = None,
 ) -> ValuesIndices: ...
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def layer_norm(
     input: Tensor,
     normalized_shape: Ints,
@@ -726,10 +841,12 @@ def leaky_relu(
 def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = None) -> Tensor: ...
 def lgamma(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor: ...
+def linalg_det(A: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def linalg_eig(A: Tensor, *, out: Tensor | None = None) -> Eigen: ...
 def linalg_eigh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Eigen: ...
 def linalg_eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def linalg_eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor: ...
+def linalg_inverse(A: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def linalg_lstsq(
     A: Tensor,
     B: Tensor,
@@ -748,6 +865,7 @@ def linalg_matrix_norm(
     dtype: DType | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
+def linalg_matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor: ...
 def linalg_matrix_rank(
     A: Tensor,
     *,
@@ -777,6 +895,7 @@ def linalg_pinv(
     out: Tensor | None = None,
 ) -> Tensor: ...
 def linalg_qr(A: Tensor, mode: str = "reduced", *, out: Tensor | None = None) -> QR: ...
+def linalg_slogdet(A: Tensor, *, out: Tensor | None = None) -> SignLogdet: ...
 def linalg_svd(
     A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Tensor | None = None
 ) -> SVD: ...
@@ -854,6 +973,17 @@ def lp_pool3d(
 ) -> Tensor: ...
 def lt(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+def margin_ranking_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def masked_fill(
     input: Operand, mask: Operand, value: Operand, *, out: Tensor | None = None
 ) -> Tensor: ...
@@ -962,11 +1092,43 @@ def mse_loss(
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
+    weight: Tensor | None = None,
     *,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
+def multilabel_soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def nan_to_num(
     input: Tensor,
@@ -1002,7 +1164,9 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     *,
     out: Tensor | None = None,
@@ -1019,11 +1183,14 @@ def norm(
     dtype: DType | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
-def orgqr(input: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+def normalize(
+    input: Tensor, p: float = 2.0, dim: Ints = 1, eps: float = 1e-12, *, out: Tensor | None = None
+) -> Tensor: ...
+def orgqr(input: Tensor, input2: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def ormqr(
     input: Tensor,
-    tau: Tensor,
-    other: Tensor,
+    input2: Tensor,
+    input3: Tensor,
     left: bool = True,
     transpose: bool = False,
     *,
@@ -1038,11 +1205,37 @@ def pad(
     *,
     out: Tensor | None = None,
 ) -> Tensor: ...
+def pairwise_distance(
+    x1: Tensor,
+    x2: Tensor,
+    p: float = 2.0,
+    eps: float = 1e-06,
+    keepdim: bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
+def pdist(input: Tensor, p: float = 2, *, out: Tensor | None = None) -> Tensor: ...
 @overload
 def permute(input: Tensor, dims: Sequence[int]) -> Tensor: ...
 @overload
 def permute(input: Tensor, *dims: int) -> Tensor: ...
 def pinverse(input: Tensor, rcond: float = 1e-15, *, out: Tensor | None = None) -> Tensor: ...
+def pixel_shuffle(input: Tensor, upscale_factor: int, *, out: Tensor | None = None) -> Tensor: ...
+def pixel_unshuffle(
+    input: Tensor, downscale_factor: int, *, out: Tensor | None = None
+) -> Tensor: ...
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-08,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def positive(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
@@ -1166,6 +1359,25 @@ def sin(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def sinc(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def sinh(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def slogdet(input: Tensor, *, out: Tensor | None = None) -> SignLogdet: ...
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def softmax(
     input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None
 ) -> Tensor: ...
@@ -1273,6 +1485,20 @@ def trapezoid(
     out: Tensor | None = None,
 ) -> Tensor: ...
 def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor: ...
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-06,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def triu(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor: ...
 def trtrs(
     b: Tensor,
@@ -1289,7 +1515,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]: ...
 def unflatten(
     input: Tensor, dim: int, sizes: Sequence[int], *, out: Tensor | None = None
 ) -> Tensor: ...
-def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor: ...
+def unfold_dim(input: Tensor, dimension: int, size: int, step: int) -> Tensor: ...
 def unique(
     input: Tensor,
     sorted: bool = True,

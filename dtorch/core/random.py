@@ -6,16 +6,19 @@ Reference: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.device import as_device
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype, int64
-from dtorch.core.errors import ArgumentError, DtypeError
-from dtorch.core.inplace import bump, check_inplace
+from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.inplace import bump, check_inplace, detach_history
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.tensor import Tensor, as_device_here
@@ -24,7 +27,7 @@ _WORDS = 4 + 2 + 4 + 1 + 1 + 1 + 1  # counter, key, buffer, position, cached hal
 
 
 class Generator:
-    """A source of random numbers.
+    """A source of random numbers; a process forked from this one goes on with a copy of it.
 
     >>> a, b = Generator().manual_seed(1), Generator().manual_seed(1)
     >>> bool((rand(3, generator=a) == rand(3, generator=b)).all())
@@ -33,9 +36,9 @@ class Generator:
 
     def __init__(self, device: Any = "cpu") -> None:
         as_device_here(device)
-        self._philox = np.random.Philox(0)
-        self.numpy = np.random.Generator(self._philox)
+        self.device = as_device(device)
         self.manual_seed(secrets.randbits(63))
+        _generators.add(self)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream that belongs to ``seed``; returns the generator."""
@@ -80,6 +83,29 @@ class Generator:
         self._philox.state = state
         self._seed = int(words[13])
 
+    def clone_state(self) -> Generator:
+        """Another generator that goes on where this one stands."""
+        twin = Generator(self.device)
+        twin.set_state(self.get_state())
+        return twin
+
+    def _renew_lock(self) -> None:
+        """In a forked process another thread may have held the lock, and never release it here."""
+        state = self._philox.state
+        self._philox = np.random.Philox(key=0)
+        self._philox.state = state
+        self.numpy = np.random.Generator(self._philox)
+
+
+_generators: weakref.WeakSet[Generator] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for generator in _generators:
+        generator._renew_lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 
 default_generator = Generator()
 
@@ -112,12 +138,14 @@ def set_rng_state(new_state: Tensor) -> None:
 @contextlib.contextmanager
 def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
     """Give the state of the default generator back at the end of the block."""
+    if not enabled:
+        yield
+        return
     state = get_rng_state()
     try:
         yield
     finally:
-        if enabled:
-            set_rng_state(state)
+        set_rng_state(state)
 
 
 def _source(generator: Generator | None) -> np.random.Generator:
@@ -130,12 +158,15 @@ def uniform(shape: tuple[int, ...], numpy_dtype: Any, generator: Generator | Non
     return _source(generator).random(shape, wide).astype(numpy_dtype, copy=False)
 
 
-def normal(shape: tuple[int, ...], numpy_dtype: Any, generator: Generator | None) -> np.ndarray:
+def standard_normal(
+    shape: tuple[int, ...], numpy_dtype: Any, generator: Generator | None
+) -> np.ndarray:
     """Standard normal numbers of any floating or complex dtype."""
     if numpy_dtype.kind == "c":
         half = np.dtype(np.float64 if numpy_dtype.itemsize == 16 else np.float32)
-        parts = normal((*shape, 2), half, generator) * half.type(np.sqrt(0.5))
-        return parts.view(numpy_dtype)[..., 0]
+        parts = standard_normal((*shape, 2), half, generator) * half.type(np.sqrt(0.5))
+        pairs: np.ndarray = parts.view(numpy_dtype)[..., 0]
+        return pairs
     wide = numpy_dtype if numpy_dtype in (np.float32, np.float64) else np.dtype(np.float32)
     return _source(generator).standard_normal(shape, wide).astype(numpy_dtype, copy=False)
 
@@ -171,7 +202,7 @@ def randn(
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers from the standard normal distribution."""
-    array = normal(as_sizes("randn", size), _floating("randn", dtype), generator)
+    array = standard_normal(as_sizes("randn", size), _floating("randn", dtype), generator)
     return _made(array, out, requires_grad, device)
 
 
@@ -222,13 +253,120 @@ def bernoulli(
     return _made(np.asarray(hit).astype(input._array.dtype), out, False, None)
 
 
+def randint_like(input: Tensor, low: int = 0, high: int | None = None, *, dtype: Any = None,
+                 device: Any = None, requires_grad: bool = False,
+                 memory_format: Any = None) -> Tensor:  # fmt: skip
+    """Like `randint`, of the sizes and dtype of ``input``."""
+    if high is None:
+        low, high = 0, low
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def normal(
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
+    out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Normal numbers; mean and standard deviation may be tensors, one of each for each number.
+
+    Args:
+        size: sizes of the result, where both are numbers.
+
+    Raises:
+        ArgumentError: a negative standard deviation.
+    """
+    center = mean._array if isinstance(mean, TensorBase) else mean
+    spread = std._array if isinstance(std, TensorBase) else std
+    if np.any(np.less(spread, 0)):
+        raise ArgumentError("normal: std must not be negative")
+    if size is None:
+        if not isinstance(mean, TensorBase) and not isinstance(std, TensorBase):
+            raise TypeError("normal: mean and std are numbers; give a size")
+        shape = np.broadcast_shapes(np.shape(center), np.shape(spread))
+        given = mean if isinstance(mean, TensorBase) else std
+        numpy_dtype = given._array.dtype if dtype is None else as_dtype(dtype).numpy
+    else:
+        shape = as_sizes("normal", (size,))
+        numpy_dtype = _floating("normal", dtype)
+    if numpy_dtype.kind not in "fcV":
+        raise DtypeError(f"normal: mean is {numpy_dtype}, expected a floating-point dtype")
+    values = standard_normal(shape, numpy_dtype, generator) * spread + center
+    return _made(np.asarray(values).astype(numpy_dtype, copy=False), out, requires_grad, device)
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Numbers of events, where ``input`` states the mean of each."""
+    if not input.is_floating_point():
+        raise DtypeError(f"poisson: input is {input.dtype}, expected a floating-point dtype")
+    rate = input._array.astype(np.float64)
+    if rate.size and not (rate >= 0).all():
+        raise ArgumentError("poisson: means must not be negative")
+    array = np.asarray(_source(generator).poisson(rate)).astype(input._array.dtype)
+    return wrap(array)  # type: ignore[no-any-return]
+
+
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *,
+    generator: Generator | None = None, out: Any = None,
+) -> Tensor:  # fmt: skip
+    """Indices drawn with the probabilities that each row of ``input`` states, up to a factor.
+
+    Args:
+        num_samples: how many for each row.
+        replacement: an index may be drawn again.
+
+    Raises:
+        ArgumentError: weights that are negative or not finite, or sum to 0; without replacement,
+            fewer weights above 0 than samples.
+    """
+    if input.ndim not in (1, 2) or not input.is_floating_point():
+        raise ShapeError(
+            f"multinomial: input is {input.dtype} of shape {tuple(input.shape)}, expected floating "
+            "point with 1 or 2 dimensions"
+        )
+    weights = np.atleast_2d(input._array).astype(np.float64)
+    if num_samples < 1:
+        raise ArgumentError(f"multinomial: num_samples is {num_samples}, expected at least 1")
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not (weights.sum(1) > 0).all():
+        raise ArgumentError(
+            "multinomial: weights must be finite and not negative, and each row sum to more than 0"
+        )
+    draw = _with_replacement if replacement else _without_replacement
+    array = draw(weights, num_samples, _source(generator))
+    return _made(array[0] if input.ndim == 1 else array, out, False, None)
+
+
+def _with_replacement(weights: Any, count: int, source: np.random.Generator) -> Any:
+    bounds = weights.cumsum(1)
+    points = source.random((len(weights), count)) * bounds[:, -1:]
+    last = (
+        weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(1)
+    )  # a point may round up to the end
+    rows = [np.searchsorted(b, p, "right") for b, p in zip(bounds, points, strict=True)]
+    return np.minimum(np.stack(rows), last[:, None])
+
+
+def _without_replacement(weights: Any, count: int, source: np.random.Generator) -> Any:
+    """The order in which exponential clocks with the weights as rates ring."""
+    enough = int((weights > 0).sum(1).min())
+    if count > enough:
+        raise ArgumentError(
+            f"multinomial: cannot draw {count} different indices, a row has {enough} weights above "
+            "0; use replacement=True"
+        )
+    with np.errstate(divide="ignore"):
+        rings = source.standard_exponential(weights.shape) / weights
+    return np.argsort(rings, 1, kind="stable")[:, :count]
+
+
 # -- filling tensors in place -----------------------------------------------------------------------
 
 
 def _overwrite(name: str, tensor: Any, array: np.ndarray) -> Any:
-    check_inplace(name, tensor, tensor._mode)
+    recorded = check_inplace(name, tensor, tensor._mode)
     tensor._array[...] = array
     bump(tensor)
+    if recorded:
+        detach_history(tensor)  # what is overwritten no longer depends on anything
     return tensor
 
 
@@ -250,10 +388,11 @@ def uniform_(self: Any, *bounds: Any, generator: Generator | None = None, **name
     if not low <= high:
         raise ArgumentError(f"uniform_: from is {low}, to is {high}; expected from <= to")
     array = self._array
-    values = uniform(array.shape, array.dtype, generator)
-    return _overwrite(
-        "uniform_", self, values * array.dtype.type(high - low) + array.dtype.type(low)
-    )
+    kind = array.dtype.type
+    values = uniform(array.shape, array.dtype, generator) * kind(high - low) + kind(low)
+    if low < high and array.dtype.kind == "f":
+        values = np.minimum(values, np.nextafter(kind(high), kind(low)))  # rounding may reach it
+    return _overwrite("uniform_", self, values)
 
 
 def normal_(
@@ -264,7 +403,7 @@ def normal_(
     if std < 0:
         raise ArgumentError(f"normal_: std is {std}, expected at least 0")
     array = self._array
-    values = normal(array.shape, array.dtype, generator)
+    values = standard_normal(array.shape, array.dtype, generator)
     return _overwrite("normal_", self, values * array.dtype.type(std) + array.dtype.type(mean))
 
 
@@ -297,5 +436,44 @@ def random_(self: Any, *bounds: Any, generator: Generator | None = None, **named
     return _overwrite("random_", self, _source(generator).integers(low, high, array.shape))
 
 
-for _function in (uniform_, normal_, bernoulli_, random_, bernoulli):
+def exponential_(self: Any, lambd: float = 1, *, generator: Generator | None = None) -> Any:
+    """Overwrite with exponential numbers of the rate ``lambd``: density ``lambd exp(-lambd x)``."""
+    _expect_floating("exponential_", self)
+    if not lambd > 0:
+        raise ArgumentError(f"exponential_: lambd is {lambd}, expected more than 0")
+    values = _source(generator).standard_exponential(self._array.shape) / lambd
+    return _overwrite("exponential_", self, values)
+
+
+def cauchy_(
+    self: Any, median: float = 0, sigma: float = 1, *, generator: Generator | None = None
+) -> Any:
+    """Overwrite with numbers of the Cauchy distribution of this median and half width."""
+    _expect_floating("cauchy_", self)
+    if not sigma > 0:
+        raise ArgumentError(f"cauchy_: sigma is {sigma}, expected more than 0")
+    values = _source(generator).standard_cauchy(self._array.shape) * sigma + median
+    return _overwrite("cauchy_", self, values)
+
+
+def log_normal_(
+    self: Any, mean: float = 1, std: float = 2, *, generator: Generator | None = None
+) -> Any:
+    """Overwrite with numbers whose logarithm is normal, of this mean and standard deviation."""
+    _expect_floating("log_normal_", self)
+    if not std > 0:
+        raise ArgumentError(f"log_normal_: std is {std}, expected more than 0")
+    values = np.exp(_source(generator).standard_normal(self._array.shape) * std + mean)
+    return _overwrite("log_normal_", self, values)
+
+
+def geometric_(self: Any, p: float, *, generator: Generator | None = None) -> Any:
+    """Overwrite with the number of trials, from 1 on, until one of probability ``p`` succeeds."""
+    if not 0 < p < 1:
+        raise ArgumentError(f"geometric_: p is {p}, expected between 0 and 1")
+    return _overwrite("geometric_", self, _source(generator).geometric(p, self._array.shape))
+
+
+_IN_PLACE = (uniform_, normal_, bernoulli_, random_, exponential_, cauchy_, log_normal_, geometric_)
+for _function in (*_IN_PLACE, bernoulli, multinomial):
     method(_function.__name__, _function)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.inplace import bump
-from dtorch.core.random import Generator, normal as _normal, uniform as _uniform
+from dtorch.core.random import Generator, standard_normal as _normal, uniform as _uniform
 from dtorch.core.tensor import Tensor
 
 _GAINS = {

@@ -12,7 +12,7 @@ from dtorch.core.errors import ShapeError
 from dtorch.core.op import composite, method, structured, view
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.scatter import unslice
-from dtorch.core.ops.view import permute
+from dtorch.core.ops.view import permute, unsqueeze
 from dtorch.core.shapes import normalize_dim
 
 
@@ -266,3 +266,27 @@ def triu_indices(
 ) -> Any:
     """Rows and columns, ``(2, n)``, of the elements on and above a diagonal."""
     return _triangle_indices(np.triu_indices, row, col, offset, dtype)
+
+
+@composite(tensors=("x",), method=False)
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # noqa: N803
+    """Matrix of powers of the elements of a vector, the highest first.
+
+    Args:
+        N: number of columns. Default: the number of elements.
+        increasing: the lowest power first.
+    """
+    count = x.shape[-1] if N is None else N
+    powers = np.arange(count) if increasing else np.arange(count)[::-1].copy()
+    return unsqueeze(x, -1) ** wrap(powers)
+
+
+@vander.samples
+def _(make):
+    yield (make(3),), {}
+    yield (make(3), 4, True), {}
+
+
+@vander.expect
+def _(x, N=None, increasing=False):  # noqa: N803
+    return np.vander(x, N, increasing)

@@ -78,7 +78,7 @@ def _root(matrix: Any) -> Any:
     return (vectors * np.sqrt(values)) @ vectors.T
 
 
-@composite(tensors=("b", "u"))
+@composite(tensors=("b", "u"), aliases={"input2": "u"})
 def potrs(b: Any, u: Any, upper: bool = True) -> Any:
     """Solution X of ``A X = b`` from the Cholesky factor ``u`` of A."""
     lower = adjoint(u) if upper else u
@@ -237,13 +237,13 @@ def _reflect(packed: Any, tau: Any, other: Any, backward: bool) -> Any:
     return out
 
 
-@composite(tensors=("input", "tau"), aliases={"input2": "tau"})
-def orgqr(input: Any, tau: Any) -> Any:
+@composite(tensors=("input", "input2"), aliases={"tau": "input2"})
+def orgqr(input: Any, input2: Any) -> Any:
     """The orthonormal columns Q of the factors that `geqrf` packs."""
     array = input._array
     m, n = array.shape[-2:]
     start = np.broadcast_to(np.eye(m, n, dtype=array.dtype), (*array.shape[:-2], m, n))
-    return wrap(_reflect(array, tau._array, start, True))
+    return wrap(_reflect(array, input2._array, start, True))
 
 
 def _packed(make: Any) -> Any:
@@ -258,25 +258,26 @@ def _(make):
 
 
 @orgqr.expect
-def _(input, tau):
+def _(input, input2):
     from scipy.linalg.lapack import dorgqr, sorgqr
 
-    return (dorgqr if input.dtype == np.float64 else sorgqr)(input, tau)[0]
+    return (dorgqr if input.dtype == np.float64 else sorgqr)(input, input2)[0]
 
 
-@composite(tensors=("input", "tau", "other"), aliases={"input2": "tau", "input3": "other"})
-def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool = False) -> Any:
-    """Product of ``other`` with the square Q of the factors that `geqrf` packs.
+@composite(tensors=("input", "input2", "input3"), aliases={"tau": "input2", "other": "input3"})
+def ormqr(input: Any, input2: Any, input3: Any, left: bool = True, transpose: bool = False) -> Any:
+    """Product of ``input3`` with the square Q of the factors that `geqrf` packs.
 
     Args:
-        left: ``Q other``; else ``other Q``.
+        input, input2: the packed factors and the scales of their reflectors.
+        left: ``Q input3``; else ``input3 Q``.
         transpose: with the conjugate transpose of Q.
     """
-    array = other._array
+    packed, tau, other = input._array, input2._array, input3._array
     if left:
-        return wrap(_reflect(input._array, tau._array, array, not transpose))
-    turned = np.swapaxes(array, -1, -2).conj()
-    out = _reflect(input._array, tau._array, turned, transpose)
+        return wrap(_reflect(packed, tau, other, not transpose))
+    turned = np.swapaxes(other, -1, -2).conj()
+    out = _reflect(packed, tau, turned, transpose)
     return wrap(np.ascontiguousarray(np.swapaxes(out, -1, -2).conj()))
 
 

@@ -675,3 +675,30 @@ def _(make):
 @linalg_vecdot.expect
 def _(x, y):
     return np.einsum("ij,ij->i", x, y)
+
+
+# -- operations that have another first argument under this name ---------------------------------
+
+
+def _renamed(op: Any, *more: str) -> Any:
+    """The same operation with its matrices called A."""
+
+    def unary(A: Any) -> Any:
+        return op(A)
+
+    def with_power(A: Any, n: int) -> Any:
+        return op(A, n)
+
+    body = with_power if more else unary
+    body.__name__, body.__doc__ = f"linalg_{op.name}", op.doc
+    body.__annotations__["return"] = op.body.__annotations__["return"]
+    renamed = composite(tensors=("A",), method=False)(body)
+    renamed.samples(op.make_samples)
+    renamed.expect(op.reference)
+    return renamed
+
+
+linalg_det = _renamed(det)
+linalg_slogdet = _renamed(slogdet)
+linalg_inverse = _renamed(inverse)
+linalg_matrix_power = _renamed(matrix_power, "n")

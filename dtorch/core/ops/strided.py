@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite, view
+from dtorch.core.op import composite, method, view
 from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.ops.view import permute
 from dtorch.core.shapes import normalize_dim
@@ -104,8 +104,8 @@ def _(input, size, stride, storage_offset=0):
     )
 
 
-@view(aliases={"dim": "dimension"})
-def unfold(xp: Any, input: Any, dimension: int, size: int, step: int) -> Any:
+@view(aliases={"dim": "dimension"}, method=False)
+def unfold_dim(xp: Any, input: Any, dimension: int, size: int, step: int) -> Any:
     """A view of all windows of ``size`` elements along a dim, ``step`` apart, in a new last dim."""
     whole = input if input.ndim else input.reshape(1)
     dim = normalize_dim("unfold", dimension, input.ndim)
@@ -118,7 +118,7 @@ def unfold(xp: Any, input: Any, dimension: int, size: int, step: int) -> Any:
     return windows[(slice(None),) * dim + (slice(None, None, step),)]
 
 
-@unfold.gradient("input")
+@unfold_dim.gradient("input")
 def _(grad, input_shape, dimension, size, step):
     dim = dimension % max(len(input_shape), 1)
     windows = np.arange(grad.shape[dim])[:, None] * step + np.arange(size)
@@ -128,14 +128,17 @@ def _(grad, input_shape, dimension, size, step):
     return unslice(beside, (slice(None),) * dim + (windows,), shape).reshape(tuple(input_shape))
 
 
-@unfold.samples
+@unfold_dim.samples
 def _(make):
     yield (make(2, 7), 1, 3, 2), {}
     yield (make(5, 2), 0, 2, 1), {}
 
 
-@unfold.expect
+@unfold_dim.expect
 def _(input, dimension, size, step):
     starts = range(0, input.shape[dimension] - size + 1, step)
     windows = [np.take(input, range(s, s + size), dimension) for s in starts]
     return np.stack([np.moveaxis(w, dimension, -1) for w in windows], dimension)
+
+
+method("unfold", unfold_dim.function)  # the function `unfold` is another one, of images

@@ -1,0 +1,233 @@
+"""Samplers follow their distributions (Kolmogorov-Smirnov at a fixed seed) and their rules."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import dtorch
+from dtorch.core.errors import ArgumentError, DtypeError
+
+SIZE = 20_000
+LEAST_P = 1e-3
+
+
+def sample(name: str, *args: Any) -> np.ndarray:
+    dtorch.manual_seed(7)
+    return getattr(dtorch.empty(SIZE, dtype=dtorch.float64), name)(*args).numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "distribution"),
+    [
+        ("uniform_", (), stats.uniform()),
+        ("uniform_", (-2, 5), stats.uniform(-2, 7)),
+        ("normal_", (), stats.norm()),
+        ("normal_", (3, 0.5), stats.norm(3, 0.5)),
+        ("exponential_", (), stats.expon()),
+        ("exponential_", (2.5,), stats.expon(scale=1 / 2.5)),
+        ("cauchy_", (1, 2), stats.cauchy(1, 2)),
+        ("log_normal_", (), stats.lognorm(2, scale=np.exp(1))),
+        ("log_normal_", (0, 0.5), stats.lognorm(0.5)),
+    ],
+)
+def test_sampler_follows_its_distribution(name: str, args: Any, distribution: Any) -> None:
+    assert stats.kstest(sample(name, *args), distribution.cdf).pvalue > LEAST_P
+
+
+@pytest.mark.parametrize("dtype", [dtorch.float16, dtorch.float32, dtorch.bfloat16])
+def test_narrow_dtypes_follow_the_distribution_up_to_rounding(dtype: Any) -> None:
+    values = dtorch.randn(SIZE, dtype=dtype).double().numpy()
+    assert stats.kstest(values + 1e-3 * np.random.default_rng(0).normal(size=SIZE),
+                        stats.norm().cdf).statistic < 0.02  # fmt: skip
+
+
+def chi_square(values: np.ndarray, probabilities: dict[int, float]) -> float:
+    counts = [int((values == value).sum()) for value in probabilities]
+    expected = np.array(list(probabilities.values())) * len(values)
+    rest = len(values) - sum(counts)
+    if rest or expected.sum() < len(values) - 1e-6:
+        counts.append(rest)
+        expected = np.append(expected, len(values) - expected.sum())
+    return float(stats.chisquare(counts, expected).pvalue)
+
+
+def test_geometric_starts_at_one() -> None:
+    values = sample("geometric_", 0.3)
+    assert values.min() == 1
+    assert chi_square(values, {k: 0.3 * 0.7 ** (k - 1) for k in range(1, 12)}) > LEAST_P
+
+
+def test_bernoulli_takes_probabilities_from_the_tensor_or_a_number() -> None:
+    dtorch.manual_seed(1)
+    of_tensor = dtorch.bernoulli(dtorch.full((SIZE,), 0.2)).numpy()
+    of_number = dtorch.empty(SIZE).bernoulli_(0.7).numpy()
+    assert chi_square(of_tensor, {0: 0.8, 1: 0.2}) > LEAST_P
+    assert chi_square(of_number, {0: 0.3, 1: 0.7}) > LEAST_P
+
+
+def test_poisson_has_the_mean_of_its_input() -> None:
+    dtorch.manual_seed(1)
+    values = dtorch.poisson(dtorch.full((SIZE,), 2.5)).numpy()
+    assert chi_square(values, {k: stats.poisson(2.5).pmf(k) for k in range(9)}) > LEAST_P
+
+
+def test_random_covers_its_range_evenly() -> None:
+    assert chi_square(sample("random_", 6), dict.fromkeys(range(6), 1 / 6)) > LEAST_P
+    assert chi_square(sample("random_", 2, 5), dict.fromkeys((2, 3, 4), 1 / 3)) > LEAST_P
+    whole = dtorch.empty(SIZE, dtype=dtorch.uint8).random_().numpy()
+    assert chi_square(whole, dict.fromkeys(range(256), 1 / 256)) > LEAST_P
+
+
+def test_random_without_bounds_stays_where_floats_are_exact() -> None:
+    values = dtorch.empty(1000).random_().numpy()
+    assert values.max() < 2**24
+    assert values.max() > 2**22
+
+
+def test_multinomial_with_replacement_follows_the_weights() -> None:
+    dtorch.manual_seed(2)
+    values = dtorch.multinomial(dtorch.tensor([1.0, 0.0, 3.0, 4.0]), SIZE, True).numpy()
+    assert chi_square(values, {0: 1 / 8, 2: 3 / 8, 3: 1 / 2}) > LEAST_P
+
+
+def test_multinomial_without_replacement_follows_the_weights() -> None:
+    dtorch.manual_seed(2)
+    pairs = dtorch.multinomial(dtorch.tensor([1.0, 2.0, 5.0]).expand(SIZE, 3), 2).numpy()
+    assert (pairs[:, 0] != pairs[:, 1]).all()
+    code = pairs[:, 0] * 3 + pairs[:, 1]
+    weight = {0: 1 / 8, 1: 2 / 8, 2: 5 / 8}
+    expected = {
+        3 * i + j: weight[i] * weight[j] / (1 - weight[i])
+        for i in range(3)
+        for j in range(3)
+        if i != j
+    }
+    assert chi_square(code, expected) > LEAST_P
+
+
+@pytest.mark.parametrize(
+    ("weights", "count", "message"),
+    [
+        ([0.0, 0.0], 1, "sum to more than 0"),
+        ([-1.0, 2.0], 1, "not negative"),
+        ([float("inf"), 1.0], 1, "finite"),
+        ([0.0, 1.0], 2, "replacement=True"),
+        ([1.0, 1.0], 0, "at least 1"),
+    ],
+)
+def test_multinomial_names_bad_weights(weights: list[float], count: int, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        dtorch.multinomial(dtorch.tensor(weights), count)
+
+
+def test_randperm_is_uniform_over_permutations() -> None:
+    dtorch.manual_seed(3)
+    codes = np.array([int("".join(map(str, dtorch.randperm(3).tolist()))) for _ in range(3000)])
+    assert chi_square(codes, dict.fromkeys((12, 21, 102, 120, 201, 210), 1 / 6)) > LEAST_P
+
+
+def test_normal_takes_tensors_for_mean_and_std() -> None:
+    dtorch.manual_seed(4)
+    std = dtorch.tensor([1.0, 3.0])
+    values = dtorch.normal(dtorch.zeros(SIZE, 1), std).numpy()
+    assert values.shape == (SIZE, 2)
+    for column, spread in zip(values.T, (1, 3), strict=True):
+        assert stats.kstest(column, stats.norm(0, spread).cdf).pvalue > LEAST_P
+    assert dtorch.normal(2.0, dtorch.zeros(3)).tolist() == [2, 2, 2]
+    assert tuple(dtorch.normal(0.0, 1.0, (2, 3)).shape) == (2, 3)
+
+
+def test_uniform_leaves_out_its_upper_bound() -> None:
+    values = dtorch.empty(200_000).uniform_(1, 1 + 2**-22)
+    assert float(values.max()) < 1 + 2**-22
+    assert float(values.min()) >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "error"),
+    [
+        ("uniform_", (2, 1), ArgumentError),
+        ("normal_", (0, -1), ArgumentError),
+        ("exponential_", (0,), ArgumentError),
+        ("cauchy_", (0, 0), ArgumentError),
+        ("log_normal_", (0, 0), ArgumentError),
+        ("geometric_", (1.5,), ArgumentError),
+        ("bernoulli_", (1.5,), ArgumentError),
+        ("random_", (3, 3), ArgumentError),
+    ],
+)
+def test_sampler_names_bad_parameters(name: str, args: Any, error: Any) -> None:
+    with pytest.raises(error, match=name):
+        getattr(dtorch.empty(3), name)(*args)
+
+
+@pytest.mark.parametrize("name", ["uniform_", "normal_", "exponential_", "cauchy_", "log_normal_"])
+def test_continuous_samplers_refuse_integers(name: str) -> None:
+    with pytest.raises(DtypeError, match=r"int64.*floating"):
+        getattr(dtorch.zeros(3, dtype=dtorch.int64), name)()
+
+
+def test_state_round_trips_exactly_between_calls_of_any_kind() -> None:
+    generator = dtorch.Generator().manual_seed(5)
+    dtorch.randint(0, 7, (3,), generator=generator)  # leaves half a word behind
+    state = generator.get_state()
+    first = [dtorch.rand(5, generator=generator), dtorch.randn(5, generator=generator)]
+    generator.set_state(state)
+    second = [dtorch.rand(5, generator=generator), dtorch.randn(5, generator=generator)]
+    assert all(dtorch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert dtorch.equal(generator.clone_state().get_state(), generator.get_state())
+
+
+def test_fork_rng_gives_the_state_back() -> None:
+    dtorch.manual_seed(6)
+    expected = dtorch.rand(3)
+    dtorch.manual_seed(6)
+    with dtorch.random.fork_rng():
+        dtorch.rand(100)
+    assert dtorch.equal(dtorch.rand(3), expected)
+    dtorch.manual_seed(6)
+    with dtorch.random.fork_rng(enabled=False):
+        dtorch.rand(100)
+    assert not dtorch.equal(dtorch.rand(3), expected)
+
+
+def _draw(queue: Any) -> None:
+    queue.put(dtorch.rand(4).tolist())
+
+
+def test_forked_process_draws_even_if_a_thread_held_the_lock() -> None:
+    dtorch.manual_seed(8)
+    state = dtorch.get_rng_state()
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with dtorch.default_generator.numpy.bit_generator.lock:
+            held.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(30)
+    process = context.Process(target=_draw, args=(queue,))
+    process.start()
+    process.join(30)
+    done.set()
+    thread.join()
+    assert process.exitcode == 0
+    dtorch.set_rng_state(state)
+    assert queue.get() == dtorch.rand(4).tolist()
+
+
+def test_sampling_into_a_recorded_tensor_cuts_its_history() -> None:
+    x = dtorch.ones(3, requires_grad=True)
+    y = x * 2
+    y.uniform_()
+    assert not y.requires_grad
