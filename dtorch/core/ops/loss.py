@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.activation import log_softmax
 from dtorch.core.ops.reduction import mean, sum
-from dtorch.core.shapes import broadcast_shapes
 
 _REDUCTIONS = ("none", "mean", "sum")
 
@@ -128,8 +127,9 @@ def _(grad, input_shape, target, weight, total, ignore_index, reduction):
 
 @composite(tensors=("input", "target", "weight"), method=False)
 def nll_loss(
-    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
-) -> Any:
+    input: Any, target: Any, weight: Any = None, size_average: Any = None,
+    ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
+) -> Any:  # fmt: skip
     """Negative log-likelihood of the target classes.
 
     Args:
@@ -139,6 +139,7 @@ def nll_loss(
         ignore_index: target that counts nothing.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
     """
+    reduction = legacy_reduction(size_average, reduce, reduction)
     check_reduction("nll_loss", reduction)
     return negative_likelihood(input, target, weight, ignore_index, reduction)
 
@@ -186,13 +187,22 @@ def cross_entropy(
     loss = negative_likelihood(scores, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
         return loss
-    if weight is not None or ignore_index >= 0:
-        raise ArgumentError(
-            "cross_entropy: label_smoothing with class weights or a used ignore_index is not "
-            "supported; smooth the targets yourself and pass probabilities"
-        )
-    uniform = reduced("cross_entropy", -mean(scores, dim), reduction)
-    return loss * (1 - label_smoothing) + uniform * label_smoothing
+    classes = input.shape[dim]
+    if weight is not None:
+        scores = scores * weight.reshape((-1,) + (1,) * (input.ndim - 1 - dim))
+    spread = -sum(scores, dim)
+    used = target._array != ignore_index
+    if not used.all():
+        spread = spread * wrap(used.astype(spread._array.dtype))
+    if reduction == "mean":
+        spread = sum(spread) / float(_weight_used(target._array, weight, used))
+    elif reduction == "sum":
+        spread = sum(spread)
+    return loss * (1 - label_smoothing) + spread * (label_smoothing / classes)
+
+
+def _weight_used(target: Any, weight: Any, used: Any) -> Any:
+    return used.sum() if weight is None else weight._array[target[used]].sum()
 
 
 def _against_probabilities(
@@ -202,7 +212,7 @@ def _against_probabilities(
     if smoothing:
         target = target * (1 - smoothing) + smoothing / classes
     if weight is not None:
-        scores = scores * weight.reshape((1, -1) + (1,) * (scores.ndim - 2))
+        scores = scores * weight.reshape((-1,) + (1,) * (scores.ndim - 1 - dim))
     losses = -sum(scores * target, dim)
     if reduction == "mean":
         return sum(losses) / max(losses.numel(), 1)
@@ -210,7 +220,7 @@ def _against_probabilities(
 
 
 def legacy_reduction(size_average: Any, reduce: Any, reduction: str) -> str:
-    """What the classic ``size_average`` and ``reduce`` ask for."""
+    """What the classic ``size_average`` and ``reduce`` ask for; they win over ``reduction``."""
     if size_average is None and reduce is None:
         return reduction
     if reduce is False:
@@ -223,36 +233,22 @@ def _(make):
     yield (make(4, 3), make.index(4, high=3)), {}
     yield (make(4, 3, low=-500, high=500), make.index(4, high=3)), {"reduction": "sum"}
     yield (make(4, 3), make.index(4, high=3)), {"label_smoothing": 0.2}
+    yield (make(6, 3), make.index(6, high=3), make.constant(3, low=0.5)), {"label_smoothing": 0.3}
+    yield (make(6, 3), make.index(6, high=3)), {"label_smoothing": 0.3, "ignore_index": 1}
+    yield (make(2, 3, 4), make.constant(2, 3, 4, low=0.1), make.constant(3, low=0.5)), {}
 
 
 @cross_entropy.expect
-def _(input, target, reduction="mean", label_smoothing=0.0):
+def _(input, target, weight=None, reduction="mean", label_smoothing=0.0, ignore_index=-100):
     top = input.max(1, keepdims=True)
     scores = input - top - np.log(np.exp(input - top).sum(1, keepdims=True))
-    onehot = np.eye(input.shape[1])[target] * (1 - label_smoothing)
-    losses = -(scores * (onehot + label_smoothing / input.shape[1])).sum(1)
-    return losses.mean() if reduction == "mean" else losses.sum()
-
-
-@composite(tensors=("input", "target"), method=False)
-def mse_loss(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-) -> Any:
-    """Mean of the squared differences (or their sum, or all of them)."""
-    broadcast_shapes("mse_loss", tuple(input.shape), tuple(target.shape))
-    difference = input - target
-    return reduced(
-        "mse_loss", difference * difference, legacy_reduction(size_average, reduce, reduction)
-    )
-
-
-@mse_loss.samples
-def _(make):
-    yield (make(2, 3), make(2, 3)), {}
-    yield (make(2, 3), make(2, 3)), {"reduction": "none"}
-
-
-@mse_loss.expect
-def _(input, target, reduction="mean"):
-    squares = (input - target) ** 2
-    return squares if reduction == "none" else math.fsum(squares.ravel()) / squares.size
+    weights = np.ones(input.shape[1]) if weight is None else weight
+    weights = weights.reshape((-1,) + (1,) * (input.ndim - 2))
+    if target.shape == input.shape:
+        return -(scores * target * weights).sum(1).mean()
+    used = target != ignore_index
+    onehot = np.moveaxis(np.eye(input.shape[1])[target], -1, 1)
+    scale = (onehot * weights).sum(1) * used
+    goal = onehot * (1 - label_smoothing) + label_smoothing / input.shape[1]
+    losses = -(scores * goal * weights).sum(1) * used
+    return losses.sum() / (scale.sum() if reduction == "mean" else 1)
