@@ -1,0 +1,206 @@
+"""Iterators over a loader: in this process, or with workers."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from dtorch.data.fetch import IterableFetcher, MapFetcher
+from dtorch.data.pool import Answer, Worker, WorkerPool
+from dtorch.data.seeding import batch_seed, seeded
+
+if TYPE_CHECKING:
+    from dtorch.data.dataloader import DataLoader
+
+_STALLED_S = 30.0
+_STACK_S = 1.0
+
+
+@dataclass
+class Progress:
+    """Where an epoch stands; outlives the iterator, for `DataLoader.state_dict`.
+
+    Attributes:
+        generator: state of the generator when the epoch began.
+        sampler_epoch: the epoch that the sampler was told, if it wants to know.
+        batches: how many were given out, those before a resumed start included.
+    """
+
+    generator: Any
+    sampler_epoch: int | None
+    batches: int
+
+
+class BatchIterator:
+    """One pass over a loader's batches.
+
+    Args:
+        indices: what to fetch, beginning with the first batch that ``progress`` does not count.
+    """
+
+    def __init__(
+        self, loader: DataLoader, base_seed: int, indices: Iterator[Any], progress: Progress
+    ) -> None:
+        self._loader = loader
+        self._base_seed = base_seed
+        self._indices = indices
+        self._progress = progress
+
+    def __iter__(self) -> BatchIterator:
+        return self
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __next__(self) -> Any:
+        raise NotImplementedError
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an iterator over a DataLoader cannot be pickled; pickle the loader")
+
+
+class InProcessIterator(BatchIterator):
+    """Fetches in this process."""
+
+    def __init__(
+        self, loader: DataLoader, base_seed: int, indices: Iterator[Any], progress: Progress
+    ) -> None:
+        super().__init__(loader, base_seed, indices, progress)
+        self._fetcher: MapFetcher | IterableFetcher
+        if loader.is_iterable:
+            self._fetcher = IterableFetcher(loader.dataset, loader.collate_fn, loader.drop_last)
+            for _ in range(progress.batches):
+                self._fetcher.fetch(next(indices))
+        else:
+            self._fetcher = MapFetcher(loader.dataset, loader.collate_fn)
+
+    def __next__(self) -> Any:
+        progress = self._progress
+        try:
+            indices = next(self._indices)
+            if self._loader.is_iterable:
+                batch = self._fetcher.fetch(indices)
+                progress.batches += 1
+                return batch
+        except StopIteration:
+            self._loader._finished(progress)
+            raise
+        number = progress.batches
+        progress.batches += 1
+        with seeded(batch_seed(self._base_seed, number)):
+            return self._fetcher.fetch(indices)
+
+
+class WorkerIterator(BatchIterator):
+    """Has worker processes fetch, some batches ahead, and gives their batches out in order."""
+
+    def __init__(
+        self, loader: DataLoader, base_seed: int, indices: Iterator[Any], progress: Progress
+    ) -> None:
+        super().__init__(loader, base_seed, indices, progress)
+        self._released = False
+        self._pool: WorkerPool = loader._take_pool()
+        self._pool.begin(base_seed)
+        self._epoch = self._pool.epoch
+        self._ready: dict[int, Answer] = {}
+        self._exhausted: set[int] = set()  # workers without more samples
+        # A stream starts from its beginning in every worker.
+        seen = progress.batches
+        self._position = 0 if loader.is_iterable else seen
+        self._requested = self._position
+        self._more = True
+        self._request()
+        for _ in range(seen if loader.is_iterable else 0):
+            self._take()
+
+    def __next__(self) -> Any:
+        batch = self._take()
+        self._progress.batches += 1
+        return batch
+
+    def _take(self) -> Any:
+        while True:
+            if self._position == self._requested:
+                self._end()
+                raise StopIteration
+            answer = self._wait_for(self._position)
+            self._position += 1
+            if answer.kind == "end":
+                self._exhausted.add(answer.worker.id)
+            self._request()
+            if answer.kind == "error":
+                self._progress.batches += 1
+                answer.content.reraise()
+            if answer.kind == "batch":
+                return answer.content
+
+    def _wait_for(self, number: int) -> Answer:
+        if self._pool.is_stopped:
+            raise RuntimeError("DataLoader: a worker died in this epoch; begin a new one")
+        self._sort_in(self._pool.collect(0))
+        timeout, begin = self._loader.timeout, time.monotonic()
+        while number not in self._ready:
+            answers = self._pool.collect(timeout or _STALLED_S)
+            self._sort_in(answers)
+            waited = time.monotonic() - begin
+            if timeout and waited >= timeout and number not in self._ready:
+                self._pool.stop()
+                raise RuntimeError(
+                    f"DataLoader: no batch {number} within timeout={timeout} s of waiting"
+                )
+            if not answers and not timeout:
+                self._report_stall(number, waited)
+        return self._ready.pop(number)
+
+    def _report_stall(self, number: int, waited: float) -> None:
+        warnings.warn(
+            f"DataLoader: waiting for batch {number} for {waited:.0f} s; pass timeout= to make this "
+            f"an error. The workers:\n{self._pool.stacks(_STACK_S, self._sort_in)}",
+            stacklevel=4,
+        )
+
+    def _sort_in(self, answers: list[Answer]) -> None:
+        for answer in answers:
+            if answer.epoch == self._epoch and answer.kind != "stack":
+                self._ready[answer.number] = answer
+
+    def _request(self) -> None:
+        workers, layout = self._pool.workers, self._pool.layout
+        ahead = self._loader._ahead * len(workers)
+        while self._more and self._requested - self._position < ahead:
+            worker = self._next_worker(workers)
+            indices = next(self._indices, _END) if worker is not None else _END
+            if worker is None or indices is _END:
+                self._more = False
+                return
+            worker.request(self._epoch, self._requested, indices, layout)
+            self._requested += 1
+
+    def _next_worker(self, workers: list[Worker]) -> Worker | None:
+        if not self._loader.is_iterable:
+            return min(workers, key=lambda worker: len(worker.pending))
+        # A stream's batches come in the order of workers, or the order would be one of chance.
+        for offset in range(len(workers)):
+            worker = workers[(self._requested + offset) % len(workers)]
+            if worker.id not in self._exhausted:
+                return worker
+        return None
+
+    def _end(self) -> None:
+        self._release()
+        self._loader._finished(self._progress)
+
+    def _release(self) -> None:
+        if not self._released:
+            self._released = True
+            self._loader._give_pool_back(self._pool)
+
+    def __del__(self) -> None:
+        if "_pool" in self.__dict__:  # else it failed while it was made
+            self._release()
+
+
+_END = object()

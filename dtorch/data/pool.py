@@ -1,0 +1,299 @@
+"""The worker processes of one loader, seen from the process that iterates."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import select
+import socket
+import sys
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import cloudpickle
+
+from dtorch.data.channel import Channel, close_all
+from dtorch.data.failure import WorkerDied, death_message
+from dtorch.data.transfer import BatchUnpickler, lend
+from dtorch.data.worker import KEY, Task, run_worker
+from dtorch.multiprocessing.arena import Block, allocate
+
+_GRACE_S = 1.0  # for a worker to finish its batch before it is ended by signal
+
+_ends: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    # A worker notices our death by the end of its connection, which a child must not hold open.
+    for end in list(_ends):
+        end.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)
+
+
+class Answer(NamedTuple):
+    """What a worker sent.
+
+    Attributes:
+        epoch, number: the request it answers.
+        kind: "batch", "error", "end" (its samples are exhausted) or "stack".
+        content: the batch, an `ExceptionWrapper`, None or a text.
+        layout: bytes of the arrays in the batch that can use memory lent to the worker.
+    """
+
+    worker: Worker
+    epoch: int
+    number: int
+    kind: str
+    content: Any
+    layout: list[int]
+
+
+class Worker:
+    """One worker process.
+
+    Attributes:
+        id: its number.
+        pending: requests it has not answered, by epoch and number: indices and memory lent.
+    """
+
+    def __init__(self, context: Any, task: Task) -> None:
+        forks = context.get_start_method() == "fork"
+        argument = task if forks else _Pickled(task)
+        ours, theirs = socket.socketpair()
+        _ends.add(ours)
+        self.id = task.worker_id
+        self.channel = Channel(ours)
+        self.pending: dict[tuple[int, int], tuple[Any, list[Block]]] = {}
+        self._arenas: set[int] = set()
+        bound = forks and threading.current_thread() is threading.main_thread()
+        self.process = context.Process(
+            target=run_worker,
+            args=(theirs, argument, os.getpid(), bound),
+            name=f"DataLoader worker {task.worker_id}",
+            daemon=True,
+        )
+        with warnings.catch_warnings():
+            # Python warns of any thread; `default_context` has looked at those that matter.
+            warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+            self.process.start()
+        theirs.close()
+        self.pid: int = self.process.pid
+
+    def request(self, epoch: int, number: int, indices: Any, layout: Sequence[int]) -> None:
+        """Ask for a batch, lending memory for arrays of the sizes in ``layout``."""
+        slots = lend(layout)
+        names = [(block.arena.id, block.offset, block.nbytes) for block in slots]
+        fresh = {b.arena.id: b.arena.fd for b in slots if b.arena.id not in self._arenas}
+        self._arenas.update(fresh)
+        self.pending[epoch, number] = indices, slots
+        self._send(("fetch", epoch, number, indices, names, list(fresh)), list(fresh.values()))
+
+    def begin(self, base_seed: int) -> None:
+        """Start an epoch."""
+        self._send(("epoch", base_seed))
+
+    def ask_for_stack(self) -> None:
+        """Have it tell where it is, if it can."""
+        self._send(("stack",))
+
+    def _send(self, request: tuple[Any, ...], fds: Sequence[int] = ()) -> None:
+        with contextlib.suppress(ConnectionError):  # reading from it tells what happened
+            self.channel.send(pickle.dumps(request), (), fds)
+
+    def receive(self) -> Answer:
+        """Its next message.
+
+        Raises:
+            WorkerDied: it has ended.
+        """
+        blocks: list[Block] = []
+
+        def memory(nbytes: int) -> Any:
+            blocks.append(allocate(nbytes))
+            return blocks[-1].array
+
+        try:
+            message, _, fds = self.channel.receive(memory)
+        except (EOFError, ConnectionError):
+            raise self.death() from None
+        close_all(fds)
+        epoch, number = KEY.unpack_from(message)
+        _, slots = self.pending.pop((epoch, number), (None, []))
+        unpickler = BatchUnpickler(memoryview(message)[KEY.size :], slots, blocks)
+        kind, content = unpickler.load()
+        return Answer(self, epoch, number, kind, content, unpickler.layout)
+
+    def death(self) -> WorkerDied:
+        """The exception that tells of its death."""
+        self.process.join(_GRACE_S)
+        task = ""
+        for indices, _ in self.pending.values():
+            if indices is not None:
+                task = f", fetching dataset indices {_range_of(indices)}"
+                break
+        code = self.process.exitcode
+        return WorkerDied(death_message(self.id, self.pid, code, task), self.id, self.pid, code)
+
+    def state(self) -> str:
+        """What the system says it does."""
+        try:
+            with open(f"/proc/{self.pid}/stat") as file:
+                letter = file.read().rpartition(")")[2].split()[0]
+        except OSError:
+            return "unknown"
+        return {"T": "stopped by a signal", "D": "waiting for a device", "R": "running",
+                "S": "waiting"}.get(letter, letter)  # fmt: skip
+
+
+class WorkerPool:
+    """Worker processes, started together, and stopped when the object goes.
+
+    Attributes:
+        workers: by number.
+        epoch: number of the epoch they serve; answers of an earlier one are stale.
+        layout: sizes of the large arrays of a batch, as seen so far.
+    """
+
+    def __init__(self, context: Any, tasks: Sequence[Task]) -> None:
+        self.workers: list[Worker] = []
+        self.epoch = 0
+        self.layout: list[int] = []
+        self._stop = weakref.finalize(self, _stop_workers, self.workers, os.getpid())
+        self._poll = select.poll()
+        self._by_fd: dict[int, Worker] = {}
+        for task in tasks:
+            worker = Worker(context, task)
+            self.workers.append(worker)
+            self._watch(worker.channel.socket.fileno(), worker)
+
+    def _watch(self, fd: int, worker: Worker) -> None:
+        self._poll.register(fd, select.POLLIN)
+        self._by_fd[fd] = worker
+
+    def begin(self, base_seed: int) -> None:
+        """Start an epoch."""
+        self.epoch += 1
+        for worker in self.workers:
+            worker.begin(base_seed)
+
+    def collect(self, timeout_s: float | None) -> list[Answer]:
+        """The messages that are there, or the first to come within ``timeout_s`` (None: ever).
+
+        Raises:
+            WorkerDied: one of them has ended; the others have been stopped.
+        """
+        events = self._poll.poll(None if timeout_s is None else timeout_s * 1000)
+        answers = []
+        try:
+            for fd, _ in events:
+                answer = self._by_fd[fd].receive()
+                if answer.kind == "batch":
+                    self._learn(answer.layout)
+                answers.append(answer)
+        except WorkerDied:
+            self.stop()
+            raise
+        return answers
+
+    def _learn(self, layout: list[int]) -> None:
+        if len(layout) == len(self.layout):
+            self.layout = [max(pair) for pair in zip(layout, self.layout, strict=True)]
+        elif layout:
+            self.layout = layout
+
+    def stacks(self, timeout_s: float, keep: Callable[[list[Answer]], None]) -> str:
+        """Where each worker is; ``keep`` gets the other messages that come meanwhile."""
+        texts = []
+        for worker in self.workers:
+            worker.ask_for_stack()
+        deadline = time.monotonic() + timeout_s
+        waiting = {worker.id: worker for worker in self.workers}
+        while waiting and (left := deadline - time.monotonic()) > 0:
+            answers = self.collect(left)
+            keep(answers)
+            for answer in answers:
+                if answer.kind == "stack":
+                    del waiting[answer.worker.id]
+                    texts.append(
+                        f"worker {answer.worker.id} (pid {answer.worker.pid}):\n{answer.content}"
+                    )
+        texts += [
+            f"worker {worker.id} (pid {worker.pid}) does not answer, it is {worker.state()}"
+            for worker in waiting.values()
+        ]
+        return "\n".join(texts)
+
+    def stop(self) -> None:
+        """End the workers: by closing the connection, then by signal."""
+        self._stop()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return not self._stop.alive
+
+
+def _stop_workers(workers: list[Worker], owner: int) -> None:
+    if os.getpid() != owner:  # a forked child has the object, but not the workers
+        return
+    for worker in workers:
+        worker.channel.close()
+    deadline = time.monotonic() + _GRACE_S
+    for worker in workers:
+        worker.process.join(max(deadline - time.monotonic(), 0))
+    for end in ("terminate", "kill"):
+        late = [worker for worker in workers if worker.process.is_alive()]
+        for worker in late:
+            getattr(worker.process, end)()
+        for worker in late:
+            worker.process.join(_GRACE_S)
+    workers.clear()
+
+
+class _Pickled:
+    """A task for a process that does not inherit our memory."""
+
+    def __init__(self, task: Task) -> None:
+        try:
+            self._data = cloudpickle.dumps(task)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise TypeError(
+                f"DataLoader: {type(task.dataset).__name__} or its collate_fn or worker_init_fn "
+                f"cannot be pickled for a worker process: {error}; use num_workers=0, or "
+                "multiprocessing_context='fork' if no other thread runs"
+            ) from error
+
+    def __call__(self) -> Task:
+        task: Task = pickle.loads(self._data)
+        return task
+
+
+def default_context() -> Any:
+    """How workers are started if the user does not say.
+
+    By fork, which is fast and needs nothing pickled, as long as no other Python thread and no
+    CUDA context runs: the child would inherit locks that these hold. Threads of NumPy's and our
+    own native code take care of that themselves. Else from a server process.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    if threading.active_count() == 1 and "cupy" not in sys.modules:
+        return multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["dtorch.data.worker"])
+    return context
+
+
+def _range_of(indices: Any) -> str:
+    if not isinstance(indices, list) or len(indices) <= 4:
+        return str(indices)
+    return f"[{indices[0]}, {indices[1]}, ... {indices[-1]}]"

@@ -1,0 +1,214 @@
+"""What runs in a worker process of a loader."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pickle
+import queue
+import signal
+import socket
+import struct
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from typing import Any
+
+from dtorch.core import backend
+from dtorch.data.channel import Channel
+from dtorch.data.collate import collate_into
+from dtorch.data.failure import ExceptionWrapper
+from dtorch.data.fetch import Collate, IterableFetcher, MapFetcher
+from dtorch.data.seeding import batch_seed, seed_everything
+from dtorch.data.transfer import SlotMap, encode
+
+_MASK = (1 << 64) - 1
+KEY = struct.Struct("<QQ")  # epoch and number of the batch, before the pickle of an answer
+NO_BATCH = (_MASK, _MASK)  # the key of an answer to something else
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class WorkerInfo:
+    """What a worker knows of itself.
+
+    Attributes:
+        id: its number, from 0.
+        num_workers: how many there are.
+        seed: what its generators were seeded with at first.
+        dataset: its copy of the dataset.
+    """
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Any
+
+
+@dataclass
+class Task:
+    """What a worker is told when it starts."""
+
+    dataset: Any
+    collate_fn: Collate
+    is_iterable: bool
+    drop_last: bool
+    init_fn: Callable[[int], Any] | None
+    worker_id: int
+    num_workers: int
+
+
+class _State:
+    info: WorkerInfo | None = None
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """In a worker: its number, how many there are, its seed, its dataset. Elsewhere None.
+
+    Example:
+        >>> get_worker_info() is None
+        True
+    """
+    return _State.info
+
+
+def run_worker(end: socket.socket, task: Any, parent: int, bound_to_parent: bool) -> None:
+    """Serve a loader until it closes the connection.
+
+    Args:
+        task: a `Task`, or a function that gives it.
+        parent: process id of the loader.
+        bound_to_parent: the loader's main thread started this process by fork, so that the kernel
+            may end it with that thread.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the loader decides what Ctrl-C means
+    if bound_to_parent:
+        _die_with(parent)
+    backend.set_num_threads(1)
+    _Worker(Channel(end), task if isinstance(task, Task) else task()).serve()
+
+
+def _die_with(parent: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
+
+
+class _Worker:
+    def __init__(self, channel: Channel, task: Task) -> None:
+        self._channel = channel
+        self._task = task
+        self._requests: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
+        self._sending = threading.Lock()
+        self._slots = SlotMap()
+        self._fetcher: MapFetcher | IterableFetcher | None = None
+        self._failed: ExceptionWrapper | None = None  # before there was a batch to blame
+        self._base_seed = 0
+        collate_into(self._slots.allocate)
+
+    def serve(self) -> None:
+        threading.Thread(target=self._read, args=(threading.get_ident(),), daemon=True).start()
+        while (request := self._requests.get()) is not None:
+            kind, *rest = request
+            if kind == "epoch":
+                self._begin(*rest)
+            else:
+                self._answer(*rest)
+
+    # Requests are read by a thread of their own: the loader never waits to get rid of one, and
+    # its end is noticed in the middle of a batch.
+
+    def _read(self, main_thread: int) -> None:
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                message, _, fds = self._channel.receive()
+                request = pickle.loads(message)
+                if request[0] == "stack":
+                    self._send(NO_BATCH, ("stack", _stack_of(main_thread)))
+                else:
+                    self._requests.put((*request, fds) if request[0] == "fetch" else request)
+        self._requests.put(None)  # the loader wants no more: finish the batch, then end
+        parent = parent_process()
+        if parent is not None and not parent.is_alive():
+            os._exit(1)
+
+    def _begin(self, base_seed: int) -> None:
+        """Start an epoch."""
+        task, self._base_seed = self._task, base_seed
+        seed = (base_seed + task.worker_id) & _MASK
+        first = _State.info is None
+        _State.info = WorkerInfo(task.worker_id, task.num_workers, seed, task.dataset)
+        seed_everything(seed)
+        self._failed = None
+        try:
+            if first and task.init_fn is not None:
+                task.init_fn(task.worker_id)
+            if task.is_iterable:
+                self._fetcher = IterableFetcher(task.dataset, task.collate_fn, task.drop_last)
+            else:
+                self._fetcher = MapFetcher(task.dataset, task.collate_fn)
+        except Exception:  # noqa: BLE001 - it is raised again in the loader
+            self._failed = self._wrapped("while it started")
+
+    def _answer(self, epoch: int, number: int, indices: Any, slots: Any, arenas: Any,
+                fds: list[int]) -> None:  # fmt: skip
+        self._slots.attach(arenas, fds)
+        self._slots.lend(slots)
+        self._send((epoch, number), self._result(number, indices))
+        self._slots.lend(())
+
+    def _result(self, number: int, indices: Any) -> tuple[str, Any]:
+        if self._failed is not None or self._fetcher is None:
+            return "error", self._failed
+        if not self._task.is_iterable:
+            seed_everything(batch_seed(self._base_seed, number))
+        try:
+            return "batch", self._fetcher.fetch(indices)
+        except StopIteration:
+            if self._task.is_iterable:
+                return "end", None
+            return "error", self._wrapped(self._doing(indices))
+        except Exception:  # noqa: BLE001 - it is raised again in the loader
+            return "error", self._wrapped(self._doing(indices))
+
+    def _doing(self, indices: Any) -> str:
+        index = getattr(self._fetcher, "index", None)
+        if self._task.is_iterable:
+            return f"after {index} samples"
+        if index is indices and isinstance(indices, list):
+            return f"putting together the batch of dataset indices {_shortened(indices)}"
+        return f"at dataset index {index!r}"
+
+    def _wrapped(self, doing: str) -> ExceptionWrapper:
+        who = f"in DataLoader worker {self._task.worker_id} (pid {os.getpid()})"
+        kind, error, trace = sys.exc_info()
+        if kind is None or error is None:
+            raise RuntimeError("no exception is being handled")
+        return ExceptionWrapper((kind, error, trace), f"{who}, {doing}")
+
+    def _send(self, key: tuple[int, int], answer: tuple[str, Any]) -> None:
+        try:
+            message, buffers = encode(answer, self._slots)
+        except Exception:  # noqa: BLE001 - a batch that cannot be pickled; raised in the loader
+            failure = self._wrapped("sending the batch")
+            message, buffers = encode(("error", failure), self._slots)
+        with self._sending, contextlib.suppress(ConnectionError):
+            self._channel.send(KEY.pack(*key) + message, buffers)
+
+
+def _shortened(indices: list[Any]) -> str:
+    if len(indices) <= 8:
+        return str(indices)
+    return f"[{indices[0]!r}, {indices[1]!r}, ..., {indices[-1]!r}]"
+
+
+def _stack_of(thread: int) -> str:
+    frame = sys._current_frames().get(thread)
+    return "".join(traceback.format_stack(frame)) if frame else ""

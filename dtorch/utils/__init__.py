@@ -1,0 +1,19 @@
+"""Packages under the names that the reference API has for them.
+
+``dtorch.utils.data`` is `dtorch.data`, the same module.
+"""
+
+import sys
+
+from dtorch import data
+
+for _name, _module in {
+    "data": data,
+    "data.dataloader": data.dataloader,
+    "data.dataset": data.dataset,
+    "data.distributed": data.distributed,
+    "data.sampler": data.sampler,
+}.items():
+    sys.modules[f"{__name__}.{_name}"] = _module
+
+__all__ = ["data"]

@@ -1,0 +1,351 @@
+"""Workers that raise, die, hang or are left alone. The numbers are limits, in seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+import dtorch
+from dtorch.data import DataLoader, IterableDataset, WorkerDied, iterators
+from dtorch.multiprocessing.processes import start_time
+
+
+def children():
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == os.getpid() and state != "Z":
+                found.append(int(folder.name))
+    return set(found)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    before, descriptors = children(), len(os.listdir("/proc/self/fd"))
+    yield
+    gc.collect()
+    assert children() <= before
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2  # an arena, the entropy source
+
+
+class Numbers:
+    def __init__(self, size=100):
+        self.size = size
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, index):
+        return index
+
+
+class Raising(Numbers):
+    def __init__(self, error, at=(5,)):
+        super().__init__(12)
+        self.error = error
+        self.at = at
+
+    def __getitem__(self, index):
+        if index in self.at:
+            raise self.error
+        return index
+
+
+class NeedsTwo(Exception):
+    def __init__(self, a, b):
+        super().__init__(a, b)
+
+
+def test_an_exception_is_raised_at_its_place_and_iteration_goes_on():
+    iterator = iter(DataLoader(Raising(ValueError("bad sample")), 2, num_workers=2))
+    assert [next(iterator).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+    with pytest.raises(ValueError, match="bad sample") as caught:
+        next(iterator)
+    text = str(caught.value)
+    assert "dataset index 5" in text
+    assert "worker 0 (pid " in text or "worker 1 (pid " in text
+    assert "in __getitem__" in text
+    assert [batch.tolist() for batch in iterator] == [[6, 7], [8, 9], [10, 11]]
+
+
+def test_the_text_of_a_key_error_can_be_read():
+    with pytest.raises(KeyError) as caught:
+        list(DataLoader(Raising(KeyError("missing")), 2, num_workers=1))
+    assert "\\n" not in str(caught.value)
+    assert "dataset index 5" in str(caught.value)
+
+
+def test_an_exception_that_cannot_be_made_again_becomes_a_runtime_error():
+    with pytest.raises(RuntimeError, match="NeedsTwo"):
+        list(DataLoader(Raising(NeedsTwo(1, 2)), num_workers=1))
+
+
+def test_an_exception_of_a_local_class_arrives_as_its_base():
+    class Local(LookupError):
+        pass
+
+    with pytest.raises(LookupError, match="Local"):
+        list(DataLoader(Raising(Local("x")), num_workers=1))
+
+
+def bad_collate(samples):
+    raise ArithmeticError("cannot collate")
+
+
+def test_an_exception_in_collate_names_the_batch():
+    with pytest.raises(ArithmeticError, match=r"indices \[0, 1, 2\]"):
+        list(DataLoader(Numbers(3), 3, num_workers=1, collate_fn=bad_collate))
+
+
+def test_a_batch_that_cannot_be_pickled_is_told():
+    with pytest.raises(Exception, match=r"(?s)sending the batch.*pickle"):
+        list(DataLoader(Numbers(1), num_workers=1, collate_fn=lambda samples: lambda: None))
+
+
+def bad_init(worker_id):
+    raise OSError("no licence")
+
+
+def test_an_exception_in_the_init_function_is_raised():
+    with pytest.raises(OSError, match="no licence"):
+        next(iter(DataLoader(Numbers(), num_workers=2, worker_init_fn=bad_init)))
+
+
+class BrokenStream(IterableDataset):
+    def __iter__(self):
+        yield 1
+        raise ValueError("the stream broke")
+
+
+def test_an_exception_in_a_stream_names_how_far_it_came():
+    iterator = iter(DataLoader(BrokenStream(), num_workers=1))
+    assert next(iterator).item() == 1
+    with pytest.raises(ValueError, match="after 1 samples"):
+        next(iterator)
+
+
+def test_a_dataset_that_cannot_be_pickled_is_named_with_the_remedy():
+    class Unpicklable(Numbers):
+        def __reduce__(self):
+            raise TypeError("a file is open")
+
+    with pytest.raises(TypeError, match=r"(?s)Unpicklable.*a file is open.*num_workers=0"):
+        iter(DataLoader(Unpicklable(), num_workers=1, multiprocessing_context="spawn"))
+
+
+# -- death ---------------------------------------------------------------------------------------
+
+
+class Dying(Numbers):
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def __getitem__(self, index):
+        if index == 20:
+            self.how()
+        return index
+
+
+def kill_self(number):
+    faulthandler.disable()  # pytest's would print a traceback
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_killed_worker_is_named_with_signal_and_indices(number):
+    loader = DataLoader(Dying(lambda: kill_self(number)), 4, num_workers=2)
+    with pytest.raises(WorkerDied, match=signal.Signals(number).name) as caught:
+        list(loader)
+    assert caught.value.exitcode == -number
+    assert "[20, 21, 22, 23]" in str(caught.value)
+    assert f"pid {caught.value.pid}" in str(caught.value)
+
+
+def test_a_worker_that_exits_is_named_with_its_code():
+    with pytest.raises(WorkerDied, match="exited with code 7"):
+        list(DataLoader(Dying(lambda: os._exit(7)), num_workers=2))
+
+
+def test_death_is_noticed_within_a_tenth_of_a_second():
+    class Slow(Numbers):
+        def __getitem__(self, index):
+            time.sleep(30 if index == 1 else 0)
+            return index
+
+    iterator = iter(DataLoader(Slow(), num_workers=2))
+    next(iterator)
+    victim = iterator._pool.workers[1]
+    begin = time.monotonic()
+    os.kill(victim.pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        list(iterator)
+    assert time.monotonic() - begin < 0.1 + 0.5  # and the other worker ends in order
+    with pytest.raises(RuntimeError, match="begin a new one"):
+        next(iterator)
+
+
+def test_a_loader_works_again_after_a_death():
+    loader = DataLoader(Numbers(10), 5, num_workers=2, persistent_workers=True)
+    iterator = iter(loader)
+    os.kill(iterator._pool.workers[0].pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        list(iterator)
+    assert len(list(loader)) == 2
+
+
+# -- hanging ---------------------------------------------------------------------------------------
+
+
+class Hanging(Numbers):
+    def __getitem__(self, index):
+        if index == 3:
+            time.sleep(60)
+        return index
+
+
+def test_timeout_raises_and_ends_the_workers():
+    iterator = iter(DataLoader(Hanging(), num_workers=1, timeout=0.3))
+    assert [next(iterator).item() for _ in range(3)] == [0, 1, 2]
+    begin = time.monotonic()
+    with pytest.raises(RuntimeError, match=r"batch 3 within timeout=0\.3"):
+        next(iterator)
+    assert time.monotonic() - begin < 0.3 + 3
+
+
+def test_a_stall_is_reported_with_the_stacks_of_the_workers(monkeypatch):
+    monkeypatch.setattr(iterators, "_STALLED_S", 0.2)
+    iterator = iter(DataLoader(Hanging(), num_workers=1))
+    for _ in range(3):
+        next(iterator)
+    with pytest.raises(UserWarning, match=r"(?s)waiting for batch 3.*time\.sleep\(60\)"):
+        next(iterator)
+
+
+def test_a_stopped_worker_is_told_as_such(monkeypatch):
+    monkeypatch.setattr(iterators, "_STALLED_S", 0.2)
+    monkeypatch.setattr(iterators, "_STACK_S", 0.2)
+    iterator = iter(DataLoader(Hanging(), num_workers=1))
+    next(iterator)
+    os.kill(iterator._pool.workers[0].pid, signal.SIGSTOP)
+    with pytest.raises(UserWarning, match="stopped by a signal"):
+        list(iterator)
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def test_workers_end_when_an_iteration_is_given_up():
+    iterator = iter(DataLoader(Numbers(), num_workers=2))
+    next(iterator)
+    pids = {worker.pid for worker in iterator._pool.workers}
+    begin = time.monotonic()
+    del iterator
+    assert time.monotonic() - begin < 1
+    assert not pids & children()
+
+
+def test_persistent_workers_end_with_the_loader():
+    loader = DataLoader(Numbers(), num_workers=2, persistent_workers=True)
+    list(loader)
+    assert len(loader._idle_pool.workers) == 2
+    del loader
+
+
+def run_script(body, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(body)], stdout=subprocess.PIPE, text=True, **options
+    )
+
+
+SCRIPT = """
+    import os, sys, time
+    from dtorch.data import DataLoader
+    class Slow:
+        def __len__(self): return 1000
+        def __getitem__(self, i):
+            time.sleep({sleep})
+            return os.getpid()
+    loader = DataLoader(Slow(), num_workers=2, persistent_workers=True)
+    it = iter(loader)
+    print(next(it).item(), next(it).item(), flush=True)
+    {then}
+"""
+
+
+def assert_gone(pids, within_s):
+    deadline = time.monotonic() + within_s
+    while any(start_time(int(pid)) is not None for pid in pids):  # None for a zombie, too
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("then", ["", "sys.exit(3)", "raise SystemExit"])
+def test_the_interpreter_ends_with_an_iteration_open(then):
+    with run_script(SCRIPT.format(sleep=0.01, then=then)) as process:
+        pids = process.stdout.readline().split()
+        process.wait(timeout=5)
+    assert_gone(pids, 1)
+
+
+def test_workers_die_with_their_parent():
+    with run_script(SCRIPT.format(sleep="0.01 if i < 9 else 60", then="time.sleep(60)")) as process:
+        pids = process.stdout.readline().split()
+        process.kill()
+        process.wait()
+        assert_gone(pids, 1)
+
+
+def test_interrupting_the_loader_leaves_the_workers_to_it():
+    with run_script(
+        SCRIPT.format(sleep=0.01, then="time.sleep(60)"),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        pids = process.stdout.readline().split()
+        os.killpg(process.pid, signal.SIGINT)
+        error = process.communicate(timeout=5)[1]
+    assert error.count("KeyboardInterrupt") == 1
+    assert_gone(pids, 1)
+
+
+def test_a_forked_child_may_drop_its_copy_of_an_iterator():
+    iterator = iter(DataLoader(Numbers(20), num_workers=1))
+    next(iterator)
+    pid = os.fork()
+    if pid == 0:
+        del iterator
+        gc.collect()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert len(list(iterator)) == 19
+
+
+def test_what_is_left_over_in_shared_memory_is_given_back():
+    from dtorch.multiprocessing.arena import usage  # noqa: PLC0415
+
+    class Large(Numbers):
+        def __getitem__(self, index):
+            return dtorch.ones(10_000)
+
+    gc.collect()
+    before = usage().blocks
+    for _ in DataLoader(Large(), 2, num_workers=2):
+        pass
+    del _
+    iterator = iter(DataLoader(Large(), 2, num_workers=2))
+    next(iterator)
+    del iterator
+    gc.collect()
+    assert usage().blocks <= before
