@@ -9,8 +9,16 @@ tensor([3., 3.])
 
 from math import e, inf, nan, pi
 
-from dtorch import autograd, fft, linalg, nn, optim, random
-from dtorch.autograd import Variable, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from dtorch import autograd, fft, linalg, nn, optim, random, utils
+from dtorch.autograd import (
+    Variable,
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from dtorch.core.backend import get_num_threads, set_num_threads
 from dtorch.core.creation import (
     arange,

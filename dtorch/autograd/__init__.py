@@ -1,10 +1,24 @@
-"""Differentiation: Variable, backward, grad, and the switches of recording."""
+"""Differentiation: Variable, Function, backward, grad, and the switches of recording."""
 
+from dtorch.autograd import functional, gradcheck, graph, profiler
+from dtorch.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from dtorch.autograd.backward import backward, grad
+from dtorch.autograd.function import Function, NestedIOFunction
+from dtorch.autograd.gradcheck import gradgradcheck
+from dtorch.autograd.stochastic import StochasticFunction
 from dtorch.autograd.variable import Variable
-from dtorch.core.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from dtorch.core.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 
 __all__ = [
-    "Variable", "backward", "enable_grad", "grad", "is_grad_enabled", "no_grad",
-    "set_grad_enabled",
+    "Function", "NestedIOFunction", "StochasticFunction", "Variable", "backward",
+    "detect_anomaly", "enable_grad", "functional", "grad", "gradcheck", "gradgradcheck", "graph",
+    "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "profiler",
+    "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dtorch.core.base import TensorBase
+import numpy as np
+
+from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.graph import run_backward, run_grad
+from dtorch.core.ops.joining import stack
 from dtorch.core.tensor import Tensor, resolve_retain
 
 Tensors = Tensor | Sequence[Tensor]
@@ -68,6 +71,8 @@ def grad(
     create_graph: bool = False,
     only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The summed gradient of ``outputs`` with respect to each of ``inputs``.
 
@@ -75,6 +80,10 @@ def grad(
 
     Args:
         allow_unused: give None for an input that has no part in the outputs, instead of an error.
+            Default: ``materialize_grads``.
+        is_grads_batched: each of ``grad_outputs`` holds a batch of gradients in its first dim; so
+            do the results.
+        materialize_grads: give zeros instead of None.
     Raises:
         GradError: an input has no part in the outputs.
     Example:
@@ -86,10 +95,19 @@ def grad(
     """
     if not only_inputs:
         raise ArgumentError("grad: only_inputs=False is not supported; use backward()")
+    if materialize_grads and allow_unused is False:
+        raise ArgumentError(
+            "grad: materialize_grads=True and allow_unused=False exclude each other"
+        )
     roots, leaves = _as_sequence("outputs", outputs), _as_sequence("inputs", inputs)
     gradients = _gradients("grad_outputs", grad_outputs, len(roots))
     retain = resolve_retain(retain_graph, None, create_graph)
-    found = run_grad(roots, gradients, leaves, retain, create_graph)
+    if is_grads_batched:
+        found = _batched(roots, gradients, leaves, retain, create_graph)
+    else:
+        found = run_grad(roots, gradients, leaves, retain, create_graph)
+    if materialize_grads:
+        found = [_zeros_for(t) if g is None else g for t, g in zip(leaves, found, strict=True)]
     if not allow_unused:
         for position, g in enumerate(found):
             if g is None:
@@ -98,3 +116,34 @@ def grad(
                     "get None for it"
                 )
     return tuple(found)
+
+
+def _zeros_for(tensor: Tensor) -> Tensor:
+    return wrap(np.zeros_like(tensor._array))  # type: ignore[no-any-return]
+
+
+def _batched(
+    roots: Sequence[Tensor],
+    gradients: Sequence[Any],
+    leaves: Sequence[Tensor],
+    retain: bool,
+    create_graph: bool,
+) -> list[Tensor | None]:
+    """One pass for each entry of the batch, stacked."""
+    if any(gradient is None for gradient in gradients):
+        raise ArgumentError("grad: is_grads_batched needs a batch of gradients for each output")
+    sizes = {gradient._array.shape[:1] for gradient in gradients}
+    if len(sizes) != 1 or sizes == {()}:
+        raise ArgumentError("grad: is_grads_batched needs batches of one size in the first dim")
+    count = sizes.pop()[0]
+    if not count:
+        raise ArgumentError("grad: is_grads_batched needs a batch of at least one gradient")
+    passes = [
+        run_grad(roots, [g[i] for g in gradients], leaves, retain or i + 1 < count, create_graph)
+        for i in range(count)
+    ]
+    return [
+        None if all(g is None for g in column)
+        else stack([_zeros_for(leaf) if g is None else g for g in column])
+        for leaf, column in zip(leaves, zip(*passes, strict=True), strict=True)
+    ]  # fmt: skip

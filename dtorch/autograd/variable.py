@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtorch.core.base import TensorBase
+from dtorch.core.base import REQUIRES_GRAD, TensorBase
 from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
 
@@ -18,18 +18,28 @@ class _VariableType(type):
     def __subclasscheck__(cls, subclass: type) -> bool:
         return issubclass(subclass, TensorBase)
 
-    def __call__(cls, data: Any, requires_grad: bool = False, volatile: bool = False) -> Tensor:
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(Tensor, name)
+
+    def __call__(
+        cls, data: Any, requires_grad: bool = False, volatile: bool = False, creator: Any = None
+    ) -> Tensor:
         """A fresh leaf over the memory of ``data``.
 
         Args:
             requires_grad: record operations on it.
             volatile: record nothing that it has part in; excludes ``requires_grad``.
+            creator: node that produced the data; then it is no leaf.
         """
         if not isinstance(data, Tensor):
             raise TypeError(f"Variable: data is {type(data).__name__}, expected a tensor")
         if requires_grad and volatile:
             raise ArgumentError("Variable: requires_grad and volatile exclude each other")
         leaf = data.data
+        if creator is not None:
+            leaf._grad_fn = creator
+            leaf._mode = REQUIRES_GRAD
+            return leaf
         if requires_grad:
             leaf.requires_grad_()
         leaf.volatile = volatile

@@ -17,7 +17,7 @@ from dtorch.core import backend
 
 ndarray = np.ndarray
 
-PLAIN, REQUIRES_GRAD, VOLATILE = 0, 1, 2  # bits of TensorBase._mode
+PLAIN, REQUIRES_GRAD, VOLATILE, INFERENCE = 0, 1, 2, 4  # bits of TensorBase._mode
 
 if backend.native is None or TYPE_CHECKING:
 
@@ -34,24 +34,26 @@ if backend.native is None or TYPE_CHECKING:
 
         Attributes:
             _array: the NumPy (or CuPy) array, ready for the next operation.
-            _mode: PLAIN, REQUIRES_GRAD or VOLATILE; the modes of operands combine by ``|``.
+            _mode: PLAIN, REQUIRES_GRAD, VOLATILE, or INFERENCE (made by `inference_mode` from
+                tensors that require grad); the modes of operands combine by ``|``.
             _grad_fn: node that produced it; None for a leaf.
             _output_nr: which output of that node it is.
-            _version: counter shared with its views; None until the first view or in-place change.
+            _counter: `Version` shared with its views; None until the first view or change in
+                place. Reached by `counter_of`; ``tensor._version`` is the number it stands at.
             _view: for a view under autograd, how it follows from its base; else None.
             _storage: its Storage; None until somebody asks (a fresh result owns its memory alone).
             _grad: accumulated gradient of a leaf (or a retained one), a tensor or None.
             _hooks: hooks on its gradient; None until the first is registered.
         """
 
-        __slots__ = ("__weakref__", "_array", "_grad", "_grad_fn", "_hooks", "_mode", "_output_nr",
-                     "_storage", "_version", "_view")  # fmt: skip
+        __slots__ = ("__weakref__", "_array", "_counter", "_grad", "_grad_fn", "_hooks", "_mode",
+                     "_output_nr", "_storage", "_view")  # fmt: skip
 
         _array: Any
         _mode: int
         _grad_fn: Any
         _output_nr: int
-        _version: Version | None
+        _counter: Version | None
         _view: Any
         _storage: Any
         _grad: Any
@@ -180,7 +182,7 @@ if backend.native is None or TYPE_CHECKING:
         tensor._mode = 0
         tensor._grad_fn = None
         tensor._output_nr = 0
-        tensor._version = None
+        tensor._counter = None
         tensor._view = None
         tensor._storage = None
         tensor._grad = None
@@ -188,15 +190,18 @@ if backend.native is None or TYPE_CHECKING:
 
     def version_of(tensor: TensorBase) -> int:
         """How often the memory of ``tensor`` was changed in place."""
-        version = tensor._version
+        version = tensor._counter
         return 0 if version is None else version.value
 
     def shared_version(tensor: TensorBase) -> Version:
         """The counter that views of ``tensor`` share with it."""
-        version = tensor._version
+        version = tensor._counter
         if version is None:
-            version = tensor._version = Version()
+            version = tensor._counter = Version()
         return version
+
+    counter_of = TensorBase._counter.__get__  # type: ignore[union-attr, misc]  # a slot
+    set_counter = TensorBase._counter.__set__  # type: ignore[union-attr, misc]
 
     def wrap_view(
         input: TensorBase, array: Any, op: Any, args: tuple[Any, ...], nr: int | None, several: bool
@@ -210,7 +215,7 @@ if backend.native is None or TYPE_CHECKING:
         if input._storage is None:
             _storage_type(input._array).track(input)
         view = wrap(array)
-        view._version = shared_version(input)
+        view._counter = shared_version(input)
         view._view = View(input, op, args, nr, several)
         input._storage.track(view)
         return view
@@ -220,6 +225,8 @@ else:
     SavedOutput = backend.native.SavedOutput
     StorageBase = backend.native.StorageBase
     TensorBase = backend.native.TensorBase
+    counter_of = TensorBase._version.__get__
+    set_counter = TensorBase._version.__set__
     Version = backend.native.Version
     View = backend.native.View
     fill = backend.native.fill

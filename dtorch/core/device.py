@@ -23,6 +23,9 @@ class device:  # noqa: N801 - the public name of the reference API
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: Any, index: int | None = None) -> None:
         self.type: str
         self.index: int | None

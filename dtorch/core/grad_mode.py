@@ -12,7 +12,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Mode(threading.local):
-    enabled = True
+    # True: operations are recorded; False: they are not; None: nor are they, and inference mode
+    # marks what would have been recorded.
+    enabled: bool | None = True
+    inference = False
 
 
 mode = _Mode()
@@ -20,7 +23,7 @@ mode = _Mode()
 
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded in this thread."""
-    return mode.enabled
+    return bool(mode.enabled)
 
 
 class _GradMode:
@@ -28,17 +31,21 @@ class _GradMode:
 
     def __init__(self, enabled: bool) -> None:
         self.enabled = enabled
-        self.before: list[bool] = []
+        self.before: list[bool | None] = []
 
     def __enter__(self) -> None:
         self.before.append(mode.enabled)
-        mode.enabled = self.enabled
+        _set(self.enabled)
 
     def __exit__(self, *_: object) -> None:
         mode.enabled = self.before.pop()
 
+    def again(self) -> _GradMode:
+        """A fresh object that sets the same: calls of a decorated function may overlap."""
+        return _GradMode(self.enabled)
+
     def __call__(self, function: F) -> F:
-        enabled = self.enabled
+        again = self.again
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
@@ -47,16 +54,17 @@ class _GradMode:
                 steps = function(*args, **kwargs)
                 step, argument = steps.send, None
                 while True:
-                    with _GradMode(enabled):
+                    with again():
                         try:
                             value = step(argument)
                         except StopIteration as end:
-                            return end.value
+                            return end.value  # type: ignore[no-any-return]  # of the generator
                     try:
                         argument = yield value
                         step = steps.send
                     except GeneratorExit:
-                        steps.close()
+                        with again():
+                            steps.close()
                         raise
                     except BaseException as error:  # noqa: BLE001 - handed on to the generator
                         step, argument = steps.throw, error
@@ -65,13 +73,24 @@ class _GradMode:
 
         @functools.wraps(function)
         def decorated(*args: Any, **kwargs: Any) -> Any:
-            with _GradMode(enabled):
+            with again():
                 return function(*args, **kwargs)
 
         return decorated  # type: ignore[return-value]  # same signature by wraps
 
 
-class no_grad(_GradMode):  # noqa: N801 - the public name of the reference API
+class _Bare:
+    """Lets a switch without arguments decorate with and without parentheses."""
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        switch = super().__new__(cls)
+        if function is None:
+            return switch
+        switch.__init__()  # type: ignore[misc]  # __init__ is not called for what is no instance
+        return switch(function)  # type: ignore[operator]  # the switches are callable
+
+
+class no_grad(_Bare, _GradMode):  # noqa: N801 - the public name of the reference API
     """Record nothing, in a ``with`` block or a decorated function.
 
     >>> import dtorch
@@ -81,19 +100,15 @@ class no_grad(_GradMode):  # noqa: N801 - the public name of the reference API
     False
     """
 
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__(False)
-        if function is not None:
-            raise TypeError("no_grad: write @no_grad() with parentheses to decorate a function")
 
 
-class enable_grad(_GradMode):  # noqa: N801 - the public name of the reference API
+class enable_grad(_Bare, _GradMode):  # noqa: N801 - the public name of the reference API
     """Record again inside `no_grad`, in a ``with`` block or a decorated function."""
 
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__(True)
-        if function is not None:
-            raise TypeError("enable_grad: write @enable_grad() with parentheses to decorate")
 
 
 class set_grad_enabled(_GradMode):  # noqa: N801 - the public name of the reference API
@@ -114,4 +129,54 @@ class set_grad_enabled(_GradMode):  # noqa: N801 - the public name of the refere
 
 
 def _set(enabled: bool) -> None:
-    mode.enabled = enabled
+    mode.enabled = enabled or (None if mode.inference else False)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is inside `inference_mode`."""
+    return mode.inference
+
+
+class inference_mode(_GradMode):  # noqa: N801 - the public name of the reference API
+    """Record nothing, and mark what would have been recorded.
+
+    Like `no_grad`, but a result computed from tensors that require grad is marked: outside the
+    block it can neither be saved for a gradient nor be changed in place, so that a forgotten
+    block is noticed.
+
+    Args:
+        mode: False turns the mode off inside a block where it is on.
+    Differs from the reference API: results of operands that do not require grad are ordinary
+        tensors, as they would be outside.
+
+    >>> import dtorch
+    >>> x = dtorch.ones(2, requires_grad=True)
+    >>> with inference_mode():
+    ...     y = x * 2
+    >>> y.requires_grad, y.is_inference()
+    (False, True)
+    """
+
+    def __new__(cls, mode: Any = True) -> Any:
+        switch = super().__new__(cls)
+        if not callable(mode):
+            return switch
+        switch.__init__()  # type: ignore[misc]  # __init__ is not called for what is no instance
+        return switch(mode)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__(not mode)
+        self.inference = bool(mode)
+        self.inference_before: list[bool] = []
+
+    def again(self) -> _GradMode:
+        return inference_mode(self.inference)
+
+    def __enter__(self) -> None:
+        self.inference_before.append(mode.inference)
+        mode.inference = self.inference
+        super().__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        mode.inference = self.inference_before.pop()

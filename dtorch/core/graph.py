@@ -22,7 +22,14 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
-from dtorch.core.base import REQUIRES_GRAD, VOLATILE, NodeBase, TensorBase, wrap
+from dtorch.core.base import (
+    REQUIRES_GRAD,
+    VOLATILE,
+    NodeBase,
+    TensorBase,
+    counter_of,
+    wrap,
+)
 from dtorch.core.errors import GradError, ShapeError, VersionError
 from dtorch.core.grad_mode import mode
 from dtorch.core.quiet import restore, silence
@@ -36,6 +43,7 @@ class Node(NodeBase):
     """One recorded operation; its fields are those of `dtorch.core.base.NodeBase`."""
 
     __slots__ = ()
+    stochastic = False  # whether a reward takes the place of a gradient
 
     def __init__(self, edges: tuple[Any, ...], inputs: tuple[Any, ...], n_outputs: int = 1) -> None:
         self.edges = edges
@@ -111,15 +119,20 @@ def _edge_as_pair(edge: Any) -> tuple[Any, int]:
 
 
 class NodeHooks:
-    """Hooks of a node: on the gradient of an output, and around the node itself."""
+    """Hooks of a node: on the gradient of an output, and around the node itself.
 
-    __slots__ = ("after", "before", "on_output", "retained")
+    Attributes:
+        trace: in anomaly mode, the lines of the program that recorded the node.
+    """
+
+    __slots__ = ("after", "before", "on_output", "retained", "trace")
 
     def __init__(self) -> None:
         self.on_output: dict[int, dict[int, Callable[[Any], Any]]] = {}
         self.retained: dict[int, Callable[[Any], None]] = {}
         self.before: dict[int, Callable[..., Any]] = {}
         self.after: dict[int, Callable[..., Any]] = {}
+        self.trace = ""
 
 
 class LeafHooks:
@@ -138,10 +151,11 @@ class RemovableHandle:
     _next_id = count().__next__
     __slots__ = ("hooks", "id")
 
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks = hooks
+    def __init__(self, hooks_dict: dict[int, Any], hook: Callable[..., Any] | None = None) -> None:
+        self.hooks = hooks_dict
         self.id = RemovableHandle._next_id()
-        hooks[self.id] = hook
+        if hook is not None:
+            hooks_dict[self.id] = hook
 
     def remove(self) -> None:
         """Remove the hook; removing it twice does nothing."""
@@ -442,17 +456,19 @@ def accumulate(leaf: TensorBase, grad: Any, create_graph: bool) -> None:
     with _accumulation:
         so_far = leaf._grad
         if so_far is None:
-            if not create_graph:
+            if create_graph:
+                leaf._grad = grad.clone()  # nobody else's, as below
+            else:
                 if type(grad) is ndarray and not _is_ours_alone(grad):
                     grad = grad.copy()
-                grad = wrap(grad)
-            leaf._grad = grad
+                leaf._grad = wrap(grad)
         elif create_graph:
             leaf._grad = so_far + grad
         elif type(grad) is type(so_far._array):
             so_far._array += grad
-            if so_far._version is not None:
-                so_far._version.value += 1
+            counter = counter_of(so_far)
+            if counter is not None:
+                counter.value += 1
         else:
             leaf._grad = wrap(so_far._array + grad)
 
@@ -500,7 +516,7 @@ def _root(tensor: TensorBase, gradient: Any, create_graph: bool) -> tuple[Any, A
             "set requires_grad=True on the inputs it was computed from"
         )
     if gradient is None:
-        if array.size != 1:
+        if array.size != 1 and not getattr(tensor._grad_fn, "stochastic", False):
             raise GradError(
                 f"backward: a gradient can be made implicitly only for one element, the tensor "
                 f"has shape {tuple(array.shape)}; pass gradient= or reduce it, as by .sum()"
@@ -550,6 +566,9 @@ def run_backward(
         for tensor, target in zip(inputs, targets or (), strict=True):
             if target in run.captured:
                 accumulate(tensor, run.captured[target], create_graph)
+                if isinstance(target, TensorBase) and target._hooks is not None:
+                    for hook in tuple(target._hooks.post_accumulate.values()):
+                        hook(target)
 
 
 def run_grad(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtorch.core.base import PLAIN, REQUIRES_GRAD, VOLATILE, TensorBase, shared_version, wrap
+from dtorch.core.base import (
+    INFERENCE,
+    REQUIRES_GRAD,
+    VOLATILE,
+    TensorBase,
+    counter_of,
+    shared_version,
+    wrap,
+)
 from dtorch.core.dtype import from_numpy_dtype
 from dtorch.core.errors import DtypeError, GradError, ShapeError
 from dtorch.core.grad_mode import mode
@@ -35,9 +43,11 @@ def bump(tensor: TensorBase) -> None:
 def check_inplace(name: str, target: Any, combined: int) -> bool:
     """Whether an in-place change of ``target`` is recorded.
 
+    Args:
+        combined: the modes of all operands.
     Raises:
         GradError: it is a leaf that requires grad, a view of one, or one of several views.
-        StorageError-like RuntimeError: elements of it overlap in memory.
+        ShapeError: elements of it overlap in memory.
     """
     if not isinstance(target, TensorBase):
         raise TypeError(f"{name}: got {type(target).__name__}, expected a tensor")
@@ -47,7 +57,12 @@ def check_inplace(name: str, target: Any, combined: int) -> bool:
             f"{name}: elements of the tensor of shape {tuple(array.shape)} share memory (it was "
             "expanded); clone() it first"
         )
-    if not mode.enabled or combined & VOLATILE:
+    if combined & INFERENCE and target._mode == INFERENCE and not mode.inference:
+        raise GradError(
+            f"{name}: the tensor was made in inference mode and cannot be changed outside; "
+            "clone() it first"
+        )
+    if not mode.enabled:
         return False
     view = target._view
     if target._mode == REQUIRES_GRAD:
@@ -56,17 +71,29 @@ def check_inplace(name: str, target: Any, combined: int) -> bool:
                 f"{name}: the tensor is a leaf that requires grad; change it under no_grad(), or "
                 "work on a clone()"
             )
-        if view is not None and view.base._grad_fn is None and view.base._mode == REQUIRES_GRAD:
+        if view is not None and _is_leaf_that_requires_grad(view.base):
             raise GradError(
                 f"{name}: the tensor is a view of a leaf that requires grad; change it under "
                 "no_grad(), or work on a clone()"
             )
-    if view is not None and view.several and combined == REQUIRES_GRAD:
+    elif view is not None and view.base._mode == REQUIRES_GRAD and array.dtype.kind in "fcV":
         raise GradError(
-            f"{name}: the tensor is one of several views made by one call (split, chunk, unbind); "
-            "use narrow or indexing to change a part in place"
+            f"{name}: the tensor is a view, made under no_grad(), of one that requires grad; make "
+            "the view outside, or change it under no_grad()"
         )
-    return combined == REQUIRES_GRAD
+    if combined & VOLATILE or not combined & REQUIRES_GRAD or array.dtype.kind not in "fcV":
+        return False
+    if view is not None and view.several:
+        raise GradError(
+            f"{name}: the tensor is one of several views made by one call (split, chunk, unbind) or "
+            "one that a custom Function made; use narrow or indexing to change a part in place, or "
+            "clone() it first"
+        )
+    return True
+
+
+def _is_leaf_that_requires_grad(tensor: TensorBase) -> bool:
+    return tensor._mode == REQUIRES_GRAD and tensor._grad_fn is None
 
 
 def _overlaps(array: Any) -> bool:
@@ -90,6 +117,14 @@ def check_fits_inplace(name: str, array: Any, result: Any) -> None:
             )
 
 
+def share_memory(one: Any, other: TensorBase) -> bool:
+    """Whether ``one`` is ``other`` or a view of the same memory."""
+    if one is other or not isinstance(one, TensorBase):
+        return one is other
+    counter = counter_of(one)
+    return counter is not None and counter is counter_of(other)
+
+
 def copy_with_history(tensor: TensorBase) -> Any:
     """A copy of the memory that stands at the same place of the graph."""
     copy = wrap(tensor._array.copy())
@@ -99,29 +134,32 @@ def copy_with_history(tensor: TensorBase) -> Any:
     return copy
 
 
-def rebase(target: TensorBase, node: Node, through_self: bool) -> None:
+def rebase(target: TensorBase, node: Node, through_self: bool, nr: int = 0) -> None:
     """Make ``node`` the history of ``target`` after an in-place change.
 
     For a view the history of its base is rewritten, and every view of that base follows anew.
     """
     view = target._view
     if view is None:
-        _set_history(target, node)
+        _set_history(target, node, nr)
         base = target
     else:
         base = view.base
         _set_history(base, CopySlices(base, view, node, through_self))
+    for tensor in _views_of(base):
+        _follow_again(tensor)
+
+
+def _views_of(base: TensorBase) -> list[TensorBase]:
     storage = base._storage
     if storage is None:
-        return
-    for tensor in storage.tensors():
-        if tensor._view is not None and tensor._view.base is base:
-            _follow_again(tensor)
+        return []
+    return [t for t in storage.tensors() if t._view is not None and t._view.base is base]
 
 
-def _set_history(tensor: TensorBase, node: Node) -> None:
+def _set_history(tensor: TensorBase, node: Node, nr: int = 0) -> None:
     tensor._grad_fn = node
-    tensor._output_nr = 0
+    tensor._output_nr = nr
     tensor._mode = REQUIRES_GRAD
 
 
@@ -136,8 +174,27 @@ def _follow_again(tensor: TensorBase) -> None:
     tensor._mode = fresh._mode
 
 
-def detach_history(target: TensorBase) -> None:
-    """After an in-place change that depends on nothing that requires grad."""
-    if target._view is None:
-        target._grad_fn = None
-        target._mode = PLAIN
+class Overwritten(Node):
+    """The history of a tensor after a change that depends on nothing that requires grad."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__((), ())
+
+    def apply(self, grad: Any, create_graph: bool) -> tuple[()]:
+        return ()
+
+
+def cut_history(target: TensorBase) -> None:
+    """After an in-place change that passes no gradient on: to the old values, zero goes."""
+    rebase(target, Overwritten(), through_self=False)
+
+
+def become_volatile(target: TensorBase) -> None:
+    """After an in-place change by a volatile operand: nothing over this memory has a history."""
+    base = target if target._view is None else target._view.base
+    for tensor in (target, base, *_views_of(base)):
+        tensor._mode = VOLATILE
+        tensor._grad_fn = None
+        tensor._output_nr = 0

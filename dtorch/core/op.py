@@ -37,6 +37,7 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import (
+    INFERENCE,
     PLAIN,
     REQUIRES_GRAD,
     VOLATILE,
@@ -53,16 +54,18 @@ from dtorch.core.dtype import (
     result_dtype,
     scalar_dtype,
 )
-from dtorch.core.errors import DtypeError
+from dtorch.core.errors import DtypeError, GradError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import edge_of
 from dtorch.core.inplace import (
+    become_volatile,
     bump,
     check_fits_inplace,
     check_inplace,
     copy_with_history,
-    detach_history,
+    cut_history,
     rebase,
+    share_memory,
     write,
 )
 from dtorch.core.op_methods import OpMethods
@@ -75,6 +78,22 @@ generic = np.generic
 
 REGISTRY: dict[str, Op] = {}
 METHODS: dict[str, Any] = {}  # what `method` gave to tensors
+
+# Called with every node that is recorded, while `watch` keeps calls from taking a short cut.
+observers: list[Callable[[Any], None]] = []
+fast_paths = True
+_watchers = 0
+
+
+def watch(delta: int) -> None:
+    """Count somebody (+1) who wants every call to come by `Op.run`, or one who no longer does."""
+    global _watchers, fast_paths
+    _watchers += delta
+    fast_paths = _watchers == 0
+    if backend.native is not None:
+        backend.native.set_fast_paths(fast_paths)
+
+
 _TWINS: dict[tuple[str, ...], str] = {
     ("mul", "input"): "formula_mul",
     ("mul", "other"): "formula_mul",
@@ -336,9 +355,9 @@ class Op:
 
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
             given = len(args)
-            if not kwargs and required <= given <= positional:
+            if not kwargs and required <= given <= positional and fast_paths:
                 return run([*args, *defaults[given:]], out)
-            return run(bind(args, kwargs), out)
+            return self.run(bind(args, kwargs), out)
 
         if self.ufunc is not None and self.kind == "structured" and backend.native is not None:
             return backend.native.OpFunction(function, self.ufunc, len(self.tensors), -1, False)  # type: ignore[no-any-return]
@@ -436,13 +455,15 @@ class Op:
         self, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
     ) -> None:
         """Give ``outs`` the mode their operands call for, and a node if they are recorded."""
-        if backend.native is not None:
+        if backend.native is not None and fast_paths and combined < INFERENCE:
             backend.native.set_history(self, values, outs, results, combined)
             return
         if combined & VOLATILE:
             for out in outs:
                 out._mode = VOLATILE
         elif mode.enabled:
+            if combined & INFERENCE:
+                self._refuse_to_save_inference(values)
             node = self.record(values, outs, results)
             if node is None:
                 return
@@ -451,6 +472,28 @@ class Op:
                     out._grad_fn = node
                     out._output_nr = nr
                     out._mode = REQUIRES_GRAD
+        elif mode.enabled is None:
+            for out in outs:
+                out._mode = INFERENCE
+
+    def _needed_by_formulas(self, values: Sequence[Any]) -> set[str]:
+        """Names of what the gradients of these operands are computed from."""
+        return {
+            param
+            for name, formula in self.formulas.items()
+            if getattr(values[self.index[name]], "_mode", PLAIN) == REQUIRES_GRAD
+            for param in formula.params
+        }
+
+    def _refuse_to_save_inference(self, values: Sequence[Any]) -> None:
+        """Complain if a gradient formula needs an operand that inference mode made."""
+        needed = self._needed_by_formulas(values)
+        for name, i in zip(self.tensors, self.tensor_indices, strict=True):
+            if name in needed and getattr(values[i], "_mode", PLAIN) == INFERENCE:
+                raise GradError(
+                    f"{self.name}: {name} was made in inference mode and cannot be saved for the "
+                    "gradient; clone() it outside"
+                )
 
     def record(
         self, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
@@ -484,6 +527,8 @@ class Op:
             None if len(outs) == 1 else tuple((o._array.shape, o._array.dtype) for o in outs)
         )
         node.saved, node.versions = self._save(plan, values, outs, results)
+        for observer in observers:
+            observer(node)
         return node  # type: ignore[no-any-return]  # __new__ of the base says less
 
     def _save(
@@ -546,30 +591,28 @@ class Op:
             array[...] = result
             bump(target)
             if combined & VOLATILE:
-                target._mode = VOLATILE
+                become_volatile(target)
             return target
-        before = list(values)
-        if self._saves_input(values):
-            before[0] = copy_with_history(target)
+        before = self._keep_overwritten(values)
         array[...] = result
         bump(target)
         node = self.record(before, (target,), (array,))
         if node is not None:
-            if before[0] is not target and target._mode == REQUIRES_GRAD:
-                node.edges = (edge_of(target), *node.edges[1:])
             rebase(target, node, through_self=target._mode == REQUIRES_GRAD
                    and self.params[0] in self.formulas)  # fmt: skip
         elif target._mode == REQUIRES_GRAD:
-            detach_history(target)
+            cut_history(target)
         return target
 
-    def _saves_input(self, values: list[Any]) -> bool:
-        first = self.params[0]
-        return any(
-            first in formula.params
-            for name, formula in self.formulas.items()
-            if getattr(values[self.index[name]], "_mode", PLAIN) == REQUIRES_GRAD
-        )
+    def _keep_overwritten(self, values: list[Any]) -> list[Any]:
+        """The operands, with copies of those that a formula needs and the result overwrites."""
+        target = values[0]
+        needed = self._needed_by_formulas(values)
+        before = list(values)
+        for name, i in zip(self.tensors, self.tensor_indices, strict=True):
+            if name in needed and share_memory(values[i], target):
+                before[i] = copy_with_history(values[i])
+        return before
 
 
 def _shape_of(value: Any) -> Any:
@@ -690,6 +733,7 @@ class ElementwiseOp(Op):
                 if (
                     a.dtype is b.dtype
                     and not (rest or kwargs)
+                    and fast_paths
                     and not (floating and a.dtype.kind not in "fc")
                     and type(a) is type(b) is ndarray
                 ):
@@ -713,7 +757,7 @@ class ElementwiseOp(Op):
         floating = self.floating
 
         def function(input: Any = _MISSING, *rest: Any, **kwargs: Any) -> Any:
-            if isinstance(input, TensorBase) and not (rest or kwargs):
+            if isinstance(input, TensorBase) and not (rest or kwargs) and fast_paths:
                 a = input._array
                 if type(a) is ndarray and (not floating or a.dtype.kind in "fc"):
                     settings = silence()
@@ -785,7 +829,10 @@ class ViewOp(Op):
             wrap_view(input, r, self, args, nr if self.several else None, self.several)
             for nr, r in enumerate(results)
         )
-        if input._mode:
+        if input._mode == INFERENCE:
+            for view in outs:
+                view._mode = INFERENCE
+        elif input._mode:
             self.set_history(values, outs, results, input._mode)
         if out is not None:
             return self.write_out(values, result, out, input._mode)

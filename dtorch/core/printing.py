@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import REQUIRES_GRAD, VOLATILE
-from dtorch.core.dtype import bool_, complex64, from_numpy_dtype, get_default_dtype, int64
+from dtorch.core.dtype import bool_, default_complex, from_numpy_dtype, get_default_dtype, int64
 
 _PROFILES: dict[str, dict[str, float]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
@@ -64,7 +64,9 @@ def tensor_str(tensor: Any) -> str:
     array = backend.to_numpy(tensor._array)
     suffixes = []
     dtype = from_numpy_dtype(array.dtype)
-    if dtype not in (get_default_dtype(), int64, bool_, complex64) or not array.size:
+    evident = (get_default_dtype(), int64, bool_, default_complex()) if array.size else (
+        get_default_dtype(),)  # fmt: skip
+    if dtype not in evident:
         suffixes.append(f"dtype={dtype}")
     if tensor.device.type != "cpu":
         suffixes.append(f"device='{tensor.device}'")
@@ -110,29 +112,28 @@ def _edges(array: np.ndarray) -> np.ndarray:
 class _Format:
     """Formats the numbers of one array alike."""
 
+    width: int
+
     def __init__(self, shown: np.ndarray) -> None:
         self.kind = "f" if shown.dtype.kind == "V" else shown.dtype.kind
         if self.kind == "c":
             self.real, self.imag = _Format(shown.real), _Format(shown.imag)
+            self.width = self.real.width + self.imag.width + 1
             return
         self.scientific = self.whole = False
         values = shown.astype(np.float64) if self.kind == "f" else shown
         if self.kind == "f":
             finite = np.abs(values[np.isfinite(values) & (values != 0)])
             self._choose(finite)
-        self.width = max(len(self._text(v)) for v in values.ravel().tolist())
+        # Zeros, nan and inf do not widen a column of other numbers.
+        counted = values[np.isfinite(values) & (values != 0)] if self.kind == "f" else values
+        self.width = max((len(self._text(v)) for v in counted.ravel().tolist()), default=1)
 
     def _choose(self, finite: np.ndarray) -> None:
+        self.whole = bool((finite == np.ceil(finite)).all())
         if finite.size:
             low, high = float(finite.min()), float(finite.max())
-            self.whole = bool((finite == np.ceil(finite)).all())
-            if self.whole:
-                self.scientific = high / low > 1000 or high > 1e8
-                self.scientific = high > 1e8 or (self.scientific and high / low > 1e8)
-            else:
-                self.scientific = high / low > 1000 or high > 1e8 or low < 1e-4
-        else:
-            self.whole = True
+            self.scientific = high / low > 1000 or high > 1e8 or (not self.whole and low < 1e-4)
         if options.sci_mode is not None:
             self.scientific = options.sci_mode
 
@@ -161,7 +162,8 @@ def _nested(array: np.ndarray, form: _Format, indent: int, summarize: bool) -> s
         values = array.astype(np.float64) if array.dtype.kind == "V" else array
         head = [form(v) for v in (values[:n] if cut else values).tolist()]
         tail = [form(v) for v in values[-n:].tolist()] if cut else []
-        return _wrap_lines([*head, "...", *tail] if cut else head, indent + 1)
+        texts = [*head, " ...", *tail] if cut else head
+        return _wrap_lines(texts, form.width, indent)
     rows = [*range(n), None, *range(len(array) - n, len(array))] if cut else range(len(array))
     parts = [
         "..." if row is None else _nested(array[row], form, indent + 1, summarize) for row in rows
@@ -170,8 +172,7 @@ def _nested(array: np.ndarray, form: _Format, indent: int, summarize: bool) -> s
     return "[" + separator.join(parts) + "]"
 
 
-def _wrap_lines(texts: list[str], indent: int) -> str:
-    width = max(len(text) for text in texts) + 2 if texts else 1
-    in_line = max(1, (options.linewidth - indent) // width)
+def _wrap_lines(texts: list[str], width: int, indent: int) -> str:
+    in_line = max(1, (options.linewidth - indent) // (width + 2))
     lines = [", ".join(texts[i : i + in_line]) for i in range(0, len(texts), in_line)]
-    return "[" + (",\n" + " " * indent).join(lines) + "]"
+    return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"

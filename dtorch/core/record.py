@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from dtorch.core import backend, graph
-from dtorch.core.base import REQUIRES_GRAD, SavedOutput, TensorBase, View, version_of, wrap
+from dtorch.core.base import (
+    REQUIRES_GRAD,
+    SavedOutput,
+    TensorBase,
+    View,
+    set_counter,
+    version_of,
+    wrap,
+)
 from dtorch.core.errors import GradError
 from dtorch.core.graph import Node, check_version, edge_of
 
@@ -28,7 +36,7 @@ Step = tuple[Callable[..., Any], tuple[Any, ...], tuple[int, ...] | None, Callab
 class Plan:
     """What a node saves, and the formulas it runs, for one set of inputs that want a gradient."""
 
-    __slots__ = ("names", "saves", "saves_input", "steps")
+    __slots__ = ("keeps_tensors", "names", "saves", "steps")
 
     def __init__(self, op: Op, needed: tuple[str, ...]) -> None:
         self.names: list[str] = []
@@ -44,7 +52,10 @@ class Plan:
             select = None if len(formula.args) == 1 else tuple(i for i, n in enumerate(needs) if n)
             self.steps.append((formula.function, sources, select, formula.twin))
         self.saves = tuple(op.getter(name) for name in self.names)
-        self.saves_input = op.params[0] in self.names
+        # Sizes and numbers alone need not be freed: such a node can run again.
+        self.keeps_tensors = any(
+            where == "out" or (where == "arg" and i in op.tensor_indices) for where, i in self.saves
+        )
 
     def _source(self, name: str, needs: tuple[bool, ...]) -> Any:
         """Where a formula's parameter comes from: a saved value's position, or a special one."""
@@ -85,7 +96,7 @@ class OpNode(Node):
         return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
 
     def release(self) -> None:
-        if self.saved:
+        if self.plan.keeps_tensors:
             self.saved = None
 
     def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
@@ -150,7 +161,7 @@ class OpNode(Node):
 
     def _rewrap(self, saved: SavedOutput) -> Any:
         tensor = wrap(saved.array)
-        tensor._version = saved.version
+        set_counter(tensor, saved.version)
         tensor._grad_fn = self
         tensor._output_nr = saved.nr
         tensor._mode = REQUIRES_GRAD

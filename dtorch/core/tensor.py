@@ -6,6 +6,7 @@ fields. Operations attach themselves to `OpMethods`, so nothing here imports one
 
 from __future__ import annotations
 
+import builtins
 import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +16,14 @@ import numpy as np
 
 from dtorch.core import backend, dtype as dtypes
 from dtorch.core.base import (
+    INFERENCE,
     PLAIN,
     REQUIRES_GRAD,
     VOLATILE,
     TensorBase,
     fill,
     register_tensor_type,
+    set_counter,
     shared_version,
     version_of,
     wrap,
@@ -268,8 +271,22 @@ class Tensor(OpMethods, TensorBase):
         return self._output_nr
 
     @property
-    def _version_value(self) -> int:
+    def _version(self) -> builtins.int:
+        """How often the memory was changed in place."""
         return version_of(self)
+
+    def _is_view(self) -> builtins.bool:
+        """Whether the tensor views the memory of another one that shares its history."""
+        return self._view is not None
+
+    @property
+    def _base(self) -> Tensor | None:
+        """The tensor whose memory this one views; None if it is no view."""
+        return None if self._view is None else self._view.base
+
+    def is_inference(self) -> builtins.bool:
+        """Whether the tensor was made in inference mode from tensors that require grad."""
+        return self._mode == INFERENCE
 
     @property
     def grad(self) -> Tensor | None:
@@ -307,9 +324,9 @@ class Tensor(OpMethods, TensorBase):
     def detach(self) -> Tensor:
         """A leaf over the same memory, without history; in-place changes of either are noticed."""
         plain = self.data
-        plain._version = shared_version(self)
-        if self._mode == VOLATILE:
-            plain._mode = VOLATILE
+        set_counter(plain, shared_version(self))
+        if self._mode & (VOLATILE | INFERENCE):
+            plain._mode = self._mode
         return plain
 
     def detach_(self) -> Tensor:
@@ -355,6 +372,17 @@ class Tensor(OpMethods, TensorBase):
         if isinstance(inputs, TensorBase):
             inputs = [inputs]
         run_backward([self], [gradient], retain, create_graph, inputs)
+
+    def reinforce(self, reward: Any) -> None:
+        """Set the reward of this sample of a `StochasticFunction`: a number, or a tensor like it.
+
+        Raises:
+            GradError: the tensor is no such sample, or has a reward.
+        """
+        node = self._grad_fn
+        if node is None or not node.stochastic:
+            raise GradError("reinforce: the tensor is no sample of a StochasticFunction")
+        node.reinforce(reward)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call ``hook(grad)`` when the gradient of the tensor is complete; what it returns, if

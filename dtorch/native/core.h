@@ -6,7 +6,7 @@
 
 namespace dtorch::core {
 
-enum Mode { plain = 0, requires_grad = 1, is_volatile = 2 };
+enum Mode { plain = 0, requires_grad = 1, is_volatile = 2, inference = 4 };
 
 struct Version {
   PyObject_HEAD Py_ssize_t value;
@@ -100,8 +100,11 @@ PyObject* wrap_view(Tensor* input, PyObject* array, PyObject* op, PyObject* args
 // values: all arguments, tensors among them; results: the outputs as arrays, hidden ones too.
 bool set_history(PyObject* op, PyObject* const* values, Py_ssize_t count, PyObject* const* outs,
                  Py_ssize_t out_count, PyObject* results, int mode);
-// The value of the grad mode in this thread, -1 on an error.
-int grad_is_enabled();
+// The grad mode of this thread.
+enum class GradMode { error, disabled, enabled, inference };
+GradMode current_grad_mode();
+// core.op.fast_paths: off while somebody watches every call from Python.
+extern bool fast_paths;
 // (shape, dtype), remembered for the shapes seen last.
 PyObject* array_info(PyArrayObject* array);
 // A new node of the class that records calls; null with an exception set on an error.

@@ -304,7 +304,7 @@ class Run {
     }
     if (!retain_graph_) {
       if (native) {
-        if (node->saved && PyTuple_CheckExact(node->saved) && PyTuple_GET_SIZE(node->saved)) {
+        if (node->saved && PyTuple_CheckExact(node->saved) && keeps_tensors(node->saved)) {
           Py_CLEAR(node->saved);
         }
       } else if (!Ref(PyObject_CallMethodNoArgs(keep.get(), str_release))) {
@@ -326,6 +326,17 @@ class Run {
       if (--table_[next].waiting == 0 && !completed(next)) return false;
     }
     return true;
+  }
+
+  // Sizes and numbers alone need not be freed: such a node can run again.
+  static bool keeps_tensors(PyObject* saved) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(saved); ++i) {
+      PyObject* value = PyTuple_GET_ITEM(saved, i);
+      if (is_tensor(value) || Py_TYPE(value) == saved_output_type || PyList_CheckExact(value)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   // Undoes broadcasting and promotion of the input that the gradient belongs to.

@@ -12,6 +12,8 @@
 
 namespace dtorch::core {
 
+bool fast_paths = true;
+
 namespace {
 
 PyTypeObject* op_function_type = nullptr;
@@ -128,9 +130,9 @@ PyObject* finish(OpFunction* op, PyObject* const* args, PyObject* result, int mo
 
 // Null without an exception: the Python function should do it.
 PyObject* fast_unary(OpFunction* op, PyObject* const* args) {
-  if (!is_tensor(args[0])) return nullptr;
+  if (!is_tensor(args[0]) || !fast_paths) return nullptr;
   Tensor* a = as_tensor(args[0]);
-  if (!is_array(a->array)) return nullptr;
+  if (!is_array(a->array) || a->mode & inference) return nullptr;
   PyObject* result = compute_unary(op, a->array);
   return result ? finish(op, args, result, a->mode) : nullptr;
 }
@@ -140,6 +142,7 @@ PyObject* fast_binary(OpFunction* op, PyObject* const* args) {
   PyObject* a = a_is ? as_tensor(args[0])->array : nullptr;
   PyObject* b = b_is ? as_tensor(args[1])->array : nullptr;
   int mode = (a_is ? as_tensor(args[0])->mode : 0) | (b_is ? as_tensor(args[1])->mode : 0);
+  if (mode & inference || !fast_paths) return nullptr;
   PyObject* result;
   if (a_is && b_is) {
     if (!is_array(a) || !is_array(b)) return nullptr;
@@ -376,7 +379,15 @@ PyObject* loop_code(PyObject*, PyObject* args) {
   return PyLong_FromLong(-1);
 }
 
+PyObject* set_fast_paths(PyObject*, PyObject* on) {
+  const int yes = PyObject_IsTrue(on);
+  if (yes < 0) return nullptr;
+  fast_paths = yes;
+  Py_RETURN_NONE;
+}
+
 PyMethodDef functions[] = {
+    {"set_fast_paths", set_fast_paths, METH_O, "Whether calls may bypass the Python functions."},
     {"set_operator", set_operator, METH_VARARGS,
      "Put a function behind an operator of TensorBase; False where there is no such slot."},
     {"set_context", set_context, METH_VARARGS, nullptr},

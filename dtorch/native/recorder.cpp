@@ -298,12 +298,13 @@ PyMethodDef functions[] = {
 
 }  // namespace
 
-int grad_is_enabled() {
+GradMode current_grad_mode() {
   PyObject* enabled = PyObject_GetAttr(grad_mode, str_enabled);
-  if (!enabled) return -1;
-  const int yes = enabled == Py_True;
-  Py_DECREF(enabled);
-  return yes;
+  if (!enabled) return GradMode::error;
+  Py_DECREF(enabled);  // True, False and None live on
+  return enabled == Py_True    ? GradMode::enabled
+         : enabled == Py_False ? GradMode::disabled
+                               : GradMode::inference;
 }
 
 bool set_history(PyObject* op, PyObject* const* values, Py_ssize_t count, PyObject* const* outs,
@@ -313,8 +314,11 @@ bool set_history(PyObject* op, PyObject* const* values, Py_ssize_t count, PyObje
     return true;
   }
   if (mode == plain) return true;
-  const int enabled = grad_is_enabled();
-  if (enabled <= 0) return enabled == 0;
+  const GradMode enabled = current_grad_mode();
+  if (enabled == GradMode::inference) {
+    for (Py_ssize_t i = 0; i < out_count; ++i) as_tensor(outs[i])->mode = inference;
+  }
+  if (enabled != GradMode::enabled) return enabled != GradMode::error;
   PyObject* recorder = PyObject_GetAttr(op, str_recorder);
   if (!recorder) return false;
   Recording recording(reinterpret_cast<Recorder*>(recorder), values, count);

@@ -287,7 +287,10 @@ PyObject* sum_fast(Method* method, PyObject* input) {
 }
 
 PyObject* fast(Method* method, PyObject* const* args, Py_ssize_t nargs) {
-  if (!nargs || !is_tensor(args[0]) || !is_array(as_tensor(args[0])->array)) return nullptr;
+  if (!fast_paths || !nargs || !is_tensor(args[0]) || !is_array(as_tensor(args[0])->array) ||
+      as_tensor(args[0])->mode & inference) {
+    return nullptr;
+  }
   switch (method->kind) {
     case get_item:
       return nargs == 2 ? index_fast(method, args[0], args[1]) : nullptr;

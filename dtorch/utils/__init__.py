@@ -6,6 +6,7 @@
 import sys
 
 from dtorch import data
+from dtorch.utils import checkpoint, hooks
 
 for _name, _module in {
     "data": data,
@@ -16,4 +17,4 @@ for _name, _module in {
 }.items():
     sys.modules[f"{__name__}.{_name}"] = _module
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data", "hooks"]

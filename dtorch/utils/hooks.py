@@ -1,0 +1,5 @@
+"""What registering a hook returns."""
+
+from dtorch.core.graph import RemovableHandle
+
+__all__ = ["RemovableHandle"]
