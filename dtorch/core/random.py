@@ -18,7 +18,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.device import as_device
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype, int64
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
-from dtorch.core.inplace import bump, check_inplace, detach_history
+from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.tensor import Tensor, as_device_here
@@ -366,7 +366,7 @@ def _overwrite(name: str, tensor: Any, array: np.ndarray) -> Any:
     tensor._array[...] = array
     bump(tensor)
     if recorded:
-        detach_history(tensor)  # what is overwritten no longer depends on anything
+        cut_history(tensor)  # what is overwritten no longer depends on anything
     return tensor
 
 
