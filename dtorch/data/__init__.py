@@ -23,6 +23,7 @@ from dtorch.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from dtorch.data.shared import SharedDict, SharedList
 from dtorch.data.worker import WorkerInfo, get_worker_info
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "SharedDict",
+    "SharedList",
     "StackDataset",
     "Subset",
     "SubsetRandomSampler",

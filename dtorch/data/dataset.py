@@ -37,6 +37,14 @@ class Dataset(Generic[T_co]):
         """The sample with this index."""
         raise NotImplementedError(f"{type(self).__name__} does not define __getitem__")
 
+    def __len__(self) -> int:
+        """Number of samples.
+
+        Raises:
+            TypeError: the dataset does not say.
+        """
+        raise TypeError(f"{type(self).__name__} has no length, it does not define __len__")
+
     def __add__(self, other: Dataset[T_co]) -> ConcatDataset[T_co]:
         """This dataset followed by another."""
         return ConcatDataset([self, other])
@@ -149,7 +157,7 @@ class ConcatDataset(Dataset[T_co]):
                     f"ConcatDataset: {type(dataset).__name__} is iterable and has no indices; "
                     "use ChainDataset"
                 )
-        sizes = (len(dataset) for dataset in self.datasets)  # type: ignore[arg-type]  # has a length
+        sizes = (len(dataset) for dataset in self.datasets)
         self.cumulative_sizes = list(itertools.accumulate(sizes))
 
     def __len__(self) -> int:
@@ -184,7 +192,7 @@ class ChainDataset(IterableDataset[T_co]):
         return itertools.chain.from_iterable(self.datasets)
 
     def __len__(self) -> int:
-        return sum(len(dataset) for dataset in self.datasets)  # type: ignore[arg-type, misc]  # if they have
+        return sum(len(dataset) for dataset in self.datasets)
 
 
 class StackDataset(Dataset[Any]):
@@ -231,7 +239,7 @@ def random_split(
         >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
         [8, 2]
     """
-    total = len(dataset)  # type: ignore[arg-type]  # a dataset to split has a length
+    total = len(dataset)
     sizes = _split_sizes(lengths, total)
     order = randperm(total, generator=generator).tolist()
     ends = itertools.accumulate(sizes)

@@ -42,12 +42,12 @@ def seeded(seed: int) -> Iterator[None]:
     if not _engines:
         _engines.append(np.random.MT19937())
     own, python = default_generator.get_state(), random.getstate()
-    numpy = np.random.get_bit_generator()
-    np.random.set_bit_generator(_engines[0])
+    numpy = mtrand.get_bit_generator()
+    mtrand.set_bit_generator(_engines[0])
     seed_everything(seed)
     try:
         yield
     finally:
         default_generator.set_state(own)
         random.setstate(python)
-        np.random.set_bit_generator(numpy)
+        mtrand.set_bit_generator(numpy)
