@@ -287,10 +287,7 @@ def with_gradients(optimizer: str, group: dict[str, Any]) -> Iterable[tuple[Any,
 
 def changed(param: Any) -> None:
     """Note that the array of ``param`` was changed."""
-    version = param._version
-    if version is None:
-        version = shared_version(param)
-    version.value += 1
+    shared_version(param).value += 1
 
 
 def plus(grad: ndarray, param: ndarray, weight_decay: float) -> ndarray:
