@@ -14,9 +14,11 @@ from dtorch.serialization.safe_globals import (
     safe_globals,
 )
 from dtorch.serialization.saving import save
+from dtorch.serialization.source_code import SourceChangeWarning
 
 __all__ = [
     "CheckpointError",
+    "SourceChangeWarning",
     "add_safe_globals",
     "clear_safe_globals",
     "default_restore_location",

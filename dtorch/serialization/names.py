@@ -45,3 +45,11 @@ STORAGE_DTYPES: dict[str, dtype] = {name: d for d, name in STORAGE_NAMES.items()
     "QUInt8Storage": dtypes.uint8,
     "QInt32Storage": dtypes.int32,
 }
+
+# Classes of tensors in the first versions' files.
+TENSOR_NAMES = tuple(name.replace("Storage", "Tensor") for name in STORAGE_NAMES.values())
+
+
+def tensor_dtype(type_name: str) -> dtype:
+    """The dtype of a classic tensor class, such as ``FloatTensor``."""
+    return STORAGE_DTYPES[type_name.replace("Tensor", "Storage")]

@@ -22,6 +22,7 @@ from dtorch.core.tensor import Tensor
 from dtorch.serialization import names
 from dtorch.serialization.location import location_tag
 from dtorch.serialization.names import GlobalName
+from dtorch.serialization.source_code import source_of
 
 
 class StoredStorage(NamedTuple):
@@ -121,8 +122,9 @@ class CheckpointPickler(pickle._Pickler):
     of modules that are not installed. Tensors are written as one piece, without its help.
     """
 
-    def __init__(self, file: BinaryIO, protocol: int) -> None:
+    def __init__(self, file: BinaryIO, protocol: int, is_stream: bool = False) -> None:
         super().__init__(file, max(protocol, 2))
+        self._is_stream = is_stream
         self.table = StorageTable()
         self._names: dict[GlobalName, bytes] = {}
 
@@ -151,6 +153,20 @@ class CheckpointPickler(pickle._Pickler):
         else:
             args = (obj.type,) if obj.index is None else (obj.type, obj.index)
             self.save_reduce(names.DEVICE, args, obj=obj)
+
+    def persistent_id(self, obj: Any) -> Any:
+        """Classes of modules travel with their source text in the old format."""
+        if self._is_stream and isinstance(obj, type) and _is_module_class(obj):
+            return ("module", obj, *source_of(obj))
+        return None
+
+    def save_pers(self, pid: Any) -> None:
+        """Write a reference; the class in it is written by name, not as a reference again."""
+        self._is_stream = False
+        try:
+            super().save_pers(pid)  # type: ignore[misc]
+        finally:
+            self._is_stream = True
 
     def save_reduce(self, func: Any, args: Any, *rest: Any, **named: Any) -> None:
         """Pickle a call; `GlobalName` may stand for the function."""
@@ -219,7 +235,8 @@ class CheckpointPickler(pickle._Pickler):
         location = self.table.storages[key].location
         return b"".join((
             pickle.MARK, _text("storage"), self._global(GlobalName(module, type_name)),
-            _text(str(key)), _text(location), _int(numel), pickle.TUPLE, pickle.BINPERSID,
+            _text(str(key)), _text(location), _int(numel),
+            pickle.NONE if self._is_stream else b"", pickle.TUPLE, pickle.BINPERSID,
         ))  # fmt: skip
 
     def _no_hooks(self) -> bytes:
@@ -271,6 +288,11 @@ CheckpointPickler.dispatch[_TensorArgs] = _save_tensor_args
 _ORDERED_DICT = GlobalName("collections", "OrderedDict")
 _BOOL = {False: pickle.NEWFALSE, True: pickle.NEWTRUE}
 _TUPLES = (pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
+
+
+def _is_module_class(cls: type) -> bool:
+    module = sys.modules.get("dtorch.nn.module")
+    return module is not None and issubclass(cls, module.Module)
 
 
 def _is_parameter_class(cls: Any) -> bool:

@@ -27,15 +27,17 @@ class TypedStorage:
         storage: the bytes.
         dtype: how tensors see them.
         type_name: the name of the type in the file.
+        offset: element of the storage where this one begins; before 0.4 storages had views.
         is_viewed: whether a tensor was made of it; else it was saved by itself.
     """
 
-    __slots__ = ("dtype", "is_viewed", "storage", "type_name")
+    __slots__ = ("dtype", "is_viewed", "offset", "storage", "type_name")
 
     def __init__(self, storage: Any, d: dtype, type_name: str) -> None:
         self.storage = storage
         self.dtype = d
         self.type_name = type_name
+        self.offset = 0
         self.is_viewed = False
 
     def __setstate__(self, state: Any) -> NoReturn:
@@ -63,7 +65,7 @@ class Rebuild:
         place = None
         if type(memory) is DeviceStorage:
             memory, place = memory.storage, memory.device
-        tensor = tensor_from_storage(memory, storage.dtype, offset, size, stride)
+        tensor = tensor_from_storage(memory, storage.dtype, storage.offset + offset, size, stride)
         if place is not None:
             tensor = tensor.to(place)
         return tensor.requires_grad_() if requires_grad else tensor

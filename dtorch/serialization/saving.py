@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from dtorch.serialization.archive import ALIGNMENT, ArchiveWriter
 from dtorch.serialization.atomic import replacing
+from dtorch.serialization.legacy import write_stream
 from dtorch.serialization.pickler import CheckpointPickler
 
 _VERSION = b"3\n"
@@ -47,16 +48,23 @@ def save(
         {'weight': tensor([1., 1.])}
     """
     pickler = pickler_class(pickle_module)
+
+    def write(file: BinaryIO, name: str) -> None:
+        if _use_new_zipfile_serialization:
+            write_zip(obj, file, name, pickler, pickle_protocol)
+        else:
+            write_stream(obj, file, pickler, pickle_protocol)
+
     if isinstance(f, (str, os.PathLike)):
         with replacing(f) as file:
-            _write(obj, file, _archive_name(f), pickler, pickle_protocol)
+            write(file, _archive_name(f))
     elif hasattr(f, "write"):
         if isinstance(f, io.RawIOBase):
             buffered = io.BufferedWriter(f)
-            _write(obj, buffered, "archive", pickler, pickle_protocol)
+            write(buffered, "archive")
             buffered.detach()
         else:
-            _write(obj, f, "archive", pickler, pickle_protocol)
+            write(f, "archive")
     else:
         raise TypeError(
             f"save: f is {type(f).__name__}, expected a path or a file open for writing"
@@ -81,9 +89,10 @@ def _archive_name(path: str | os.PathLike[str]) -> str:
     return os.path.splitext(os.path.basename(os.fspath(path)))[0] or "archive"
 
 
-def _write(
+def write_zip(
     obj: Any, file: BinaryIO, name: str, pickler: type[CheckpointPickler], protocol: int
 ) -> None:
+    """Write an object in the format since 1.6."""
     stream = io.BytesIO()
     writer = pickler(stream, protocol)
     writer.dump(obj)

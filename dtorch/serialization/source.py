@@ -8,6 +8,8 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from dtorch.serialization.errors import CheckpointError
+
 _WINDOW = 1 << 20  # bytes read at once where small pieces are wanted
 _SMALL = 1 << 16
 
@@ -27,46 +29,54 @@ class Source(Protocol):
     def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
         """Memory with these bytes, and the object that owns it (None for private memory)."""
 
+    def fill(self, offset: int, memory: np.ndarray) -> None:
+        """Read the bytes there into ``memory``."""
+
 
 class FileSource:
-    """Reads a seekable binary file object; small pieces come from a window of it."""
+    """Reads a seekable binary file object; small pieces come from a window of it.
 
-    def __init__(self, file: BinaryIO) -> None:
+    Args:
+        base: where in the file offset 0 is.
+    """
+
+    def __init__(self, file: BinaryIO, base: int = 0) -> None:
         self._file = file
-        self.nbytes = file.seek(0, os.SEEK_END)
+        self._base = base
+        self.nbytes = file.seek(0, os.SEEK_END) - base
         self._start = 0
         self._window = memoryview(b"")
 
     def read(self, offset: int, nbytes: int) -> memoryview:
         start = offset - self._start
         if start < 0 or start + nbytes > len(self._window):
-            self._file.seek(offset)
+            self._file.seek(self._base + offset)
             wanted = min(max(nbytes, _WINDOW), max(self.nbytes - offset, 0))
             self._window = memoryview(self._file.read(wanted))
             self._start, start = offset, 0
         return self._window[start : start + nbytes]
 
     def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
+        if offset + nbytes > self.nbytes:
+            raise _ends(offset, nbytes)
         memory = np.empty(nbytes, np.uint8)
-        if nbytes <= _SMALL:
-            piece = self.read(offset, nbytes)
-            if len(piece) == nbytes:
-                memory[:] = np.frombuffer(piece, np.uint8)
-                return memory, None
-        else:
-            self._file.seek(offset)
-            if self._fill(memory):
-                return memory, None
-        raise EOFError(f"the file ends within the {nbytes} bytes at {offset}")
+        self.fill(offset, memory)
+        return memory, None
 
-    def _fill(self, memory: np.ndarray) -> bool:
+    def fill(self, offset: int, memory: np.ndarray) -> None:
+        if memory.nbytes <= _SMALL:
+            piece = self.read(offset, memory.nbytes)
+            if len(piece) < memory.nbytes:
+                raise _ends(offset, memory.nbytes)
+            memory[:] = np.frombuffer(piece, np.uint8)
+            return
+        self._file.seek(self._base + offset)
         view = memory.data
         while view:
             count = self._read_into(view)
             if not count:
-                return False
+                raise _ends(offset, memory.nbytes)
             view = view[count:]
-        return True
 
     def _read_into(self, view: memoryview) -> int:
         if hasattr(self._file, "readinto"):
@@ -89,5 +99,12 @@ class MappedSource:
 
     def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
         if offset + nbytes > self.nbytes:
-            raise EOFError(f"the file ends within the {nbytes} bytes at {offset}")
+            raise _ends(offset, nbytes)
         return np.frombuffer(self._map, np.uint8, nbytes, offset), self._map
+
+    def fill(self, offset: int, memory: np.ndarray) -> None:
+        memory[:] = self.array(offset, memory.nbytes)[0]
+
+
+def _ends(offset: int, nbytes: int) -> CheckpointError:
+    return CheckpointError(f"checkpoint: the file ends within the {nbytes} bytes at {offset}")

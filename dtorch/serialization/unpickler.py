@@ -49,6 +49,8 @@ _OBJECTS: dict[tuple[str, str], Any] = {
     **{("torch", d.name): d for d in dtypes.ALL},
     **{("torch", name): name for name in ("per_tensor_affine", "per_channel_affine")},
     **{("torch", name): name for name in names.STORAGE_DTYPES},
+    **{("torch", name): name for name in names.TENSOR_NAMES},
+    **{("torch.cuda", name): name for name in names.TENSOR_NAMES},
     **{("torch.cuda", name): name for name in names.STORAGE_DTYPES},
     ("torch.storage", names.UNTYPED_STORAGE): names.UNTYPED_STORAGE,
     ("torch.storage", "_UntypedStorage"): names.UNTYPED_STORAGE,
