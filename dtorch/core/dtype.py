@@ -155,6 +155,20 @@ def as_dtype(value: Any) -> dtype:
     raise DtypeError(f"dtype: got {value!r}, expected a dtype such as dtorch.float32")
 
 
+def refuse_dtypes(op: str, kinds: str, array: Any, remedy: str = "convert it first") -> None:
+    """Complain about an operand of certain dtypes.
+
+    Args:
+        kinds: letters of the refused kinds: ``b`` bool, ``i`` integer, ``f`` floating, ``c``
+            complex.
+    Raises:
+        DtypeError: naming the dtype.
+    """
+    kind = "bifc"[_CATEGORY[np.result_type(array).kind]]
+    if kind in kinds:
+        raise DtypeError(f"{op}: not defined for {from_numpy_dtype(array.dtype)}; {remedy}")
+
+
 def default_complex() -> dtype:
     """The complex type whose parts have the default dtype's width."""
     return complex128 if _default is float64 else complex64

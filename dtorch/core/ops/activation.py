@@ -11,6 +11,7 @@ from dtorch.core import backend
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, elementwise, structured
 from dtorch.core.ops.comparison import where
+from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.error_function import erf, erf_of
 from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.reduction import sum
@@ -42,13 +43,15 @@ relu.expect(lambda input: np.where(input < 0, 0, input))
 @elementwise(floating=True)
 def sigmoid(xp: Any, input: Any) -> Any:
     """Logistic function ``1 / (1 + exp(-input))``, without overflow."""
+    if input.dtype.kind == "c":
+        return 1 / (1 + xp.exp(-input))
     small = xp.exp(-xp.abs(input))
     return xp.where(input >= 0, 1 / (1 + small), small / (1 + small))
 
 
 @sigmoid.gradient("input")
 def _(grad, out):
-    return grad * (out * (1 - out))
+    return grad * conjugate(out * (1 - out))
 
 
 sigmoid.samples(_samples)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.dtype import dtype
+from dtorch.core.dtype import dtype, refuse_dtypes
 from dtorch.core.errors import ArgumentError, DivisionError
 from dtorch.core.op import ElementwiseOp, composite, elementwise
 from dtorch.core.ops.complex import conjugate
@@ -201,6 +201,7 @@ div.operator("__truediv__", "__rtruediv__", "__itruediv__")
 @elementwise(aliases={"value": "other"})
 def floor_divide(xp: Any, input: Any, other: Any) -> Any:
     """Quotient rounded down; integers stay integers."""
+    refuse_dtypes("floor_divide", "b", input)
     _refuse_zero_divisor("floor_divide", other)
     return xp.floor_divide(input, other)
 
@@ -231,6 +232,7 @@ def _refuse_zero_divisor(name: str, other: Any) -> None:
 @elementwise(aliases={"divisor": "other"})
 def remainder(xp: Any, input: Any, other: Any) -> Any:
     """Remainder of the division, with the sign of the divisor."""
+    refuse_dtypes("remainder", "b", input)
     _refuse_zero_divisor("remainder", other)
     return xp.remainder(input, other)
 
@@ -261,6 +263,7 @@ remainder.operator("__mod__", "__rmod__", "__imod__")
 @elementwise(aliases={"divisor": "other"})
 def fmod(xp: Any, input: Any, other: Any) -> Any:
     """Remainder of the division, with the sign of the dividend."""
+    refuse_dtypes("fmod", "b", input)
     _refuse_zero_divisor("fmod", other)
     return xp.fmod(input, other)
 
@@ -310,9 +313,10 @@ def _(input):
 neg.unary_operator("__neg__")
 
 
-@elementwise(ufunc=np.absolute)
+@elementwise()
 def abs(xp: Any, input: Any) -> Any:
     """Absolute values; of complex numbers the real moduli."""
+    refuse_dtypes("abs", "b", input)
     return xp.absolute(input)
 
 
@@ -337,6 +341,7 @@ abs.unary_operator("__abs__")
 @elementwise()
 def sign(xp: Any, input: Any) -> Any:
     """-1, 0 or 1 by the sign of the element; the gradient is zero."""
+    refuse_dtypes("sign", "c", input, "use sgn, or the sign of a part")
     return input.copy() if input.dtype == np.bool_ else xp.sign(input)
 
 

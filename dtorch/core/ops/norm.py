@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.dtype import as_dtype, from_numpy_dtype
+from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
@@ -27,6 +27,7 @@ def norm(
         input = convert(input, as_dtype(dtype))
     if p in ("fro", None):
         p = 2
+    refuse_dtypes("norm", "bi", _array(input), "use float()")
     size = absolute(input)
     dims = dim if dim is not None else None
     if p == math.inf:
@@ -42,13 +43,17 @@ def norm(
 
 
 def _numpy_dtype(value: Any) -> Any:
-    return value._array.dtype if hasattr(value, "_array") else value.dtype
+    return _array(value).dtype
+
+
+def _array(value: Any) -> Any:
+    return value._array if hasattr(value, "_array") else value
 
 
 @structured(tensors=("input",), public=False)
 def _root(xp: Any, input: Any, p: Any) -> Any:
     """``input ** (1/p)``; its gradient at 0 is taken as 0, the least subgradient of a norm."""
-    return xp.power(input, 1 / p)
+    return xp.power(input, 1 / p).astype(input.dtype, copy=False)
 
 
 @_root.gradient("input")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError
 from dtorch.core.op import elementwise
 from dtorch.core.ops.comparison import where
@@ -20,6 +21,8 @@ def pow(xp: Any, input: Any, exponent: Any) -> Any:
     Raises:
         ArgumentError: an integer to a negative integer power.
     """
+    if np.result_type(input).kind == np.result_type(exponent).kind == "b":
+        refuse_dtypes("pow", "b", input)
     kind = np.result_type(exponent).kind
     if np.result_type(input).kind in "iub" and kind in "iub" and np.any(exponent < 0):
         raise ArgumentError("pow: integers to negative integer powers are not defined")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtorch.core.dtype import as_dtype, from_numpy_dtype
+from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.bounds import maximum, minimum
@@ -279,6 +279,7 @@ def argmin(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def _arg_dim(name: str, input: Any, dim: Any) -> int | None:
+    refuse_dtypes(name, "bc", input)
     _refuse_empty(name, input, dim)
     return None if dim is None or not input.ndim else normalize_dim(name, dim, input.ndim)
 

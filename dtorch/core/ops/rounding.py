@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.op import elementwise
 
 
@@ -23,7 +24,8 @@ def _rounding_samples(make):
 @elementwise()
 def floor(xp: Any, input: Any) -> Any:
     """Largest whole number not above the element."""
-    return input.copy() if input.dtype.kind in "iub" else xp.floor(input)
+    refuse_dtypes("floor", "bc", input)
+    return input.copy() if input.dtype.kind in "iu" else xp.floor(input)
 
 
 _rounding(floor, lambda input: input // 1)
@@ -32,7 +34,8 @@ _rounding(floor, lambda input: input // 1)
 @elementwise()
 def ceil(xp: Any, input: Any) -> Any:
     """Smallest whole number not below the element."""
-    return input.copy() if input.dtype.kind in "iub" else xp.ceil(input)
+    refuse_dtypes("ceil", "bc", input)
+    return input.copy() if input.dtype.kind in "iu" else xp.ceil(input)
 
 
 _rounding(ceil, lambda input: -(-input // 1))
@@ -41,7 +44,8 @@ _rounding(ceil, lambda input: -(-input // 1))
 @elementwise()
 def trunc(xp: Any, input: Any) -> Any:
     """The whole part, rounded toward zero."""
-    return input.copy() if input.dtype.kind in "iub" else xp.trunc(input)
+    refuse_dtypes("trunc", "bc", input)
+    return input.copy() if input.dtype.kind in "iu" else xp.trunc(input)
 
 
 _rounding(trunc, lambda input: np.sign(input) * (np.abs(input) // 1))
