@@ -19,15 +19,13 @@ from dtorch.core.storage import storage_of
 @view(variadic="shape", method=False, public=False)
 def _reshaped(xp: Any, input: Any, shape: Any) -> Any:
     shape = infer_size("view", tuple(shape), input.size)
-    out = input.view()
     try:
-        out.shape = shape  # NumPy refuses where it would have to copy
-    except AttributeError:
+        return xp.reshape(input, shape, copy=False)
+    except ValueError:
         raise ShapeError(
             f"view: strides {tuple(s // input.itemsize for s in input.strides)} of shape "
             f"{input.shape} do not allow the shape {tuple(shape)} without a copy; use reshape()"
         ) from None
-    return out
 
 
 @_reshaped.gradient("input")
@@ -47,8 +45,8 @@ def _view(input: Any, *shape: Any) -> Any:
 def viewable(array: Any, shape: tuple[int, ...]) -> bool:
     """Whether ``array`` can take ``shape`` without a copy."""
     try:
-        array.view().shape = shape
-    except AttributeError:
+        np.reshape(array, shape, copy=False)
+    except ValueError:
         return False
     return True
 
