@@ -22,6 +22,7 @@ LIMIT_32 = 0xFFFF_FFFF  # from here on a field needs its 64-bit form
 LIMIT_16 = 0xFFFF
 
 _LOCAL = struct.Struct("<4s5H3I2H")
+_LOCAL_SIZES = struct.Struct("<26x2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _END_64 = struct.Struct("<4sQ2H2I4Q")
@@ -32,6 +33,7 @@ _END_64_MAGIC, _LOCATOR_64_MAGIC = b"PK\6\6", b"PK\6\7"
 _VERSION, _VERSION_64 = 20, 45
 _DATE = 0x21  # 1 January 1980: equal contents make equal files
 _EXTRA_64, _EXTRA_PADDING = 1, 0x4246
+_JOINED = 1 << 14  # data up to here is copied to save a call of write()
 _IN_THREAD = 1 << 20  # checksums of larger entries are computed beside the writing
 _COMMENT = 1 << 16
 
@@ -77,17 +79,19 @@ class ArchiveWriter:
                 self._add(name, data, crc)
 
     def _add(self, name: str, data: Any, crc: int) -> None:
-        encoded = name.encode()
-        nbytes, header_at = len(data), self._at
-        extra = _sizes_64(nbytes, nbytes) if nbytes >= LIMIT_32 else b""
+        encoded, nbytes, header_at = name.encode(), len(data), self._at
+        if nbytes >= LIMIT_32:
+            extra, size, version = _sizes_64(nbytes, nbytes), LIMIT_32, _VERSION_64
+        else:
+            extra, size, version = b"", nbytes, _VERSION
         extra += _padding(header_at + _LOCAL.size + len(encoded) + len(extra))
-        size = min(nbytes, LIMIT_32)
-        version = _VERSION_64 if nbytes >= LIMIT_32 else _VERSION
-        self._write(
-            _LOCAL.pack(_LOCAL_MAGIC, version, 0, 0, 0, _DATE, crc, size, size, len(encoded),
-                        len(extra)) + encoded + extra
-        )  # fmt: skip
-        self._write(data)
+        header = _LOCAL.pack(_LOCAL_MAGIC, version, 0, 0, 0, _DATE, crc, size, size, len(encoded),
+                             len(extra))  # fmt: skip
+        if nbytes < _JOINED:
+            self._write(b"".join((header, encoded, extra, data)))
+        else:
+            self._write(header + encoded + extra)
+            self._write(data)
         self._directory.append(_central(encoded, crc, nbytes, header_at))
 
     def close(self) -> None:
@@ -115,19 +119,28 @@ def _sizes_64(*values: int) -> bytes:
 def _padding(at: int) -> bytes:
     """An extra field after which the data starts at a multiple of ALIGNMENT."""
     missing = -at % ALIGNMENT
+    return _PADDINGS[missing]
+
+
+def _padding_field(missing: int) -> bytes:
     if not missing:
         return b""
     missing += ALIGNMENT if missing < 4 else 0  # the field's own header takes 4 bytes
     return struct.pack("<HH", _EXTRA_PADDING, missing - 4) + bytes(missing - 4)
 
 
+_PADDINGS = [_padding_field(missing) for missing in range(ALIGNMENT)]
+
+
 def _central(name: bytes, crc: int, nbytes: int, header_at: int) -> bytes:
+    if nbytes < LIMIT_32 and header_at < LIMIT_32:
+        return _CENTRAL.pack(_CENTRAL_MAGIC, _VERSION, _VERSION, 0, 0, 0, _DATE, crc, nbytes, nbytes,
+                             len(name), 0, 0, 0, 0, 0, header_at) + name  # fmt: skip
     large = [nbytes, nbytes] if nbytes >= LIMIT_32 else []
     if header_at >= LIMIT_32:
         large.append(header_at)
-    extra = _sizes_64(*large) if large else b""
-    version, size = _VERSION_64 if large else _VERSION, min(nbytes, LIMIT_32)
-    return _CENTRAL.pack(_CENTRAL_MAGIC, version, version, 0, 0, 0, _DATE, crc, size, size,
+    extra, size = _sizes_64(*large), min(nbytes, LIMIT_32)
+    return _CENTRAL.pack(_CENTRAL_MAGIC, _VERSION_64, _VERSION_64, 0, 0, 0, _DATE, crc, size, size,
                          len(name), len(extra), 0, 0, 0, 0, min(header_at, LIMIT_32)
                          ) + name + extra  # fmt: skip
 
@@ -190,7 +203,7 @@ class Archive:
         header = self._source.read(entry.header_at, _LOCAL.size)
         if len(header) < _LOCAL.size or header[:4] != _LOCAL_MAGIC:
             raise CheckpointError(f"zip archive: no header of {record!r} at {entry.header_at}")
-        *_, name_size, extra_size = _LOCAL.unpack(header)
+        name_size, extra_size = _LOCAL_SIZES.unpack(header)
         at = entry.header_at + _LOCAL.size + name_size + extra_size
         if at + entry.nbytes > self._source.nbytes:
             raise CheckpointError(f"zip archive: cut off within {record!r}")

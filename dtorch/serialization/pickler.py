@@ -127,15 +127,20 @@ class CheckpointPickler(pickle._Pickler):
         self._is_stream = is_stream
         self.table = StorageTable()
         self._names: dict[GlobalName, bytes] = {}
+        self._texts: dict[str, bytes] = {}
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
         """Pickle one object."""
-        if isinstance(obj, TensorBase):
+        if type(obj) is str:
             known = self.memo.get(id(obj))  # type: ignore[attr-defined]  # not in its stub
-            self.write(self.get(known[0]) if known else b"")  # type: ignore[attr-defined]
-            if not known:
+            self.write(self.get(known[0]) if known else self._text(obj))  # type: ignore[attr-defined]
+        elif isinstance(obj, TensorBase):
+            known = self.memo.get(id(obj))  # type: ignore[attr-defined]
+            if known:
+                self.write(self.get(known[0]))  # type: ignore[attr-defined]
+            else:
                 self._save_tensor(obj)
-        elif isinstance(obj, (Storage, dtype, device, Size, GlobalName)):
+        elif isinstance(obj, _OWN):
             self._save_own(obj)
         else:
             super().save(obj, save_persistent_id)  # type: ignore[misc]
@@ -234,13 +239,26 @@ class CheckpointPickler(pickle._Pickler):
         module = "torch.storage" if type_name == names.UNTYPED_STORAGE else "torch"
         location = self.table.storages[key].location
         return b"".join((
-            pickle.MARK, _text("storage"), self._global(GlobalName(module, type_name)),
-            _text(str(key)), _text(location), _int(numel),
+            pickle.MARK, self._constant("storage"), self._global(GlobalName(module, type_name)),
+            _encoded(str(key)), self._constant(location), _int(numel),
             pickle.NONE if self._is_stream else b"", pickle.TUPLE, pickle.BINPERSID,
         ))  # fmt: skip
 
     def _no_hooks(self) -> bytes:
         return self._global(_ORDERED_DICT) + pickle.EMPTY_TUPLE + pickle.REDUCE
+
+    def _text(self, text: str) -> bytes:
+        index = len(self.memo)  # type: ignore[attr-defined]
+        self.memo[id(text)] = index, text  # type: ignore[attr-defined]
+        return _encoded(text) + self.put(index)  # type: ignore[attr-defined,no-any-return]
+
+    def _constant(self, text: str) -> bytes:
+        """Code for a text that comes again and again."""
+        known = self._texts.get(text)
+        if known is not None:
+            return known
+        self._texts[text] = self.get(len(self.memo))  # type: ignore[attr-defined]
+        return self._text(text)
 
     def _global(self, name: GlobalName) -> bytes:
         """Code that puts a global on the stack."""
@@ -285,6 +303,7 @@ def _save_tensor_args(pickler: Any, obj: _TensorArgs) -> None:
 CheckpointPickler.dispatch[_Callable] = _save_callable
 CheckpointPickler.dispatch[_TensorArgs] = _save_tensor_args
 
+_OWN = (Storage, dtype, device, Size, GlobalName)
 _ORDERED_DICT = GlobalName("collections", "OrderedDict")
 _BOOL = {False: pickle.NEWFALSE, True: pickle.NEWTRUE}
 _TUPLES = (pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
@@ -321,7 +340,6 @@ def _ints(values: tuple[int, ...]) -> bytes:
     return pickle.MARK + code + pickle.TUPLE
 
 
-@lru_cache(maxsize=64)
-def _text(value: str) -> bytes:
-    encoded = value.encode()
-    return pickle.BINUNICODE + struct.pack("<I", len(encoded)) + encoded
+def _encoded(value: str) -> bytes:
+    encoded = value.encode("utf-8", "surrogatepass")
+    return pickle.BINUNICODE + len(encoded).to_bytes(4, "little") + encoded
