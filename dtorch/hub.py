@@ -47,15 +47,14 @@ def download_url_to_file(
     """Download an address into a file.
 
     Args:
-        dst: path of the file; one that is there is replaced.
+        dst: path of the file; one that is there is replaced when the download is complete.
         hash_prefix: first hex digits of the expected SHA-256.
         progress: show the progress on stderr.
     Raises:
         DownloadError: the file cannot be had, or has another hash; nothing is stored then.
     """
-    path = Path(dst).expanduser()
-    path.unlink(missing_ok=True)
-    fetch(url, path, Expected(sha256_prefix=hash_prefix or None), progress=progress)
+    expected = Expected(sha256_prefix=hash_prefix or None)
+    fetch(url, Path(dst).expanduser(), expected, progress=progress, replace=True)
 
 
 def list(repo_or_dir: str | os.PathLike[str], source: str = "local") -> builtins.list[str]:

@@ -53,16 +53,18 @@ class Expected:
 
 
 def fetch(
-    url: str, destination: Path, expected: Expected = Expected(), *, progress: bool = True
+    url: str, destination: Path, expected: Expected = Expected(), *, progress: bool = True,
+    replace: bool = False,
 ) -> Path:  # fmt: skip
     """Have the file at ``url`` as ``destination``, which is returned.
 
-    A file that is there is left alone. Otherwise one process downloads it while others that want
+    A file that is there is left alone, unless it is to be replaced. Otherwise one process downloads it while others that want
     it wait. Nothing appears under that name before it is complete and checked.
 
     Args:
         url: of scheme http, https or file.
         progress: show the progress on stderr.
+        replace: download even if there is a file, which stays until the new one is complete.
     Raises:
         ArgumentError: another scheme.
         DownloadError: the file cannot be had or cannot be stored; says where to put it by hand.
@@ -70,7 +72,7 @@ def fetch(
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https", "file"):
         raise ArgumentError(f"{url!r} has the scheme {scheme!r}, expected http, https or file")
-    if destination.exists():
+    if destination.exists() and not replace:
         return destination
     if scheme != "file" and os.environ.get(OFFLINE, "") not in ("", "0"):
         raise DownloadError(
@@ -79,7 +81,7 @@ def fetch(
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with file_lock(destination.with_name(f".{destination.name}.lock")):
-            if not destination.exists():
+            if replace or not destination.exists():
                 _download(url, destination, expected, progress)
     except OSError as error:
         if isinstance(error, DownloadError):
