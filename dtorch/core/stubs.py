@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dtorch.core import functions
-from dtorch.core.op import METHODS, REGISTRY, CompositeOp, ElementwiseOp, Op, ViewOp
+from dtorch.core.op import METHODS, REGISTRY, ElementwiseOp, Op, ViewOp
 
 WIDTH = 100
 Parameter = inspect.Parameter
@@ -110,7 +110,7 @@ class Stub:
 
     def of_parameter(self, parameter: Parameter, function: Callable[..., Any], tensor: str) -> str:
         """The type of a parameter; ``tensor`` is what Any means in it, empty for no tensor."""
-        annotation = str(parameter.annotation)
+        annotation = _written(parameter.annotation)
         scope = inspect.unwrap(function).__globals__
         if tensor:
             kind = self.translate(annotation, scope, tensor)
@@ -129,7 +129,10 @@ class Stub:
     def of_result(self, function: Callable[..., Any]) -> str:
         """What a function returns. Where that depends on its arguments the first possibility, or
         Any: a union would have to be taken apart by every caller."""
-        annotation = str(inspect.signature(function).return_annotation)
+        stated = inspect.signature(function).return_annotation
+        if stated is Parameter.empty:
+            return "Any"
+        annotation = _written(stated)
         first, *others = annotation.split(" | ")
         kind = self.translate(first, inspect.unwrap(function).__globals__, "Tensor")
         return f"{kind} | Any" if others else kind
@@ -194,8 +197,7 @@ class Stub:
         tensor = ""
         if parameter.name in op.tensors:
             mixed = isinstance(op, ElementwiseOp) and len(op.tensors) > 1
-            value = isinstance(op, CompositeOp) and parameter.name in ("value", "src")
-            tensor = "Operand" if mixed or value else "Tensor"
+            tensor = "Operand" if mixed else "Tensor"
         kind = self.of_parameter(parameter, op.body, tensor)
         return f"{parameter.name}: {kind}{_default(parameter)}"
 
@@ -238,6 +240,13 @@ class Stub:
         # object compares with everything and says bool.
         after = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
         self.add(name, ["self", other], "Self" if inplace else "Tensor", after=after)
+
+
+def _written(annotation: Any) -> str:
+    """An annotation as it stands in the source, whether or not the module postpones them."""
+    if annotation is Parameter.empty:
+        return "Any"
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
 
 
 def _parameters(op: Op) -> list[Parameter]:

@@ -160,7 +160,7 @@ def _(grad, dim, index):
 
 
 @composite(tensors=("input", "index", "value"), inplace=True, aliases={"val": "value"})
-def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
+def index_fill(input: Any, dim: int, index: Any, value: Any | float) -> Any:
     """``input`` with ``value`` (a number or 0-dim tensor) in the slices at ``index`` along
     ``dim``."""
     if not isinstance(value, TensorBase):

@@ -147,7 +147,9 @@ def _(grad, dim, index):
 
 
 @composite(tensors=("input", "index", "src"), inplace=True, aliases={"value": "src"})
-def scatter(input: Any, dim: int, index: Any, src: Any, *, reduce: str | None = None) -> Any:
+def scatter(
+    input: Any, dim: int, index: Any, src: Any | float, *, reduce: str | None = None
+) -> Any:
     """``input`` with ``src`` written at ``index`` along ``dim``:
     ``out[index[i, j], j] = src[i, j]`` for ``dim`` 0.
 
