@@ -11,7 +11,7 @@ import importlib as _importlib
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING, Any as _Any
 
-from dtorch import autograd, fft, linalg, nn, optim, random
+from dtorch import autograd, fft, linalg, nn, optim, random, sparse
 from dtorch.autograd import (
     Variable,
     enable_grad,
@@ -22,6 +22,7 @@ from dtorch.autograd import (
     set_grad_enabled,
 )
 from dtorch.core.backend import get_num_threads, set_num_threads
+from dtorch.core.coo import layout, sparse_coo, strided
 from dtorch.core.creation import (
     arange,
     as_tensor,
@@ -340,6 +341,7 @@ from dtorch.core.functions import (
 from dtorch.core.interop import __array_namespace_info__, from_dlpack
 from dtorch.core.ops.diagonal import tril_indices, triu_indices
 from dtorch.core.ops.joining import cartesian_prod, meshgrid
+from dtorch.core.ops.sparse import spadd, sparse_coo_tensor, spmm, sspaddmm, sspmm
 from dtorch.core.printing import set_printoptions
 from dtorch.core.random import (
     Generator,
@@ -581,6 +583,7 @@ __all__ = [
     "isnan",
     "kron",
     "kthvalue",
+    "layout",
     "le",
     "lerp",
     "lgamma",
@@ -710,13 +713,21 @@ __all__ = [
     "slogdet",
     "softmax",
     "sort",
+    "spadd",
+    "sparse",
+    "sparse_coo",
+    "sparse_coo_tensor",
     "split",
+    "spmm",
     "sqrt",
     "square",
     "squeeze",
+    "sspaddmm",
+    "sspmm",
     "stack",
     "std",
     "std_mean",
+    "strided",
     "sub",
     "sum",
     "svd",

@@ -162,7 +162,7 @@ def address(array: Any) -> int:
 
 def to_numpy(array: Any) -> ndarray:
     """The array itself on the CPU, a copy of one on a card."""
-    return array if isinstance(array, ndarray) else array.get()
+    return array.get() if hasattr(array, "__cuda_array_interface__") else array
 
 
 def to_device(array: Any, wanted: device) -> Any:

@@ -10,6 +10,7 @@ for it keeps catching the right things::
     +-- DivisionError       (ZeroDivisionError, RuntimeError)   an integer divided by zero
     +-- LinAlgError         (RuntimeError)               a singular or not positive definite matrix
     +-- DtypeError          (TypeError, RuntimeError)    a dtype an operation does not take
+    +-- LayoutError         (RuntimeError)               an operation not defined for this layout
     +-- DeviceError         (RuntimeError)               missing device, or tensors on different ones
     +-- GradError           (RuntimeError)               misuse of the autograd graph
     |   +-- VersionError                                 a saved tensor was modified in place
@@ -43,6 +44,10 @@ class LinAlgError(DtorchError, RuntimeError):
 
 class DtypeError(DtorchError, TypeError, RuntimeError):
     """An operation does not take this dtype."""
+
+
+class LayoutError(DtorchError, RuntimeError):
+    """An operation is not defined for the layout of a tensor: sparse, or dense."""
 
 
 class DeviceError(DtorchError, RuntimeError):

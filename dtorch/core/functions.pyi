@@ -93,6 +93,13 @@ def addr(
     alpha: Number = 1,
     out: Tensor | None = None,
 ) -> Tensor: ...
+def affine_grid(
+    theta: Tensor,
+    size: Sequence[int],
+    align_corners: bool | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def all(
     input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, out: Tensor | None = None
 ) -> Tensor: ...
@@ -430,6 +437,17 @@ def cross_entropy(
     *,
     out: Tensor | None = None,
 ) -> Tensor: ...
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def cummax(
     input: Tensor, dim: int, *, out: tuple[Tensor, Tensor] | None = None
 ) -> ValuesIndices: ...
@@ -497,6 +515,19 @@ def embedding(
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
+) -> Tensor: ...
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Any = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
 ) -> Tensor: ...
 def entr(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def eq(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
@@ -682,6 +713,15 @@ def geqrf(input: Tensor, *, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
 def ger(vec1: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def gesv(B: Tensor, A: Tensor, *, out: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 def glu(input: Tensor, dim: int = -1, *, out: Tensor | None = None) -> Tensor: ...
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -746,7 +786,7 @@ def index_copy(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None
 ) -> Tensor: ...
 def index_fill(
-    input: Tensor, dim: int, index: Tensor, value: Operand, *, out: Tensor | None = None
+    input: Tensor, dim: int, index: Tensor, value: Tensor | float, *, out: Tensor | None = None
 ) -> Tensor: ...
 def index_put(
     input: Tensor,
@@ -1186,6 +1226,7 @@ def norm(
 def normalize(
     input: Tensor, p: float = 2.0, dim: Ints = 1, eps: float = 1e-12, *, out: Tensor | None = None
 ) -> Tensor: ...
+def one_hot(tensor: Tensor, num_classes: int = -1, *, out: Tensor | None = None) -> Tensor: ...
 def orgqr(input: Tensor, input2: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def ormqr(
     input: Tensor,
@@ -1318,11 +1359,23 @@ def rrelu(
     inplace: bool = False,
 ) -> Tensor: ...
 def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def scatter(
     input: Tensor,
     dim: int,
     index: Tensor,
-    src: Operand,
+    src: Tensor | float,
     *,
     reduce: str | None = None,
     out: Tensor | None = None,
@@ -1485,20 +1538,6 @@ def trapezoid(
     out: Tensor | None = None,
 ) -> Tensor: ...
 def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor: ...
-def triplet_margin_loss(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    margin: float = 1.0,
-    p: float = 2,
-    eps: float = 1e-06,
-    swap: bool = False,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    *,
-    out: Tensor | None = None,
-) -> Tensor: ...
 def triu(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor: ...
 def trtrs(
     b: Tensor,

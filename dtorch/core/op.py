@@ -275,7 +275,9 @@ class Op:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call on tensors, recorded; or on bare arrays, as gradient formulas do."""
         first = args[0] if args else None
-        if type(first) is ndarray or isinstance(first, generic):
+        if type(first) is ndarray or (
+            not isinstance(first, TensorBase) and hasattr(first, "dtype")
+        ):
             return self._call_on_arrays(args, kwargs)
         if type(first) is list and first and not isinstance(first[0], TensorBase):
             return self._call_on_arrays(args, kwargs)

@@ -59,8 +59,20 @@ def set_printoptions(
     options.sci_mode = sci_mode
 
 
+def _sparse_str(tensor: Any) -> str:
+    parts = [f"indices={tensor._indices()!r}", f"values={tensor._values()!r}"]
+    parts += [f"size={tuple(tensor.shape)}", f"nnz={tensor._nnz()}", "layout=dtorch.sparse_coo"]
+    if tensor._grad_fn is not None:
+        parts.append(f"grad_fn={tensor._grad_fn!r}")
+    elif tensor._mode == REQUIRES_GRAD:
+        parts.append("requires_grad=True")
+    return f"tensor({', '.join(parts).replace(chr(10), chr(10) + ' ' * 7)})"
+
+
 def tensor_str(tensor: Any) -> str:
     """The text of ``repr(tensor)``."""
+    if tensor.is_sparse:
+        return _sparse_str(tensor)
     array = backend.to_numpy(tensor._array)
     suffixes = []
     dtype = from_numpy_dtype(array.dtype)

@@ -102,7 +102,7 @@ class Tensor(OpMethods, TensorBase):
     @property
     def is_cuda(self) -> bool:
         """Whether the elements lie on a CUDA device."""
-        return type(self._array) is not ndarray
+        return hasattr(self._array, "__cuda_array_interface__")
 
     def size(self, dim: int | None = None) -> Any:
         """All sizes, or that of one dimension."""
@@ -441,7 +441,7 @@ class Tensor(OpMethods, TensorBase):
                 raise GradError("numpy: the tensor requires grad; use detach().numpy()")
             if self.is_cuda:
                 raise DeviceError(f"numpy: the tensor lies on {self.device}; use cpu().numpy()")
-        return backend.to_numpy(self._array)
+        return np.asarray(backend.to_numpy(self._array))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
         array = self.numpy()
