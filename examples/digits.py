@@ -120,7 +120,7 @@ def train(args: argparse.Namespace) -> None:
         print(f"saved {args.checkpoint}")
         restored = Network()
         restored.load_state_dict(dtorch.load(args.checkpoint)["network"])
-        print(f"test accuracy {accuracy(restored, test_set):.4f}", flush=True)
+        print(f"test accuracy {accuracy(restored, test_set):.3f}", flush=True)
 
 
 def main() -> None:
