@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from dtorch.core import functions  # noqa: F401 - fills the registry
 from dtorch.core.base import TensorBase
@@ -46,8 +47,6 @@ def samples_of(op: Op, dtype: Any = np.float64) -> list[tuple[tuple[Any, ...], d
 
 def sample_parameters() -> list[Any]:
     """``(operation, number of the sample)`` for every sample of every public operation."""
-    import pytest
-
     return [
         pytest.param(op, number, id=f"{op.name}-{number}")
         for op in REGISTRY.values()

@@ -183,7 +183,7 @@ def gradgradcheck(
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     results = [r for r in _outputs(func(*arguments)) if r._mode == REQUIRES_GRAD]
     if grad_outputs is None:
-        grads: list[Any] = [rand(*r.shape, dtype=r.dtype).add_(0.5) for r in results]  # type: ignore[attr-defined]
+        grads: list[Any] = [rand(*r.shape, dtype=r.dtype).add_(0.5) for r in results]
     else:
         given = grad_outputs if isinstance(grad_outputs, (tuple, list)) else (grad_outputs,)
         grads = [g.detach().clone() for g in given]

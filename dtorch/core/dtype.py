@@ -269,7 +269,7 @@ def _bfloat16_info() -> Any:
     # Loaded on first use, like the dtype itself.
     import ml_dtypes  # noqa: PLC0415
 
-    return ml_dtypes.finfo(ml_dtypes.bfloat16)
+    return ml_dtypes.finfo(ml_dtypes.bfloat16)  # type: ignore[no-untyped-call]
 
 
 class iinfo:  # noqa: N801 - the public name of the reference API

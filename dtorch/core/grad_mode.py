@@ -58,7 +58,7 @@ class _GradMode:
                         try:
                             value = step(argument)
                         except StopIteration as end:
-                            return end.value  # type: ignore[no-any-return]  # of the generator
+                            return end.value
                     try:
                         argument = yield value
                         step = steps.send

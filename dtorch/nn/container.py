@@ -54,7 +54,7 @@ class _Listed(Module):
             return self._taken(OrderedDict(list(self._modules.items())[idx]))
         return self._modules[self._key(idx)]
 
-    def _taken(self, modules: OrderedDict[str, Module]) -> Any:
+    def _taken(self, modules: OrderedDict[str, Module | None]) -> Any:
         return type(self)(modules.values())
 
     def __setitem__(self, idx: Any, module: Module) -> None:
@@ -112,7 +112,7 @@ class Sequential(_Listed):
         for name, module in named:
             self.add_module(name, module)
 
-    def _taken(self, modules: OrderedDict[str, Module]) -> Any:
+    def _taken(self, modules: OrderedDict[str, Module | None]) -> Any:
         return type(self)(modules)
 
     def forward(self, input: Any) -> Any:

@@ -120,7 +120,7 @@ class _Conv(_ConvNd):
 
     def forward(self, input: Tensor) -> Any:
         own = self._parameters
-        padding = self.padding
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
             input = functions.pad(input, self._sides(), self.padding_mode)
             padding = 0
@@ -225,16 +225,17 @@ class _ConvTranspose(_ConvNd):
                 f"{type(self).__name__}: output_size is {wanted}, expected {n} or {input.ndim} sizes"
             )
         wanted = wanted[-n:]
+        padding: Any = self.padding  # never a word here
         least = tuple(
             (size - 1) * s - 2 * p + d * (k - 1) + 1
             for size, s, p, d, k in zip(
                 input.shape[-n:],
                 self.stride,
-                self.padding,
+                padding,
                 self.dilation,
                 self.kernel_size,
                 strict=True,
-            )  # fmt: skip
+            )
         )
         most = tuple(size + s - 1 for size, s in zip(least, self.stride, strict=True))
         if any(not a <= w <= b for w, a, b in zip(wanted, least, most, strict=True)):

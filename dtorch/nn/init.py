@@ -58,7 +58,7 @@ def uniform_(
 ) -> Tensor:
     """Numbers uniform in ``[a, b)``."""
     with no_grad():
-        return tensor.uniform_(a, b, generator=generator)  # type: ignore[attr-defined, no-any-return]
+        return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(
@@ -66,7 +66,7 @@ def normal_(
 ) -> Tensor:
     """Normal numbers of this mean and standard deviation."""
     with no_grad():
-        return tensor.normal_(mean, std, generator=generator)  # type: ignore[attr-defined, no-any-return]
+        return tensor.normal_(mean, std, generator=generator)
 
 
 def trunc_normal_(

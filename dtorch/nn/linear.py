@@ -57,7 +57,7 @@ class Linear(Module):
             uniform_(parameter, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        own = self._parameters
+        own: Any = self._parameters
         return linear(input, own["weight"], own["bias"])
 
     def extra_repr(self) -> str:

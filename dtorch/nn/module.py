@@ -209,7 +209,7 @@ class Module:
     def __delattr__(self, name: str) -> None:
         for table in (self._parameters, self._buffers, self._modules):
             if name in table:
-                del table[name]  # type: ignore[attr-defined]  # one of three dicts
+                del table[name]
                 self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
@@ -398,7 +398,7 @@ class Module:
 
     def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
         """Give parameters and buffers new, uninitialised memory on ``device``."""
-        return self._apply(lambda tensor: tensor.new_empty(tensor.shape).to(device), recurse)  # type: ignore[attr-defined]
+        return self._apply(lambda tensor: tensor.new_empty(tensor.shape).to(device), recurse)
 
     def share_memory(self: Self) -> Self:
         """Move parameters and buffers to memory that other processes can see."""
@@ -432,7 +432,7 @@ class Module:
                 parameter.grad = None
             elif parameter.grad is not None:
                 parameter.grad.detach_()
-                parameter.grad.zero_()  # type: ignore[attr-defined]  # an operation
+                parameter.grad.zero_()
 
     # -- state ----------------------------------------------------------------------------------
 
@@ -452,7 +452,7 @@ class Module:
             keep_vars = args[2] if len(args) > 2 else keep_vars
         if destination is None:
             destination = OrderedDict()
-            destination._metadata = OrderedDict()  # type: ignore[attr-defined]  # as in its files
+            destination._metadata = OrderedDict()  # as in its files
         local = {"version": self._version}
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix[:-1]] = local

@@ -169,7 +169,7 @@ class _InstanceNorm(_NormBase):
                 f"{input.shape[channel]} channels, expected {self.num_features}"
             )
         single = input.ndim == self._ndims[0]
-        batch = input.reshape((1, *input.shape)) if single else input  # type: ignore[attr-defined]
+        batch = input.reshape((1, *input.shape)) if single else input
         momentum = 0.0 if self.momentum is None else self.momentum
         out = functions.instance_norm(
             batch, self.running_mean, self.running_var, self.weight, self.bias,

@@ -29,7 +29,8 @@ class IncompatibleKeys(NamedTuple):
             f"unexpected_keys={self.unexpected_keys})"
         )
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
 
 class StateDictError(DtorchError, RuntimeError, KeyError):
@@ -107,11 +108,12 @@ def _expected_keys(module: Module) -> set[str]:
 
 def own_state(module: Module) -> dict[str, Any]:
     """Parameters and persistent buffers of the module itself; None entries are left out."""
-    found = {name: p for name, p in module._parameters.items() if p is not None}
-    for name, buffer in module._buffers.items():
-        if buffer is not None and name not in module._non_persistent_buffers_set:
-            found[name] = buffer
-    return found
+    found: dict[str, Any] = {n: p for n, p in module._parameters.items() if p is not None}
+    return found | {
+        name: buffer
+        for name, buffer in module._buffers.items()
+        if buffer is not None and name not in module._non_persistent_buffers_set
+    }
 
 
 def check(

@@ -245,10 +245,10 @@ def _state_for(param: Any, value: Any, key: str = "") -> Any:
     """A copy of a state whose floating tensors have the dtype of the parameter."""
     if isinstance(value, Tensor):
         if key == "step":
-            return value.clone()  # type: ignore[attr-defined]  # an operation
+            return value.clone()
         if param.dtype.category >= 2 and value.dtype.category >= 2:
             return value.to(param.dtype, copy=True)
-        return value.clone()  # type: ignore[attr-defined]
+        return value.clone()
     if isinstance(value, dict):
         return {k: _state_for(param, v, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -294,7 +294,7 @@ def plus(grad: ndarray, param: ndarray, weight_decay: float) -> ndarray:
     """``grad + weight_decay * param``, or the gradient itself where there is nothing to add."""
     if weight_decay == 0:
         return grad
-    out = np.multiply(param, param.dtype.type(weight_decay))
+    out: ndarray = np.multiply(param, param.dtype.type(weight_decay))
     out += grad
     return out
 

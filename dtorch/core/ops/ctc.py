@@ -9,8 +9,8 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.comparison import where
+from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.joining import cat, stack
 from dtorch.core.ops.loss import check_reduction
@@ -223,7 +223,7 @@ def ctc_loss(
             f"from {int(lengths.min())}; expected at most {steps} steps and nothing negative"
         )
     labels = _labels(name, targets, lengths, n)
-    used = np.arange(labels.shape[1]) < lengths[:, None]
+    used = lengths[:, None] > np.arange(labels.shape[1])
     if used.any() and not (0 <= int(labels[used].min()) and int(labels[used].max()) < classes):
         raise DimensionError(
             f"{name}: targets from {int(labels[used].min())} to {int(labels[used].max())} are out "
@@ -272,7 +272,7 @@ def _(log_probs, targets, input_lengths, target_lengths, reduction="mean"):
             if [c for c in merged if c != 0] == label:
                 total += np.exp(np.sum([log_probs[t, i, c] for t, c in enumerate(path)]))
         losses.append(-np.log(total))
-    losses = np.array(losses)
+    found = np.array(losses)
     if reduction == "mean":
-        return (losses / np.asarray(target_lengths)).mean()
-    return losses if reduction == "none" else losses.sum()
+        return (found / np.asarray(target_lengths)).mean()
+    return found if reduction == "none" else found.sum()

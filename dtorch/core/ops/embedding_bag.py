@@ -160,7 +160,8 @@ def _(input, weight, offsets=None, mode="mean", per_sample_weights=None, padding
     for i, (bag, factor) in enumerate(zip(bags, factors, strict=True)):
         rows = [weight[k] * f for k, f in zip(bag, factor, strict=True) if k != padding_idx]
         if rows:
-            out[i] = {"sum": np.sum, "mean": np.mean, "max": np.max}[mode](rows, axis=0)
+            fold: Any = {"sum": np.sum, "mean": np.mean, "max": np.max}[mode]
+            out[i] = fold(rows, axis=0)
     return out
 
 

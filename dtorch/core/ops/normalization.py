@@ -186,7 +186,7 @@ def _check_channels(name: str, input: Any, **given: Any) -> None:
 
 @composite(tensors=("input", "running_mean", "running_var", "weight", "bias"), method=False)
 def batch_norm(
-    input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
+    input: Any, running_mean: Any | None, running_var: Any | None, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Any:  # fmt: skip
     """Each channel standardised over the batch, then scaled and shifted.

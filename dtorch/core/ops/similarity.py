@@ -10,9 +10,9 @@ from dtorch.core.base import wrap
 from dtorch.core.errors import ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops.bounds import clamp
+from dtorch.core.ops.elements import index_select
 from dtorch.core.ops.norm import norm
 from dtorch.core.ops.reduction import sum
-from dtorch.core.ops.elements import index_select
 
 
 @composite(tensors=("x1", "x2"), method=False)
