@@ -224,7 +224,7 @@ def ctc_loss(
         )
     labels = _labels(name, targets, lengths, n)
     used = lengths[:, None] > np.arange(labels.shape[1])
-    if used.any() and not (0 <= int(labels[used].min()) and int(labels[used].max()) < classes):
+    if used.any() and not (int(labels[used].min()) >= 0 and int(labels[used].max()) < classes):
         raise DimensionError(
             f"{name}: targets from {int(labels[used].min())} to {int(labels[used].max())} are out "
             f"of range for {classes} classes"

@@ -126,7 +126,7 @@ def sparse_coo_tensor(
     out = scattered(given, wrap(array.astype(np.int64)), shape, bool(is_coalesced))
     if requires_grad:
         out = out.detach().requires_grad_() if out._mode == PLAIN else out
-    return out  # type: ignore[no-any-return]
+    return out
 
 
 def _is_size(value: Any) -> bool:
@@ -137,7 +137,7 @@ def _empty(size: Any, dtype: Any) -> Tensor:
     kind = as_dtype(float if dtype is None else dtype).numpy
     shape = tuple(size or (0,))
     array = CooArray(np.zeros((len(shape), 0), np.int64), np.zeros(0, kind), shape, True)
-    return wrap(array)  # type: ignore[no-any-return]
+    return wrap(array)
 
 
 def _fitting_size(indices: Any, dense: tuple[int, ...], size: Any) -> tuple[int, ...]:
@@ -327,13 +327,13 @@ def _(grad, sparse, dense):
 
 def spmm(sparse: Tensor, dense: Tensor) -> Tensor:
     """Product of a sparse and a dense matrix, dense; the gradient of a sparse one is sparse."""
-    return product.function(sparse, dense)  # type: ignore[no-any-return]
+    return product.function(sparse, dense)
 
 
 def sspmm(sparse1: Tensor, sparse2: Tensor) -> Tensor:
     """Product of two sparse matrices, or of a sparse and a dense one, as a sparse matrix."""
     _coo("sspmm", sparse1)
-    return _to_sparse(product.function(sparse1, sparse2))  # type: ignore[no-any-return]
+    return _to_sparse(product.function(sparse1, sparse2))
 
 
 def _weighted_arguments(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
@@ -368,7 +368,7 @@ def sspaddmm(
         "sspaddmm", (input, mat1, mat2, *rest), {"beta": beta, "alpha": alpha}
     )
     result = _coalesce(input * beta + sspmm(mat1, mat2) * alpha)
-    return result if out is None else out.copy_(result)  # type: ignore[no-any-return]
+    return result if out is None else out.copy_(result)
 
 
 def sparse_addmm(
@@ -378,7 +378,7 @@ def sparse_addmm(
     input, mat1, mat2, beta, alpha = _weighted_arguments(
         "sparse.addmm", (input, mat1, mat2, *rest), {"beta": beta, "alpha": alpha}
     )
-    return input * beta + spmm(mat1, mat2) * alpha  # type: ignore[no-any-return]
+    return input * beta + spmm(mat1, mat2) * alpha
 
 
 def spadd(input: Tensor, value: Any, other: Tensor | None = None) -> Tensor:
@@ -386,7 +386,7 @@ def spadd(input: Tensor, value: Any, other: Tensor | None = None) -> Tensor:
     without a factor."""
     if other is None:
         value, other = 1, value
-    return input + other * value  # type: ignore[no-any-return]
+    return input + other * value
 
 
 # -- reductions --------------------------------------------------------------------------------
@@ -423,7 +423,7 @@ def sparse_sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
     """Sum of a sparse tensor, of all elements or over ``dim``; sparse while a sparse dim is left."""
     array = _coo("sparse.sum", input)
     dims = None if dim is None else normalize_dims("sparse.sum", dim, array.ndim)
-    return sum_of.function(input if dtype is None else input.to(dtype), dims)  # type: ignore[no-any-return]
+    return sum_of.function(input if dtype is None else input.to(dtype), dims)
 
 
 def sparse_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -448,6 +448,6 @@ def sparse_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     np.maximum.at(top, group, values._array)
     weight = exp.function(values - wrap(top[group]))
     total = weight.new_zeros(*top.shape).index_add(0, wrap(group), weight)
-    return scattered.function(  # type: ignore[no-any-return]
+    return scattered.function(
         weight / total.index_select(0, wrap(group)), wrap(indices), array.shape, True
     )

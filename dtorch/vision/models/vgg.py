@@ -109,7 +109,7 @@ class VGG(Module):
                 zeros_(module.bias)  # type: ignore[arg-type]  # made with bias
             elif isinstance(module, Linear):
                 normal_(module.weight, 0, 0.01)
-                zeros_(module.bias)  # type: ignore[arg-type]  # made with bias
+                zeros_(module.bias)  # made with bias
 
     def forward(self, input: Tensor) -> Any:
         return self.classifier(self.avgpool(self.features(input)).flatten(1))
