@@ -193,8 +193,8 @@ def baddbmm(
 ) -> Tensor: ...
 def batch_norm(
     input: Tensor,
-    running_mean: Tensor,
-    running_var: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     training: bool = False,
@@ -1538,6 +1538,20 @@ def trapezoid(
     out: Tensor | None = None,
 ) -> Tensor: ...
 def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor: ...
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-06,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def triu(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor: ...
 def trtrs(
     b: Tensor,
