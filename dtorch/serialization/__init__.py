@@ -1,5 +1,6 @@
 """Saving and loading: checkpoints of every version of PyTorch, and files it can read."""
 
+from dtorch.serialization.checkpoints import Checkpoint, CheckpointManager
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.loading import load
 from dtorch.serialization.location import (
@@ -17,7 +18,9 @@ from dtorch.serialization.saving import save
 from dtorch.serialization.source_code import SourceChangeWarning
 
 __all__ = [
+    "Checkpoint",
     "CheckpointError",
+    "CheckpointManager",
     "SourceChangeWarning",
     "add_safe_globals",
     "clear_safe_globals",

@@ -32,9 +32,9 @@ def pickle_end(data: bytes | memoryview, whole: bool = True) -> int | None:
     """
     data = bytes(data)
     skip, size, at = _skip(len(data)), len(data), 0
-    while True:
+    while at < size:
         at = skip.match(data, at).end()  # type: ignore[union-attr]  # it matches nothing, too
-        if at >= size:
+        if at == size:
             break
         code = data[at]
         if code == _STOP:

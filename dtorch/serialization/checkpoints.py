@@ -1,0 +1,356 @@
+"""Checkpoints of a training run: a folder of them, of which the newest can always be loaded.
+
+A checkpoint is a folder ``step-<number>`` with the files of the ranks that wrote it and a
+``manifest.json``, which names each file's size and SHA-256. It is written under another name, and
+gets its own by one rename when everything is on the disc.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from dtorch.core.errors import ArgumentError
+from dtorch.core.tensor import Tensor
+from dtorch.serialization.atomic import replacing, sync_directory
+from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.loading import load
+from dtorch.serialization.saving import save
+from dtorch.serialization.shards import merge, split
+
+_MANIFEST = "manifest.json"
+_POLL_S = 0.02
+
+
+class Checkpoint(NamedTuple):
+    """A complete checkpoint.
+
+    Attributes:
+        step: number of the step it was saved at.
+        metric: what it was saved with, or None.
+        path: its folder.
+    """
+
+    step: int
+    metric: float | None
+    path: Path
+
+
+class CheckpointManager:
+    """Saves and finds checkpoints in a folder.
+
+    Args:
+        directory: the folder; made if it is not there.
+        keep_last: how many of the newest stay.
+        keep_best: how many of the best by ``metric`` stay besides.
+        mode: whether a better metric is a lower one ("min") or a higher one ("max").
+        asynchronous: `save` returns as soon as it has a copy of the state, and a thread writes it.
+            What goes wrong there is raised by the next `save` or `wait`.
+        rank, world_size: of the processes that save together: each writes its share of the tensors,
+            which have to be equal in all of them. A checkpoint is loaded by any number of processes.
+        timeout: seconds that rank 0 waits for the others' shares.
+    Example:
+        >>> import dtorch, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     manager = CheckpointManager(folder, keep_last=2)
+        ...     for step in range(4):
+        ...         _ = manager.save(step, {"weight": dtorch.full((2,), float(step))})
+        ...     [checkpoint.step for checkpoint in manager.checkpoints()], manager.load()
+        ([2, 3], {'weight': tensor([3., 3.])})
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], keep_last: int = 3, keep_best: int = 0,
+        mode: str = "min", asynchronous: bool = False, rank: int = 0, world_size: int = 1,
+        timeout: float = 600.0,
+    ) -> None:  # fmt: skip
+        if keep_last < 1 or keep_best < 0:
+            raise ArgumentError(
+                f"CheckpointManager: keep_last is {keep_last} and keep_best {keep_best}, expected at "
+                "least 1 and 0"
+            )
+        if mode not in ("min", "max"):
+            raise ArgumentError(f"CheckpointManager: mode is {mode!r}, expected 'min' or 'max'")
+        if not 0 <= rank < world_size:
+            raise ArgumentError(f"CheckpointManager: rank is {rank} of {world_size}")
+        self.directory = Path(directory)
+        self.keep_last, self.keep_best, self.mode = keep_last, keep_best, mode
+        self.asynchronous = asynchronous
+        self.rank, self.world_size, self.timeout = rank, world_size, timeout
+        self._writer: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if rank == 0:
+            _remove_leftovers(self.directory)
+
+    # -- saving ----------------------------------------------------------------------------------
+
+    def save(self, step: int, state: Mapping[str, Any], metric: float | None = None) -> None:
+        """Save a checkpoint, then delete those that need not be kept.
+
+        Args:
+            step: number of the step; the newest checkpoint is the one with the highest.
+            state: what to save, by name. Of anything with a ``state_dict()`` that is saved: models,
+                optimizers, schedulers, loaders.
+            metric: for ``keep_best``.
+        Raises:
+            OSError: it cannot be written; the checkpoints that are there stay.
+        """
+        self.wait()
+        plain = {name: _state_of(value) for name, value in state.items()}
+        if not self.asynchronous:
+            self._write(step, plain, metric)
+            return
+        copy = _copied(plain, {})
+        self._writer = threading.Thread(
+            target=self._write_noting_errors, args=(step, copy, metric), name="checkpoint writer"
+        )
+        self._writer.start()
+
+    def wait(self) -> None:
+        """Wait for an asynchronous `save`; raises what went wrong in it."""
+        if self._writer is not None:
+            self._writer.join()
+            self._writer = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _write_noting_errors(self, step: int, state: Any, metric: float | None) -> None:
+        try:
+            self._write(step, state, metric)
+        except Exception as error:  # noqa: BLE001 - raised in the thread that saves next
+            self._error = error
+
+    def _write(self, step: int, state: Any, metric: float | None) -> None:
+        if self.world_size == 1:
+            folder = self.directory / f".{_name(step)}.{socket.gethostname()}.{os.getpid()}.tmp"
+        else:
+            folder = self.directory / f".{_name(step)}.{_attempt()}.shared.tmp"
+        folder.mkdir(exist_ok=True)
+        share = split(state, self.rank, self.world_size)
+        entry = _write_file(folder / f"rank-{self.rank}.pt", lambda file: save(share, file))
+        note = json.dumps(entry).encode()
+        with replacing(folder / f"rank-{self.rank}.json", durable=True) as file:
+            file.write(note)
+        if self.rank == 0:
+            self._complete(folder, step, metric)
+
+    def _complete(self, folder: Path, step: int, metric: float | None) -> None:
+        files = {}
+        deadline = time.monotonic() + self.timeout
+        for rank in range(self.world_size):
+            note = folder / f"rank-{rank}.json"
+            while not note.exists():
+                if time.monotonic() > deadline:
+                    raise TimeoutError(
+                        f"checkpoint {step}: no share of rank {rank} within {self.timeout} s"
+                    )
+                time.sleep(_POLL_S)
+            files[f"rank-{rank}.pt"] = json.loads(note.read_text())
+            note.unlink()
+        manifest = {"format": 1, "step": step, "metric": metric, "world_size": self.world_size,
+                    "files": files}  # fmt: skip
+        with replacing(folder / _MANIFEST, durable=True) as file:
+            file.write(json.dumps(manifest, indent=1).encode())
+        os.rename(folder, self._free_path(step))
+        sync_directory(str(self.directory))
+        self._prune()
+
+    def _free_path(self, step: int) -> Path:
+        path, again = self.directory / _name(step), 0
+        while path.exists():  # a run that was resumed comes by this step again
+            again += 1
+            path = self.directory / f"{_name(step)}-{again}"
+        return path
+
+    def _prune(self) -> None:
+        found = self.checkpoints()
+        keep = {checkpoint.path for checkpoint in found[-self.keep_last :]}
+        keep |= {checkpoint.path for checkpoint in self._by_quality(found)[: self.keep_best]}
+        for checkpoint in found:
+            if checkpoint.path not in keep:
+                # Renamed first: a crash must not leave half a checkpoint under a valid name.
+                doomed = checkpoint.path.with_name(f".{checkpoint.path.name}.old")
+                os.rename(checkpoint.path, doomed)
+                shutil.rmtree(doomed)
+
+    # -- finding and loading ---------------------------------------------------------------------
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """The complete checkpoints, oldest first."""
+        found = []
+        for path in self.directory.glob("step-*"):
+            try:
+                manifest = json.loads((path / _MANIFEST).read_text())
+                found.append(Checkpoint(manifest["step"], manifest["metric"], path))
+            except (OSError, ValueError, KeyError):
+                continue  # not a checkpoint, or one that is being deleted by another process
+        return sorted(found, key=lambda c: (c.step, _repetition(c.path)))
+
+    def best(self) -> Checkpoint | None:
+        """The checkpoint with the best metric."""
+        return next(iter(self._by_quality(self.checkpoints())), None)
+
+    def _by_quality(self, checkpoints: list[Checkpoint]) -> list[Checkpoint]:
+        rated = [checkpoint for checkpoint in checkpoints if checkpoint.metric is not None]
+        sign = 1 if self.mode == "min" else -1
+        return sorted(rated, key=lambda c: sign * c.metric)  # type: ignore[operator]  # not None
+
+    def load(
+        self, step: int | None = None, map_location: Any = None, weights_only: bool = True
+    ) -> dict[str, Any]:
+        """The state in a checkpoint.
+
+        Args:
+            step: which; the newest that is whole if left out. A damaged one is left out with a
+                warning.
+        Raises:
+            FileNotFoundError: there is none.
+            CheckpointError: the one asked for is damaged.
+        """
+        self.wait()
+        found = [c for c in self.checkpoints() if step is None or c.step == step]
+        for checkpoint in reversed(found):
+            try:
+                return _load(checkpoint.path, map_location, weights_only)
+            except (CheckpointError, OSError) as error:
+                if step is not None:
+                    raise
+                warnings.warn(f"{error}; taking the one before it", stacklevel=2)
+        which = "" if step is None else f" of step {step}"
+        raise FileNotFoundError(f"no checkpoint{which} in {self.directory}")
+
+    def restore(self, objects: Mapping[str, Any], step: int | None = None) -> dict[str, Any]:
+        """Load a checkpoint into objects that have ``load_state_dict``, by name.
+
+        Returns: the whole state, for what is no such object.
+        """
+        state = self.load(step)
+        missing = sorted(set(objects) - set(state))
+        if missing:
+            raise CheckpointError(f"checkpoint: it has no {missing}, but {sorted(state)}")
+        for name, value in objects.items():
+            value.load_state_dict(state[name])
+        return state
+
+
+def verify(path: Path) -> None:
+    """Compare the files of a checkpoint with its manifest.
+
+    Raises:
+        CheckpointError: one is missing or differs.
+    """
+    manifest = json.loads((path / _MANIFEST).read_text())
+    for name, entry in manifest["files"].items():
+        file = path / name
+        if not file.exists():
+            raise CheckpointError(f"checkpoint {path}: {name} is missing")
+        if file.stat().st_size != entry["nbytes"] or _hash(file) != entry["sha256"]:
+            raise CheckpointError(f"checkpoint {path}: {name} differs from its manifest")
+
+
+def _load(path: Path, map_location: Any, weights_only: bool) -> dict[str, Any]:
+    verify(path)
+    count = json.loads((path / _MANIFEST).read_text())["world_size"]
+    files = [path / f"rank-{rank}.pt" for rank in range(count)]
+    state: dict[str, Any] = merge(
+        [load(file, map_location, weights_only=weights_only) for file in files]
+    )
+    return state
+
+
+def _name(step: int) -> str:
+    return f"step-{step:010d}"
+
+
+def _repetition(path: Path) -> int:
+    return int(path.name[len(_name(0)) + 1 :] or 0)
+
+
+def _state_of(value: Any) -> Any:
+    return value.state_dict() if hasattr(value, "state_dict") else value
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    """The value with its tensors copied; those that are one object stay one."""
+    if isinstance(value, Tensor):
+        if id(value) not in memo:
+            copy = type(value)._wrap(value._array.copy())
+            copy._mode = value._mode
+            memo[id(value)] = copy
+        return memo[id(value)]
+    if isinstance(value, dict):
+        copied = value.copy()
+        copied.update((key, _copied(item, memo)) for key, item in value.items())
+        return copied
+    if type(value) in (list, tuple):
+        return type(value)(_copied(item, memo) for item in value)
+    return value
+
+
+class _HashingFile:
+    """Passes on what is written, and hashes it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.hash = hashlib.sha256()
+        self.nbytes = 0
+
+    def write(self, data: Any) -> int:
+        self.hash.update(data)
+        self.nbytes += len(data)
+        return self._file.write(data)
+
+
+def _write_file(path: Path, write: Callable[[Any], None]) -> dict[str, Any]:
+    with replacing(path, durable=True) as file:
+        hashing = _HashingFile(file)
+        write(hashing)
+    return {"nbytes": hashing.nbytes, "sha256": hashing.hash.hexdigest()}
+
+
+def _hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Remove what processes that were killed have left half written or half deleted."""
+    for path in directory.glob(".step-*"):
+        if path.name.endswith(".shared.tmp"):
+            is_left = not path.name.endswith(f".{_attempt()}.shared.tmp")
+        else:
+            is_left = path.name.endswith(".old") or _writer_is_gone(path.name)
+        if is_left:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _attempt() -> str:
+    """A name for this start of the job, the same in all ranks: shares of another do not count."""
+    names = ("DTORCH_JOB_ID", "DTORCH_RESTART_COUNT", "MASTER_ADDR", "MASTER_PORT")
+    text = "/".join(os.environ.get(name, "") for name in names)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _writer_is_gone(name: str) -> bool:
+    # .step-0000000001.<host>.<pid>.tmp
+    host, _, pid = name.removesuffix(".tmp").split(".", 2)[2].rpartition(".")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return int(pid) == os.getpid()
