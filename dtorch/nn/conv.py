@@ -125,7 +125,7 @@ class _Conv(_ConvNd):
             input = functions.pad(input, self._sides(), self.padding_mode)
             padding = 0
         return type(self)._function(
-            input, own["weight"], own["bias"], self.stride, padding, self.dilation, self.groups
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
 
     def _sides(self) -> list[int]:
@@ -209,10 +209,9 @@ class _ConvTranspose(_ConvNd):
         Args:
             output_size: its sides, where the stride leaves a choice. Default: the least ones.
         """
-        own = self._parameters
         extra = self.output_padding if output_size is None else self._extra(input, output_size)
         return type(self)._function(
-            input, own["weight"], own["bias"], self.stride, self.padding, extra, self.groups,
+            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups,
             self.dilation,
         )  # fmt: skip
 

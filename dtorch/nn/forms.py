@@ -7,8 +7,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from dtorch.core import functions
+from dtorch.core.base import wrap
 from dtorch.core.op import REGISTRY
+from dtorch.core.ops.loss_margin import triplet
+from dtorch.core.random import uniform
 from dtorch.core.tensor import Tensor
 
 
@@ -84,4 +89,66 @@ def softmin(
     """`softmax` of the negative input."""
     return functions.softmin(
         input, implicit_dim("softmin", input, dim, _stacklevel), dtype=dtype
+    )  # fmt: skip
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Any:
+    """Samples from categorical distributions, by a softmax of scores with noise.
+
+    Args:
+        tau: temperature: the lower, the nearer to one class alone.
+        hard: return 0 and 1, with the gradient of the soft sample.
+        eps: accepted; the noise needs none.
+
+    Reference: Jang et al. 2016, arXiv:1611.01144.
+    """
+    array = logits._array
+    # The negative logarithm of uniform numbers is exponential, that of such is Gumbel noise.
+    exponential = -np.log1p(-uniform(array.shape, array.dtype, None))
+    tiny = np.finfo(array.dtype).tiny
+    noise = -np.log(np.maximum(exponential, tiny))
+    soft: Any = functions.softmax((logits + wrap(noise)) / tau, dim)
+    if not hard:
+        return soft
+    index = soft._array.argmax(dim, keepdims=True)
+    one = np.zeros_like(array)
+    np.put_along_axis(one, index, 1, dim)
+    return wrap(one) - soft.detach() + soft
+
+
+def upsample(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Any:  # fmt: skip
+    """Classic name of `interpolate`."""
+    return functions.interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Any:
+    """Classic form of `interpolate` with the nearest element."""
+    return functions.interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Any:
+    """Classic form of `interpolate`: bilinear, with the corners aligned."""
+    return functions.interpolate(input, size, scale_factor, "bilinear", True)
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
+) -> Any:
+    """In-place form of ``rrelu``."""
+    return functions.rrelu(input, lower, upper, training, True)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Any = None,
+    margin: float = 1.0, swap: bool = False, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """``triplet_margin_loss`` with a distance of your own."""
+    return triplet(
+        "triplet_margin_with_distance_loss", distance_function or functions.pairwise_distance,
+        anchor, positive, negative, margin, swap, reduction,
     )  # fmt: skip

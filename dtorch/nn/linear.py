@@ -57,8 +57,7 @@ class Linear(Module):
             uniform_(parameter, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        own: Any = self._parameters
-        return linear(input, own["weight"], own["bias"])
+        return linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (

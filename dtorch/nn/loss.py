@@ -6,7 +6,9 @@ import warnings
 from typing import Any
 
 from dtorch.core import functions
+from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.loss import check_reduction, legacy_reduction
+from dtorch.core.ops.loss_margin import triplet
 from dtorch.core.tensor import Tensor
 from dtorch.nn.module import Module
 
@@ -27,7 +29,8 @@ class _Loss(Module):
             reduction = legacy_reduction(size_average, reduce, reduction)
             warnings.warn(
                 f"size_average and reduce are deprecated; use reduction={reduction!r}",
-                UserWarning, stacklevel=3,
+                UserWarning,
+                stacklevel=3,
             )  # fmt: skip
         check_reduction(type(self).__name__, reduction)
         self.reduction = reduction
@@ -44,11 +47,144 @@ class _WeightedLoss(_Loss):
         self.register_buffer("weight", weight)
 
 
+class L1Loss(_Loss):
+    """Absolute difference of input and target."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.l1_loss(input, target, reduction=self.reduction)
+
+
 class MSELoss(_Loss):
     """Squared difference of input and target."""
 
     def forward(self, input: Tensor, target: Tensor) -> Any:
         return functions.mse_loss(input, target, reduction=self.reduction)
+
+
+class SmoothL1Loss(_Loss):
+    """Squared difference over ``2 * beta`` up to ``beta``, absolute less ``beta / 2`` beyond."""
+
+    def __init__(
+        self, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+        beta: float = 1.0,
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.beta = beta
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(_Loss):
+    """Half the squared difference up to ``delta``, linear with slope ``delta`` beyond."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction=reduction)
+        self.delta = delta
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.huber_loss(input, target, self.reduction, self.delta)
+
+
+class KLDivLoss(_Loss):
+    """Kullback-Leibler divergence; input are log-probabilities, target probabilities.
+
+    Args:
+        reduction: also ``"batchmean"``: the sum over the batch size, the true divergence.
+        log_target: the target are log-probabilities, too.
+    """
+
+    def __init__(
+        self, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+        log_target: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            size_average, reduce, "mean" if reduction == "batchmean" else reduction
+        )  # fmt: skip
+        if reduction == "batchmean":
+            self.reduction = reduction
+        self.log_target = log_target
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.kl_div(
+            input, target, reduction=self.reduction, log_target=self.log_target
+        )  # fmt: skip
+
+
+class BCELoss(_WeightedLoss):
+    """Cross-entropy of probabilities and target probabilities of one event each.
+
+    Args:
+        weight: factor of each element; broadcasts.
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.binary_cross_entropy(
+            input, target, self.weight, reduction=self.reduction
+        )  # fmt: skip
+
+
+class BCEWithLogitsLoss(_Loss):
+    """`BCELoss` of the sigmoid of scores, without overflow.
+
+    Args:
+        weight: factor of each element; broadcasts.
+        pos_weight: factor of the part of events that happen; broadcasts.
+    """
+
+    def __init__(
+        self, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
+        reduction: str = "mean", pos_weight: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.binary_cross_entropy_with_logits(
+            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
+        )
+
+
+class PoissonNLLLoss(_Loss):
+    """Negative log-likelihood of counts under Poisson distributions.
+
+    Args:
+        log_input: the input are logarithms of the expected counts.
+        full: add Stirling's approximation of the constant term.
+        eps: added to expected counts before their logarithm is taken.
+    """
+
+    def __init__(
+        self, log_input: bool = True, full: bool = False, size_average: Any = None,
+        eps: float = 1e-8, reduce: Any = None, reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, log_input: Tensor, target: Tensor) -> Any:
+        return functions.poisson_nll_loss(
+            log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction
+        )
+
+
+class GaussianNLLLoss(_Loss):
+    """Negative log-likelihood of values under normal distributions.
+
+    Args:
+        full: add the constant term.
+        eps: least variance.
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input: Tensor, target: Tensor, var: Any) -> Any:
+        return functions.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
 
 
 class NLLLoss(_WeightedLoss):
@@ -95,6 +231,181 @@ class CrossEntropyLoss(_WeightedLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Any:
         return functions.cross_entropy(
-            input, target, self._buffers["weight"], ignore_index=self.ignore_index,
+            input, target, self.weight, ignore_index=self.ignore_index,
             reduction=self.reduction, label_smoothing=self.label_smoothing,
+        )  # fmt: skip
+
+
+class HingeEmbeddingLoss(_Loss):
+    """The distance itself for pairs alike (1), what it lacks of ``margin`` for others (-1)."""
+
+    def __init__(
+        self, margin: float = 1.0, size_average: Any = None, reduce: Any = None,
+        reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        if isinstance(margin, bool):  # classic: size_average stood first
+            margin, size_average = 1.0, margin
+        super().__init__(size_average, reduce, reduction)
+        self.margin = margin
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.hinge_embedding_loss(
+            input, target, self.margin, reduction=self.reduction
+        )  # fmt: skip
+
+
+class MarginRankingLoss(_Loss):
+    """``max(0, -target * (input1 - input2) + margin)``."""
+
+    def __init__(
+        self, margin: float = 0.0, size_average: Any = None, reduce: Any = None,
+        reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.margin = margin
+
+    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Any:
+        return functions.margin_ranking_loss(
+            input1, input2, target, self.margin, reduction=self.reduction
+        )
+
+
+class CosineEmbeddingLoss(_Loss):
+    """``1 - cos`` for pairs alike (1), ``max(0, cos - margin)`` for others (-1)."""
+
+    def __init__(
+        self, margin: float = 0.0, size_average: Any = None, reduce: Any = None,
+        reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.margin = margin
+
+    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Any:
+        return functions.cosine_embedding_loss(
+            input1, input2, target, self.margin, reduction=self.reduction
+        )
+
+
+class SoftMarginLoss(_Loss):
+    """``log(1 + exp(-target * input))`` for targets of 1 and -1."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.soft_margin_loss(input, target, reduction=self.reduction)
+
+
+class MultiLabelMarginLoss(_Loss):
+    """What every wrong class lacks of being 1 below each right one; targets list the right ones,
+    then -1."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.multilabel_margin_loss(input, target, reduction=self.reduction)
+
+
+class MultiLabelSoftMarginLoss(_WeightedLoss):
+    """Binary cross-entropy of scores, averaged over the classes.
+
+    Args:
+        weight: of each class.
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.multilabel_soft_margin_loss(
+            input, target, self.weight, reduction=self.reduction
+        )
+
+
+class MultiMarginLoss(_WeightedLoss):
+    """What every wrong class lacks of being ``margin`` below the right one, to the power ``p``.
+
+    Args:
+        p: 1 or 2.
+        weight: of each class.
+    """
+
+    def __init__(
+        self, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
+        size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(weight, size_average, reduce, reduction)
+        if p not in (1, 2):
+            raise ArgumentError(f"MultiMarginLoss: p is {p}, expected 1 or 2")
+        self.p = p
+        self.margin = margin
+
+    def forward(self, input: Tensor, target: Tensor) -> Any:
+        return functions.multi_margin_loss(
+            input, target, self.p, self.margin, self.weight, reduction=self.reduction
+        )
+
+
+class TripletMarginLoss(_Loss):
+    """``max(0, d(anchor, positive) - d(anchor, negative) + margin)``.
+
+    Args:
+        p, eps: of the distance d; see `dtorch.nn.functional.pairwise_distance`.
+        swap: take the distance of positive and negative if it is smaller.
+    """
+
+    def __init__(
+        self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False,
+        size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.margin = margin
+        self.p = p
+        self.eps = eps
+        self.swap = swap
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Any:
+        return functions.triplet_margin_loss(
+            anchor, positive, negative, self.margin, self.p, self.eps, self.swap,
+            reduction=self.reduction,
+        )  # fmt: skip
+
+
+class TripletMarginWithDistanceLoss(_Loss):
+    """`TripletMarginLoss` with a distance of your own.
+
+    Args:
+        distance_function: takes two tensors. Default: the Euclidean distance.
+    """
+
+    def __init__(
+        self, *, distance_function: Any = None, margin: float = 1.0, swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(reduction=reduction)
+        self.distance_function = distance_function
+        self.margin = margin
+        self.swap = swap
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Any:
+        return triplet(
+            "TripletMarginWithDistanceLoss",
+            self.distance_function or functions.pairwise_distance,
+            anchor, positive, negative, self.margin, self.swap, self.reduction,
+        )  # fmt: skip
+
+
+class CTCLoss(_Loss):
+    """Negative log-likelihood of label sequences under all their alignments.
+
+    Args:
+        blank: class that stands for no label.
+        zero_infinity: infinite losses count as 0.
+    """
+
+    def __init__(
+        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(
+        self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
+    ) -> Any:
+        return functions.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction,
+            self.zero_infinity,
         )  # fmt: skip

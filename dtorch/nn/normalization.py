@@ -105,7 +105,7 @@ class _BatchNorm(_NormBase):
     def forward(self, input: Tensor) -> Any:
         self._check_input(input)
         momentum = 0.0 if self.momentum is None else self.momentum
-        buffers, parameters = self._buffers, self._parameters
+        buffers = self._buffers
         mean, var = buffers["running_mean"], buffers["running_var"]
         training = self.training
         if training and self.track_running_stats:
@@ -117,7 +117,7 @@ class _BatchNorm(_NormBase):
         elif training:
             mean = var = None
         return functions.batch_norm(
-            input, mean, var, parameters["weight"], parameters["bias"],
+            input, mean, var, self.weight, self.bias,
             training or mean is None, momentum, self.eps,
         )  # fmt: skip
 
@@ -235,10 +235,7 @@ class LayerNorm(Module):
             zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Any:
-        own = self._parameters
-        return functions.layer_norm(
-            input, self.normalized_shape, own["weight"], own["bias"], self.eps
-        )
+        return functions.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         return (

@@ -348,15 +348,3 @@ def _(anchor, positive, negative, margin=1.0, p=2, swap=False, reduction="mean")
     if swap:
         far = np.minimum(far, np.linalg.norm(positive - negative + 1e-6, p, -1))
     return _reduce(np.maximum(0, near - far + margin), reduction)
-
-
-@composite(tensors=("anchor", "positive", "negative"), method=False, has_out=False, public=False)
-def triplet_margin_with_distance_loss(
-    anchor: Any, positive: Any, negative: Any, *, distance_function: Any = None,
-    margin: float = 1.0, swap: bool = False, reduction: str = "mean",
-) -> Any:  # fmt: skip
-    """`triplet_margin_loss` with a distance of your own."""
-    return triplet(
-        "triplet_margin_with_distance_loss", distance_function or pairwise_distance, anchor,
-        positive, negative, margin, swap, reduction,
-    )  # fmt: skip

@@ -170,27 +170,6 @@ def _resized(
     return counts, [1 / f for f in factors]
 
 
-@composite(tensors=("input",), method=False, public=False)
-def upsample(
-    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-    align_corners: bool | None = None,
-) -> Any:  # fmt: skip
-    """Classic name of `interpolate`."""
-    return interpolate(input, size, scale_factor, mode, align_corners)
-
-
-@composite(tensors=("input",), method=False, public=False)
-def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
-    """Classic form of `interpolate` with the nearest element."""
-    return interpolate(input, size, scale_factor, "nearest")
-
-
-@composite(tensors=("input",), method=False, public=False)
-def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
-    """Classic form of `interpolate`: bilinear, with the corners aligned."""
-    return interpolate(input, size, scale_factor, "bilinear", True)
-
-
 @interpolate.samples
 def _(make):
     yield (make(2, 2, 4),), {"scale_factor": 2}

@@ -1,12 +1,24 @@
-"""Modules that train with several processes."""
+"""Modules that train on several devices, or with several processes."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from dtorch.nn.parallel.data_parallel import (
+    DataParallel,
+    data_parallel,
+    gather,
+    parallel_apply,
+    replicate,
+    scatter,
+)
+
 if TYPE_CHECKING:
     from dtorch.nn.parallel.distributed import DistributedDataParallel
 
-__all__ = ["DistributedDataParallel"]
+__all__ = [
+    "DataParallel", "DistributedDataParallel", "data_parallel", "gather", "parallel_apply",
+    "replicate", "scatter",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

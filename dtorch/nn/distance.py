@@ -1,0 +1,34 @@
+"""Distances as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtorch.core import functions
+from dtorch.core.tensor import Tensor
+from dtorch.nn.module import Module
+
+
+class PairwiseDistance(Module):
+    """p-norm, over the last dim, of the difference of two tensors; ``eps`` is added to it."""
+
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
+        super().__init__()
+        self.norm = p
+        self.eps = eps
+        self.keepdim = keepdim
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Any:
+        return functions.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+
+class CosineSimilarity(Module):
+    """Cosine of the angle between two tensors along ``dim``."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Any:
+        return functions.cosine_similarity(x1, x2, self.dim, self.eps)

@@ -1,0 +1,122 @@
+"""Batch norm whose statistics are those of all processes together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.errors import ShapeError
+from dtorch.core.graph import Node, edge_of
+from dtorch.core.ops.normalization import update_statistics
+from dtorch.core.tensor import Tensor
+from dtorch.nn.module import Module
+from dtorch.nn.normalization import _BatchNorm
+
+
+class _SummedOverRanks(Node):
+    """The gradient of a sum over ranks is the sum of the ranks' gradients."""
+
+    __slots__ = ("distributed", "group")
+
+    def __init__(self, tensor: TensorBase, distributed: Any, group: Any) -> None:
+        super().__init__((edge_of(tensor),), ((tensor._array.shape, tensor._array.dtype),))
+        self.distributed = distributed
+        self.group = group
+
+    def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
+        if create_graph:
+            return [_summed(grad, self.distributed, self.group)]
+        total = wrap(grad.copy())
+        self.distributed.all_reduce(total, group=self.group)
+        return [total._array]
+
+
+def _summed(tensor: Any, distributed: Any, group: Any) -> Any:
+    total = tensor.detach().clone()
+    distributed.all_reduce(total, group=group)
+    if tensor._mode == REQUIRES_GRAD:
+        total._grad_fn = _SummedOverRanks(tensor, distributed, group)
+        total._mode = REQUIRES_GRAD
+    return total
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch norm over the batches of all processes of a group.
+
+    In evaluation, or without a process group, it is the batch norm of this process alone.
+
+    Args:
+        num_features: C of input ``(N, C, *)``.
+        process_group: the processes; None for all of them.
+    """
+
+    _ndims = ()
+    _shapes = "at least 2 dimensions (batch, channels, ...)"
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
+        affine: bool = True, track_running_stats: bool = True, process_group: Any = None,
+        device: Any = None, dtype: Any = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+        self.process_group = process_group
+
+    def _check_input(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ShapeError(
+                f"SyncBatchNorm: input has shape {tuple(input.shape)}, expected {self._shapes}"
+            )
+
+    def forward(self, input: Any) -> Any:
+        distributed = sys.modules.get("dtorch.distributed")
+        if (
+            not self.training
+            or distributed is None
+            or not distributed.is_initialized()
+            or distributed.get_world_size(self.process_group) == 1
+        ):
+            return super().forward(input)
+        self._check_input(input)
+        return self._over_ranks(input, distributed)
+
+    def _over_ranks(self, input: Any, distributed: Any) -> Any:
+        shape = tuple(input.shape)
+        dims = (0, *range(2, len(shape)))
+        affine = (1, shape[1], *(1,) * (len(shape) - 2))
+        count = _summed(input.new_full((1,), input.numel() / shape[1]), distributed,
+                        self.process_group).item()  # fmt: skip
+        mean = _summed(input.sum(dims), distributed, self.process_group) / count
+        deviation = input - mean.reshape(affine)
+        squares = (deviation * deviation).sum(dims)
+        var = _summed(squares, distributed, self.process_group) / count
+        out = deviation * ((var + self.eps) ** -0.5).reshape(affine)
+        if self.track_running_stats and self.running_mean is not None:
+            counter = self.num_batches_tracked._array
+            counter += 1
+            momentum = 1.0 / int(counter) if self.momentum is None else self.momentum
+            update_statistics(self.running_mean, mean._array, momentum)
+            unbiased = var._array * (count / max(count - 1, 1))
+            update_statistics(self.running_var, unbiased, momentum)
+        if self.weight is not None:
+            out = out * self.weight.reshape(affine)
+        return out if self.bias is None else out + self.bias.reshape(affine)
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """The module with every batch norm in it replaced by a synchronised one."""
+        result = module
+        if isinstance(module, _BatchNorm):
+            result = cls(
+                module.num_features, module.eps, module.momentum, module.affine,
+                module.track_running_stats, process_group,
+            )  # fmt: skip
+            result._parameters = module._parameters
+            result._buffers = module._buffers
+            result.training = module.training
+        for name, child in module.named_children():
+            result._modules[name] = cls.convert_sync_batchnorm(child, process_group)
+        return result

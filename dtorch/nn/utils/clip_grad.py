@@ -1,0 +1,104 @@
+"""Gradients kept within bounds."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import TensorBase, wrap
+from dtorch.core.errors import GradError
+from dtorch.core.inplace import bump
+
+
+def _gradients(parameters: Any) -> list[Any]:
+    if isinstance(parameters, TensorBase):
+        parameters = [parameters]
+    return [p._grad for p in parameters if p._grad is not None]
+
+
+def get_total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Any:  # fmt: skip
+    """Norm of all elements of several tensors together, as a 0-dim tensor.
+
+    Args:
+        norm_type: p; may be inf.
+    Raises:
+        GradError: the norm is nan or infinite, and ``error_if_nonfinite`` is set.
+    """
+    arrays = [t._array for t in ([tensors] if isinstance(tensors, TensorBase) else tensors)]
+    if not arrays:
+        return wrap(np.zeros((), np.float32))
+    p = float(norm_type)
+    kind = np.result_type(*(a.dtype for a in arrays)) if len({a.dtype for a in arrays}) > 1 else (
+        arrays[0].dtype)  # fmt: skip
+    if p == 2:
+        total = math.sqrt(sum(float(np.vdot(a, a).real) for a in arrays))
+    elif p == math.inf:
+        total = max((float(np.abs(a).max()) for a in arrays if a.size), default=0.0)
+    else:
+        each = [float(np.linalg.norm(a.reshape(-1).astype(np.float64), p)) for a in arrays]
+        total = float(np.linalg.norm(each, p))
+    if error_if_nonfinite and not math.isfinite(total):
+        raise GradError(
+            f"the norm of order {p:g} of the gradients is {total}, so they cannot be scaled; pass "
+            "error_if_nonfinite=False to go on"
+        )
+    return wrap(np.asarray(total, kind))
+
+
+def clip_grads_with_norm_(
+    parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
+) -> None:
+    """Scale gradients by ``max_norm / total_norm`` if that is below 1, in place."""
+    factor = float(max_norm) / (float(total_norm) + 1e-6)
+    if not factor < 1 and not math.isnan(factor):
+        return
+    for grad in _gradients(parameters):
+        grad._array *= grad._array.dtype.type(factor)
+        bump(grad)
+
+
+def clip_grad_norm_(
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Any:  # fmt: skip
+    """Scale the gradients of all parameters, as one vector, to a norm of at most ``max_norm``.
+
+    Args:
+        parameters: tensors, or one.
+        norm_type: p of the norm; may be inf.
+        error_if_nonfinite: complain about a norm that is nan or infinite.
+    Returns: the norm before.
+    """
+    if not isinstance(parameters, TensorBase):
+        parameters = list(parameters)
+    total = get_total_norm(_gradients(parameters), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(parameters, max_norm, total)
+    return total
+
+
+def clip_grad_norm(
+    parameters: Any, max_norm: float, norm_type: float = 2, error_if_nonfinite: bool = False
+) -> Any:
+    """Classic name of `clip_grad_norm_`."""
+    warnings.warn(
+        "clip_grad_norm is deprecated; use clip_grad_norm_", FutureWarning, stacklevel=2
+    )  # fmt: skip
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
+
+
+def clip_grad_value_(
+    parameters: Iterable[Any] | Any, clip_value: float, foreach: bool | None = None
+) -> None:
+    """Cut every element of the gradients off at ``-clip_value`` and ``clip_value``."""
+    bound = float(clip_value)
+    for grad in _gradients(parameters):
+        kind = grad._array.dtype.type
+        np.clip(grad._array, kind(-bound), kind(bound), out=grad._array)
+        bump(grad)

@@ -1,0 +1,50 @@
+"""Batch norm folded into the convolution or linear layer before it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from dtorch.core.creation import ones_like, zeros_like
+from dtorch.core.errors import ArgumentError
+from dtorch.nn.module import Module
+from dtorch.nn.parameter import Parameter
+
+
+def fuse_conv_bn_weights(
+    conv_w: Any, conv_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any, bn_b: Any,
+    transpose: bool = False,
+) -> tuple[Parameter, Parameter]:  # fmt: skip
+    """Weight and bias of the convolution that does what convolution and batch norm do."""
+    conv_b = zeros_like(bn_rm) if conv_b is None else conv_b
+    bn_w = ones_like(bn_rm) if bn_w is None else bn_w
+    bn_b = zeros_like(bn_rm) if bn_b is None else bn_b
+    scale = bn_w * (bn_rv + bn_eps) ** -0.5
+    shape = (1, -1) if transpose else (-1, 1)
+    weight = conv_w * scale.reshape((*shape, *(1,) * (conv_w.ndim - 2)))
+    bias = (conv_b - bn_rm) * scale + bn_b
+    return (
+        Parameter(weight.detach(), conv_w.requires_grad),
+        Parameter(bias.detach(), conv_b.requires_grad),
+    )
+
+
+def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Module:
+    """A copy of ``conv`` that also does what ``bn`` does after it.
+
+    Raises:
+        ArgumentError: one of them is in training mode.
+    """
+    if conv.training or bn.training:
+        raise ArgumentError("fuse_conv_bn_eval: both must be in evaluation mode; call eval()")
+    fused: Any = copy.deepcopy(conv)
+    fused.weight, fused.bias = fuse_conv_bn_weights(
+        fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias,
+        transpose,
+    )  # fmt: skip
+    return fused  # type: ignore[no-any-return]
+
+
+def fuse_linear_bn_eval(linear: Any, bn: Any) -> Module:
+    """A copy of ``linear`` that also does what ``bn`` does after it."""
+    return fuse_conv_bn_eval(linear, bn)

@@ -1,0 +1,129 @@
+"""Weights divided by their largest singular value (classic form, by a hook before ``forward``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import wrap
+from dtorch.core.errors import ArgumentError
+from dtorch.core.functions import dot, mv
+from dtorch.core.inplace import bump
+from dtorch.core.random import standard_normal
+from dtorch.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from dtorch.nn.module import Module
+from dtorch.nn.parameter import Parameter
+
+
+def default_dim(module: Module) -> int:
+    """The dim of outputs in the weight of a layer."""
+    return 1 if isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)) else 0
+
+
+def as_matrix(weight: Any, dim: int) -> Any:
+    """The weight with ``dim`` as rows and everything else as columns."""
+    if dim:
+        weight = weight.permute(dim, *(d for d in range(weight.ndim) if d != dim))
+    return weight.reshape((weight.shape[0], -1))
+
+
+def unit(vector: Any, eps: float) -> Any:
+    """An array of length 1."""
+    return vector / max(float(np.linalg.norm(vector)), eps)
+
+
+def random_unit(size: int, kind: Any, eps: float) -> Any:
+    """A random array of length 1."""
+    return unit(standard_normal((size,), kind, None), eps)
+
+
+def iterate(matrix: Any, u: Any, v: Any, steps: int, eps: float) -> None:
+    """Turn ``u`` and ``v`` toward the singular vectors of the largest value, in place."""
+    array = matrix._array
+    for _ in range(steps):
+        v._array[...] = unit(array.T @ u._array, eps)
+        u._array[...] = unit(array @ v._array, eps)
+    bump(u)
+    bump(v)
+
+
+def largest_value(matrix: Any, u: Any, v: Any) -> Any:
+    """``u W v``, the largest singular value if u and v are its vectors."""
+    return dot(u.clone(), mv(matrix, v.clone()))
+
+
+class SpectralNorm:
+    """The hook: computes the weight from ``name_orig``."""
+
+    def __init__(self, name: str, n_power_iterations: int, dim: int, eps: float) -> None:
+        if n_power_iterations < 1:
+            raise ArgumentError(
+                f"spectral_norm: n_power_iterations is {n_power_iterations}, expected at least 1"
+            )
+        self.name = name
+        self.n_power_iterations = n_power_iterations
+        self.dim = dim
+        self.eps = eps
+
+    def compute_weight(self, module: Module, do_power_iteration: bool) -> Any:
+        """The weight divided by its largest singular value."""
+        weight = getattr(module, f"{self.name}_orig")
+        u, v = getattr(module, f"{self.name}_u"), getattr(module, f"{self.name}_v")
+        matrix = as_matrix(weight, self.dim)
+        if do_power_iteration:
+            iterate(matrix, u, v, self.n_power_iterations, self.eps)
+        return weight / largest_value(matrix, u, v)
+
+    def __call__(self, module: Module, inputs: Any) -> None:
+        setattr(module, self.name, self.compute_weight(module, module.training))
+
+
+def spectral_norm(
+    module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12,
+    dim: int | None = None,
+) -> Module:  # fmt: skip
+    """Divide a parameter by its largest singular value, estimated by power iteration.
+
+    Args:
+        n_power_iterations: iterations at each call in training.
+        eps: least length taken for a vector.
+        dim: the dim of outputs. Default: 0, and 1 for transposed convolutions.
+
+    Reference: Miyato et al. 2018, arXiv:1802.05957.
+    """
+    for entry in module._forward_pre_hooks.values():
+        if isinstance(entry.function, SpectralNorm) and entry.function.name == name:
+            raise ArgumentError(f"spectral_norm: {name!r} is normalised already")
+    weight = module._parameters.get(name)
+    if weight is None:
+        raise ArgumentError(f"spectral_norm: {type(module).__name__} has no parameter {name!r}")
+    hook = SpectralNorm(
+        name, n_power_iterations, default_dim(module) if dim is None else dim, eps
+    )  # fmt: skip
+    matrix = as_matrix(weight.detach(), hook.dim)
+    kind = weight._array.dtype
+    del module._parameters[name]
+    module.register_parameter(f"{name}_orig", weight)
+    setattr(module, name, weight.data)
+    module.register_buffer(f"{name}_u", wrap(random_unit(matrix.shape[0], kind, eps)))
+    module.register_buffer(f"{name}_v", wrap(random_unit(matrix.shape[1], kind, eps)))
+    iterate(matrix, getattr(module, f"{name}_u"), getattr(module, f"{name}_v"), 15, eps)
+    module.register_forward_pre_hook(hook)
+    return module
+
+
+def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
+    """Make an ordinary parameter of what `spectral_norm` replaced."""
+    for number, entry in module._forward_pre_hooks.items():
+        hook = entry.function
+        if isinstance(hook, SpectralNorm) and hook.name == name:
+            weight = hook.compute_weight(module, False).detach()
+            for attribute in (name, f"{name}_u", f"{name}_v", f"{name}_orig"):
+                delattr(module, attribute)
+            module.register_parameter(name, Parameter(weight))
+            del module._forward_pre_hooks[number]
+            return module
+    raise ArgumentError(
+        f"remove_spectral_norm: {name!r} of {type(module).__name__} has no spectral norm"
+    )
