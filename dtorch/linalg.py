@@ -10,6 +10,7 @@ from dtorch.core.functions import (
     cross,
     diagonal,
     linalg_cholesky as cholesky,
+    linalg_cond as cond,
     linalg_det as det,
     linalg_eig as eig,
     linalg_eigh as eigh,
@@ -28,6 +29,7 @@ from dtorch.core.functions import (
     linalg_slogdet as slogdet,
     linalg_svd as svd,
     linalg_svdvals as svdvals,
+    linalg_vander as vander,
     linalg_vecdot as vecdot,
     linalg_vector_norm as vector_norm,
     lu_solve,
@@ -35,11 +37,10 @@ from dtorch.core.functions import (
     matrix_exp,
     solve,
     solve_triangular,
-    vander,
 )
 
 __all__ = [
-    "LinAlgError", "cholesky", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh",
+    "LinAlgError", "cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh",
     "inv", "lstsq", "lu_factor", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
     "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
     "svdvals", "vander", "vecdot", "vector_norm",

@@ -111,7 +111,7 @@ class CooArray(np.lib.mixins.NDArrayOperatorsMixin):
         raise self._refuse("conversion to a NumPy array")
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        method = _FUNCTIONS.get(function)
+        method: Any = _FUNCTIONS.get(function)
         if method is None:
             raise self._refuse(getattr(function, "__name__", str(function)))
         return method(*args, **kwargs)
@@ -180,7 +180,7 @@ class CooArray(np.lib.mixins.NDArrayOperatorsMixin):
         sizes = self.shape[: self.sparse_dim]
         if not sizes or not self.nnz:
             return np.zeros(self.nnz, np.int64)
-        return np.ravel_multi_index(tuple(self.indices), sizes)
+        return np.asarray(np.ravel_multi_index(tuple(self.indices), sizes))
 
     def to_dense(self) -> np.ndarray:
         """All elements as an ordinary array."""

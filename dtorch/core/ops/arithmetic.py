@@ -10,7 +10,8 @@ import numpy as np
 from dtorch.core.dtype import dtype, refuse_dtypes
 from dtorch.core.errors import ArgumentError, DivisionError
 from dtorch.core.op import ElementwiseOp, composite, elementwise
-from dtorch.core.ops.complex import conjugate
+from dtorch.core.ops.comparison import where
+from dtorch.core.ops.complex import conj, conjugate, holds_complex, real
 from dtorch.core.ops.rounding import floor, trunc
 
 
@@ -192,7 +193,7 @@ def _(input, other, rounding_mode=None):
     quotient = input / other
     if rounding_mode is None:
         return quotient.astype(np.float32) if np.result_type(input) == np.int64 else quotient
-    return (np.floor if rounding_mode == "floor" else np.fix)(quotient)
+    return (np.floor if rounding_mode == "floor" else np.trunc)(quotient)
 
 
 div.operator("__truediv__", "__rtruediv__", "__itruediv__")
@@ -322,7 +323,7 @@ def abs(xp: Any, input: Any) -> Any:
 
 @abs.gradient("input")
 def _(grad, input):
-    return grad * sign(input)
+    return grad * sgn(input)
 
 
 @abs.samples
@@ -358,6 +359,30 @@ def _(make):
 @sign.expect
 def _(input):
     return (input > 0).astype(input.dtype) - (input < 0)
+
+
+@elementwise()
+def sgn(xp: Any, input: Any) -> Any:
+    """``input / |input|``, 0 at 0: the sign, or the complex number of size 1 in its direction."""
+    return input.copy() if input.dtype == np.bool_ else xp.sign(input)
+
+
+@sgn.gradient("input")
+def _(grad, input, out):
+    if not holds_complex(input):
+        return grad * 0
+    along = real(grad * conj(out))
+    return (grad - out * along) / where(input == 0, 1.0, abs(input))
+
+
+@sgn.samples
+def _(make):
+    yield (make(2, 3),), {}
+
+
+@sgn.expect
+def _(input):
+    return input / np.abs(input)
 
 
 @composite(aliases={"tensor": "input"}, inplace=True, tensors=("input", "tensor1", "tensor2"))
@@ -480,7 +505,7 @@ def _(input, other):
     return np.abs(input) * np.where(other < 0, -1, 1)
 
 
-@elementwise(inplace=True, floating=True)
+@elementwise()
 def nan_to_num(xp: Any, input: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """The elements with numbers in place of nan, inf and -inf.
 
@@ -488,6 +513,8 @@ def nan_to_num(xp: Any, input: Any, nan: Any = 0.0, posinf: Any = None, neginf: 
         nan: in place of nan.
         posinf, neginf: in place of the infinities. Default: the largest and lowest of the dtype.
     """
+    if input.dtype.kind in "iub":
+        return input.copy()
     return xp.nan_to_num(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
 
 

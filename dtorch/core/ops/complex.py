@@ -15,10 +15,16 @@ def conjugate(value: Any) -> Any:
     return value.conj() if hasattr(value, "conj") else value.conjugate()
 
 
-@elementwise(ufunc=np.conjugate)
+def holds_complex(value: Any) -> bool:
+    """Whether an array or a tensor is complex, as gradient formulas need it."""
+    kind = value.dtype
+    return bool(kind.kind == "c" if isinstance(kind, np.dtype) else kind.is_complex)
+
+
+@elementwise()
 def conj(xp: Any, input: Any) -> Any:
     """Complex conjugate; real tensors are their own."""
-    return xp.conjugate(input)
+    return input.copy() if input.dtype.kind == "b" else xp.conjugate(input)
 
 
 @conj.gradient("input")
@@ -175,7 +181,7 @@ def angle(xp: Any, input: Any) -> Any:
 
 @angle.gradient("input")
 def _(grad, input):
-    if input.dtype != (input * 1j).dtype:
+    if not holds_complex(input):
         return grad * 0
     return grad * 1j * input / (input * input.conj())
 

@@ -24,13 +24,19 @@ def accumulator(input: Any, dtype: Any) -> Any:
     return np.dtype(np.int64) if input.dtype.kind in "iub" else input.dtype
 
 
+def wide_accumulator(target: Any) -> Any:
+    """NumPy dtype in which to add up results of ``target``: single precision for half."""
+    return np.dtype(np.float32) if target.itemsize == 2 and target.kind in "fV" else target
+
+
 @structured(tensors=("input",), inplace=True)
 def cumsum(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running sum along ``dim``."""
     dim = normalize_dim("cumsum", dim, input.ndim)
     if not input.ndim:
         return input.astype(accumulator(input, dtype))
-    return xp.cumsum(input, dim, dtype=accumulator(input, dtype))
+    target = accumulator(input, dtype)
+    return xp.cumsum(input, dim, dtype=wide_accumulator(target)).astype(target, copy=False)
 
 
 @cumsum.gradient("input")
@@ -68,7 +74,8 @@ def cumprod(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     dim = normalize_dim("cumprod", dim, input.ndim)
     if not input.ndim:
         return input.astype(accumulator(input, dtype))
-    return xp.cumprod(input, dim, dtype=accumulator(input, dtype))
+    target = accumulator(input, dtype)
+    return xp.cumprod(input, dim, dtype=wide_accumulator(target)).astype(target, copy=False)
 
 
 @cumprod.gradient("input")

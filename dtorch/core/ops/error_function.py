@@ -50,7 +50,7 @@ def erf_of(xp: Any, x: Any) -> Any:
     if x.dtype != np.float32:
         return erf_of(xp, x.astype(np.float32)).astype(x.dtype)
     x = xp.clip(x, np.float32(-4), np.float32(4))
-    t = x * x
+    t = xp.asarray(x * x)  # an array also where x is a scalar: it is worked on in place
     out = _polynomial(xp, t, _P)
     out *= x
     out /= _polynomial(xp, t, _Q)

@@ -215,14 +215,21 @@ def scatter_reduce(
     at = along(xp, index, dim)
     out = input.copy()
     if not include_self:
-        lowest = np.iinfo(input.dtype).min if input.dtype.kind in "iu" else -np.inf
-        highest = np.iinfo(input.dtype).max if input.dtype.kind in "iu" else np.inf
-        out[at] = {"amax": lowest, "amin": highest}.get(reduce, neutral)
+        out[at] = _lowest_and_highest(input.dtype).get(reduce, neutral)
     combine.at(out, at, src)
     if reduce == "mean":
         count = _counts(xp, input.shape, at, include_self).astype(out.dtype)
         out = out / count if out.dtype.kind in "fc" else out // count
     return out
+
+
+def _lowest_and_highest(numpy_dtype: Any) -> dict[str, Any]:
+    """What loses against every element when the largest or the smallest is sought."""
+    if numpy_dtype.kind == "b":
+        return {"amax": False, "amin": True}
+    if numpy_dtype.kind in "iu":
+        return {"amax": np.iinfo(numpy_dtype).min, "amin": np.iinfo(numpy_dtype).max}
+    return {"amax": -np.inf, "amin": np.inf}
 
 
 def _counts(xp: Any, shape: Any, at: Any, include_self: bool) -> Any:

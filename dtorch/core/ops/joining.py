@@ -231,7 +231,7 @@ def _(input, r=2, with_replacement=False):
     return np.array([[input[i], input[j]] for i, j in pairs])
 
 
-@composite(tensors=("tensors",), method=False)
+@composite(tensors=("tensors",), variadic="tensors", method=False)
 def block_diag(tensors: Sequence[Any]) -> Any:
     """Matrices along the diagonal of a larger one, zeros elsewhere."""
     parts = _at_least(tensors, 2)
@@ -246,10 +246,9 @@ def block_diag(tensors: Sequence[Any]) -> Any:
 
 @block_diag.samples
 def _(make):
-    yield ([make(2, 3), make(1, 2)],), {}
+    yield (make(2, 3), make(1, 2)), {}
 
 
 @block_diag.expect
-def _(tensors):
-    a, b = tensors
+def _(a, b):
     return np.block([[a, np.zeros((len(a), b.shape[1]))], [np.zeros((len(b), a.shape[1])), b]])

@@ -13,7 +13,7 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.complex import conj
-from dtorch.core.ops.diagonal import diag_embed
+from dtorch.core.ops.diagonal import diag_embed, vander
 from dtorch.core.ops.exponential import log
 from dtorch.core.ops.factorization import (
     cholesky_lower,
@@ -659,6 +659,53 @@ def _(make):
 @linalg_norm.expect
 def _(A, ord=None, dim=None):
     return np.linalg.norm(A, ord, dim)
+
+
+@composite(tensors=("A",), method=False)
+def linalg_cond(A: Any, p: Any = None) -> Any:
+    """Condition numbers of matrices: the norm of order ``p`` times that of the inverse.
+
+    Args:
+        p: order of the norm; None or 2: the ratio of the extreme singular values.
+    """
+    if p in (None, 2, -2):
+        values = svd_reduced(A)[1]
+        top, low = values[..., 0], values[..., -1]
+        return low / top if p == -2 else top / low
+    return linalg_matrix_norm(A, p) * linalg_matrix_norm(inverse(A), p)
+
+
+@linalg_cond.samples
+def _(make):
+    yield (make(3, 3),), {}
+    yield (make(3, 3), "fro"), {}
+    yield (make(3, 2), -2), {}
+
+
+@linalg_cond.expect
+def _(A, p=None):
+    return np.linalg.cond(A, p)
+
+
+@composite(tensors=("x",), method=False)
+def linalg_vander(x: Any, N: int | None = None) -> Any:
+    """Matrices of powers 0, 1, ... of the elements along the last dim.
+
+    Args:
+        N: number of columns. Default: the size of the last dim.
+    """
+    return vander(x, N, True)
+
+
+@linalg_vander.samples
+def _(make):
+    yield (make(3),), {}
+    yield (make(2, 3), 2), {}
+
+
+@linalg_vander.expect
+def _(x, N=None):
+    return x[..., None] ** np.arange(x.shape[-1] if N is None else N)
 
 
 @composite(tensors=("x", "y"), method=False)

@@ -13,6 +13,7 @@ from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.conversion import convert
+from dtorch.core.ops.factorization import svd_reduced
 from dtorch.core.ops.reduction import amax, amin, sum
 from dtorch.core.ops.view import unsqueeze
 from dtorch.core.shapes import normalize_dim
@@ -22,12 +23,14 @@ from dtorch.core.shapes import normalize_dim
 def norm(
     input: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
-    """p-norm of the elements over ``dim``: ``(sum |x|^p)^(1/p)``; also inf, -inf, 0 and ``"fro"``."""
+    """p-norm of the elements over ``dim``: ``(sum |x|^p)^(1/p)``; also inf, -inf, 0, ``"fro"`` and ``"nuc"``."""
     if dtype is not None:
         input = convert(input, as_dtype(dtype))
     if p in ("fro", None):
         p = 2
     refuse_dtypes("norm", "bi", _array(input), "use float()")
+    if p == "nuc":
+        return sum(svd_reduced(input)[1], -1, keepdim)
     size = absolute(input)
     dims = dim if dim is not None else None
     if p == math.inf:
@@ -68,11 +71,13 @@ def _(make):
     yield (make(2, 3), 1, 0), {}
     yield (make(2, 3), 3, 1, True), {}
     yield (make(2, 3), math.inf), {}
+    yield (make(2, 3), "nuc"), {}
 
 
 @norm.expect
 def _(input, p=2, dim=None, keepdim=False):
-    return np.linalg.norm(input if dim is not None else input.ravel(), p, dim, keepdim)
+    flat = input if dim is not None or p == "nuc" else input.ravel()
+    return np.linalg.norm(flat, p, dim, keepdim)
 
 
 @composite(tensors=("input", "other"))

@@ -13,7 +13,7 @@ from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.bounds import maximum, minimum
 from dtorch.core.ops.comparison import where
-from dtorch.core.ops.cumulative import accumulator, cumprod
+from dtorch.core.ops.cumulative import accumulator, cumprod, wide_accumulator
 from dtorch.core.ops.exponential import exp, log
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.repetition import flip
@@ -54,7 +54,10 @@ def sum(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: A
         dtype: type in which to sum.
     """
     axis = None if dim is None else normalize_dims("sum", dim, input.ndim)
-    return xp.sum(input, axis=axis, keepdims=keepdim, dtype=accumulator(input, dtype))
+    target = accumulator(input, dtype)
+    wide = wide_accumulator(target)
+    total = xp.sum(input, axis=axis, keepdims=keepdim, dtype=wide)
+    return total if wide is target else total.astype(target)
 
 
 @sum.gradient("input")
@@ -87,8 +90,10 @@ def mean(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: 
         )
     axis = normalize_dims("mean", dim, input.ndim)
     count = math.prod(input.shape[d] for d in axis)
-    total = xp.sum(input, axis=axis, keepdims=keepdim, dtype=input.dtype)
-    return total / input.dtype.type(count) if count else total * np.nan
+    wide = wide_accumulator(input.dtype)
+    total = xp.sum(input, axis=axis, keepdims=keepdim, dtype=wide)
+    out = total / wide.type(count) if count else total * np.nan
+    return out if wide is input.dtype else out.astype(input.dtype)
 
 
 @mean.gradient("input")
@@ -124,7 +129,7 @@ def _(grad, input, dim, keepdim):
     n = math.prod(shape[d] for d in dims)
     flat = flat.reshape((*(shape[d] for d in rest), n))
     others = product_of_others(flat, n)
-    g = grad.reshape((*(shape[d] for d in rest), 1)) * others
+    g = grad.reshape((*(shape[d] for d in rest), 1)) * others.conj()
     g = g.reshape(tuple(shape[d] for d in order))
     back = tuple(sorted(range(len(shape)), key=lambda i: order[i]))
     return permute(g, back)
@@ -314,6 +319,8 @@ for _op, _reference in ((all, np.min), (any, np.max)):
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     """``log(sum(exp(input)))`` over ``dim``, without overflow."""
     shape = tuple(input.shape)
+    if input.dtype.category < 2:
+        input = input * 1.0
     top = _finite_max(input, dim)
     total = log(sum(exp(input - top), dim, True)) + top
     if keepdim:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -174,7 +175,7 @@ def factor_lu(xp: Any, A: Any, pivot: bool = True) -> tuple[Any, Any, Any]:
     """
     *lead, m, n = A.shape
     count = min(m, n)
-    lu = xp.array(A.reshape((-1, m, n)))
+    lu = xp.array(A.reshape((math.prod(lead), m, n)))
     order = xp.tile(xp.arange(m), (len(lu), 1))
     pivots: list[Any] = []
     for first in range(0, count, _BLOCK):

@@ -202,6 +202,8 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         raise ShapeError(
             f"cov: input has shape {tuple(input.shape)}, expected at most 2 dimensions"
         )
+    if input.dtype.category < 2:
+        input = input * 1.0
     rows = input if input.ndim == 2 else input.reshape(1, -1)
     n = rows.shape[1]
     weight: Any = None
@@ -260,7 +262,7 @@ def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
         x: places at which ``y`` was taken; a vector or of the shape of ``y``.
         dx: distance of all places, in place of ``x``. Default 1.
     """
-    lines = y.transpose(dim, -1)
+    lines = (y * 1.0 if y.dtype.category < 2 else y).transpose(dim, -1)
     pair = (lines[..., 1:] + lines[..., :-1]) / 2
     if x is None:
         out = sum(pair if dx is None else pair * dx, -1, True)

@@ -115,17 +115,19 @@ def unfold_dim(xp: Any, input: Any, dimension: int, size: int, step: int) -> Any
             f"elements of dim {dim}"
         )
     windows = xp.lib.stride_tricks.sliding_window_view(whole, size, dim, writeable=True)
-    return windows[(slice(None),) * dim + (slice(None, None, step),)]
+    windows = windows[(slice(None),) * dim + (slice(None, None, step),)]
+    return windows if input.ndim else windows[0]
 
 
 @unfold_dim.gradient("input")
 def _(grad, input_shape, dimension, size, step):
-    dim = dimension % max(len(input_shape), 1)
+    if not input_shape:
+        return grad.sum()
+    dim = dimension % len(input_shape)
     windows = np.arange(grad.shape[dim])[:, None] * step + np.arange(size)
     last = grad.ndim - 1
     beside = permute(grad, (*range(dim + 1), last, *range(dim + 1, last)))
-    shape = tuple(input_shape) or (1,)
-    return unslice(beside, (slice(None),) * dim + (windows,), shape).reshape(tuple(input_shape))
+    return unslice(beside, (slice(None),) * dim + (windows,), tuple(input_shape))
 
 
 @unfold_dim.samples

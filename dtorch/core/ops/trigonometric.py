@@ -155,7 +155,7 @@ def acosh(xp: Any, input: Any) -> Any:
 
 @acosh.gradient("input")
 def _(grad, input):
-    return grad / ((input * input - 1) ** 0.5).conj()
+    return grad / ((input - 1) ** 0.5 * (input + 1) ** 0.5).conj()
 
 
 @elementwise(ufunc=np.arctanh, floating=True)

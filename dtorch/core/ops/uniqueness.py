@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def unique_consecutive(
     axis = 0 if dim is None else normalize_dim("unique_consecutive", dim, array.ndim)
     lines = np.moveaxis(whole, axis, 0) if whole.ndim else whole.reshape(1)
     begins = np.ones(len(lines), bool)
-    rest = lines.reshape(len(lines), -1)
+    rest = lines.reshape(len(lines), math.prod(lines.shape[1:]))
     begins[1:] = (rest[1:] != rest[:-1]).any(1)
     starts = np.flatnonzero(begins)
     inverse = np.cumsum(begins) - 1

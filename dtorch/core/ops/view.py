@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import TensorBase, shared_version, wrap
+from dtorch.core.base import TensorBase, set_counter, shared_version, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import composite, method, view
@@ -443,7 +443,7 @@ def _replace_by_view(name: str, input: Any, op: Any, *args: Any) -> Any:
         source._mode, source._grad_fn, source._output_nr = (
             input._mode, input._grad_fn, input._output_nr,
         )  # fmt: skip
-        source._version = shared_version(input)
+        set_counter(source, shared_version(input))
         storage = storage_of(input)
         storage.track(source)
         for tensor in storage.tensors():

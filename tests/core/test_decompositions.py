@@ -1,0 +1,169 @@
+"""Factorizations of matrices: what the derived tests of one triangle or of real samples cannot
+show: gradients for symmetric and complex matrices, batches, large blocks, errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dtorch
+from dtorch.core.errors import DtypeError, LinAlgError, ShapeError
+from dtorch.core.ops.solving import factor_lu
+
+EPS = 1e-6
+
+
+def numbers(*shape: int, seed: int = 0, complex_: bool = False) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    real = rng.normal(size=shape)
+    return real + 1j * rng.normal(size=shape) if complex_ else real
+
+
+def check_gradient(function: Any, start: np.ndarray) -> None:
+    """The gradient of a real scalar against central differences, in both parts of each element."""
+    x = dtorch.from_numpy(start.copy()).requires_grad_()
+    function(x).backward()
+    numeric = np.zeros_like(start)
+    parts = (1, 1j) if start.dtype.kind == "c" else (1,)
+    for place in np.ndindex(start.shape):
+        for part in parts:
+            moved = [start.copy(), start.copy()]
+            moved[0][place] += EPS * part
+            moved[1][place] -= EPS * part
+            up, down = (float(function(dtorch.from_numpy(m))) for m in moved)
+            numeric[place] += part * (up - down) / (2 * EPS)
+    np.testing.assert_allclose(x.grad.numpy(), numeric, rtol=1e-5, atol=1e-7)
+
+
+def weighted(out: Any, seed: int = 9) -> Any:
+    """A real number that depends on all elements, and for complex ones not on their phase."""
+    weight = dtorch.from_numpy(numbers(*out.shape, seed=seed))
+    return ((out * out.conj()).real * weight).sum() if out.is_complex() else (out * weight).sum()
+
+
+def hermitian(x: Any) -> Any:
+    return x + x.mH
+
+
+def definite(x: Any) -> Any:
+    return x @ x.mH + dtorch.eye(x.shape[-1], dtype=x.dtype)
+
+
+linalg = dtorch.linalg
+FUNCTIONS = {
+    "cholesky": lambda x: weighted(linalg.cholesky(definite(x))),
+    "cholesky upper": lambda x: weighted(linalg.cholesky(definite(x), upper=True)),
+    "eigenvalues": lambda x: weighted(linalg.eigh(hermitian(x))[0]),
+    "eigenvectors": lambda x: weighted(linalg.eigh(hermitian(x))[1].abs()),
+    "eigvalsh": lambda x: weighted(linalg.eigvalsh(hermitian(x))),
+    "general eigenvalues": lambda x: weighted(linalg.eig(x)[0]),
+    "general eigenvectors": lambda x: weighted(linalg.eig(x)[1].abs()),
+    "svd values": lambda x: weighted(linalg.svd(x, False)[1]),
+    "svd product": lambda x: weighted(
+        linalg.svd(x, False)[0][..., :1].abs() * linalg.svd(x, False)[2][..., :1, :].abs()
+    ),
+    "qr": lambda x: weighted(linalg.qr(x)[0].abs()) + weighted(linalg.qr(x)[1].abs(), 4),
+    "solve": lambda x: weighted(linalg.solve(x, x.mH @ x).abs()),
+    "inverse": lambda x: weighted(x.inverse().abs()),
+    "det": lambda x: weighted(linalg.det(x).abs().reshape(1)),
+    "slogdet": lambda x: linalg.slogdet(x)[1].sum(),
+    "matrix_exp": lambda x: weighted(dtorch.matrix_exp(x).abs()),
+    "pinv": lambda x: weighted(linalg.pinv(x[..., :2]).abs()),
+    "lu": lambda x: weighted(linalg.lu_factor(x)[0].abs()),
+    "triangular": lambda x: weighted(linalg.solve_triangular(x, x.mH, upper=True).abs()),
+    "lstsq": lambda x: weighted(linalg.lstsq(x[:, :2], x)[0].abs()),
+}
+
+
+@pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_gradient_of(name: str, complex_: bool) -> None:
+    check_gradient(FUNCTIONS[name], numbers(3, 3, seed=2, complex_=complex_))
+
+
+@pytest.mark.parametrize("name", ["symeig", "potrf"])
+def test_classic_names_have_gradients(name: str) -> None:
+    if name == "potrf":
+        check_gradient(lambda x: weighted(definite(x).potrf()), numbers(3, 3))
+    else:
+        check_gradient(lambda x: weighted(hermitian(x).symeig(True)[1].abs()), numbers(3, 3))
+
+
+def test_gradient_of_the_determinant_of_a_singular_matrix_is_its_cofactors() -> None:
+    x = dtorch.tensor([[1.0, 2.0], [2.0, 4.0]], dtype=dtorch.float64, requires_grad=True)
+    with dtorch.no_grad():
+        assert float(linalg.det(x)) == 0
+    linalg.det(x).backward()
+    np.testing.assert_allclose(x.grad.numpy(), [[4, -2], [-2, 1]], atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(150, 150), (200, 130), (130, 200), (3, 70, 70)])
+def test_blocked_lu_gives_back_the_matrix(shape: tuple[int, ...]) -> None:
+    a = numbers(*shape)
+    lu, _, order = factor_lu(np, a)
+    k = min(shape[-2:])
+    lower = np.tril(lu[..., :k], -1) + np.eye(shape[-2], k)
+    upper = np.triu(lu[..., :k, :])
+    picked = np.take_along_axis(a, order[..., None], -2)
+    np.testing.assert_allclose(lower @ upper, picked, atol=1e-10)
+    assert abs(lower).max() <= 1
+
+
+@pytest.mark.parametrize("upper", [True, False])
+def test_blocked_substitution_solves_large_triangles(upper: bool) -> None:
+    a, b = numbers(200, 200) / 20 + 3 * np.eye(200), numbers(200, 3)
+    x = linalg.solve_triangular(dtorch.from_numpy(a), dtorch.from_numpy(b), upper=upper).numpy()
+    np.testing.assert_allclose((np.triu(a) if upper else np.tril(a)) @ x, b, atol=1e-9)
+
+
+def test_lu_of_a_batch_and_its_parts_fit_together() -> None:
+    a = dtorch.from_numpy(numbers(4, 5, 5))
+    lu, pivots = a.btrifact()
+    p, lower, upper = dtorch.btriunpack(lu, pivots)
+    np.testing.assert_allclose((p @ lower @ upper).numpy(), a.numpy(), atol=1e-12)
+    b = dtorch.from_numpy(numbers(4, 5, seed=3))
+    x = dtorch.btrisolve(b, lu, pivots)
+    np.testing.assert_allclose((a @ x.unsqueeze(-1)).squeeze(-1).numpy(), b.numpy(), atol=1e-10)
+    assert pivots.dtype is dtorch.int32
+    assert int(pivots.min()) >= 1
+
+
+def test_btrifact_reports_singular_matrices_in_info_or_raises() -> None:
+    a = dtorch.from_numpy(np.stack([np.eye(2), np.ones((2, 2))]))
+    info = dtorch.zeros(2, dtype=dtorch.int32)
+    a.btrifact(info=info)
+    assert info.tolist() == [0, 2]
+    with pytest.raises(LinAlgError, match="pivot 2 of matrix 1"):
+        a.btrifact()
+
+
+def test_pivoted_cholesky_factors_a_singular_matrix() -> None:
+    root = numbers(4, 2)
+    a = root @ root.T
+    factor, pivots = dtorch.pstrf(dtorch.from_numpy(a))
+    order = pivots.numpy()
+    np.testing.assert_allclose((factor.t() @ factor).numpy(), a[order][:, order], atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "message"),
+    [
+        (lambda: dtorch.zeros(2, 2).inverse(), LinAlgError, "inverse.*pivot 1 is zero"),
+        (lambda: linalg.solve(dtorch.ones(2, 2), dtorch.ones(2, 1)), LinAlgError, "pivot 2"),
+        (lambda: linalg.cholesky(-dtorch.eye(2)), LinAlgError, "leading minor 1"),
+        (lambda: dtorch.ones(2, 3).inverse(), ShapeError, r"\(2, 3\).*square"),
+        (lambda: dtorch.ones(2, 2, dtype=dtorch.int64).inverse(), DtypeError, "int64.*float32"),
+        (lambda: dtorch.ones(2, 2).half().svd(), DtypeError, "float16.*float32"),
+        (lambda: linalg.solve(dtorch.eye(2), dtorch.ones(3, 1)), ShapeError, "do not fit"),
+        (
+            lambda: linalg.solve_triangular(dtorch.zeros(2, 2), dtorch.ones(2, 1), upper=True),
+            LinAlgError,
+            "diagonal is zero at index",
+        ),
+    ],
+)
+def test_errors_name_the_operation_and_what_is_wrong(use: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        use()
