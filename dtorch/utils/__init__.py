@@ -6,7 +6,7 @@
 import sys
 
 from dtorch import data
-from dtorch.utils import checkpoint, hooks
+from dtorch.utils import checkpoint, hooks, serialization, trainer
 
 for _name, _module in {
     "data": data,
@@ -17,4 +17,4 @@ for _name, _module in {
 }.items():
     sys.modules[f"{__name__}.{_name}"] = _module
 
-__all__ = ["checkpoint", "data", "hooks"]
+__all__ = ["checkpoint", "data", "hooks", "serialization", "trainer"]
