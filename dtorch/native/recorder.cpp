@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <initializer_list>
 #include <vector>
 
 namespace dtorch::core {
@@ -172,6 +173,10 @@ class Recording {
         (out_count > 1 && !describe_outputs(node, outs, out_count))) {
       Py_DECREF(node);
       return -1;
+    }
+    // See traverse_tuple in tensor.cpp.
+    for (PyObject* tuple : {node->edges, node->inputs, node->saved, node->versions}) {
+      PyObject_GC_UnTrack(tuple);
     }
     for (Py_ssize_t i = 0; i < out_count; ++i) give(node, as_tensor(outs[i]), static_cast<int>(i));
     Py_DECREF(node);

@@ -236,6 +236,32 @@ def test_a_graph_dies_with_its_last_tensor() -> None:
         gc.enable()
 
 
+def hook_that_holds(value: Any) -> Any:
+    return lambda grad: None if value is None else grad
+
+
+def test_a_cycle_through_a_hook_is_collected() -> None:
+    w = ones(3, requires_grad=True)
+    y = (w * 2).exp() * w
+    w.register_hook(hook_that_holds(y))
+    node, leaf = weakref.ref(y.grad_fn), weakref.ref(w)
+    del w, y
+    assert node() is not None
+    gc.collect()
+    assert node() is None
+    assert leaf() is None
+
+
+def test_tuples_taken_from_a_node_survive_its_collection() -> None:
+    w = ones(3, requires_grad=True)
+    y = w * w
+    w.register_hook(hook_that_holds(y))
+    edges = y.grad_fn.edges
+    del w, y
+    gc.collect()
+    assert edges[0].tolist() == [1, 1, 1]
+
+
 def test_deep_graphs_neither_overflow_in_backward_nor_in_freeing() -> None:
     w = ones(1, requires_grad=True)
     y = w
