@@ -1,6 +1,7 @@
 """Saving and loading: checkpoints of every version of PyTorch, and files it can read."""
 
-from dtorch.serialization.checkpoints import Checkpoint, CheckpointManager
+from typing import TYPE_CHECKING, Any
+
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.loading import load
 from dtorch.serialization.location import (
@@ -17,6 +18,9 @@ from dtorch.serialization.safe_globals import (
 from dtorch.serialization.saving import save
 from dtorch.serialization.source_code import SourceChangeWarning
 
+if TYPE_CHECKING:
+    from dtorch.serialization.checkpoints import Checkpoint, CheckpointManager
+
 __all__ = [
     "Checkpoint",
     "CheckpointError",
@@ -32,3 +36,12 @@ __all__ = [
     "safe_globals",
     "save",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Every import of dtorch comes by here; the manager needs a lot that only it needs.
+    if name in ("Checkpoint", "CheckpointManager"):
+        from dtorch.serialization import checkpoints  # noqa: PLC0415
+
+        return getattr(checkpoints, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,9 +9,10 @@ Reference: APPNOTE.TXT 6.3 (PKWARE), sections 4.3 and 4.5.3.
 from __future__ import annotations
 
 import struct
+import threading
 import zlib
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any, BinaryIO, NamedTuple
 
 from dtorch.serialization.errors import CheckpointError
@@ -73,10 +74,19 @@ class ArchiveWriter:
             for name, data in entries:
                 self.add(name, data)
             return
-        with ThreadPoolExecutor(1) as pool:
-            checksums = pool.map(zlib.crc32, [data for _, data in entries])
-            for (name, data), crc in zip(entries, checksums, strict=True):
-                self._add(name, data, crc)
+        checksums: SimpleQueue[int] = SimpleQueue()
+
+        def compute() -> None:
+            for _, data in entries:
+                checksums.put(zlib.crc32(data))
+
+        thread = threading.Thread(target=compute)
+        thread.start()
+        try:
+            for name, data in entries:
+                self._add(name, data, checksums.get())
+        finally:
+            thread.join()
 
     def _add(self, name: str, data: Any, crc: int) -> None:
         encoded, nbytes, header_at = name.encode(), len(data), self._at
