@@ -317,3 +317,30 @@ def test_empty_and_zero_dimensional_sparse_tensors() -> None:
     assert dtorch.sparse.mm(empty, dtorch.ones(3, 1)).tolist() == [[0], [0]]
     assert (empty + empty).coalesce()._nnz() == 0
     assert "nnz=0" in repr(empty)
+
+
+@pytest.mark.parametrize("padding", [None, 1])
+def test_embedding_with_sparse_gradient_equals_the_dense_one(padding: Any) -> None:
+    table = dtorch.from_numpy(np.random.default_rng(1).normal(size=(5, 3)))
+    index = dtorch.tensor([[1, 4, 1], [0, 1, 4]])
+    weight = dtorch.from_numpy(np.random.default_rng(2).normal(size=(2, 3, 3)))
+    grads = []
+    for sparse in (True, False):
+        leaf = table.clone().requires_grad_()
+        out = dtorch.nn.functional.embedding(index, leaf, padding, sparse=sparse)
+        (out * weight).sum().backward()
+        grads.append(leaf.grad)
+    assert grads[0].is_sparse
+    assert not grads[1].is_sparse
+    same(grads[0], grads[1].numpy())
+
+
+def test_step_along_a_sparse_gradient_changes_only_rows_looked_up() -> None:
+    layer = dtorch.nn.Embedding(4, 2, sparse=True)
+    before = layer.weight.detach().clone()
+    layer(dtorch.tensor([2, 2])).sum().backward()
+    assert layer.weight.grad.is_sparse
+    with dtorch.no_grad():
+        layer.weight.add_(layer.weight.grad, alpha=-0.5)
+    changed = (layer.weight.detach() - before).numpy()
+    np.testing.assert_allclose(changed, [[0, 0], [0, 0], [-1, -1], [0, 0]], atol=1e-6)

@@ -9,6 +9,9 @@ import numpy as np
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
+from dtorch.core.ops.comparison import where
+from dtorch.core.ops.sparse import sparse_rows
+from dtorch.core.ops.view import unsqueeze
 
 
 @structured(tensors=("weight", "index"), public=False)
@@ -20,6 +23,30 @@ def lookup(xp: Any, weight: Any, index: Any, padding_idx: int | None, by_frequen
 @lookup.gradient("weight")
 def _(grad, index, weight_shape, padding_idx, by_frequency):
     return rows_added(grad, index, tuple(weight_shape), padding_idx, by_frequency)
+
+
+@structured(tensors=("weight", "index"), public=False)
+def sparse_lookup(xp: Any, weight: Any, index: Any, padding_idx: int | None) -> Any:
+    """Like `lookup`; the gradient is sparse and holds only the rows looked up."""
+    return xp.take(weight, index, axis=0)
+
+
+@sparse_lookup.gradient("weight")
+def _(grad, index, weight_shape, padding_idx):
+    if padding_idx is not None:
+        grad = where(unsqueeze(index != padding_idx, -1), grad, grad * 0)
+    return sparse_rows(grad, index, tuple(weight_shape))
+
+
+def look_up(
+    name: str, weight: Any, index: Any, padding_idx: int | None, by_frequency: bool, sparse: bool
+) -> Any:
+    """The rows of ``weight`` at ``index``, with a dense or a sparse gradient."""
+    if not sparse:
+        return lookup(weight, index, padding_idx, by_frequency)
+    if by_frequency:
+        raise ArgumentError(f"{name}: scale_grad_by_freq needs a dense gradient; use sparse=False")
+    return sparse_lookup(weight, index, padding_idx)
 
 
 @structured(tensors=("delta", "index"), public=False)
@@ -122,20 +149,19 @@ def embedding(
         max_norm: rows looked up with a larger norm are scaled down to it in ``weight`` first.
         norm_type: p of that norm.
         scale_grad_by_freq: divide the gradient of a row by how often it was looked up.
+        sparse: the gradient of ``weight`` is a sparse tensor of the rows looked up.
     Returns: ``(*input.shape, columns)``.
     """
     if weight.ndim != 2:
         raise ShapeError(
             f"embedding: weight has shape {tuple(weight.shape)}, expected 2 dimensions"
         )
-    if sparse:
-        raise NotImplementedError("embedding: sparse gradients are not there yet; use sparse=False")
     rows = weight.shape[0]
     index = check_lookup("embedding", input, rows)
     if max_norm is not None:
         shrink_rows(weight, index, max_norm, norm_type)
     padding = check_padding("embedding", padding_idx, rows)
-    return lookup(weight, input, padding, scale_grad_by_freq)
+    return look_up("embedding", weight, input, padding, scale_grad_by_freq, sparse)
 
 
 @embedding.samples

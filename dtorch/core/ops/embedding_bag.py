@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops.embedding import check_lookup, check_padding, lookup, shrink_rows
+from dtorch.core.ops.embedding import check_lookup, check_padding, look_up, lookup, shrink_rows
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.view import unsqueeze
 
@@ -69,8 +69,6 @@ def embedding_bag(
     name = "embedding_bag"
     if mode not in ("sum", "mean", "max"):
         raise ArgumentError(f"{name}: mode is {mode!r}, expected 'sum', 'mean' or 'max'")
-    if sparse:
-        raise NotImplementedError(f"{name}: sparse gradients are not there yet; use sparse=False")
     if mode == "max" and scale_grad_by_freq:
         raise ArgumentError(f"{name}: scale_grad_by_freq has no meaning for mode 'max'")
     if per_sample_weights is not None:
@@ -104,7 +102,7 @@ def embedding_bag(
         flat, bag = flat[kept], bag[kept]
         if per_sample_weights is not None:
             per_sample_weights = per_sample_weights.reshape((-1,))[wrap(kept)]
-    found = lookup(weight, wrap(flat), None, scale_grad_by_freq)
+    found = look_up(name, weight, wrap(flat), None, scale_grad_by_freq, sparse)
     group = wrap(bag)
     if mode == "max":
         return _largest(found, bag, count)

@@ -90,7 +90,7 @@ def _erf(x: Any) -> Any:
     near = x * _ratio(_ERF_NEAR, np.minimum(size, 0.5) ** 2)
     clipped = np.clip(size, 0.46875, 30)
     far = np.copysign(1 - _exp_of_minus_square(clipped) * _erfc_scaled_tail(clipped), x)
-    return np.where(size <= 0.46875, near, far) + x * 0
+    return np.where(np.isnan(x), x, np.where(size <= 0.46875, near, far))
 
 
 def _erfc(x: Any) -> Any:
@@ -119,7 +119,7 @@ def _erfinv(x: Any) -> Any:
     for _ in range(3):
         size = np.abs(y)
         error = np.where(
-            np.abs(inside) > 0.5, np.copysign(complement - _erfc(size), y), _erf(y) - inside
+            np.abs(inside) > 0.5, np.sign(y) * (complement - _erfc(size)), _erf(y) - inside
         )
         step = error * (math.sqrt(math.pi) / 2) * np.exp(y * y)
         y = y - step / (1 + y * step)
