@@ -367,11 +367,41 @@ from dtorch.core.random import (
     set_rng_state,
 )
 from dtorch.core.shapes import Size
-from dtorch.core.storage import Storage
+from dtorch.core.storage import Storage as UntypedStorage
 from dtorch.core.tensor import Tensor
+from dtorch.core.typed import (
+    BFloat16Tensor,
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+    set_default_tensor_type,
+    typename,
+)
+from dtorch.core.typed_storage import (
+    BFloat16Storage,
+    BoolStorage,
+    ByteStorage,
+    CharStorage,
+    ComplexDoubleStorage,
+    ComplexFloatStorage,
+    DoubleStorage,
+    FloatStorage,
+    HalfStorage,
+    IntStorage,
+    LongStorage,
+    ShortStorage,
+    TypedStorage,
+)
 from dtorch.serialization import load, save
 from dtorch.version import __version__
 
+Storage = FloatStorage
 bool = bool_
 float = float32
 double = float64
@@ -389,10 +419,34 @@ if _TYPE_CHECKING:
 _ON_DEMAND = ("data", "distributed", "hub", "model_zoo", "multiprocessing", "utils", "vision")
 
 __all__ = [
+    "BFloat16Storage",
+    "BFloat16Tensor",
+    "BoolStorage",
+    "BoolTensor",
+    "ByteStorage",
+    "ByteTensor",
+    "CharStorage",
+    "CharTensor",
+    "ComplexDoubleStorage",
+    "ComplexFloatStorage",
+    "DoubleStorage",
+    "DoubleTensor",
+    "FloatStorage",
+    "FloatTensor",
     "Generator",
+    "HalfStorage",
+    "HalfTensor",
+    "IntStorage",
+    "IntTensor",
+    "LongStorage",
+    "LongTensor",
+    "ShortStorage",
+    "ShortTensor",
     "Size",
     "Storage",
     "Tensor",
+    "TypedStorage",
+    "UntypedStorage",
     "Variable",
     "__array_namespace_info__",
     "__version__",
@@ -703,6 +757,7 @@ __all__ = [
     "seed",
     "select",
     "set_default_dtype",
+    "set_default_tensor_type",
     "set_grad_enabled",
     "set_num_threads",
     "set_printoptions",
@@ -757,6 +812,7 @@ __all__ = [
     "trtrs",
     "true_divide",
     "trunc",
+    "typename",
     "uint8",
     "unbind",
     "unflatten",

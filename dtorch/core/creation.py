@@ -20,9 +20,10 @@ from dtorch.core.dtype import (
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.inplace import bump
 from dtorch.core.op import method
-from dtorch.core.shapes import as_sizes, contiguous_stride
-from dtorch.core.storage import Storage
+from dtorch.core.shapes import as_sizes
+from dtorch.core.storage import Storage, array_over
 from dtorch.core.tensor import Tensor, as_device_here, sequence_array
+from dtorch.core.typed_storage import TypedStorage
 
 
 def _finish(array: Any, requires_grad: bool, out: Any = None, device: Any = None) -> Tensor:
@@ -136,23 +137,7 @@ def tensor_from_storage(
     Raises:
         StorageError-like ShapeError: elements would lie outside the storage.
     """
-    numpy_dtype = as_dtype(dtype).numpy
-    size = tuple(size)
-    itemsize = numpy_dtype.itemsize
-    if stride is None:
-        stride = contiguous_stride(size)
-    if math.prod(size) == 0:
-        return wrap(np.empty(size, numpy_dtype))  # type: ignore[no-any-return]
-    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    if offset < 0 or min(stride, default=0) < 0 or (last + 1) * itemsize > storage.nbytes:
-        raise ShapeError(
-            f"storage of {storage.nbytes} bytes cannot hold {numpy_dtype} of size {size}, stride "
-            f"{tuple(stride)} from element {offset} on"
-        )
-    array = np.ndarray(
-        size, numpy_dtype, storage._bytes, offset * itemsize, [s * itemsize for s in stride]
-    )
-    result: Tensor = wrap(array)
+    result: Tensor = wrap(array_over(storage, as_dtype(dtype).numpy, offset, size, stride))
     storage.track(result)
     return result
 
@@ -459,8 +444,8 @@ def is_tensor(obj: Any) -> bool:
 
 
 def is_storage(obj: Any) -> bool:
-    """Whether ``obj`` is a storage."""
-    return isinstance(obj, Storage)
+    """Whether ``obj`` is a storage, typed or of bytes."""
+    return isinstance(obj, (Storage, TypedStorage))
 
 
 def is_complex(input: Tensor) -> bool:

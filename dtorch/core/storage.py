@@ -7,13 +7,20 @@ other memory re-points all of them.
 
 from __future__ import annotations
 
+import math
+import operator
+import sys
+import weakref
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import StorageBase, TensorBase, register_storage_type
-from dtorch.core.errors import StorageError
+from dtorch.core.device import CPU, device
+from dtorch.core.errors import DimensionError, ShapeError, StorageError
+from dtorch.core.shapes import contiguous_stride
 
 
 class Storage(StorageBase):
@@ -25,13 +32,23 @@ class Storage(StorageBase):
             for private memory of NumPy.
     """
 
-    __slots__ = ("_flat", "_source", "owner")
+    __slots__ = ("_flat", "_source", "_typed", "owner")
 
-    def __init__(self, source: np.ndarray, owner: Any = None) -> None:
+    def __init__(self, source: np.ndarray | int | Sequence[int] = 0, owner: Any = None) -> None:
         super().__init__()
+        if isinstance(source, (int, np.integer, Sequence)):
+            source = _fresh_bytes(source)
         self._source = source  # an array over the memory; `_bytes` finds all of it when needed
         self._flat: np.ndarray | None = None
+        self._typed: weakref.WeakValueDictionary[Any, Any] | None = None
         self.owner = owner
+
+    @property
+    def typed(self) -> weakref.WeakValueDictionary[Any, Any]:
+        """The typed storages over this one that are in use, by dtype."""
+        if self._typed is None:
+            self._typed = weakref.WeakValueDictionary()
+        return self._typed
 
     @classmethod
     def from_bytes(cls, memory: np.ndarray, owner: Any = None) -> Storage:
@@ -41,7 +58,9 @@ class Storage(StorageBase):
                 f"storage: memory is {memory.dtype} of shape {memory.shape}, expected contiguous "
                 "1-D uint8"
             )
-        return cls(memory, owner)
+        storage = cls(memory, owner)
+        storage._flat = memory  # not what it may be a part of
+        return storage
 
     @property
     def _bytes(self) -> np.ndarray:
@@ -52,6 +71,28 @@ class Storage(StorageBase):
     @property
     def nbytes(self) -> int:
         return self._bytes.nbytes
+
+    def size(self) -> int:
+        """Size in bytes."""
+        return self.nbytes
+
+    def element_size(self) -> int:
+        """Bytes of one element: 1."""
+        return 1
+
+    @property
+    def device(self) -> device:
+        """Where the memory lies."""
+        return CPU
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the memory lies on a CUDA device."""
+        return False
+
+    def untyped(self) -> Storage:
+        """Itself."""
+        return self
 
     def data_ptr(self) -> int:
         """Address of the first byte."""
@@ -75,12 +116,7 @@ class Storage(StorageBase):
             raise StorageError(f"storage: {memory.nbytes} bytes cannot hold {old.nbytes}")
         memory = memory[: old.nbytes]
         memory[:] = old
-        start = old.ctypes.data
-        for tensor in self.tensors():
-            array = tensor._array
-            offset = array.ctypes.data - start if array.size else 0
-            tensor._array = _place(memory, array.shape, array.dtype, offset, array.strides)
-        self._source = self._flat = memory
+        self._point_to(memory, old)
         self.owner = owner
 
     def share_memory_(self) -> Storage:
@@ -90,8 +126,120 @@ class Storage(StorageBase):
             self.move_to(block.array, block)
         return self
 
+    def resize_(self, nbytes: int) -> Storage:
+        """Change the size; the contents are kept as far as they fit, new bytes uninitialised.
+
+        Raises:
+            StorageError: the memory is shared, mapped or viewed from outside (`numpy()`, DLPack,
+                a memoryview), or a tensor needs more.
+        """
+        nbytes = operator.index(nbytes)
+        if nbytes < 0:
+            raise StorageError(f"resize_: {nbytes} bytes, expected at least 0")
+        if nbytes == self.nbytes:
+            return self
+        self._check_resizable(nbytes)
+        old = self._bytes
+        new = np.empty(nbytes, np.uint8)
+        kept = min(nbytes, old.nbytes)
+        new[:kept] = old[:kept]
+        self._point_to(new, old)
+        return self
+
+    def _check_resizable(self, nbytes: int) -> None:
+        if self.owner is not None:
+            raise StorageError(
+                f"resize_: the memory belongs to a {type(self.owner).__name__} (it is shared or "
+                "mapped) and cannot change its size; clone it first"
+            )
+        if self._is_exported():  # first: locals here would count as views from outside
+            raise StorageError(
+                "resize_: the memory is also viewed from outside (numpy(), DLPack, a memoryview, "
+                "or something saved for a gradient); clone the tensor first"
+            )
+        for tensor in self.tensors():
+            array = tensor._array
+            end = _end_of(array) - self.data_ptr() if array.size else 0
+            if end > nbytes:
+                raise StorageError(
+                    f"resize_: a tensor of shape {tuple(array.shape)} needs {end} bytes of the "
+                    f"storage, which was to have {nbytes}"
+                )
+
+    def _is_exported(self) -> bool:
+        """Whether anything but this storage and its tensors refers to the memory."""
+        held = [self._source, *([] if self._flat is None else [self._flat])]
+        held += [tensor._array for tensor in self.tensors()]
+        root = _root_of(self._source)
+        # Each array once: those that view the root refer to it, and so do attributes.
+        arrays = list({id(array): array for array in [root, *held]}.values())
+        known = [sum(other is array for other in held) for array in arrays]
+        known[0] += sum(array is not root and array.base is root for array in arrays)
+        del held, root
+        one = [np.empty(0, np.uint8)]
+        base = sys.getrefcount(one[0])
+        return any(sys.getrefcount(arrays[i]) - base > known[i] for i in range(len(arrays)))
+
+    def _point_to(self, memory: np.ndarray, old: np.ndarray) -> None:
+        """Make ``memory``, which has the contents of ``old``, that of every tensor."""
+        start = old.ctypes.data
+        for tensor in self.tensors():
+            array = tensor._array
+            offset = array.ctypes.data - start if array.size else 0
+            tensor._array = _place(memory, array.shape, array.dtype, offset, array.strides)
+        self._source = self._flat = memory
+
+    # -- as a sequence of bytes -----------------------------------------------------------------
+
+    def fill_(self, value: int) -> Storage:
+        """Overwrite every byte."""
+        self._bytes[...] = value
+        return self
+
+    def copy_(self, source: Any, non_blocking: bool = False) -> Storage:
+        """Overwrite with the bytes of a storage of the same size."""
+        other = source.untyped()._bytes
+        if other.nbytes != self.nbytes:
+            raise StorageError(f"copy_: source has {other.nbytes} bytes, expected {self.nbytes}")
+        self._bytes[...] = other
+        return self
+
+    def clone(self) -> Storage:
+        """A copy in private memory."""
+        return Storage(self._bytes.copy())
+
+    def tolist(self) -> list[int]:
+        """The bytes as numbers."""
+        return self._bytes.tolist()  # type: ignore[no-any-return]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            if index.step not in (None, 1):
+                raise StorageError(f"storage: slices have step 1, got {index.step}")
+            return Storage.from_bytes(self._bytes[index], self.owner or self)
+        return int(self._bytes[checked_index(index, self.nbytes)])
+
+    def __setitem__(self, index: Any, value: int) -> None:
+        self._bytes[index if isinstance(index, slice) else checked_index(index, self.nbytes)] = (
+            value
+        )
+
     def __len__(self) -> int:
         return self.nbytes
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.tolist())
+
+    def __copy__(self) -> Storage:
+        return self.clone()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
+        if id(self) not in memo:
+            memo[id(self)] = self.clone()
+        return memo[id(self)]  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> Any:
+        return _rebuild_storage, (self._bytes,)
 
     def __repr__(self) -> str:
         place = "shared" if self.is_shared() else "private"
@@ -110,26 +258,93 @@ def storage_of(tensor: TensorBase) -> Storage:
     return storage  # type: ignore[no-any-return]
 
 
+def array_over(
+    storage: Storage, numpy_dtype: Any, offset: int, size: Any, stride: Any
+) -> np.ndarray:
+    """An array over a storage.
+
+    Args:
+        offset, stride: in elements; a stride of None means contiguous.
+    Raises:
+        ShapeError: elements would lie outside the storage.
+    """
+    size = tuple(size)
+    itemsize = numpy_dtype.itemsize
+    stride = contiguous_stride(size) if stride is None else tuple(stride)
+    if len(stride) != len(size):
+        raise ShapeError(f"storage: size {size} and stride {stride} have different lengths")
+    if math.prod(size) == 0:
+        return np.empty(size, numpy_dtype)
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    if offset < 0 or min(stride, default=0) < 0 or (last + 1) * itemsize > storage.nbytes:
+        raise ShapeError(
+            f"storage of {storage.nbytes} bytes cannot hold {numpy_dtype} of size {size}, stride "
+            f"{stride} from element {offset} on"
+        )
+    return np.ndarray(
+        size, numpy_dtype, storage._bytes, offset * itemsize, [s * itemsize for s in stride]
+    )
+
+
+def checked_index(index: Any, size: int) -> int:
+    """``index`` as an int.
+
+    Raises:
+        DimensionError: out of range.
+    """
+    number = operator.index(index)
+    if not -size <= number < size:
+        raise DimensionError(f"storage: index {number} is out of range for {size} elements")
+    return number
+
+
+def _rebuild_storage(memory: np.ndarray) -> Storage:
+    return Storage(memory if memory.flags.writeable else memory.copy())
+
+
+def _fresh_bytes(source: int | Sequence[int]) -> np.ndarray:
+    if isinstance(source, Sequence):
+        return np.array(source, np.uint8)
+    return np.empty(operator.index(source), np.uint8)
+
+
 def _place(memory: np.ndarray, shape: Any, dtype: Any, offset: int, strides: Any) -> np.ndarray:
     if 0 in shape:
         return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)
+    return np.ndarray(shape, dtype, memory, offset, strides)
+
+
+def _end_of(array: np.ndarray) -> int:
+    """Address after the last byte of an array with elements."""
+    steps = ((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True))
+    return int(array.ctypes.data + sum(s for s in steps if s > 0) + array.itemsize)
+
+
+def _root_of(array: np.ndarray) -> np.ndarray:
+    """The array whose memory ``array`` views; itself, if it owns it."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def _whole_memory(array: np.ndarray) -> np.ndarray:
     """All bytes of the memory that ``array`` views, as a 1-D array over it."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    if array.dtype == np.uint8 and array.ndim == 1 and array.flags.c_contiguous:
-        return array
-    if array.size == 0:
+    root = _root_of(array)
+    if root.dtype == np.uint8 and root.ndim == 1 and root.flags.c_contiguous:
+        return root
+    if root.size == 0:
         return np.empty(0, np.uint8)
     # Put the dims in order of memory; an owner's memory is then contiguous.
-    order = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
-    flat = array.transpose(order)
-    if not flat.flags.c_contiguous:
+    flat = root.transpose(sorted(range(root.ndim), key=lambda dim: -root.strides[dim]))
+    if flat.flags.c_contiguous:
+        return flat.reshape(-1).view(np.uint8)
+    if any(stride < 0 for stride in root.strides):
         raise StorageError(
-            f"storage: memory with strides {array.strides} for shape {array.shape} has gaps or "
-            "runs backwards; copy it first"
+            f"storage: memory with strides {root.strides} for shape {root.shape} runs backwards; "
+            "copy it first"
         )
-    return flat.reshape(-1).view(np.uint8)
+    # Memory of somebody else, seen with gaps or overlaps: from its first byte to its last.
+    first = root[(slice(0, 1),) * root.ndim].reshape(-1)
+    return np.lib.stride_tricks.as_strided(
+        first.view(np.uint8), (_end_of(root) - root.ctypes.data,), (1,)
+    )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import builtins
 import copy
+import math
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -35,7 +37,8 @@ from dtorch.core.graph import AccumulateGrad, LeafHooks, RemovableHandle, run_ba
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.printing import tensor_str
 from dtorch.core.shapes import Size, as_sizes, contiguous_stride, normalize_dim
-from dtorch.core.storage import Storage, storage_of
+from dtorch.core.storage import Storage, array_over, storage_of
+from dtorch.core.typed_storage import TypedStorage, typed_storage
 
 ndarray = np.ndarray
 
@@ -57,7 +60,13 @@ class Tensor(OpMethods, TensorBase):
         as_device_here(device)
         tensor: Tensor = object.__new__(cls)
         wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
-        fill(tensor, classic_array(cls.__name__, args, wanted))
+        source = args[0] if len(args) == 1 else None
+        if isinstance(source, (TensorBase, TypedStorage, Storage)):
+            array, storage = _shared_array(cls.__name__, source, wanted)
+            fill(tensor, array)
+            storage.track(tensor)
+        else:
+            fill(tensor, classic_array(cls.__name__, args, wanted))
         return tensor
 
     @classmethod
@@ -173,9 +182,13 @@ class Tensor(OpMethods, TensorBase):
         """The memory the tensor views."""
         return storage_of(self)
 
-    def storage(self) -> Storage:
-        """The memory the tensor views."""
-        return storage_of(self)
+    def storage(self) -> TypedStorage:
+        """The memory the tensor views, as numbers of its dtype."""
+        return typed_storage(storage_of(self), self.dtype)
+
+    def storage_type(self) -> builtins.type[TypedStorage]:
+        """The class of `storage`."""
+        return type(self.storage())
 
     def is_shared(self) -> bool:
         """Whether other processes can see the memory; always so on CUDA."""
@@ -188,25 +201,127 @@ class Tensor(OpMethods, TensorBase):
         return self
 
     def resize_(self, *sizes: Any) -> Tensor:
-        """Change the sizes in place; kept elements keep their order in memory, new ones are
-        uninitialised.
+        """Change the sizes in place; the tensor then views the first elements of its storage from
+        its offset on, in order. The storage grows if it must, for every tensor that views it; new
+        elements are uninitialised.
 
         Raises:
             GradError: the tensor requires grad.
+            StorageError: the storage must grow and cannot: it is shared, mapped, or viewed from
+                outside, as by `numpy()`.
         """
-        if self._mode == REQUIRES_GRAD:
-            raise GradError("resize_: the tensor requires grad; use reshape, or detach() it first")
-        shape = as_sizes("resize_", sizes)
-        old = self._array
-        if old.shape == shape:
-            return self
-        new = np.empty(shape, old.dtype)
-        kept = min(old.size, new.size)
-        new.reshape(-1)[:kept] = old.reshape(-1)[:kept]
-        self._array = new
-        self._storage = None
-        shared_version(self).value += 1
+        return self._set_geometry("resize_", as_sizes("resize_", sizes), self.storage_offset())
+
+    def resize_as_(self, other: TensorBase) -> Tensor:
+        """`resize_` to the sizes of ``other``."""
+        return self.resize_(*other._array.shape)
+
+    def resize(self, *sizes: Any) -> Tensor:
+        """A view with other sizes of as many elements (a classic name of `view`)."""
+        return self.view(*sizes)
+
+    def resize_as(self, other: TensorBase) -> Tensor:
+        """A view with the sizes of ``other`` (classic)."""
+        return self.resize(*other._array.shape)
+
+    def _set_geometry(
+        self, name: str, shape: tuple[builtins.int, ...], offset: builtins.int
+    ) -> Tensor:
+        self._check_no_grad(name)
+        if self._array.shape != shape:
+            storage, numpy_dtype = storage_of(self), self._array.dtype
+            needed = (offset + math.prod(shape)) * numpy_dtype.itemsize
+            if needed > storage.nbytes:
+                storage.resize_(needed)
+            self._look_at(storage, array_over(storage, numpy_dtype, offset, shape, None))
         return self
+
+    def _check_no_grad(self, name: str) -> None:
+        if self._mode == REQUIRES_GRAD:
+            raise GradError(f"{name}: the tensor requires grad; detach() it first")
+
+    def _look_at(self, storage: Storage, array: ndarray) -> None:
+        """View another piece of memory, as no view of any tensor."""
+        self._array = array
+        self._view = None
+        if self._storage is not storage:
+            self._storage = None
+            storage.track(self)
+        shared_version(self).value += 1
+
+    def set_(
+        self,
+        source: Any = None,
+        storage_offset: builtins.int = 0,
+        size: Any = None,
+        stride: Any = None,
+    ) -> Tensor:
+        """View the memory of a tensor or storage instead; without one, no memory.
+
+        Args:
+            source: a tensor of this dtype, whose sizes are taken over, or a storage.
+            storage_offset, size, stride: in elements; by default all of a storage, in one dim.
+        Raises:
+            GradError: the tensor requires grad.
+            DtypeError: ``source`` is of another dtype.
+            ShapeError: elements would lie outside the storage.
+        """
+        self._check_no_grad("set_")
+        if source is None:
+            self._look_at(Storage(), np.empty(0, self._array.dtype))
+            return self
+        if isinstance(source, TensorBase) and size is None:
+            _check_dtype("set_", from_numpy_dtype(source._array.dtype), self.dtype)
+            self._look_at(storage_of(source), source._array.view())
+            return self
+        storage, length = self._memory_of("set_", source)
+        if size is None:
+            size = (length - storage_offset,)
+        sizes = as_sizes("set_", size if isinstance(size, (tuple, list)) else (size,))
+        array = array_over(storage, self._array.dtype, storage_offset, sizes, stride)
+        self._look_at(storage, array)
+        return self
+
+    def _memory_of(self, name: str, source: Any) -> tuple[Storage, builtins.int]:
+        """The storage that ``source`` stands for, and how many elements of this dtype it holds."""
+        if isinstance(source, TensorBase):
+            source = source.storage()  # type: ignore[attr-defined]  # a Tensor
+        if isinstance(source, TypedStorage):
+            _check_dtype(name, source.dtype, self.dtype)
+            source = source.untyped()
+        if not isinstance(source, Storage):
+            raise TypeError(
+                f"{name}: source is {type(source).__name__}, expected a tensor or a storage"
+            )
+        return source, source.nbytes // self.itemsize
+
+    def is_set_to(self, tensor: Tensor) -> builtins.bool:
+        """Whether ``tensor`` views the same memory in the same way."""
+        return (
+            storage_of(self) is storage_of(tensor)
+            and self.storage_offset() == tensor.storage_offset()
+            and self._array.shape == tensor._array.shape
+            and self._array.strides == tensor._array.strides
+        )
+
+    def is_pinned(self, device: Any = "cuda") -> builtins.bool:
+        """Whether the memory is page-locked, for faster copies to a card."""
+        return self._storage is not None and isinstance(self._storage.owner, backend.PinnedMemory)
+
+    def pin_memory(self, device: Any = "cuda") -> Tensor:
+        """A copy in page-locked memory; itself if it lies there.
+
+        Raises:
+            DeviceError: there is no CUDA device.
+        """
+        if self.is_pinned():
+            return self
+        owner = backend.PinnedMemory(self.nbytes)
+        pinned = Storage.from_bytes(owner.array, owner)
+        copied: Tensor = wrap(array_over(pinned, self._array.dtype, 0, self._array.shape, None))
+        pinned.track(copied)
+        copied._array[...] = backend.to_numpy(self._array)
+        return copied
 
     # -- autograd ---------------------------------------------------------------------------
 
@@ -611,7 +726,14 @@ class Tensor(OpMethods, TensorBase):
         if self._hooks is not None:
             warnings.warn("pickle: the hooks of a tensor are not stored", stacklevel=2)
         requires_grad = self._mode == REQUIRES_GRAD and self._grad_fn is None
-        return _rebuild, (type(self), backend.to_numpy(self._array), requires_grad)
+        state = self.__dict__ or None
+        storage = self._storage
+        if storage is None or self.is_cuda or not self._array.size:
+            array = backend.to_numpy(self._array)
+            return _rebuild, (type(self), array, requires_grad), state
+        # Tensors over one storage stay so: pickle remembers it.
+        place = (self.dtype, self.storage_offset(), tuple(self.shape), self.stride())
+        return _rebuild_in_storage, (type(self), storage, place, requires_grad), state
 
     def __setstate__(self, state: Any) -> None:
         # Without it a hostile pickle could set the fields that the tensor's memory depends on.
@@ -629,8 +751,6 @@ class _Retain:
     __slots__ = ("tensor",)
 
     def __init__(self, tensor: Tensor) -> None:
-        import weakref  # noqa: PLC0415
-
         self.tensor = weakref.ref(tensor)
 
     def __call__(self, grad: Tensor) -> None:
@@ -638,6 +758,15 @@ class _Retain:
         if tensor is not None:
             so_far = tensor._grad
             tensor._grad = grad if so_far is None else so_far + grad
+
+
+def _rebuild_in_storage(
+    cls: type[Tensor], storage: Storage, place: tuple[Any, ...], requires_grad: bool
+) -> Tensor:
+    d, offset, size, stride = place
+    tensor = _rebuild(cls, array_over(storage, d.numpy, offset, size, stride), requires_grad)
+    storage.track(tensor)
+    return tensor
 
 
 def _rebuild(cls: type[Tensor], array: ndarray, requires_grad: bool) -> Tensor:
@@ -684,18 +813,30 @@ def as_device_here(value: Any) -> None:
         backend.require(wanted)
 
 
+def _shared_array(name: str, source: Any, wanted: dtype) -> tuple[ndarray, Storage]:
+    """The array for ``FloatTensor(tensor)`` or ``FloatTensor(storage)``, over its memory."""
+    if isinstance(source, TensorBase):
+        _check_dtype(name, from_numpy_dtype(source._array.dtype), wanted)
+        return source._array.view(), storage_of(source)
+    if isinstance(source, TypedStorage):
+        _check_dtype(name, source.dtype, wanted)
+        return source._numbers, source.untyped()
+    size = source.nbytes // wanted.itemsize
+    return array_over(source, wanted.numpy, 0, (size,), None), source
+
+
+def _check_dtype(name: str, found: dtype, wanted: dtype) -> None:
+    if found is not wanted:
+        raise DtypeError(f"{name}: got {found}, expected {wanted}; convert it with .to()")
+
+
 def classic_array(name: str, args: tuple[Any, ...], wanted: dtype) -> ndarray:
-    """The array for ``FloatTensor(...)``: sizes, a sequence of numbers, an array or a tensor."""
+    """The array for ``FloatTensor(...)``: sizes, a sequence of numbers or an array."""
     numpy_dtype = wanted.numpy
     if not args:
         return np.empty(0, numpy_dtype)
     first = args[0]
     if len(args) == 1 and not isinstance(first, (int, np.integer)):
-        if isinstance(first, TensorBase):
-            if first._array.dtype != numpy_dtype:
-                raise DtypeError(f"{name}: got a tensor of {first.dtype}, expected {wanted}; "  # type: ignore[attr-defined]
-                                 "convert it with .to()")  # fmt: skip
-            return first._array  # type: ignore[no-any-return]
         if isinstance(first, Size):
             return np.empty(first, numpy_dtype)
         if isinstance(first, ndarray):

@@ -19,6 +19,7 @@ from dtorch.core.errors import StorageError
 from dtorch.core.shapes import Size, contiguous_stride
 from dtorch.core.storage import Storage, storage_of
 from dtorch.core.tensor import Tensor
+from dtorch.core.typed_storage import TypedStorage
 from dtorch.serialization import names
 from dtorch.serialization.location import location_tag
 from dtorch.serialization.names import GlobalName
@@ -150,6 +151,10 @@ class CheckpointPickler(pickle._Pickler):
             self.write(self._global(obj))  # type: ignore[attr-defined]
         elif isinstance(obj, dtype):
             self.write(self._global(GlobalName("torch", obj.name)))  # type: ignore[attr-defined]
+        elif isinstance(obj, TypedStorage):
+            whole = obj if obj.is_whole() else obj.clone()
+            key, _ = self.table.add_storage(whole.untyped())
+            self.write(self._storage_id(names.STORAGE_NAMES[obj.dtype], key, len(whole)))  # type: ignore[attr-defined]
         elif isinstance(obj, Storage):
             key, nbytes = self.table.add_storage(obj)
             self.write(self._storage_id(names.UNTYPED_STORAGE, key, nbytes))  # type: ignore[attr-defined]
@@ -303,7 +308,7 @@ def _save_tensor_args(pickler: Any, obj: _TensorArgs) -> None:
 CheckpointPickler.dispatch[_Callable] = _save_callable
 CheckpointPickler.dispatch[_TensorArgs] = _save_tensor_args
 
-_OWN = (Storage, dtype, device, Size, GlobalName)
+_OWN = (TypedStorage, Storage, dtype, device, Size, GlobalName)
 _ORDERED_DICT = GlobalName("collections", "OrderedDict")
 _BOOL = {False: pickle.NEWFALSE, True: pickle.NEWTRUE}
 _TUPLES = (pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dtorch.core import dtype as dtypes
+from dtorch.core.storage import Storage
+from dtorch.core.typed_storage import typed_storage
 from dtorch.serialization import names
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.rebuild import Rebuild, TypedStorage
@@ -170,8 +172,15 @@ def run(unpickler: pickle.Unpickler, weights_only: bool) -> Any:
         ) from error
 
 
+def _public(storage: TypedStorage) -> Any:
+    """What stands for a storage outside: one of core, typed where the file says a type."""
+    if not isinstance(storage.storage, Storage) or storage.type_name == names.UNTYPED_STORAGE:
+        return storage.storage
+    return typed_storage(storage.storage, storage.dtype)
+
+
 def without_types(obj: Any, given: Iterable[TypedStorage]) -> Any:
-    """The object, where storages that were saved by themselves stand without their types."""
+    """The object, where storages that were saved by themselves are those of core."""
     if all(storage.is_viewed for storage in given):
         return obj
     holder = [obj]
@@ -185,7 +194,7 @@ def without_types(obj: Any, given: Iterable[TypedStorage]) -> Any:
         pairs = container.items() if isinstance(container, dict) else enumerate(container)
         for key, value in pairs:
             if isinstance(value, TypedStorage):
-                container[key] = value.storage
+                container[key] = _public(value)
             elif isinstance(value, (dict, list)):
                 todo.append(value)
     return holder[0]

@@ -290,7 +290,7 @@ def test_construction_names_what_does_not_fit(
         lambda s: s.is_contiguous(),
         lambda s: s.exp(),
         lambda s: s + 1,
-        lambda s: s.storage().nbytes,
+        lambda s: s.storage().nbytes(),
         lambda s: s.fill_(2),
         lambda s: dtorch.cat([s, s]),
     ],
