@@ -94,7 +94,7 @@ class ArchiveWriter:
             extra, size, version = _sizes_64(nbytes, nbytes), LIMIT_32, _VERSION_64
         else:
             extra, size, version = b"", nbytes, _VERSION
-        extra += _padding(header_at + _LOCAL.size + len(encoded) + len(extra))
+        extra += _PADDINGS[-(header_at + _LOCAL.size + len(encoded) + len(extra)) % ALIGNMENT]
         header = _LOCAL.pack(_LOCAL_MAGIC, version, 0, 0, 0, _DATE, crc, size, size, len(encoded),
                              len(extra))  # fmt: skip
         if nbytes < _JOINED:
@@ -126,20 +126,16 @@ def _sizes_64(*values: int) -> bytes:
     return struct.pack(f"<HH{len(values)}Q", _EXTRA_64, 8 * len(values), *values)
 
 
-def _padding(at: int) -> bytes:
-    """An extra field after which the data starts at a multiple of ALIGNMENT."""
-    missing = -at % ALIGNMENT
-    return _PADDINGS[missing]
-
-
-def _padding_field(missing: int) -> bytes:
+def _padding(missing: int) -> bytes:
+    """An extra field of this many bytes, or of ALIGNMENT more where that is too small for one."""
     if not missing:
         return b""
     missing += ALIGNMENT if missing < 4 else 0  # the field's own header takes 4 bytes
     return struct.pack("<HH", _EXTRA_PADDING, missing - 4) + bytes(missing - 4)
 
 
-_PADDINGS = [_padding_field(missing) for missing in range(ALIGNMENT)]
+# By how many bytes are missing to the next multiple of ALIGNMENT.
+_PADDINGS = [_padding(missing) for missing in range(ALIGNMENT)]
 
 
 def _central(name: bytes, crc: int, nbytes: int, header_at: int) -> bytes:

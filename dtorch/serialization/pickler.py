@@ -129,6 +129,9 @@ class CheckpointPickler(pickle._Pickler):
         self.table = StorageTable()
         self._names: dict[GlobalName, bytes] = {}
         self._texts: dict[str, bytes] = {}
+        self._heads: dict[str, bytes] = {}
+        view = pickle.NONE if is_stream else b""  # classic storages could be views of others
+        self._tail = view + pickle.TUPLE + pickle.BINPERSID
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
         """Pickle one object."""
@@ -241,13 +244,18 @@ class CheckpointPickler(pickle._Pickler):
         ))  # fmt: skip
 
     def _storage_id(self, type_name: str, key: int, numel: int) -> bytes:
-        module = "torch.storage" if type_name == names.UNTYPED_STORAGE else "torch"
         location = self.table.storages[key].location
-        return b"".join((
-            pickle.MARK, self._constant("storage"), self._global(GlobalName(module, type_name)),
-            _encoded(str(key)), self._constant(location), _int(numel),
-            pickle.NONE if self._is_stream else b"", pickle.TUPLE, pickle.BINPERSID,
-        ))  # fmt: skip
+        head = self._heads.get(type_name) or self._head(type_name)
+        place = self._texts.get(location) or self._constant(location)
+        return b"".join((head, _encoded(str(key)), place, _int(numel), self._tail))
+
+    def _head(self, type_name: str) -> bytes:
+        """Code for the start of a reference to a storage."""
+        module = "torch.storage" if type_name == names.UNTYPED_STORAGE else "torch"
+        name = GlobalName(module, type_name)
+        code = pickle.MARK + self._constant("storage") + self._global(name)
+        self._heads[type_name] = pickle.MARK + self._constant("storage") + self._global(name)
+        return code  # the first time it also puts its parts into the memo
 
     def _no_hooks(self) -> bytes:
         return self._global(_ORDERED_DICT) + pickle.EMPTY_TUPLE + pickle.REDUCE
