@@ -1,0 +1,68 @@
+"""Rprop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.base import wrap
+from dtorch.core.errors import ArgumentError
+from dtorch.core.grad_mode import no_grad
+from dtorch.optim.optimizer import Optimizer, changed, check_options, loss_of, with_gradients
+
+
+class Rprop(Optimizer):
+    """Steps by the sign of the gradient alone, growing while it stays, shrinking when it changes.
+
+    Args:
+        params: parameters or groups of them.
+        lr: first step of each element.
+        etas: factors of the step after a change of sign, and without one.
+        step_sizes: least and largest step.
+
+    Reference: Riedmiller and Braun 1993, "A direct adaptive method for faster backpropagation
+    learning".
+    """
+
+    def __init__(
+        self, params: Any, lr: float = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50), *, capturable: bool = False,
+        foreach: bool | None = None, maximize: bool = False, differentiable: bool = False,
+    ) -> None:  # fmt: skip
+        check_options("Rprop", lr=(lr, 0, None))
+        if not 0 < etas[0] < 1 < etas[1]:
+            raise ArgumentError(f"Rprop: etas are {etas}, expected 0 < etas[0] < 1 < etas[1]")
+        super().__init__(params, {
+            "lr": lr, "etas": etas, "step_sizes": step_sizes, "foreach": foreach,
+            "maximize": maximize, "differentiable": differentiable, "capturable": capturable,
+        })  # fmt: skip
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = loss_of(closure)
+        with no_grad():
+            for group in self.param_groups:
+                self._step_group(group)
+        return loss
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        (shrink, grow), (least, most) = group["etas"], group["step_sizes"]
+        for p, array, grad in with_gradients("Rprop", group):
+            kind = array.dtype.type
+            state = self.state[p]
+            if not state:
+                state["step"] = wrap(np.zeros((), np.float32))
+                state["prev"] = wrap(np.zeros_like(array))
+                state["step_size"] = wrap(np.full_like(array, float(group["lr"])))
+            state["step"]._array += 1
+            before, size = state["prev"]._array, state["step_size"]._array
+            agreement = grad * before
+            size *= np.where(
+                agreement > 0, kind(grow), np.where(agreement < 0, kind(shrink), kind(1))
+            )
+            np.clip(size, kind(least), kind(most), out=size)
+            used = np.where(agreement < 0, kind(0), grad)
+            array -= np.sign(used) * size
+            before[...] = used
+            changed(p)
