@@ -1,1 +1,91 @@
-"""."""
+"""The functions behind the transforms; on Pillow's images and on tensors."""
+
+from dtorch.vision.transforms.functional.color import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_gamma,
+    adjust_hue,
+    adjust_saturation,
+    adjust_sharpness,
+    autocontrast,
+    equalize,
+    gaussian_blur,
+    invert,
+    posterize,
+    rgb_to_grayscale,
+    solarize,
+    to_grayscale,
+)
+from dtorch.vision.transforms.functional.conversion import (
+    convert_image_dtype,
+    normalize,
+    pil_to_tensor,
+    to_pil_image,
+    to_tensor,
+)
+from dtorch.vision.transforms.functional.geometry import (
+    center_crop,
+    crop,
+    erase,
+    five_crop,
+    hflip,
+    pad,
+    resize,
+    resized_crop,
+    scale,
+    ten_crop,
+    vflip,
+)
+from dtorch.vision.transforms.functional.images import (
+    get_dimensions,
+    get_image_num_channels,
+    get_image_size,
+)
+from dtorch.vision.transforms.functional.warping import (
+    affine,
+    elastic_transform,
+    perspective,
+    rotate,
+)
+from dtorch.vision.transforms.interpolation import InterpolationMode
+
+__all__ = [
+    "InterpolationMode",
+    "adjust_brightness",
+    "adjust_contrast",
+    "adjust_gamma",
+    "adjust_hue",
+    "adjust_saturation",
+    "adjust_sharpness",
+    "affine",
+    "autocontrast",
+    "center_crop",
+    "convert_image_dtype",
+    "crop",
+    "elastic_transform",
+    "equalize",
+    "erase",
+    "five_crop",
+    "gaussian_blur",
+    "get_dimensions",
+    "get_image_num_channels",
+    "get_image_size",
+    "hflip",
+    "invert",
+    "normalize",
+    "pad",
+    "perspective",
+    "pil_to_tensor",
+    "posterize",
+    "resize",
+    "resized_crop",
+    "rgb_to_grayscale",
+    "rotate",
+    "scale",
+    "solarize",
+    "ten_crop",
+    "to_grayscale",
+    "to_pil_image",
+    "to_tensor",
+    "vflip",
+]
