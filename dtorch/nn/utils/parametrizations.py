@@ -67,14 +67,14 @@ class _SpectralNorm(Module):
             kind = weight._array.dtype
             self.register_buffer("_u", wrap(random_unit(matrix.shape[0], kind, eps)))
             self.register_buffer("_v", wrap(random_unit(matrix.shape[1], kind, eps)))
-            iterate(matrix, self._u, self._v, 15, eps)
+            iterate(matrix, self._u, self._v, 15, eps, left_first=True)
 
     def forward(self, weight: Any) -> Any:
         if weight.ndim == 1:
             return normalize(weight, 2.0, 0, self.eps)
         matrix = as_matrix(weight, self.dim)
         if self.training:
-            iterate(matrix, self._u, self._v, self.n_power_iterations, self.eps)
+            iterate(matrix, self._u, self._v, self.n_power_iterations, self.eps, True)
         return weight / largest_value(matrix, self._u, self._v)
 
     def right_inverse(self, value: Any) -> Any:

@@ -68,7 +68,7 @@ class ParametrizationList(ModuleList):
         if isinstance(original, Parameter):
             if name == "original" and tuple(new.shape) == tuple(original.shape):
                 with no_grad():
-                    original.copy_(new)  # type: ignore[attr-defined]  # an operation
+                    original.copy_(new)
                 self.register_parameter(name, original)
             else:
                 self.register_parameter(name, Parameter(new.detach(), original.requires_grad))

@@ -38,12 +38,15 @@ def random_unit(size: int, kind: Any, eps: float) -> Any:
     return unit(standard_normal((size,), kind, None), eps)
 
 
-def iterate(matrix: Any, u: Any, v: Any, steps: int, eps: float) -> None:
+def iterate(matrix: Any, u: Any, v: Any, steps: int, eps: float, left_first: bool = False) -> None:
     """Turn ``u`` and ``v`` toward the singular vectors of the largest value, in place."""
     array = matrix._array
     for _ in range(steps):
+        if left_first:
+            u._array[...] = unit(array @ v._array, eps)
         v._array[...] = unit(array.T @ u._array, eps)
-        u._array[...] = unit(array @ v._array, eps)
+        if not left_first:
+            u._array[...] = unit(array @ v._array, eps)
     bump(u)
     bump(v)
 
