@@ -265,17 +265,20 @@ class DataLoader:
     # -- workers ---------------------------------------------------------------------------------
 
     def _take_pool(self) -> WorkerPool:
+        """Workers that wait for an epoch, or a pool that is still empty."""
         pool, self._idle_pool = self._idle_pool, None
         if pool is None or pool.is_stopped:
-            context = self.multiprocessing_context or default_context()
-            count = int(self.num_workers)
-            pool = WorkerPool(context, [self._task(number, count) for number in range(count)])
+            pool = WorkerPool(self.multiprocessing_context or default_context())
             pool.layout = self._layout
         return pool
 
-    def _task(self, worker_id: int, num_workers: int) -> Task:
-        return Task(self.dataset, self.collate_fn, self.is_iterable, self.drop_last,
-                    self.worker_init_fn, worker_id, num_workers)  # fmt: skip
+    def _tasks(self) -> list[Task]:
+        count = int(self.num_workers)
+        return [
+            Task(self.dataset, self.collate_fn, self.is_iterable, self.drop_last,
+                 self.worker_init_fn, worker_id, count)
+            for worker_id in range(count)
+        ]  # fmt: skip
 
     def _give_pool_back(self, pool: WorkerPool) -> None:
         self._layout = pool.layout

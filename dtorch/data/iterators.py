@@ -103,15 +103,18 @@ class WorkerIterator(BatchIterator):
         super().__init__(loader, base_seed, indices, progress)
         self._released = False
         self._pool: WorkerPool = loader._take_pool()
-        self._pool.begin(base_seed)
+        self._pool.epoch += 1
         self._epoch = self._pool.epoch
         self._ready: dict[int, Answer] = {}
         self._exhausted: set[int] = set()  # workers without more samples
         # A stream starts from its beginning in every worker.
         seen = progress.batches
-        self._position = 0 if loader.is_iterable else seen
-        self._requested = self._position
+        self._position = self._requested = 0 if loader.is_iterable else seen
         self._more = True
+        self._count = len(self._pool.workers) or int(loader.num_workers)
+        for worker in self._pool.workers or self._pool.start(loader._tasks()):
+            worker.begin(base_seed)
+            self._request(at_most=1)
         self._request()
         for _ in range(seen if loader.is_iterable else 0):
             self._take()
@@ -167,10 +170,12 @@ class WorkerIterator(BatchIterator):
             if answer.epoch == self._epoch and answer.kind != "stack":
                 self._ready[answer.number] = answer
 
-    def _request(self) -> None:
+    def _request(self, at_most: int | None = None) -> None:
         workers, layout = self._pool.workers, self._pool.layout
-        ahead = self._loader._ahead * len(workers)
-        while self._more and self._requested - self._position < ahead:
+        end = self._position + self._loader._ahead * self._count
+        if at_most is not None:
+            end = self._requested + at_most
+        while self._more and self._requested < end:
             worker = self._next_worker(workers)
             indices = next(self._indices, _END) if worker is not None else _END
             if worker is None or indices is _END:

@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cloudpickle
@@ -155,7 +155,7 @@ class Worker:
 
 
 class WorkerPool:
-    """Worker processes, started together, and stopped when the object goes.
+    """Worker processes, stopped when the object goes.
 
     Attributes:
         workers: by number.
@@ -163,27 +163,26 @@ class WorkerPool:
         layout: sizes of the large arrays of a batch, as seen so far.
     """
 
-    def __init__(self, context: Any, tasks: Sequence[Task]) -> None:
+    def __init__(self, context: Any) -> None:
         self.workers: list[Worker] = []
         self.epoch = 0
         self.layout: list[int] = []
+        self._context = context
         self._stop = weakref.finalize(self, _stop_workers, self.workers, os.getpid())
         self._poll = select.poll()
         self._by_fd: dict[int, Worker] = {}
+
+    def start(self, tasks: Sequence[Task]) -> Iterator[Worker]:
+        """Start workers, giving each as soon as it runs: it can work while the next is started."""
         for task in tasks:
-            worker = Worker(context, task)
+            worker = Worker(self._context, task)
             self.workers.append(worker)
             self._watch(worker.channel.socket.fileno(), worker)
+            yield worker
 
     def _watch(self, fd: int, worker: Worker) -> None:
         self._poll.register(fd, select.POLLIN)
         self._by_fd[fd] = worker
-
-    def begin(self, base_seed: int) -> None:
-        """Start an epoch."""
-        self.epoch += 1
-        for worker in self.workers:
-            worker.begin(base_seed)
 
     def collect(self, timeout_s: float | None) -> list[Answer]:
         """The messages that are there, or the first to come within ``timeout_s`` (None: ever).
