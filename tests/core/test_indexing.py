@@ -1,0 +1,225 @@
+"""Indexing against NumPy: reading, writing, gradients, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra import numpy as npst
+
+import dtorch
+from dtorch.core.errors import DimensionError
+
+shapes = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+
+
+@st.composite
+def basic_index(draw: Any, shape: tuple[int, ...]) -> Any:
+    """Ints, slices with positive steps, None and an ellipsis."""
+    return draw(
+        npst.basic_indices(shape, allow_newaxis=True).filter(
+            lambda index: (
+                not any(
+                    isinstance(part, slice) and (part.step or 1) < 0
+                    for part in (index if isinstance(index, tuple) else (index,))
+                )
+            )
+        )
+    )
+
+
+@st.composite
+def mixed_index(draw: Any, shape: tuple[int, ...]) -> Any:
+    """A tuple with at least one array or mask among ints and slices."""
+    parts: list[Any] = []
+    dim = 0
+    broadcast = draw(st.sampled_from([(), (1,), (2,), (2, 3)]))
+    while dim < len(shape):
+        size = shape[dim]
+        kinds = ["slice", "end"] + (["int", "array", "list"] if size else []) + ["mask"]
+        kind = draw(st.sampled_from(kinds))
+        if kind == "end":
+            break
+        if kind == "slice":
+            parts.append(slice(draw(st.integers(0, size)), None, draw(st.integers(1, 2))))
+        elif kind == "int":
+            parts.append(draw(st.integers(-size, size - 1)))
+        elif kind == "mask":
+            mask = draw(npst.arrays(bool, (size,)))
+            if any(isinstance(p, np.ndarray) for p in parts):
+                continue  # would have to broadcast with the others
+            parts.append(mask)
+            broadcast = (int(mask.sum()),)
+        elif kind == "list":
+            parts.append(draw(st.lists(st.integers(-size, size - 1), min_size=1, max_size=1)))
+        else:
+            side = draw(st.sampled_from([broadcast, broadcast and (1,)]))
+            parts.append(draw(npst.arrays(np.int64, side, elements=st.integers(-size, size - 1))))
+        dim += 1
+    return tuple(parts)
+
+
+def as_torch_like(index: Any) -> Any:
+    """Arrays in an index as tensors."""
+    if isinstance(index, tuple):
+        return tuple(as_torch_like(part) for part in index)
+    return dtorch.from_numpy(index) if isinstance(index, np.ndarray) else index
+
+
+def numbers(shape: tuple[int, ...]) -> np.ndarray:
+    return np.arange(np.prod(shape, dtype=int), dtype=np.float64).reshape(shape)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_basic_indices_read_views_and_write(data: Any) -> None:
+    shape = data.draw(shapes)
+    index = data.draw(basic_index(shape))
+    array = numbers(shape)
+    x = dtorch.from_numpy(array.copy())
+    part = x[index]
+    expected = array[index]
+    assert tuple(part.shape) == np.shape(expected)
+    np.testing.assert_array_equal(part.numpy(), expected)
+    assert part.untyped_storage() is x.untyped_storage()
+    x[index] = -1.0
+    array[index] = -1.0
+    np.testing.assert_array_equal(x.numpy(), array)
+    if part.numel():
+        assert (part == -1).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_arrays_and_masks_read_copies_and_write(data: Any) -> None:
+    shape = data.draw(npst.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4))
+    index = data.draw(mixed_index(shape))
+    array = numbers(shape)
+    x = dtorch.from_numpy(array.copy())
+    try:
+        expected = array[index]
+    except IndexError:
+        with pytest.raises((IndexError, ValueError, RuntimeError)):
+            x[as_torch_like(index)]
+        return
+    part = x[as_torch_like(index)]
+    np.testing.assert_array_equal(part.numpy(), expected)
+    assert tuple(part.shape) == expected.shape
+    x[as_torch_like(index)] = -1.0
+    array[index] = -1.0
+    np.testing.assert_array_equal(x.numpy(), array)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_gradient_goes_back_to_where_elements_came_from(data: Any) -> None:
+    shape = data.draw(npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4))
+    index = data.draw(st.one_of(basic_index(shape), mixed_index(shape)))
+    try:
+        picked = numbers(shape)[index]
+    except IndexError:
+        return
+    weights = np.random.default_rng(0).normal(size=np.shape(picked))
+    expected = np.zeros(shape)
+    np.add.at(expected, index, weights)
+    x = dtorch.from_numpy(numbers(shape)).requires_grad_()
+    (x[as_torch_like(index)] * dtorch.from_numpy(np.asarray(weights))).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), expected)
+
+
+def test_kinds_of_indices() -> None:
+    x = dtorch.arange(12).view(3, 4)
+    assert x[1].tolist() == [4, 5, 6, 7]
+    assert x[-1, -1].tolist() == 11
+    assert x[..., 0].tolist() == [0, 4, 8]
+    assert x[:, None].shape == (3, 1, 4)
+    assert x[True].shape == (1, 3, 4)
+    assert x[False].shape == (0, 3, 4)
+    assert x[dtorch.tensor(1)].tolist() == [4, 5, 6, 7]
+    assert x[np.int64(1), np.array(2)].tolist() == 6
+    assert x[[0, 2]].tolist() == [[0, 1, 2, 3], [8, 9, 10, 11]]
+    assert x[[0, 2], [1, 3]].tolist() == [1, 11]
+    assert x[range(2)].shape == (2, 4)
+    assert x[[]].shape == (0, 4)
+    assert x[x > 9].tolist() == [10, 11]
+    assert x[dtorch.tensor([True, False, True])].shape == (2, 4)
+    assert x[dtorch.tensor([0, 0, 1], dtype=dtorch.uint8)].tolist() == [[8, 9, 10, 11]]
+    assert x[dtorch.tensor([2, 0], dtype=dtorch.int32)].shape == (2, 4)
+    assert x.view(2, 2, 3)[[0], :, [1]].shape == (1, 2)  # apart: their dim comes first
+
+
+def test_zero_dim_tensors() -> None:
+    x = dtorch.tensor(3.0)
+    assert x[()].item() == 3
+    assert x[...].item() == 3
+    assert x[None].shape == (1,)
+    x[...] = 4
+    x[()] += 1
+    assert x.item() == 5
+    with pytest.raises(IndexError, match="0 dimensions"):
+        x[0]
+
+
+@pytest.mark.parametrize(("index", "error", "message"), [
+    (3, IndexError, r"3 is out of range.*size 3"),
+    (-4, IndexError, r"-4 is out of range"),
+    ((0, 4), IndexError, r"dimension 1 of size 4"),
+    ((0, 0, 0), IndexError, r"3 indices.*2 dimensions"),
+    ((Ellipsis, Ellipsis), IndexError, r"once"),
+    (slice(None, None, -1), ValueError, r"step.*-1.*at least 1"),
+    (slice(None, None, 0), ValueError, r"step"),
+    (1.5, TypeError, r"float.*1.5.*ints"),
+    ("a", TypeError, r"str"),
+    ([0, 3], IndexError, r"size 3.*from 0 to 3"),
+    ([0.5], IndexError, r"float64"),
+    (slice(1.5, None), TypeError, r"float"),
+])  # fmt: skip
+def test_bad_indices_are_named(index: Any, error: type, message: str) -> None:
+    x = dtorch.zeros(3, 4)
+    with pytest.raises(error, match=message):
+        x[index]
+    with pytest.raises(error, match=message):
+        x[index] = 1.0
+    assert x._version == 0
+    assert not x.numpy().any()
+
+
+def test_bad_masks_and_index_tensors_are_named() -> None:
+    x = dtorch.zeros(3, 4)
+    with pytest.raises(DimensionError, match=r"mask of shape \(2,\).*\(3,\)"):
+        x[dtorch.tensor([True, False])]
+    with pytest.raises(DimensionError, match="float32"):
+        x[dtorch.ones(2)]
+    with pytest.raises((IndexError, ValueError), match=r"broadcast|shape"):
+        x[dtorch.tensor([0, 1]), dtorch.tensor([0, 1, 2])]
+
+
+def test_values_broadcast_and_convert() -> None:
+    x = dtorch.zeros(2, 3, dtype=dtorch.int64)
+    x[0] = dtorch.tensor([1.9, 2.9, 3.9])
+    x[1] = 7
+    assert x.tolist() == [[1, 2, 3], [7, 7, 7]]
+    x[:, 1] = dtorch.tensor([5])
+    x[x > 6] = dtorch.tensor(0)
+    assert x.tolist() == [[1, 5, 3], [0, 5, 0]]
+    x[0] = dtorch.ones(1, 1, 3)  # leading dims of size 1 are dropped
+    x[1] = [4, 5, 6]
+    x[[0, 1], [0, 0]] = np.array([8, 9])
+    assert x.tolist() == [[8, 1, 1], [9, 5, 6]]
+
+
+def test_repeated_places_keep_the_last_value() -> None:
+    x = dtorch.zeros(3)
+    x[[1, 1, 1]] = dtorch.tensor([1.0, 2.0, 3.0])
+    assert x.tolist() == [0, 3, 0]
+
+
+def test_value_of_a_wrong_shape_changes_nothing() -> None:
+    x = dtorch.zeros(2, 3)
+    for index in (0, slice(None), [0, 1], x == 0):
+        with pytest.raises((ValueError, RuntimeError), match=r"shape|broadcast|input values"):
+            x[index] = dtorch.ones(4)
+    assert not x.numpy().any()
+    assert x._version == 0

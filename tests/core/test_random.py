@@ -1,0 +1,99 @@
+"""Generators: seeds, states, independence."""
+
+from __future__ import annotations
+
+import multiprocessing
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dtorch
+from dtorch.core.errors import ArgumentError, DtypeError
+
+
+def test_a_seed_gives_a_stream() -> None:
+    assert dtorch.manual_seed(3) is dtorch.default_generator
+    first = [dtorch.rand(3).tolist(), dtorch.randn(2).tolist(), dtorch.randperm(5).tolist()]
+    dtorch.manual_seed(3)
+    assert first == [dtorch.rand(3).tolist(), dtorch.randn(2).tolist(), dtorch.randperm(5).tolist()]
+    dtorch.manual_seed(4)
+    assert first[0] != dtorch.rand(3).tolist()
+    assert dtorch.initial_seed() == 4
+
+
+@pytest.mark.parametrize("draw", [
+    lambda: dtorch.rand(3), lambda: dtorch.randn(3), lambda: dtorch.randint(0, 100, (3,)),
+    lambda: dtorch.randn(3, dtype=dtorch.float64), lambda: dtorch.rand(1, dtype=dtorch.float16),
+])  # fmt: skip
+def test_state_goes_on_exactly_where_it_was(draw: Any) -> None:
+    draw()
+    state = dtorch.get_rng_state()
+    assert state.dtype is dtorch.uint8
+    expected = [draw().tolist() for _ in range(3)]
+    dtorch.set_rng_state(state)
+    assert [draw().tolist() for _ in range(3)] == expected
+
+
+def test_generators_do_not_disturb_each_other() -> None:
+    mine = dtorch.Generator().manual_seed(1)
+    before = dtorch.get_rng_state().tolist()
+    first = dtorch.rand(2, generator=mine).tolist()
+    assert dtorch.get_rng_state().tolist() == before
+    assert dtorch.rand(2, generator=dtorch.Generator().manual_seed(1)).tolist() == first
+    twin = dtorch.Generator()
+    twin.set_state(mine.get_state())
+    assert dtorch.rand(2, generator=twin).tolist() == dtorch.rand(2, generator=mine).tolist()
+    assert twin.initial_seed() == 1
+    assert dtorch.Generator().initial_seed() != dtorch.Generator().initial_seed()
+
+
+def test_fork_rng_gives_the_state_back() -> None:
+    before = dtorch.get_rng_state().tolist()
+    with dtorch.random.fork_rng():
+        dtorch.rand(5)
+    assert dtorch.get_rng_state().tolist() == before
+    with dtorch.random.fork_rng(enabled=False):
+        dtorch.rand(5)
+    assert dtorch.get_rng_state().tolist() != before
+
+
+def test_forked_process_has_the_same_stream() -> None:
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    process = context.Process(target=lambda: queue.put(dtorch.rand(3).tolist()))
+    process.start()
+    found = queue.get()
+    process.join()
+    assert found == dtorch.rand(3).tolist()
+
+
+def test_ranges() -> None:
+    x = dtorch.rand(1000)
+    assert 0 <= x.min().item() <= x.max().item() < 1
+    y = dtorch.randint(3, 7, (1000,))
+    assert set(y.tolist()) == {3, 4, 5, 6}
+    assert y.dtype is dtorch.int64
+    assert sorted(dtorch.randperm(6).tolist()) == list(range(6))
+    assert dtorch.rand_like(dtorch.ones(2, dtype=dtorch.float64)).dtype is dtorch.float64
+    assert dtorch.randn_like(dtorch.ones(2, 3)).shape == (2, 3)
+    z = dtorch.empty(1000, dtype=dtorch.int8).random_()
+    assert z.min().item() >= 0
+    assert dtorch.empty(100).uniform_(2, 3).min().item() >= 2
+    assert dtorch.bernoulli(dtorch.tensor([0.0, 1.0])).tolist() == [0, 1]
+    np.testing.assert_allclose(dtorch.empty(10000).normal_(5, 2).mean().item(), 5, atol=0.1)
+
+
+def test_impossible_requests_are_named() -> None:
+    with pytest.raises(ArgumentError, match="from 3 to 3"):
+        dtorch.randint(3, 3, (1,))
+    with pytest.raises(DtypeError, match="int64"):
+        dtorch.rand(1, dtype=dtorch.int64)
+    with pytest.raises(ArgumentError, match="between 0 and 1"):
+        dtorch.bernoulli(dtorch.tensor([1.5]))
+    with pytest.raises(TypeError, match=r"float.*int"):
+        dtorch.manual_seed(1.5)
+    with pytest.raises(ArgumentError, match="get_state"):
+        dtorch.set_rng_state(dtorch.zeros(3))
+    with pytest.raises(ArgumentError, match="std is -1"):
+        dtorch.zeros(1).normal_(0, -1)
