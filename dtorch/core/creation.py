@@ -76,7 +76,8 @@ def tensor(
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.array(data)
     else:
-        array = _from_python(data)
+        # With a dtype given, numbers go there at once: by way of float32 they would lose digits.
+        array = sequence_array("tensor", data) if dtype is not None else _from_python(data)
     if dtype is not None:
         array = array.astype(as_dtype(dtype).numpy)
     else:
