@@ -12,6 +12,7 @@
 #include <string>
 
 #include "allocator.h"
+#include "bindings_nn.h"
 #include "capability.h"
 #include "core.h"
 #include "kernels/cross_entropy.h"
@@ -263,4 +264,5 @@ NB_MODULE(_native, m) {
   def_rows_backward(m, "log_softmax_backward", DTORCH_DISPATCH(log_softmax_backward));
   def_cross_entropy<float>(m);
   def_cross_entropy<double>(m);
+  dtorch::bind_nn(m);
 }

@@ -12,6 +12,7 @@ from dtorch.core.ops import (
     composed,
     conversion,
     convolution,
+    convolution_native,
     ctc,
     cumulative,
     diagonal,
@@ -63,7 +64,8 @@ from dtorch.core.ops import (
 
 __all__ = [
     "activation", "adaptive", "arithmetic", "attention", "bilinear", "bounds", "comparison",
-    "complex", "composed", "conversion", "convolution", "ctc", "cumulative", "diagonal",
+    "complex", "composed", "conversion", "convolution", "convolution_native", "ctc", "cumulative",
+    "diagonal",
     "dropout", "einsum", "elements", "embedding", "embedding_bag", "error_function",
     "exponential", "factorization", "fourier", "gathering", "grid_sample", "indexing",
     "joining", "lapack", "linalg", "loss", "loss_difference", "loss_margin", "masking",

@@ -1,0 +1,119 @@
+"""Compiled kernels of the operations in `convolution`, for images and signals.
+
+Winograd's method where it gains, windows as columns of a matrix elsewhere; the gradient with
+respect to the input is, at stride 1, a convolution with the kernels turned around.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtorch.core import backend
+from dtorch.core.ops.convolution import conv, conv_input, conv_weight
+from dtorch.core.shapes import window_count
+
+Ints = tuple[int, ...]
+native = backend.native
+
+# Below these Winograd's transforms cost more than the multiplications they save.
+_CHANNELS, _TILES = 16, 8
+
+
+def _takes(*arrays: Any) -> bool:
+    """Whether the kernels know these arrays."""
+    first = arrays[0]
+    return (
+        first.ndim in (3, 4)
+        and first.dtype in (np.float32, np.float64)
+        and all(a is None or (a.dtype == first.dtype and a.size) for a in arrays)
+    )
+
+
+def _images(array: Any) -> Any:
+    """Contiguous, and signals as images of one row."""
+    if array.ndim == 3:
+        array = array[:, :, None]
+    return np.ascontiguousarray(array)
+
+
+def _geometry(stride: Ints, padding: Ints, dilation: Ints, groups: int) -> tuple[Any, ...]:
+    if len(stride) == 1:
+        return (1, *stride), (0, *padding), (1, *dilation), groups
+    return tuple(stride), tuple(padding), tuple(dilation), groups
+
+
+def _suits_winograd(
+    input: Any, weight_shape: Ints, sides: Ints, stride: Ints, padding: Ints, dilation: Ints,
+    groups: int,
+) -> bool:  # fmt: skip
+    return (
+        input.dtype == np.float32
+        and tuple(weight_shape[2:]) == (3, 3)
+        and groups == 1
+        and tuple(stride) == (1, 1) == tuple(dilation)
+        and max(padding) <= 2
+        and min(weight_shape[:2]) >= _CHANNELS
+        and len(input) * math.prod(-(-n // 4) for n in sides) >= _TILES
+    )
+
+
+@conv.kernel("cpu")
+def _(input, weight, bias, stride, padding, dilation, groups):
+    if not _takes(input, weight, bias):
+        return conv.run_body(np, (input, weight, bias, stride, padding, dilation, groups))
+    sides = [
+        window_count(f"conv{len(stride)}d", *side)
+        for side in zip(input.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    ]
+    out = np.empty((input.shape[0], weight.shape[0], *sides), input.dtype)
+    x, w, result = _images(input), _images(weight), _images(out)
+    b = None if bias is None else np.ascontiguousarray(bias)
+    if _suits_winograd(x, weight.shape, sides, stride, padding, dilation, groups):
+        native.winograd_convolution(x, w, b, tuple(padding), False, result)
+    else:
+        native.convolution(x, w, b, *_geometry(stride, padding, dilation, groups), False, result)
+    return out
+
+
+@conv_input.kernel("cpu")
+def _(delta, weight, bias, shape, stride, padding, dilation, groups):
+    if not _takes(delta, weight, bias):
+        values = (delta, weight, bias, shape, stride, padding, dilation, groups)
+        return conv_input.run_body(np, values)
+    out = np.empty(shape, delta.dtype)
+    g, w, result = _images(delta), _images(weight), _images(out)
+    b = None if bias is None else np.ascontiguousarray(bias)
+    if _suits_winograd(g, weight.shape, shape[2:], stride, padding, dilation, groups) and all(
+        n + 2 * p == m + 2 for n, p, m in zip(shape[2:], padding, delta.shape[2:], strict=True)
+    ):
+        native.winograd_convolution(g, w, b, tuple(2 - p for p in padding), True, result)
+    elif all(s == 1 for s in stride):
+        around = tuple(
+            d * (k - 1) - p for d, k, p in zip(dilation, weight.shape[2:], padding, strict=True)
+        )
+        native.convolution(g, w, b, *_geometry(stride, around, dilation, groups), True, result)
+    else:
+        native.convolution_input(g, w, *_geometry(stride, padding, dilation, groups), result)
+        if bias is not None:
+            out += bias.reshape(-1, *(1,) * (out.ndim - 2))
+    return out
+
+
+@conv_weight.kernel("cpu")
+def _(delta, input, shape, stride, padding, dilation, groups):
+    if not _takes(delta, input):
+        values = (delta, input, shape, stride, padding, dilation, groups)
+        return conv_weight.run_body(np, values)
+    out = np.empty(shape, delta.dtype)
+    g, x, result = _images(delta), _images(input), _images(out)
+    if _suits_winograd(x, shape, delta.shape[2:], stride, padding, dilation, groups) and all(
+        n + 2 * p == m + 2
+        for n, p, m in zip(input.shape[2:], padding, delta.shape[2:], strict=True)
+    ):
+        native.winograd_weight(g, x, tuple(padding), result)
+    else:
+        native.convolution_weight(g, x, *_geometry(stride, padding, dilation, groups), result)
+    return out

@@ -1,0 +1,10 @@
+// Kernels of neural networks as Python sees them.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace dtorch {
+
+void bind_nn(nanobind::module_& m);
+
+}  // namespace dtorch

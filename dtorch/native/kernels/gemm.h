@@ -1,0 +1,61 @@
+// The product of two small matrices that are near the processor; everything that multiplies
+// matrices in kernels/ is a loop around it. Only for files in kernels/.
+#pragma once
+
+#include "kernels/simd.h"
+
+namespace dtorch::DTORCH_CAPABILITY {
+
+// Rows of the product that are kept in registers. Together with two vectors of columns that is 16
+// sums with AVX-512, 8 before: enough to hide the latency of a multiplication.
+#if defined(__AVX512F__)
+inline constexpr std::size_t tile_rows = 8;
+#else
+inline constexpr std::size_t tile_rows = 4;
+#endif
+template <class T>
+inline constexpr std::size_t tile_columns = 2 * lanes<T>;
+
+// out[i][j] (+)= sum over k of a[i * a_row + k * a_column] * b[k * b_row + j], for M rows and N
+// vectors of columns.
+template <class T, std::size_t M, std::size_t N>
+DTORCH_INLINE void multiply_tile(const T* a, std::size_t a_row, std::size_t a_column, const T* b,
+                                 std::size_t b_row, T* out, std::size_t out_row, std::size_t depth,
+                                 bool add) {
+  Vector<T> sums[M][N] = {};
+  for (std::size_t k = 0; k < depth; ++k) {
+    Vector<T> columns[N];
+#pragma GCC unroll 4
+    for (std::size_t j = 0; j < N; ++j) columns[j] = load(b + j * lanes<T>);
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < M; ++i) {
+      const T factor = a[i * a_row];
+#pragma GCC unroll 4
+      for (std::size_t j = 0; j < N; ++j) sums[i][j] += factor * columns[j];
+    }
+    a += a_column;
+    b += b_row;
+  }
+#pragma GCC unroll 16
+  for (std::size_t i = 0; i < M; ++i) {
+#pragma GCC unroll 4
+    for (std::size_t j = 0; j < N; ++j) {
+      T* to = out + i * out_row + j * lanes<T>;
+      store(to, add ? load(to) + sums[i][j] : sums[i][j]);
+    }
+  }
+}
+
+// The same for up to tile_rows rows; how many is found at run time.
+template <class T, std::size_t N, std::size_t M = tile_rows>
+DTORCH_INLINE void multiply_rows(std::size_t rows, const T* a, std::size_t a_row,
+                                 std::size_t a_column, const T* b, std::size_t b_row, T* out,
+                                 std::size_t out_row, std::size_t depth, bool add) {
+  if (rows >= M) {
+    multiply_tile<T, M, N>(a, a_row, a_column, b, b_row, out, out_row, depth, add);
+  } else if constexpr (M > 1) {
+    multiply_rows<T, N, M - 1>(rows, a, a_row, a_column, b, b_row, out, out_row, depth, add);
+  }
+}
+
+}  // namespace dtorch::DTORCH_CAPABILITY

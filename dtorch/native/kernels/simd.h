@@ -1,0 +1,115 @@
+// Vectors of the width of the capability a file is built for, and what is done with them. Only for
+// files in kernels/. GCC's and Clang's vector extension: +, * and conversions work element by
+// element, a * b + c is one instruction where the processor has it.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include "kernels/vector_math.h"
+
+namespace dtorch::DTORCH_CAPABILITY {
+
+#if defined(__AVX512F__)
+#define DTORCH_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define DTORCH_VECTOR_BYTES 32
+#else
+#define DTORCH_VECTOR_BYTES 16
+#endif
+
+template <class T>
+struct VectorOf;
+// Aligned as an element is: they are read and written at any place.
+template <>
+struct VectorOf<float> {
+  typedef float type __attribute__((vector_size(DTORCH_VECTOR_BYTES), aligned(4), may_alias));
+};
+template <>
+struct VectorOf<double> {
+  typedef double type __attribute__((vector_size(DTORCH_VECTOR_BYTES), aligned(8), may_alias));
+};
+template <class T>
+using Vector = typename VectorOf<T>::type;
+template <class T>
+inline constexpr std::size_t lanes = DTORCH_VECTOR_BYTES / sizeof(T);
+
+template <class T>
+DTORCH_INLINE Vector<T> load(const T* at) {
+  return *reinterpret_cast<const Vector<T>*>(at);
+}
+template <class T>
+DTORCH_INLINE void store(T* at, Vector<T> value) {
+  *reinterpret_cast<Vector<T>*>(at) = value;
+}
+
+// The first `count` of a vector; the rest are zeros, or are left alone.
+template <class T>
+DTORCH_INLINE Vector<T> load_some(const T* at, std::size_t count) {
+  if (count >= lanes<T>) return load(at);
+  T values[lanes<T>] = {};
+  for (std::size_t i = 0; i < count; ++i) values[i] = at[i];
+  return load(values);
+}
+template <class T>
+DTORCH_INLINE void store_some(T* at, Vector<T> value, std::size_t count) {
+  if (count >= lanes<T>) return store(at, value);
+  for (std::size_t i = 0; i < count; ++i) at[i] = value[i];
+}
+
+template <std::size_t Step, class V, int... I>
+DTORCH_INLINE void exchange(V& a, V& b, std::integer_sequence<int, I...>) {
+  constexpr int n = sizeof...(I), step = Step;
+  const V low = __builtin_shufflevector(a, b, (I & step ? n + I - step : I)...);
+  const V high = __builtin_shufflevector(a, b, (I & step ? n + I : I + step)...);
+  a = low;
+  b = high;
+}
+
+// Transposes a square of vectors in place: blocks of 1, 2, 4, ... change places across the
+// diagonal.
+template <class T, std::size_t Step = 1>
+DTORCH_INLINE void transpose(Vector<T>* rows) {
+  if constexpr (Step < lanes<T>) {
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < lanes<T>; ++i) {
+      if ((i & Step) == 0) {
+        exchange<Step>(rows[i], rows[i + Step],
+                       std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
+      }
+    }
+    transpose<T, Step * 2>(rows);
+  }
+}
+
+// Transposes a block of memory: out[j * out_step + i] = in[i * in_step + j] for i < rows and
+// j < columns; i from `rows` up to a whole number of vectors gives zeros.
+template <class T>
+DTORCH_INLINE void transpose_into(const T* in, std::size_t in_step, std::size_t rows,
+                                  std::size_t columns, T* out, std::size_t out_step) {
+  constexpr std::size_t n = lanes<T>;
+  for (std::size_t i = 0; i < rows; i += n) {
+    for (std::size_t j = 0; j < columns; j += n) {
+      Vector<T> block[n];
+      const std::size_t wide = columns - j < n ? columns - j : n;
+      const std::size_t high = rows - i < n ? rows - i : n;
+      const T* from = in + i * in_step + j;
+      T* to = out + j * out_step + i;
+      if (wide == n && high == n) {
+#pragma GCC unroll 16
+        for (std::size_t k = 0; k < n; ++k) block[k] = load(from + k * in_step);
+        transpose<T>(block);
+#pragma GCC unroll 16
+        for (std::size_t k = 0; k < n; ++k) store(to + k * out_step, block[k]);
+      } else {
+        for (std::size_t k = 0; k < n; ++k) {
+          block[k] = k < high ? load_some(from + k * in_step, wide) : Vector<T>{};
+        }
+        transpose<T>(block);
+        for (std::size_t k = 0; k < wide; ++k) store(to + k * out_step, block[k]);
+      }
+    }
+  }
+}
+
+}  // namespace dtorch::DTORCH_CAPABILITY

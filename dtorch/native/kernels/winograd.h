@@ -1,0 +1,34 @@
+// Convolution of images with 3x3 kernels at stride 1 by Winograd's method F(4x4, 3x3): 36
+// multiplications for 16 outputs instead of 144. Lavin and Gray 2015, arXiv:1509.09308.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/dispatch.h"
+
+namespace dtorch {
+
+// out (images, filters, height + 2 * pad_height - 2, ...) of input (images, channels, height,
+// width). `slots` is the number of threads that the workspace is made for.
+struct Winograd {
+  std::size_t images, channels, height, width, filters, pad_height, pad_width, slots;
+};
+
+}  // namespace dtorch
+
+DTORCH_KERNELS(
+  // Number of elements of the workspace of winograd_convolution.
+  std::size_t winograd_workspace(Winograd shape);
+
+  // Weight is (filters, channels, 3, 3), or, if `transposed`, (channels, filters, 3, 3) and turned
+  // around: then `input` is the gradient of a convolution's result and `out` that of its input.
+  // Bias may be null. Every sum has an error of some 1e-6 of its largest terms.
+  void winograd_convolution(Winograd shape, const float* input, const float* weight,
+                            const float* bias, bool transposed, float* out, float* workspace);
+
+  std::size_t winograd_weight_workspace(Winograd shape);
+
+  // weight_grad (filters, channels, 3, 3) from the gradient `delta` of the convolution's result.
+  void winograd_weight(Winograd shape, const float* delta, const float* input, float* weight_grad,
+                       float* workspace);
+)

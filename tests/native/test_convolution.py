@@ -1,0 +1,203 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from dtorch.core import backend
+from dtorch.core.ops.convolution import conv, conv_input, conv_weight
+
+pytestmark = pytest.mark.skipif(backend.native is None, reason="no native module")
+
+# Winograd's transforms, in float32, lose some digits against plain sums.
+TOLERANCE = {np.dtype(np.float32): 5e-6, np.dtype(np.float64): 1e-13}
+
+
+def wide(value):
+    return value.astype(np.float64) if isinstance(value, np.ndarray) else value
+
+
+def check(op, values):
+    """The kernel against the definition in double precision, relative to the whole result."""
+    got = op.kernels["cpu"](*values)
+    expected = op.run_body(np, [wide(value) for value in values])
+    assert got.shape == expected.shape
+    assert got.dtype == values[0].dtype
+    error = np.linalg.norm(got - expected)
+    assert error <= TOLERANCE[got.dtype] * np.linalg.norm(expected)
+    return got
+
+
+def check_all(x, weight, bias, stride, padding, dilation, groups):
+    rng = np.random.default_rng(1)
+    geometry = (stride, padding, dilation, groups)
+    out = check(conv, (x, weight, bias, *geometry))
+    delta = rng.standard_normal(out.shape).astype(x.dtype)
+    shift = None if bias is None else rng.standard_normal(x.shape[1]).astype(x.dtype)
+    check(conv_input, (delta, weight, shift, x.shape, *geometry))
+    check(conv_weight, (delta, x, weight.shape, *geometry))
+
+
+@st.composite
+def convolutions(draw, dims):
+    def several(low, high):
+        return tuple(draw(st.integers(low, high)) for _ in range(dims))
+
+    groups = draw(st.sampled_from([1, 1, 1, 2, 5]))
+    most = 40 if groups == 1 else 4
+    channels, filters = (groups * draw(st.integers(1, most)) for _ in range(2))
+    kernel, stride, padding, dilation = several(1, 5), several(1, 3), several(0, 3), several(1, 2)
+    least = [
+        max(d * (k - 1) + 1 - 2 * p, 1) for k, p, d in zip(kernel, padding, dilation, strict=True)
+    ]
+    sides = tuple(n + draw(st.integers(0, 300 if dims == 1 else 30)) for n in least)
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    x = rng.standard_normal((draw(st.integers(1, 3)), channels, *sides)).astype(dtype)
+    weight = rng.standard_normal((filters, channels // groups, *kernel)).astype(dtype)
+    bias = rng.standard_normal(filters).astype(dtype) if draw(st.booleans()) else None
+    return x, weight, bias, stride, padding, dilation, groups
+
+
+@settings(max_examples=60, deadline=None)
+@given(arguments=convolutions(2))
+def test_kernels_of_images_equal_the_definition(arguments):
+    check_all(*arguments)
+
+
+@settings(max_examples=30, deadline=None)
+@given(arguments=convolutions(1))
+def test_kernels_of_signals_equal_the_definition(arguments):
+    check_all(*arguments)
+
+
+def make(n, channels, filters, height, width, kernel=(3, 3), groups=1, dtype=np.float32, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, channels, height, width)).astype(dtype)
+    weight = rng.standard_normal((filters, channels // groups, *kernel)).astype(dtype)
+    return x, weight, rng.standard_normal(filters).astype(dtype)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 4), channels=st.integers(16, 70), filters=st.integers(16, 70),
+    height=st.integers(3, 30), width=st.integers(3, 30),
+    padding=st.tuples(st.integers(0, 2), st.integers(0, 2)), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_three_by_three_at_stride_one(n, channels, filters, height, width, padding, seed):
+    x, weight, bias = make(n, channels, filters, height, width, seed=seed)
+    check_all(x, weight, bias, (1, 1), padding, (1, 1), 1)
+
+
+@pytest.mark.parametrize("filters", [256, 20])
+def test_winograd_keeps_six_digits_where_many_channels_are_summed_up(filters):
+    x, weight, bias = make(2, 256, filters, 14, 14)
+    for dtype in (np.float32, np.float64):
+        expected = conv.run_body(
+            np, (x.astype(np.float64), weight.astype(np.float64), None, (1, 1), (1, 1), (1, 1), 1)
+        )
+        got = conv.kernels["cpu"](
+            x.astype(dtype), weight.astype(dtype), None, (1, 1), (1, 1), (1, 1), 1
+        )
+        assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
+    check_all(x, weight, bias, (1, 1), (1, 1), (1, 1), 1)
+
+
+@pytest.mark.parametrize(
+    ("n", "channels", "filters", "side", "kernel", "stride"),
+    [(1, 64, 64, 56, 3, 1), (3, 3, 24, 50, 7, 2), (2, 40, 70, 20, 1, 1), (1, 520, 40, 7, 1, 2)],
+)
+def test_sizes_of_networks(n, channels, filters, side, kernel, stride):
+    x, weight, bias = make(n, channels, filters, side, side, (kernel, kernel))
+    check_all(x, weight, bias, (stride,) * 2, (kernel // 2,) * 2, (1, 1), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("filters", "stride"), [(24, 1), (24, 2), (48, 1), (24, 3)])
+def test_one_channel_for_each_filter(dtype, filters, stride):
+    x, weight, bias = make(2, 24, filters, 19, 35, groups=24, dtype=dtype)
+    check_all(x, weight, bias, (stride,) * 2, (1, 1), (1, 1), 24)
+
+
+def test_scattered_arrays_give_the_same():
+    x, weight, bias = make(2, 20, 20, 9, 12)
+    spread = np.zeros((2, 9, 12, 40), np.float32).transpose(0, 3, 1, 2)[:, ::2]
+    spread[...] = x
+    args = (bias, (1, 1), (1, 1), (1, 1), 1)
+    expected = conv.kernels["cpu"](x, weight, *args)
+    turned = np.asfortranarray(weight)
+    np.testing.assert_array_equal(conv.kernels["cpu"](spread, turned, *args), expected)
+
+
+def test_result_does_not_depend_on_the_number_of_threads(native):
+    before = native.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 5):
+            native.set_num_threads(count)
+            for kernel, groups in (((3, 3), 1), ((5, 5), 1), ((3, 3), 20)):
+                x, weight, bias = make(3, 20, 40, 17, 18, kernel, groups)
+                args = ((1, 1), (1, 1), (1, 1), groups)
+                out = conv.kernels["cpu"](x, weight, bias, *args)
+                found += [
+                    (count, out),
+                    (count, conv_input.kernels["cpu"](out, weight, None, x.shape, *args)),
+                    (count, conv_weight.kernels["cpu"](out, x, weight.shape, *args)),
+                ]
+    finally:
+        native.set_num_threads(before)
+    each = len(found) // 3
+    for i in range(each):
+        for other in (found[i + each], found[i + 2 * each]):
+            np.testing.assert_array_equal(found[i][1], other[1])
+
+
+def test_wrong_arrays_are_refused(native):
+    x, weight, _ = make(1, 16, 16, 8, 8)
+    geometry = ((1, 1), (1, 1), (1, 1))
+    with pytest.raises(ValueError, match="weight does not fit"):
+        native.convolution(x, weight[:8].copy(), None, *geometry, 1, False, np.empty_like(x))
+    with pytest.raises(ValueError, match="groups do not divide"):
+        native.convolution(x, weight, None, *geometry, 3, False, np.empty_like(x))
+    with pytest.raises(ValueError, match="sides"):
+        native.winograd_convolution(x, weight, None, (0, 0), False, np.empty_like(x))
+    with pytest.raises(TypeError):
+        native.convolution(x, weight.astype(float), None, *geometry, 1, False, np.empty_like(x))
+
+
+EVERY_VARIANT = """
+import numpy as np
+from dtorch.core.ops.convolution import conv, conv_input, conv_weight
+rng = np.random.default_rng(0)
+for dtype, bound in ((np.float32, 5e-6), (np.float64, 1e-13)):
+    for groups, k, stride in ((1, 3, 1), (1, 5, 2), (20, 3, 1)):
+        x = rng.standard_normal((2, 20, 15, 17)).astype(dtype)
+        w = rng.standard_normal((40, 20 // groups, k, k)).astype(dtype)
+        geometry = ((stride,) * 2, (1, 1), (1, 1), groups)
+        y = conv.kernels["cpu"](x, w, None, *geometry)
+        for op, values in (
+            (conv, (x, w, None, *geometry)),
+            (conv_input, (y, w, None, x.shape, *geometry)),
+            (conv_weight, (y, x, w.shape, *geometry)),
+        ):
+            expected = op.run_body(np, [v.astype(float) if hasattr(v, "astype") else v for v in values])
+            error = np.linalg.norm(op.kernels["cpu"](*values) - expected) / np.linalg.norm(expected)
+            assert error < bound, (op, dtype, groups, error)
+"""
+
+
+@pytest.mark.parametrize("capability", ["baseline", "avx2", "avx512"])
+def test_every_variant_that_this_processor_has_gives_the_same(native, capability):
+    result = subprocess.run(
+        [sys.executable, "-c", EVERY_VARIANT],
+        env={**os.environ, "DTORCH_CPU_CAPABILITY": capability},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "this processor does not have" in result.stderr:
+        pytest.skip(f"this processor does not have {capability}")
+    assert (result.returncode, result.stderr) == (0, "")
