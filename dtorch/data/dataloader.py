@@ -55,8 +55,9 @@ class DataLoader:
         timeout: seconds to wait for a batch; 0 waits on, and warns with the workers' stacks after
             30 s.
         worker_init_fn: ``worker_init_fn(worker_id)`` runs first in every worker.
-        multiprocessing_context: how workers are started: a name or a context. By default ``fork``
-            as long as this is the only Python thread and CUDA is not in use, else ``forkserver``.
+        multiprocessing_context: how workers are started: a name or a context. By default ``fork``,
+            unless CUDA or threads other than daemons are in use: then ``forkserver``, for which the
+            script needs ``if __name__ == "__main__":``.
         generator: where order and seeds come from; the default generator if left out.
         prefetch_factor: batches each worker fetches ahead; 2 by default.
         persistent_workers: keep the processes from one epoch to the next. They keep the dataset as

@@ -279,13 +279,16 @@ class _Pickled:
 def default_context() -> Any:
     """How workers are started if the user does not say.
 
-    By fork, which is fast and needs nothing pickled, as long as no other Python thread and no
-    CUDA context runs: the child would inherit locks that these hold. Threads of NumPy's and our
-    own native code take care of that themselves. Else from a server process.
+    By fork, which is fast, needs nothing pickled and does not run the main script again, unless
+    the program has CUDA or threads of its own in use: a child would inherit what these hold.
+    Daemon threads, such as a progress bar's, and those of native code, which see to themselves, do
+    not count. Otherwise from a server process.
     """
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
-    if threading.active_count() == 1 and "cupy" not in sys.modules:
+    current = threading.current_thread()
+    others = [t for t in threading.enumerate() if t is not current and not t.daemon]
+    if not others and "cupy" not in sys.modules:
         return multiprocessing.get_context("fork")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["dtorch.data.worker"])

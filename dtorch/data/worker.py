@@ -111,11 +111,12 @@ class _Worker:
         self._fetcher: MapFetcher | IterableFetcher | None = None
         self._failed: ExceptionWrapper | None = None  # before there was a batch to blame
         self._base_seed = 0
+        self._ended = False
         collate_into(self._slots.allocate)
 
     def serve(self) -> None:
         threading.Thread(target=self._read, args=(threading.get_ident(),), daemon=True).start()
-        while (request := self._requests.get()) is not None:
+        while (request := self._requests.get()) is not None and not self._ended:
             kind, *rest = request
             if kind == "epoch":
                 self._begin(*rest)
@@ -134,7 +135,8 @@ class _Worker:
                     self._send(NO_BATCH, ("stack", _stack_of(main_thread)))
                 else:
                     self._requests.put((*request, fds) if request[0] == "fetch" else request)
-        self._requests.put(None)  # the loader wants no more: finish the batch, then end
+        self._ended = True  # the loader wants no more: finish the batch, then end
+        self._requests.put(None)
         parent = parent_process()
         if parent is not None and not parent.is_alive():
             os._exit(1)

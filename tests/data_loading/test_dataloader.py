@@ -16,6 +16,7 @@ import pytest
 import dtorch
 from dtorch.data import DataLoader, IterableDataset, TensorDataset, get_worker_info
 from dtorch.data.dataloader import DataLoaderIter, pin_memory_batch
+from dtorch.data.pool import default_context
 
 WORKERS = [0, 1, 2, 3]
 
@@ -242,11 +243,13 @@ def test_other_start_methods_give_the_same(context):
     assert [batch.shape for batch in loader] == [(4, 100, 100)] * 2
 
 
-def test_workers_start_beside_other_threads():
+@pytest.mark.parametrize(("daemon", "method"), [(True, "fork"), (False, "forkserver")])
+def test_workers_start_beside_other_threads(daemon, method):
     stop = threading.Event()
-    thread = threading.Thread(target=stop.wait)
+    thread = threading.Thread(target=stop.wait, daemon=daemon)
     thread.start()
     try:
+        assert default_context().get_start_method() == method
         assert len(lists(DataLoader(Numbers(4), 2, num_workers=1))) == 2
     finally:
         stop.set()

@@ -307,6 +307,21 @@ def test_workers_die_with_their_parent():
         assert_gone(pids, 1)
 
 
+def test_many_kept_batches_need_few_descriptors():
+    body = """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        import dtorch
+        from dtorch.data import DataLoader, TensorDataset
+        data = TensorDataset(dtorch.ones(4000, 3000))
+        kept = [x for x, in DataLoader(data, 4, num_workers=2)]
+        print(len(kept), int(sum(x.sum().item() for x in kept)), all(x.is_shared() for x in kept))
+    """
+    with run_script(body) as process:
+        assert process.communicate(timeout=20)[0].split() == ["1000", "12000000", "True"]
+    assert process.returncode == 0
+
+
 def test_interrupting_the_loader_leaves_the_workers_to_it():
     with run_script(
         SCRIPT.format(sleep=0.01, then="time.sleep(60)"),
