@@ -20,6 +20,8 @@ def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
     """
     if min is None and max is None:
         raise ArgumentError("clamp: neither min nor max is given, expected at least one")
+    if min is not None and max is not None:
+        return xp.clip(input, min, max)
     if min is not None:
         input = xp.maximum(input, min)
     return input if max is None else xp.minimum(input, max)

@@ -10,7 +10,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.gathering import expect_in_range
-from dtorch.core.ops.scatter import gather_rows, unslice
+from dtorch.core.ops.scatter import gather_rows, sums_by_index, unslice
 from dtorch.core.shapes import normalize_dim
 
 
@@ -73,7 +73,9 @@ def index_add(xp: Any, input: Any, dim: int, index: Any, source: Any, *, alpha: 
     _expect_source("index_add", input, dim, index, source)
     out = input.copy()
     source = source if alpha == 1 else source * input.dtype.type(alpha)
-    xp.add.at(out.reshape(out.shape or (1,)), _at(dim, index), source)
+    if index.size and out.size:
+        places, sums = sums_by_index(xp, source.reshape(source.shape or (1,)), dim, index)
+        out.reshape(out.shape or (1,))[_at(dim, places)] += sums
     return out
 
 

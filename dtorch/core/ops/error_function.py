@@ -107,22 +107,53 @@ def _erfcx(x: Any) -> Any:
     return np.where(x > 0.46875, tail, np.exp(x * x) * _erfc(np.minimum(x, 1)))
 
 
+# Giles 2010, "Approximating the erfinv function", highest power first.
+_ERFINV_MIDDLE = (
+    2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503,
+    -0.00417768164, 0.246640727, 1.50140941,
+)  # fmt: skip
+_ERFINV_TAIL = (
+    -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613,
+    0.00943887047, 1.00167406, 2.83297682,
+)  # fmt: skip
+
+
+def _erfinv_single(x: Any) -> Any:
+    """To single precision, for ``|x| < 1``; finite beyond."""
+    w = -np.log(np.maximum((1 - x) * (1 + x), 1e-300))
+    middle = np.polyval(_ERFINV_MIDDLE, np.minimum(w, 5) - 2.5)
+    tail = np.polyval(_ERFINV_TAIL, np.sqrt(np.maximum(w, 5)) - 3)
+    return np.where(w < 5, middle, tail) * x
+
+
 def _erfinv(x: Any) -> Any:
-    """Winitzki's closed form, then Newton-like steps of third order (Halley)."""
+    """The single-precision approximation, then one step; a rougher one and several very near 1."""
     inside = np.clip(x, -1, 1)
-    rest = np.log1p(-inside * inside)
-    a = 0.147
-    middle = 2 / (math.pi * a) + rest / 2
-    y = np.copysign(np.sqrt(np.maximum(np.sqrt(middle * middle - rest / a) - middle, 0)), x)
-    y = np.where(np.isfinite(y), y, 0)
-    complement = 1 - np.abs(inside)  # exact for numbers near 1
-    for _ in range(3):
-        size = np.abs(y)
-        error = np.where(
-            np.abs(inside) > 0.5, np.sign(y) * (complement - _erfc(size)), _erf(y) - inside
-        )
-        step = error * (math.sqrt(math.pi) / 2) * np.exp(y * y)
-        y = y - step / (1 + y * step)
+    y = np.asarray(_halley(inside, _erfinv_single(inside)))
+    far = np.abs(inside) > 1 - 1e-6
+    if far.any():
+        near_one = inside[far]
+        # Winitzki's closed form.
+        rest = np.log(np.maximum((1 - near_one) * (1 + near_one), 1e-300))
+        middle = 2 / (math.pi * 0.147) + rest / 2
+        guess = np.sqrt(np.sqrt(middle * middle - rest / 0.147) - middle)
+        guess = np.copysign(guess, near_one)
+        for _ in range(3):
+            guess = _halley(near_one, guess)
+        y[far] = guess
+    return _with_limits(x, y)
+
+
+def _halley(x: Any, y: Any) -> Any:
+    """A step of third order towards ``erf(y) = x``."""
+    complement = 1 - np.abs(x)  # exact for numbers near 1
+    error = np.where(np.abs(x) > 0.5, np.sign(y) * (complement - _erfc(np.abs(y))), _erf(y) - x)
+    step = error * (math.sqrt(math.pi) / 2) * np.exp(y * y)
+    return y - step / (1 + y * step)
+
+
+def _with_limits(x: Any, y: Any) -> Any:
+    """``y``, but infinite at 1 and -1 and nan beyond."""
     out = np.where(np.abs(x) == 1, np.copysign(np.inf, x), y)
     return np.where(np.abs(x) <= 1, out, np.nan)
 
@@ -174,7 +205,10 @@ def _(grad, input, out):
 @elementwise(floating=True)
 def erfinv(xp: Any, input: Any) -> Any:
     """Number whose error function is the element; inf at 1, nan beyond."""
-    return _erfinv(input.astype(np.float64)).astype(input.dtype, copy=False)
+    wide = input.astype(np.float64)
+    single = input.dtype.itemsize < 8
+    out = _with_limits(wide, _erfinv_single(np.clip(wide, -1, 1))) if single else _erfinv(wide)
+    return out.astype(input.dtype, copy=False)
 
 
 @erfinv.gradient("input")

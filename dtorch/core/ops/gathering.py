@@ -10,7 +10,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.comparison import where
-from dtorch.core.ops.scatter import along, gather_along, scatter_sum, unslice
+from dtorch.core.ops.scatter import add_at_flat, along, gather_along, scatter_sum, unslice
 from dtorch.core.shapes import normalize_dim
 
 
@@ -71,8 +71,8 @@ def _(input, dim, index):
 def scatter_add(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
     """``input`` with ``src`` added at ``index`` along ``dim``; repeated places add up."""
     dim, index = _check_index("scatter_add", input, dim, index)
-    out = input.copy()
-    xp.add.at(out, along(xp, index, dim), _source("scatter_add", src, index, input))
+    out = input.copy("C")
+    add_at_flat(xp, out, index, _source("scatter_add", src, index, input), dim)
     return out
 
 

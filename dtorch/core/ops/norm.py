@@ -11,12 +11,14 @@ from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
+from dtorch.core.ops.bounds import clamp_min
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.conversion import convert
 from dtorch.core.ops.factorization import svd_reduced
-from dtorch.core.ops.reduction import amax, amin, sum
-from dtorch.core.ops.view import unsqueeze
-from dtorch.core.shapes import normalize_dim
+from dtorch.core.ops.linalg import matmul
+from dtorch.core.ops.reduction import amax, amin, spread, sum
+from dtorch.core.ops.view import transpose, unsqueeze
+from dtorch.core.shapes import normalize_dim, normalize_dims
 
 
 @composite(tensors=("input",))
@@ -31,6 +33,8 @@ def norm(
     refuse_dtypes("norm", "bi", _array(input), "use float()")
     if p == "nuc":
         return sum(svd_reduced(input)[1], -1, keepdim)
+    if p == 2:
+        return euclidean(input, dim, keepdim)
     size = absolute(input)
     dims = dim if dim is not None else None
     if p == math.inf:
@@ -41,8 +45,7 @@ def norm(
         return sum(convert(size != 0, from_numpy_dtype(_numpy_dtype(size))), dims, keepdim)
     if p == 1:
         return sum(size, dims, keepdim)
-    total = sum(size * size if p == 2 else size**p, dims, keepdim)
-    return _root(total, p)
+    return _root(sum(size**p, dims, keepdim), p)
 
 
 def _numpy_dtype(value: Any) -> Any:
@@ -51,6 +54,26 @@ def _numpy_dtype(value: Any) -> Any:
 
 def _array(value: Any) -> Any:
     return value._array if hasattr(value, "_array") else value
+
+
+@structured(tensors=("input",), public=False)
+def euclidean(xp: Any, input: Any, dim: Any, keepdim: bool) -> Any:
+    """Square root of the sum of squares; its gradient at 0 is taken as 0."""
+    if isinstance(input, np.ndarray) and input.dtype.kind in "fc" and input.itemsize > 2:
+        dims = normalize_dims("norm", dim, input.ndim)
+        if len(dims) == input.ndim and input.flags.c_contiguous:
+            flat = input.reshape(-1)
+            out = xp.sqrt(xp.vdot(flat, flat).real)
+            return xp.asarray(out).reshape((1,) * input.ndim if keepdim else ())
+    size = xp.abs(input) if input.dtype.kind == "c" else input
+    return xp.sqrt(sum.body(xp, size * size, dim, keepdim))
+
+
+@euclidean.gradient("input")
+def _(grad, input, out, dim, keepdim):
+    shape = tuple(input.shape)
+    safe = where(out == 0, 1.0, out)
+    return spread(grad / safe, shape, dim, keepdim) * input
 
 
 @structured(tensors=("input",), public=False)
@@ -139,13 +162,20 @@ def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: str | None = None) -> An
             f"cdist: shapes {tuple(x1.shape)} and {tuple(x2.shape)}, expected (*, n, k) and "
             "(*, m, k)"
         )
+    if p == 2 and max(x1.shape[-2], x2.shape[-2]) > _ROWS_BY_PRODUCT:
+        squares = sum(x1 * x1, -1, True) + unsqueeze(sum(x2 * x2, -1), -2)
+        return _root(clamp_min(squares - 2 * matmul(x1, transpose(x2, -2, -1)), 0), 2)
     return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
+
+
+_ROWS_BY_PRODUCT = 25  # above it a matrix product is faster, though less exact for near rows
 
 
 @cdist.samples
 def _(make):
     yield (make(3, 2), make(4, 2)), {}
     yield (make(2, 3, 2), make(4, 2), 1.0), {}
+    yield (make(27, 2), make(3, 2)), {}
 
 
 @cdist.expect

@@ -26,7 +26,23 @@ def pow(xp: Any, input: Any, exponent: Any) -> Any:
     kind = np.result_type(exponent).kind
     if np.result_type(input).kind in "iub" and kind in "iub" and np.any(exponent < 0):
         raise ArgumentError("pow: integers to negative integer powers are not defined")
+    if np.ndim(exponent) == 0 and np.ndim(input) and input.dtype.kind in "fc":
+        special = _SPECIAL_POWERS.get(complex(exponent))
+        if special is not None:
+            return special(xp, input)
     return xp.power(input, exponent)
+
+
+# Multiplication and roots are many times faster than the general power.
+_SPECIAL_POWERS = {
+    2.0: lambda xp, x: xp.square(x),
+    3.0: lambda xp, x: x * x * x,
+    4.0: lambda xp, x: xp.square(xp.square(x)),
+    0.5: lambda xp, x: xp.sqrt(x),
+    -0.5: lambda xp, x: 1 / xp.sqrt(x),
+    -1.0: lambda xp, x: 1 / x,
+    -2.0: lambda xp, x: 1 / xp.square(x),
+}
 
 
 @pow.gradient("input")

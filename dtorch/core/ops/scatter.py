@@ -67,14 +67,38 @@ def add_rows(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
     Slices of one index are sorted together and summed by `reduceat`: far faster than `add.at`.
     """
     out = xp.zeros(shape, grad.dtype)
-    if not index.size or not out.size:
-        return out
+    if index.size and out.size:
+        places, sums = sums_by_index(xp, grad, dim, index)
+        out[(slice(None),) * dim + (places,)] = sums
+    return out
+
+
+def sums_by_index(xp: Any, source: Any, dim: int, index: Any) -> tuple[Any, Any]:
+    """The different numbers in ``index``, and for each the sum of the slices that have it."""
     order = xp.argsort(index, kind="stable")
     places = index[order]
     first = xp.flatnonzero(xp.concatenate(([True], places[1:] != places[:-1])))
-    sums = xp.add.reduceat(xp.take(grad, order, axis=dim), first, axis=dim)
-    out[(slice(None),) * dim + (places[first],)] = sums
-    return out
+    rows = xp.take(source, order, axis=dim)
+    if len(first) == len(places):
+        return places, rows
+    return places[first], xp.add.reduceat(rows, first, axis=dim, dtype=source.dtype)
+
+
+def add_at_flat(xp: Any, out: Any, index: Any, source: Any, dim: int) -> None:
+    """``out[index[i, j], j] += source[i, j]`` for ``dim`` 0, and so on; ``out`` is contiguous.
+
+    On the flattened array: NumPy adds at one index faster than at one for each dim.
+    """
+    if not index.size:
+        return
+    place = xp.zeros((1,) * index.ndim, np.int64)
+    step = 1
+    for d in range(index.ndim - 1, -1, -1):
+        along_d = index if d == dim else xp.arange(index.shape[d]).reshape(
+            [-1 if k == d else 1 for k in range(index.ndim)])  # fmt: skip
+        place = place + along_d * step
+        step *= out.shape[d]
+    xp.add.at(out.reshape(-1), place.reshape(-1), source.reshape(-1))
 
 
 @add_rows.gradient("grad")
@@ -86,7 +110,7 @@ def _(grad, dim, index):
 def scatter_sum(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
     """Zeros of ``shape`` to which ``grad`` is added at ``index`` along ``dim``."""
     out = xp.zeros(shape, grad.dtype)
-    xp.add.at(out, along(xp, index, dim), grad)
+    add_at_flat(xp, out, index, grad, dim)
     return out
 
 
