@@ -1,0 +1,64 @@
+"""Stores the course of optimizers and schedules of tests/optim/cases.py: ``optimizer_runs.json``.
+
+Run with an interpreter that has PyTorch:  python tests/data/make_optimizer_runs.py
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+from torch import optim
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "optim"))
+from cases import OPTIMIZERS, SCHEDULES  # noqa: E402
+
+STEPS = 7
+
+
+def start():
+    first = torch.tensor([[1.0, -2.0, 0.5], [3.0, -0.1, 0.3]], dtype=torch.float64)
+    second = torch.tensor([0.7, -1.1, 2.0], dtype=torch.float64)
+    return [torch.nn.Parameter(first), torch.nn.Parameter(second)]
+
+
+def loss_of(p):
+    return ((p[0] - 0.3) ** 4).sum() / 4 + (p[0] * p[1]).sum() + ((p[1] + 1) ** 2).sum() * 2
+
+
+def main():
+    warnings.simplefilter("ignore")
+    names = {name: getattr(optim, name) for name in dir(optim)}
+    stored = {"optimizers": {}, "schedules": []}
+    for expression in OPTIMIZERS:
+        p = start()
+        optimizer = eval(expression, {**names, "p": p})  # noqa: S307
+
+        def closure(p=p, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = loss_of(p)
+            loss.backward()
+            return loss
+
+        course = []
+        for _ in range(STEPS):
+            optimizer.step(closure)
+            course.append(torch.cat([x.detach().reshape(-1) for x in p]).tolist())
+        stored["optimizers"][expression] = course
+    for maker, schedule, steps in SCHEDULES:
+        p = start()
+        o = eval(maker, {**names, "p": p})  # noqa: S307
+        s = eval(schedule, {"S": optim.lr_scheduler, "A": optim.swa_utils, "o": o})  # noqa: S307
+        course = []
+        for _ in range(steps):
+            course.append([[g["lr"], g.get("momentum", g.get("betas"))] for g in o.param_groups])
+            o.step()
+            s.step()
+        course.append([[g["lr"], g.get("momentum", g.get("betas"))] for g in o.param_groups])
+        stored["schedules"].append(course)
+    (HERE / "optimizer_runs.json").write_text(json.dumps(stored))
+
+
+main()
