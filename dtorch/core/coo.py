@@ -37,6 +37,10 @@ class layout:  # noqa: N801 - the public name of the reference API
     def __reduce__(self) -> str:
         return self.name
 
+    def __setstate__(self, state: Any) -> None:
+        # A hostile pickle could otherwise change the one object of a layout.
+        raise TypeError(f"{self} cannot be changed, not by a pickle either")
+
 
 strided = layout("strided")
 sparse_coo = layout("sparse_coo")

@@ -17,6 +17,8 @@ class GlobalName(NamedTuple):
 
 REBUILD_TENSOR = GlobalName("torch._utils", "_rebuild_tensor_v2")
 REBUILD_PARAMETER = GlobalName("torch._utils", "_rebuild_parameter")
+REBUILD_SPARSE = GlobalName("torch._utils", "_rebuild_sparse_tensor")
+GET_LAYOUT = GlobalName("torch.serialization", "_get_layout")
 REBUILD_SUBCLASS = GlobalName("torch._tensor", "_rebuild_from_type_v2")
 TENSOR = GlobalName("torch", "Tensor")
 PARAMETER = GlobalName("torch.nn.parameter", "Parameter")

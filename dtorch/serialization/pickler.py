@@ -13,6 +13,7 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import TensorBase
+from dtorch.core.coo import layout, sparse_coo
 from dtorch.core.device import device
 from dtorch.core.dtype import dtype, from_numpy_dtype
 from dtorch.core.errors import StorageError
@@ -163,6 +164,8 @@ class CheckpointPickler(pickle._Pickler):
             self.write(self._storage_id(names.UNTYPED_STORAGE, key, nbytes))  # type: ignore[attr-defined]
         elif isinstance(obj, Size):
             self.save_reduce(names.SIZE, (tuple(obj),), obj=obj)
+        elif isinstance(obj, layout):
+            self.save_reduce(names.GET_LAYOUT, (f"torch.{obj.name}",), obj=obj)
         else:
             args = (obj.type,) if obj.index is None else (obj.type, obj.index)
             self.save_reduce(names.DEVICE, args, obj=obj)
@@ -206,6 +209,10 @@ class CheckpointPickler(pickle._Pickler):
 
     def _save_tensor(self, tensor: Any) -> None:
         cls, state = type(tensor), tensor.__dict__
+        if tensor.is_sparse:
+            parts = (tensor._indices(), tensor._values(), tensor.shape, tensor.is_coalesced())
+            self.save_reduce(names.REBUILD_SPARSE, (sparse_coo, parts), obj=tensor)
+            return
         if _is_parameter_class(cls) and not state:
             self._save_parameter(tensor)
         elif cls is Tensor and not state:
@@ -316,7 +323,7 @@ def _save_tensor_args(pickler: Any, obj: _TensorArgs) -> None:
 CheckpointPickler.dispatch[_Callable] = _save_callable
 CheckpointPickler.dispatch[_TensorArgs] = _save_tensor_args
 
-_OWN = (TypedStorage, Storage, dtype, device, Size, GlobalName)
+_OWN = (TypedStorage, Storage, dtype, device, layout, Size, GlobalName)
 _ORDERED_DICT = GlobalName("collections", "OrderedDict")
 _BOOL = {False: pickle.NEWFALSE, True: pickle.NEWTRUE}
 _TUPLES = (pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)

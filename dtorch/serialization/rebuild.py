@@ -10,9 +10,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.coo import layout, sparse_coo, strided
 from dtorch.core.creation import tensor_from_storage
 from dtorch.core.device import device
 from dtorch.core.dtype import dtype
+from dtorch.core.ops.sparse import sparse_coo_tensor
 from dtorch.core.shapes import Size
 from dtorch.core.storage import Storage
 from dtorch.core.tensor import Tensor
@@ -138,11 +140,24 @@ class Rebuild:
         """``device``."""
         return device(*args)
 
-    def layout(self, name: str) -> str:
-        """``_get_layout``: there is one layout here."""
-        if name != "torch.strided":
-            raise CheckpointError(f"checkpoint: a tensor has layout {name!r}, expected a dense one")
-        return name
+    def sparse(self, kind: Any, data: Any) -> Tensor:
+        """``_rebuild_sparse_tensor``."""
+        if kind is not sparse_coo:
+            raise CheckpointError(f"checkpoint: it has a tensor of {kind}, which dtorch lacks")
+        indices, values, size, *coalesced = data
+        # Indices that are promised to be sorted and are not would lead astray later.
+        tensor: Tensor = sparse_coo_tensor(indices, values, size)
+        return tensor.coalesce() if any(coalesced) else tensor
+
+    def layout(self, name: str) -> layout:
+        """``_get_layout``."""
+        for known in (strided, sparse_coo):
+            if name == f"torch.{known.name}":
+                return known
+        raise CheckpointError(
+            f"checkpoint: it has a tensor of layout {name!r}, which dtorch does not have; convert it "
+            "with to_dense() where the file was written"
+        )
 
     def counter(self, counts: Any = ()) -> Counter[Any]:
         """``collections.Counter``."""

@@ -32,13 +32,14 @@ _METHODS = {
     ("torch.autograd.variable", "Variable"): "variable",
     names.SIZE: "size",
     names.DEVICE: "device",
-    ("torch.serialization", "_get_layout"): "layout",
+    names.REBUILD_SPARSE: "sparse",
+    names.GET_LAYOUT: "layout",
     ("collections", "Counter"): "counter",
     ("_codecs", "encode"): "encode",
     ("builtins", "bytearray"): "bytearray",
 }
 _OTHER_KINDS = (
-    "_rebuild_sparse_tensor", "_rebuild_sparse_csr_tensor", "_rebuild_nested_tensor",
+    "_rebuild_sparse_csr_tensor", "_rebuild_nested_tensor",
     "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor",
     "_rebuild_meta_tensor_no_storage", "_rebuild_wrapper_subclass",
 )  # fmt: skip

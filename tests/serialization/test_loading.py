@@ -172,6 +172,8 @@ HOSTILE = {
     "bytes of enormous size": b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".",
     "bytearray of a number": b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
     "changed dtype": b"\x80\x02ctorch\nfloat32\nN}X\x08\0\0\0itemsizeK\x00s\x86b.",
+    "changed layout": b"\x80\x02ctorch.serialization\n_get_layout\nX\x10\0\0\0torch.sparse_coo"
+    b"\x85RN}X\x04\0\0\0nameK\x00s\x86b.",
     "changed tensor": b"\x80\x02ctorch\nTensor\n)R"
     b"N}X\x06\0\0\0_arrayK\x00s\x86b.",
     "changed function": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nN}X\x08\0\0\0__code__K\x00s\x86b.",
@@ -246,9 +248,22 @@ def test_a_tensor_outside_its_storage_is_refused(change):
         loaded(with_pickle(tensor_pickle(**change)))
 
 
-def test_sparse_tensors_are_refused_by_name():
-    pickled = b"\x80\x02ctorch._utils\n_rebuild_sparse_tensor\n)R."
-    with pytest.raises(CheckpointError, match=r"_rebuild_sparse_tensor.*dense"):
+def test_sparse_tensors_come_back():
+    sparse = dtorch.sparse_coo_tensor([[2, 0], [1, 1]], [3.0, 4.0], (3, 2))
+    for tensor in (sparse, sparse.coalesce()):
+        back = loaded(saved({"s": tensor}))["s"]
+        assert back.is_sparse
+        assert back.to_dense().tolist() == tensor.to_dense().tolist()
+        assert back.is_coalesced() == tensor.is_coalesced()
+    assert loaded(saved([dtorch.sparse_coo, dtorch.strided])) == [dtorch.sparse_coo, dtorch.strided]
+
+
+def test_other_kinds_of_tensors_are_refused_by_name():
+    pickled = b"\x80\x02ctorch._utils\n_rebuild_nested_tensor\n)R."
+    with pytest.raises(CheckpointError, match=r"_rebuild_nested_tensor.*dense"):
+        loaded(with_pickle(pickled))
+    pickled = b"\x80\x02ctorch.serialization\n_get_layout\nX\x10\0\0\0torch.sparse_csr\x85R."
+    with pytest.raises(CheckpointError, match=r"sparse_csr.*to_dense"):
         loaded(with_pickle(pickled))
 
 

@@ -15,6 +15,7 @@ print(json.dumps({
     "dtypes": {k: str(v.dtype) for k, v in obj["tensors"].items()},
     "shared": obj["tensors"]["row"].data_ptr() == obj["tensors"]["float32"].data_ptr() + 12,
     "grad": obj["tensors"]["leaf"].requires_grad,
+    "sparse": obj["sparse"].to_dense().tolist(),
     "rest": [repr(obj["rest"]), list(obj["size"]), str(obj["dtype"])],
 }))
 """
@@ -23,7 +24,7 @@ WRITE = """
 import sys, torch
 base = torch.arange(12.0).reshape(3, 4)
 torch.save({"base": base, "row": base[1], "p": torch.nn.Parameter(torch.ones(2)),
-            "b": torch.ones(2, dtype=torch.bfloat16), "n": [1, (2, None)]}, sys.argv[1],
+            "s": base[:2].to_sparse(), "b": torch.ones(2, dtype=torch.bfloat16), "n": [1, (2, None)]}, sys.argv[1],
            _use_new_zipfile_serialization=sys.argv[2] == "zip")
 """
 
@@ -36,12 +37,14 @@ def test_pytorch_reads_our_files_with_weights_only(tmp_path, run_torch):
     tensors["leaf"] = dtorch.ones(2, requires_grad=True)
     rest = {"a": [1, 2.5, None, True, (1, 2, 3, 4)], "b": b"\xff", "big": 2**70}
     path = tmp_path / "ours.pt"
-    dtorch.save({"tensors": tensors, "rest": rest, "size": dtorch.Size([2, 3]),
+    sparse = dtorch.eye(2).to_sparse()
+    dtorch.save({"tensors": tensors, "rest": rest, "sparse": sparse, "size": dtorch.Size([2, 3]),
                  "dtype": dtorch.bfloat16}, path)  # fmt: skip
     seen = json.loads(run_torch(READ, path))
     for name, tensor in tensors.items():
         assert seen["values"][name] == tensor.double().tolist()
         assert seen["dtypes"][name] == str(tensor.dtype).replace("dtorch", "torch")
+    assert seen["sparse"] == [[1.0, 0.0], [0.0, 1.0]]
     assert seen["shared"]
     assert seen["grad"]
     assert seen["rest"] == [repr(rest), [2, 3], "torch.bfloat16"]
@@ -55,3 +58,4 @@ def test_we_read_files_that_pytorch_writes_now(tmp_path, run_torch):
     assert back["p"].requires_grad
     assert back["b"].dtype is dtorch.bfloat16
     assert back["n"] == [1, (2, None)]
+    assert back["s"].to_dense().tolist() == [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]
