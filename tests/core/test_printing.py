@@ -219,7 +219,7 @@ def test_options() -> None:
 def test_numbers_are_formatted_like_numbers() -> None:
     x = dtorch.tensor(3.14159)
     assert f"{x:.2f}" == "3.14"
-    assert "%.1f" % x == "3.1"
+    assert "%.1f" % x == "3.1"  # noqa: UP031 - the old way is what is tested
     assert str(dtorch.tensor([1])) == f"{dtorch.tensor([1])}" == "tensor([1])"
     assert str(dtorch.device("cuda", 1)) == "cuda:1"
     assert repr(dtorch.Size([2, 3])) == "dtorch.Size([2, 3])"

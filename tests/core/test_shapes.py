@@ -29,7 +29,7 @@ def test_size_is_a_tuple_that_knows_its_product() -> None:
     assert size.numel() == 6
     assert dtorch.Size().numel() == 1
     assert type(size[:1]) is dtorch.Size
-    assert type(size + (4,)) is dtorch.Size
+    assert type(size + (4,)) is dtorch.Size  # noqa: RUF005 - the operator is what is tested
     assert dtorch.ones(2, 3).shape == size
 
 
