@@ -344,6 +344,7 @@ from dtorch.core.interop import __array_namespace_info__, from_dlpack
 from dtorch.core.ops.diagonal import tril_indices, triu_indices
 from dtorch.core.ops.joining import cartesian_prod, meshgrid
 from dtorch.core.ops.sparse import spadd, sparse_coo_tensor, spmm, sspaddmm, sspmm
+from dtorch.core.ops.view import common_shape as broadcast_shapes
 from dtorch.core.printing import set_printoptions
 from dtorch.core.random import (
     Generator,
@@ -493,6 +494,7 @@ __all__ = [
     "bmm",
     "bool",
     "bool_",
+    "broadcast_shapes",
     "broadcast_tensors",
     "broadcast_to",
     "btrifact",

@@ -34,7 +34,7 @@ def pow(xp: Any, input: Any, exponent: Any) -> Any:
 
 
 # Multiplication and roots are many times faster than the general power.
-_SPECIAL_POWERS = {
+_SPECIAL_POWERS: dict[complex, Any] = {
     2.0: lambda xp, x: xp.square(x),
     3.0: lambda xp, x: x * x * x,
     4.0: lambda xp, x: xp.square(xp.square(x)),

@@ -12,7 +12,7 @@ from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import composite, method, view
 from dtorch.core.ops.scatter import unslice
-from dtorch.core.shapes import broadcast_shapes, infer_size, normalize_dim
+from dtorch.core.shapes import Size, broadcast_shapes, infer_size, normalize_dim
 from dtorch.core.storage import storage_of
 
 
@@ -426,6 +426,16 @@ def _(make):
 @broadcast_to.expect
 def _(input, size):
     return np.zeros(size) + input
+
+
+def common_shape(*shapes: Any) -> Size:
+    """The shape to which all ``shapes`` broadcast.
+
+    >>> common_shape((2, 1), (3,))
+    dtorch.Size([2, 3])
+    """
+    sizes = ((shape,) if isinstance(shape, int) else tuple(shape) for shape in shapes)
+    return Size(broadcast_shapes("broadcast_shapes", *sizes))
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
