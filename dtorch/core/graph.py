@@ -12,6 +12,7 @@ recorded, when ``create_graph`` is set.
 from __future__ import annotations
 
 import heapq
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,6 +38,15 @@ from dtorch.core.shapes import sum_to
 
 ndarray = np.ndarray
 _accumulation = threading.Lock()  # two threads may run backward over graphs that share leaves
+
+
+def _renew_lock() -> None:
+    """In a forked child: the thread that held the lock may not live on."""
+    global _accumulation
+    _accumulation = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Node(NodeBase):
