@@ -1,0 +1,214 @@
+"""What all optimizers share: groups, states, hooks, errors."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+import dtorch
+from dtorch import nn, optim
+
+
+def parameter(*shape: int) -> nn.Parameter:
+    return nn.Parameter(dtorch.ones(*shape))
+
+
+def stepped(optimizer: Any) -> None:
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            p.grad = dtorch.ones_like(p)
+    optimizer.step()
+
+
+def test_wrong_parameters_are_refused() -> None:
+    p = parameter(2)
+    with pytest.raises(TypeError, match="expected several"):
+        optim.SGD(p)
+    with pytest.raises(ValueError, match="empty"):
+        optim.SGD([])
+    with pytest.raises(ValueError, match="twice"):
+        optim.SGD([p, p])
+    with pytest.raises(ValueError, match="twice"):
+        optim.SGD([{"params": [p]}, {"params": p}])
+    with pytest.raises(ValueError, match="leaf"):
+        optim.SGD([p * 2])
+    with pytest.raises(TypeError, match="int"):
+        optim.SGD([3])
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda p: optim.SGD(p, lr=-1), "lr is -1"),
+        (lambda p: optim.SGD(p, nesterov=True), "nesterov"),
+        (lambda p: optim.Adam(p, betas=(1.0, 0.9)), "betas"),
+        (lambda p: optim.Adam(p, eps=-1e-8), "eps"),
+        (lambda p: optim.RMSprop(p, momentum=-0.1), "momentum"),
+        (lambda p: optim.Rprop(p, etas=(2, 3)), "etas"),
+        (lambda p: optim.LBFGS(p, line_search_fn="x"), "strong_wolfe"),
+        (lambda p: optim.AdamW(p, weight_decay=float("nan")), "weight_decay"),
+    ],
+)
+def test_options_out_of_range_are_named(make: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        make([parameter(2)])
+
+
+def test_groups_have_their_own_options() -> None:
+    optimizer = optim.SGD([{"params": [parameter(1)], "lr": 0.5}, {"params": parameter(1)}], lr=0.1)
+    optimizer.add_param_group({"params": [parameter(1)], "momentum": 0.9})
+    assert [g["lr"] for g in optimizer.param_groups] == [0.5, 0.1, 0.1]
+    stepped(optimizer)
+    values = [g["params"][0].item() for g in optimizer.param_groups]
+    assert values == pytest.approx([0.5, 0.9, 0.9])
+
+
+def test_named_parameters_keep_their_names() -> None:
+    net = nn.Linear(2, 1)
+    optimizer = optim.SGD(net.named_parameters(), lr=0.1)
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+
+
+def test_parameters_without_gradient_are_skipped() -> None:
+    p, frozen = parameter(1), nn.Parameter(dtorch.ones(1), requires_grad=False)
+    optimizer = optim.Adam([p, frozen])
+    p.grad = dtorch.ones(1)
+    optimizer.step()
+    assert frozen.item() == 1
+    assert frozen not in optimizer.state
+
+
+def test_state_is_loaded_by_position_and_copied() -> None:
+    first = optim.Adam([parameter(2), parameter(3)])
+    stepped(first)
+    second = optim.Adam([parameter(2), parameter(3)], lr=0.5)
+    second.load_state_dict(first.state_dict())
+    assert second.param_groups[0]["lr"] == 0.001
+    a, b = (o.state[o.param_groups[0]["params"][1]]["exp_avg"] for o in (first, second))
+    assert (a == b).all()
+    stepped(first)
+    assert not (a == b).all()
+    with pytest.raises(ValueError, match="2 parameters"):
+        optim.Adam([parameter(2)]).load_state_dict(first.state_dict())
+
+
+def test_loaded_state_takes_the_dtype_of_the_parameter() -> None:
+    first = optim.Adam([parameter(2)])
+    stepped(first)
+    p = nn.Parameter(dtorch.ones(2).double())
+    second = optim.Adam([p])
+    second.load_state_dict(first.state_dict())
+    assert second.state[p]["exp_avg"].dtype is dtorch.float64
+    assert second.state[p]["step"].dtype is dtorch.float32
+
+
+def test_closure_runs_with_recording_and_gives_the_loss() -> None:
+    p = parameter(2)
+    optimizer = optim.SGD([p], lr=0.1)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    with dtorch.no_grad():
+        loss = optimizer.step(closure)
+    assert loss.item() == 2
+    assert p.tolist() == pytest.approx([0.8, 0.8])
+
+
+def test_zero_grad_forgets_or_zeroes() -> None:
+    p = parameter(2)
+    optimizer = optim.SGD([p], lr=0.1)
+    p.grad = dtorch.ones(2)
+    optimizer.zero_grad(set_to_none=False)
+    assert p.grad is not None
+    assert p.grad.tolist() == [0.0, 0.0]
+    optimizer.zero_grad()
+    assert p.grad is None
+
+
+def test_step_counts_as_a_change_for_autograd() -> None:
+    p = parameter(2)
+    out = (p * p).sum()
+    optimizer = optim.SGD([p], lr=0.1)
+    stepped(optimizer)
+    with pytest.raises(RuntimeError, match="modified in place"):
+        out.backward()
+
+
+def test_hooks_run_around_the_step() -> None:
+    optimizer = optim.SGD([parameter(1)], lr=0.1)
+    seen: list[str] = []
+    optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
+    handle = optimizer.register_step_post_hook(lambda *_: seen.append("after"))
+    stepped(optimizer)
+    handle.remove()
+    stepped(optimizer)
+    assert seen == ["before", "after", "before"]
+
+
+def test_optimizers_can_be_pickled_and_copied() -> None:
+    optimizer = optim.SGD([parameter(2)], lr=0.1, momentum=0.9)
+    stepped(optimizer)
+    for twin in (pickle.loads(pickle.dumps(optimizer)), copy.deepcopy(optimizer)):
+        stepped(twin)
+        assert twin.param_groups[0]["params"][0].tolist() == pytest.approx([0.71, 0.71])
+
+
+def test_schedule_before_optimizer_warns_once() -> None:
+    optimizer = optim.SGD([parameter(1)], lr=0.1)
+    schedule = optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    with pytest.warns(UserWarning, match=r"before optimizer\.step"):
+        schedule.step()
+    schedule.step()
+
+
+def test_plateau_reduces_after_patience() -> None:
+    optimizer = optim.SGD([parameter(1)], lr=1.0)
+    schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1, factor=0.5, cooldown=1)
+    rates = []
+    for loss in (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1):
+        schedule.step(loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == [1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_schedules_go_on_from_their_state() -> None:
+    def made() -> Any:
+        optimizer = optim.SGD([parameter(1)], lr=1.0)
+        return optimizer, optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+
+    first, schedule = made()
+    for _ in range(3):
+        first.step()
+        schedule.step()
+    second, again = made()
+    second.load_state_dict(first.state_dict())
+    again.load_state_dict(schedule.state_dict())
+    for optimizer, s in ((first, schedule), (second, again)):
+        optimizer.step()
+        s.step()
+    assert again.get_last_lr() == schedule.get_last_lr() == [0.25]
+
+
+def test_average_of_models() -> None:
+    net = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    average = optim.swa_utils.AveragedModel(net)
+    for value in (1.0, 2.0, 6.0):
+        nn.init.constant_(net[0].weight, value)
+        average.update_parameters(net)
+    assert average.module[0].weight.item() == 3.0
+    assert int(average.n_averaged) == 3
+    optim.swa_utils.update_bn([dtorch.randn(8, 1) for _ in range(3)], average)
+    assert int(average.module[1].num_batches_tracked) == 3
+    assert average.module[1].momentum == 0.1
+    ema = optim.swa_utils.AveragedModel(net, multi_avg_fn=optim.swa_utils.get_ema_multi_avg_fn(0.5))
+    ema.update_parameters(net)
+    nn.init.constant_(net[0].weight, 2.0)
+    ema.update_parameters(net)
+    assert ema.module[0].weight.item() == 4.0
