@@ -666,6 +666,8 @@ class ElementwiseOp(Op):
         except ValueError:
             self._explain_shapes(values)
             raise
+        except DtypeError:
+            raise  # the body has said what is wrong
         except TypeError as error:
             dtypes = [str(v.dtype) for v in values if hasattr(v, "dtype")]
             raise DtypeError(f"{self.name}: not defined for {' and '.join(dtypes)}") from error
