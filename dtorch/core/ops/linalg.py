@@ -11,7 +11,7 @@ from dtorch.core.op import composite, structured
 from dtorch.core.ops.complex import conj
 from dtorch.core.ops.repetition import roll
 from dtorch.core.ops.view import permute, transpose, unsqueeze
-from dtorch.core.shapes import normalize_dim
+from dtorch.core.shapes import broadcast_shapes, normalize_dim
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -412,7 +412,9 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     """
     if dim is None:
         found = [
-            d for d, size in enumerate(np.broadcast_shapes(input.shape, other.shape)) if size == 3
+            d
+            for d, size in enumerate(broadcast_shapes("cross", input.shape, other.shape))
+            if size == 3
         ]
         if not found:
             raise ShapeError(f"cross: no dim of size 3 in the shape {_shape(input)}")

@@ -372,9 +372,8 @@ ravel.expect(lambda input: np.concatenate(list(input)))
 @composite(tensors=("input",))
 def movedim(input: Any, source: Any, destination: Any) -> Any:
     """A view with dims moved to other places; the rest keeps its order."""
-    several = isinstance(source, (tuple, list))
-    sources = tuple(source) if several else (source,)
-    places = tuple(destination) if several else (destination,)
+    sources = tuple(source) if isinstance(source, (tuple, list)) else (source,)
+    places = tuple(destination) if isinstance(destination, (tuple, list)) else (destination,)
     ndim = input.ndim
     if len(sources) != len(places):
         raise ArgumentError(f"movedim: {len(sources)} sources, but {len(places)} destinations")

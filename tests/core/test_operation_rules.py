@@ -1,0 +1,176 @@
+"""Rules of operations that their samples do not show: integers, ties, nan, empty, bad input."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+import dtorch
+from dtorch.core.errors import (
+    ArgumentError,
+    DimensionError,
+    DivisionError,
+    DtypeError,
+    ShapeError,
+)
+
+nan = math.nan
+
+
+def test_sums_of_integers_and_bools_are_int64_but_division_is_floating() -> None:
+    small = dtorch.tensor([200, 100], dtype=dtorch.uint8)
+    assert small.sum().dtype is dtorch.int64
+    assert int(small.sum()) == 300
+    assert dtorch.tensor([True, True]).cumsum(0).tolist() == [1, 2]
+    assert (small / 3).dtype is dtorch.float32
+    assert small.div(3, rounding_mode="floor").dtype is dtorch.uint8
+    assert (small + small).tolist() == [144, 200]  # uint8 wraps
+
+
+def test_half_precision_sums_do_not_saturate() -> None:
+    for dtype in (dtorch.float16, dtorch.bfloat16):
+        ones = dtorch.ones(3000, 2, dtype=dtype)
+        assert abs(float(ones.sum(0)[0]) - 3000) <= 8
+        assert float(ones.mean(0)[0]) == 1
+        assert float(ones.cumsum(0)[-1, 0]) == float(dtorch.tensor(3000.0).to(dtype))
+
+
+@pytest.mark.parametrize("name", ["floor_divide", "remainder", "fmod"])
+def test_integer_division_by_zero_is_an_error_and_floating_is_not(name: str) -> None:
+    function = getattr(dtorch, name)
+    with pytest.raises(DivisionError, match=name):
+        function(dtorch.tensor([1, 2]), dtorch.tensor([1, 0]))
+    with pytest.raises(RuntimeError):
+        function(dtorch.tensor([1, 2]), 0)
+    assert not math.isfinite(float(function(dtorch.tensor([1.0]), 0.0)))
+
+
+def test_remainder_has_the_sign_of_the_divisor_and_fmod_of_the_dividend() -> None:
+    a = dtorch.tensor([-7, 7])
+    assert (a % 3).tolist() == [2, 1]
+    assert (a % -3).tolist() == [-1, -2]
+    assert dtorch.fmod(a, 3).tolist() == [-1, 1]
+    assert dtorch.div(a, 2, rounding_mode="trunc").tolist() == [-3, 3]
+    assert dtorch.div(a, 2, rounding_mode="floor").tolist() == [-4, 3]
+    with pytest.raises(ArgumentError, match="rounding_mode is 'up'"):
+        dtorch.div(a, 2, rounding_mode="up")
+
+
+def test_sort_is_stable_in_both_directions_and_puts_nan_at_the_large_end() -> None:
+    x = dtorch.tensor([2.0, 1.0, 2.0, nan, 1.0])
+    assert x.sort()[1].tolist() == [1, 4, 0, 2, 3]
+    assert x.sort(descending=True)[1].tolist() == [3, 0, 2, 1, 4]
+    result = x.sort()
+    assert result.values is result[0]
+    assert result.indices is result[1]
+
+
+def test_medians_take_the_lower_of_two_and_pass_nan_on() -> None:
+    assert float(dtorch.tensor([4.0, 1.0, 3.0, 2.0]).median()) == 2
+    assert math.isnan(float(dtorch.tensor([1.0, nan, 2.0]).median()))
+    assert float(dtorch.tensor([1.0, nan, 2.0, 5.0]).nanmedian()) == 2
+    values, indices = dtorch.tensor([[3, 1, 2], [9, 9, 8]]).median(1)
+    assert values.tolist() == [2, 9]
+    assert indices[0] == 2
+
+
+def test_mode_is_the_smallest_of_the_most_frequent() -> None:
+    values, indices = dtorch.tensor([[3, 1, 3, 1, 2]]).mode()
+    assert (values.tolist(), indices.tolist()) == ([1], [3])
+
+
+def test_extremes_pass_nan_on_and_fmax_does_not() -> None:
+    x = dtorch.tensor([1.0, nan])
+    assert math.isnan(float(x.max()))
+    assert math.isnan(float(x.max(0).values))
+    assert dtorch.fmax(x, dtorch.tensor([nan, 2.0])).tolist() == [1, 2]
+    assert dtorch.cummax(dtorch.tensor([1, 3, 3, 2]), 0).indices.tolist() == [0, 1, 2, 2]
+
+
+def test_classic_positions_of_factors() -> None:
+    t, a, b = dtorch.ones(2), dtorch.tensor([2.0, 3.0]), dtorch.tensor([4.0, 5.0])
+    assert dtorch.add(t, 2, a).tolist() == [5, 7]
+    assert dtorch.addcmul(t, 0.5, a, b).tolist() == [5, 8.5]
+    m = dtorch.eye(2)
+    assert dtorch.addmv(2, t, 3, m, a).tolist() == [8, 11]
+    assert dtorch.addmv(2, t, m, a).tolist() == [4, 5]
+    assert t.add_(2, a).tolist() == [5, 7]
+    assert dtorch.addr(0, m, 1, a, b).tolist() == [[8, 10], [12, 15]]
+
+
+def test_empty_tensors() -> None:
+    empty = dtorch.zeros(0, 3)
+    assert float(empty.sum()) == 0
+    assert empty.sum(0).tolist() == [0, 0, 0]
+    assert float(empty.prod()) == 1
+    assert math.isnan(float(empty.mean()))
+    assert tuple(empty.max(1).values.shape) == (0,)
+    assert tuple(empty.sort(0)[0].shape) == (0, 3)
+    assert dtorch.nonzero(empty).tolist() == []
+    assert dtorch.unique(empty).tolist() == []
+    with pytest.raises(ShapeError, match="no elements"):
+        empty.max(0)
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "message"),
+    [
+        (lambda x: x.gather(1, dtorch.tensor([[9]])), DimensionError, "gather.*dim 1 of size 3"),
+        (lambda x: x.gather(1, dtorch.tensor([[0.5]])), DtypeError, "gather.*float32.*int64"),
+        (lambda x: x.gather(1, dtorch.tensor([1])), ShapeError, "gather.*as many dims"),
+        (lambda x: x.index_select(0, dtorch.tensor([2])), DimensionError, "dim 0 of size 2"),
+        (lambda x: x.index_add(0, dtorch.tensor([0]), x), ShapeError, r"index_add.*\(1, 3\)"),
+        (lambda x: x.scatter(0, dtorch.tensor([[-1]]), x), DimensionError, "scatter"),
+        (lambda x: x.scatter_reduce(0, dtorch.tensor([[0]]), x, "max"), ArgumentError, "'max'"),
+        (lambda x: x.masked_fill(dtorch.tensor([1.0]), 0), DtypeError, "masked_fill.*bool"),
+        (
+            lambda x: x.masked_scatter(x == x, dtorch.ones(2)),
+            ShapeError,
+            "2 elements, the mask holds 6",
+        ),
+        (lambda x: x.take(dtorch.tensor([6])), DimensionError, "6 elements"),
+        (lambda x: x.topk(4), ArgumentError, "k is 4, expected 0 to 3"),
+        (lambda x: x.kthvalue(0), ArgumentError, "k is 0, expected 1 to 3"),
+        (lambda x: x.sum(2), DimensionError, "sum: dim 2.*-2 to 1"),
+        (lambda x: x.sum((0, 0)), ArgumentError, "names a dimension twice"),
+        (lambda x: x.repeat(2), ShapeError, "repeat.*at least as many"),
+        (lambda x: dtorch.cross(x, x.t()), ShapeError, "cross"),
+        (lambda x: dtorch.einsum("ij,jk", x, x), ShapeError, "'j' stands for sizes 3 and 2"),
+        (lambda x: dtorch.einsum("ij", x, x), ArgumentError, "names 1 operands, got 2"),
+        (lambda x: dtorch.bincount(dtorch.tensor([-1])), ArgumentError, "negative number -1"),
+        (lambda x: dtorch.histc(x, 0), ArgumentError, "bins is 0"),
+        (lambda x: x.quantile(1.5), ArgumentError, "q is 1.5"),
+        (lambda x: x.unflatten(1, (2, 2)), ShapeError, "unflatten"),
+        (lambda x: dtorch.movedim(x, 0, (0, 1)), ArgumentError, "1 sources, but 2"),
+        (lambda x: x.renorm(0, 0, 1.0), ArgumentError, "p is 0"),
+        (lambda x: dtorch.fft.fft(x, norm="big"), ArgumentError, "norm is 'big'"),
+    ],
+)
+def test_errors_name_operation_given_and_expected(use: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        use(dtorch.arange(6.0).reshape(2, 3))
+
+
+def test_quantile_at_the_ends_and_with_nan() -> None:
+    x = dtorch.tensor([[3.0, 1.0, 2.0], [1.0, nan, 0.0]])
+    q = x.quantile(dtorch.tensor([0.0, 0.5, 1.0]), 1)
+    assert q[:, 0].tolist() == [1, 2, 3]
+    assert all(math.isnan(v) for v in q[:, 1].tolist())
+
+
+def test_gradients_of_products_pass_zeros() -> None:
+    x = dtorch.tensor([2.0, 0.0, 3.0], requires_grad=True)
+    x.prod().backward()
+    assert x.grad.tolist() == [0, 6, 0]
+    x.grad = None
+    x.cumprod(0).sum().backward()
+    assert x.grad.tolist() == [1, 8, 0]
+
+
+def test_powers_of_special_exponents_equal_general_ones() -> None:
+    x = dtorch.tensor([0.5, 2.0, 3.0], dtype=dtorch.float64)
+    for exponent in (-2, -1, -0.5, 0.5, 2, 3, 4):
+        expected = [v**exponent for v in x.tolist()]
+        assert (x**exponent).tolist() == pytest.approx(expected, rel=1e-14)
