@@ -5,8 +5,11 @@ The names without underscore are the classic ones.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,6 +50,27 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return math.sqrt(2.0 / (1 + param**2))
 
 
+_left_out: contextvars.ContextVar[bool] = contextvars.ContextVar("_left_out", default=False)
+
+
+@contextlib.contextmanager
+def without_drawing() -> Iterator[None]:
+    """Leave out the drawing of random values, for modules whose weights are loaded afterwards.
+
+    Example:
+        >>> from dtorch.nn.linear import Linear
+        >>> with without_drawing():
+        ...     layer = Linear(2, 1, bias=False)  # values are arbitrary
+        >>> layer.weight.numel()
+        2
+    """
+    token = _left_out.set(True)
+    try:
+        yield
+    finally:
+        _left_out.reset(token)
+
+
 def _fill(tensor: Tensor, values: Any) -> Tensor:
     tensor._array[...] = values
     bump(tensor)
@@ -57,6 +81,8 @@ def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Numbers uniform in ``[a, b)``."""
+    if _left_out.get():
+        return tensor
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
@@ -65,6 +91,8 @@ def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Normal numbers of this mean and standard deviation."""
+    if _left_out.get():
+        return tensor
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
@@ -89,6 +117,8 @@ def trunc_normal_(
         warnings.warn(
             f"trunc_normal_: mean {mean} is more than 2 std from [{a}, {b}]", stacklevel=2
         )
+    if _left_out.get():
+        return tensor
     array = tensor._array
     values = _normal(array.shape, array.dtype, generator)
     outside = (values < low) | (values > high)

@@ -150,7 +150,7 @@ def googlenet(
             "googlenet: the auxiliary classifiers of the published weights were not trained",
             stacklevel=2,
         )
-    options = {"transform_input": True, **kwargs, "aux_logits": True, "init_weights": False}
+    options = {"transform_input": True, **kwargs, "aux_logits": True}
     model = build("googlenet", model_urls, GoogLeNet, pretrained, progress, weights, options)
     if not keep_aux:
         model.aux_logits = False

@@ -255,7 +255,7 @@ def inception_v3(
     if not wants_weights(pretrained, weights):
         return Inception3(**kwargs)
     keep_aux = kwargs.pop("aux_logits", True)
-    options = {"transform_input": True, **kwargs, "aux_logits": True, "init_weights": False}
+    options = {"transform_input": True, **kwargs, "aux_logits": True}
     name = "inception_v3_google"
     model = build(name, model_urls, Inception3, pretrained, progress, weights, options)
     if not keep_aux:

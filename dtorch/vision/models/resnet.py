@@ -20,7 +20,7 @@ from dtorch.nn.module import Module
 from dtorch.nn.normalization import BatchNorm2d
 from dtorch.nn.pooling import AdaptiveAvgPool2d, MaxPool2d
 from dtorch.vision.models.presets import weights_enum
-from dtorch.vision.models.weights import build, published, wants_weights
+from dtorch.vision.models.weights import build, published
 
 model_urls = published(
     resnet18="resnet18-5c106cde.pth",
@@ -151,7 +151,6 @@ class ResNet(Module):
         replace_stride_with_dilation: for each of the last three groups, whether it keeps the
             resolution and dilates instead.
         norm_layer: makes the normalisation of a number of channels.
-        init_weights: False leaves the layers' own initial values.
 
     Shape: input ``(N, 3, H, W)``, output ``(N, num_classes)``.
     """
@@ -160,7 +159,7 @@ class ResNet(Module):
         self, block: Block, layers: Sequence[int], num_classes: int = 1000,
         zero_init_residual: bool = False, groups: int = 1, width_per_group: int = 64,
         replace_stride_with_dilation: Sequence[bool] | None = None,
-        norm_layer: Callable[[int], Module] | None = None, init_weights: bool = True,
+        norm_layer: Callable[[int], Module] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         dilate = tuple(replace_stride_with_dilation or (False, False, False))
@@ -184,8 +183,7 @@ class ResNet(Module):
         self.layer4 = self._make_layer(block, 512, layers[3], 2, dilate[2])
         self.avgpool = AdaptiveAvgPool2d((1, 1))
         self.fc = Linear(512 * block.expansion, num_classes)
-        if init_weights:
-            self._initialize(zero_init_residual)
+        self._initialize(zero_init_residual)
 
     def _make_layer(
         self, block: Block, planes: int, blocks: int, stride: int = 1, dilate: bool = False
@@ -230,8 +228,6 @@ def _resnet(
     options: dict[str, Any],
 ) -> ResNet:  # fmt: skip
     options = {"block": block, "layers": layers, **options}
-    if wants_weights(pretrained, weights):
-        options["init_weights"] = False
     return build(name, model_urls, ResNet, pretrained, progress, weights, options)
 
 

@@ -19,7 +19,7 @@ from dtorch.nn.module import Module
 from dtorch.nn.normalization import BatchNorm2d
 from dtorch.nn.pooling import AdaptiveAvgPool2d, MaxPool2d
 from dtorch.vision.models.presets import weights_enum
-from dtorch.vision.models.weights import build, published, wants_weights
+from dtorch.vision.models.weights import build, published
 
 model_urls = published(
     vgg11="vgg11-bbd30ac9.pth",
@@ -119,9 +119,6 @@ def _vgg(
     depth: int, batch_norm: bool, pretrained: Any, progress: bool, weights: Any,
     options: dict[str, Any],
 ) -> VGG:  # fmt: skip
-    if wants_weights(pretrained, weights):
-        options = {"init_weights": False, **options}
-
     def make(**kwargs: Any) -> VGG:
         return VGG(make_layers(_layout(depth), batch_norm), **kwargs)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from dtorch.core.errors import ArgumentError
 from dtorch.model_zoo import load_url
+from dtorch.nn.init import without_drawing
 from dtorch.nn.module import Module
 from dtorch.serialization.loading import load
 from dtorch.vision.models.presets import ModelWeights
@@ -78,15 +79,11 @@ def build(
     name: str, urls: Mapping[str, str], make: Callable[..., Model], pretrained: Any, progress: bool,
     weights: Any, options: dict[str, Any],
 ) -> Model:  # fmt: skip
-    """Make a model and, if asked for, load its weights.
-
-    Args:
-        make: called with ``options`` and, for models with weights to come, ``init_weights=False``
-            where it takes that.
-    """
+    """Make a model by ``make(**options)`` and, if asked for, load its weights."""
     if not wants_weights(pretrained, weights):
         return make(**options)
     state = find_weights(name, urls, pretrained, weights, progress)
-    model = make(**options)
+    with without_drawing():
+        model = make(**options)
     model.load_state_dict(state)
     return model

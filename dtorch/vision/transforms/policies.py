@@ -50,16 +50,17 @@ _APPLY: dict[str, Callable[[Any, float, dict[str, Any]], Any]] = {
 
 
 def _space(
-    *, shear: float, x: float | None, y: float | None, rotate: float, tone: float, bits: int,
-    threshold: float = 0.0,
+    *, shear: float, x: float, y: float, rotate: float, tone: float,
+    bits: tuple[int, int],
 ) -> dict[str, tuple[Magnitudes | None, bool]]:  # fmt: skip
     """Magnitudes of each operation and whether they also count negative.
 
     Args:
         x, y: largest move, as share of the image; pixels where over 1.
-        bits: fewest bits that posterising keeps.
-        threshold: lowest value from which solarising inverts.
+        bits: most and fewest bits that posterising keeps.
     """
+
+    most, fewest = bits
 
     def up_to(largest: float) -> Magnitudes:
         return lambda bins, height, width: np.linspace(0.0, largest, bins)
@@ -72,20 +73,20 @@ def _space(
         return magnitudes
 
     def posterize(bins: int, height: int, width: int) -> np.ndarray:
-        return 8 - np.round(np.arange(bins) / ((bins - 1) / (8 - bits)))
+        return most - np.round(np.arange(bins) / ((bins - 1) / (most - fewest)))
 
     return {
         "ShearX": (up_to(shear), True),
         "ShearY": (up_to(shear), True),
-        "TranslateX": (move(x or 0.0, 1), True),
-        "TranslateY": (move(y or 0.0, 0), True),
+        "TranslateX": (move(x, 1), True),
+        "TranslateY": (move(y, 0), True),
         "Rotate": (up_to(rotate), True),
         "Brightness": (up_to(tone), True),
         "Color": (up_to(tone), True),
         "Contrast": (up_to(tone), True),
         "Sharpness": (up_to(tone), True),
         "Posterize": (posterize, False),
-        "Solarize": (lambda bins, h, w: np.linspace(255.0, threshold, bins), False),
+        "Solarize": (lambda bins, h, w: np.linspace(255.0, 0.0, bins), False),
         "AutoContrast": (None, False),
         "Equalize": (None, False),
     }
@@ -187,7 +188,7 @@ class AutoAugment(_Policy):
 
     def __call__(self, img: Any) -> Any:
         space = _space(
-            shear=0.3, x=150 / 331, y=150 / 331, rotate=30.0, tone=0.9, bits=4
+            shear=0.3, x=150 / 331, y=150 / 331, rotate=30.0, tone=0.9, bits=(8, 4)
         ) | {"Invert": (None, False)}  # fmt: skip
         pairs = _parsed(self.policy)
         for name, p, number in pairs[integer(len(pairs))]:
@@ -223,7 +224,7 @@ class RandAugment(_Policy):
 
     def __call__(self, img: Any) -> Any:
         space = _space(
-            shear=0.3, x=150 / 331, y=150 / 331, rotate=30.0, tone=0.9, bits=4
+            shear=0.3, x=150 / 331, y=150 / 331, rotate=30.0, tone=0.9, bits=(8, 4)
         ) | {"Identity": (None, False)}  # fmt: skip
         names = list(space)
         for _ in range(self.num_ops):
@@ -251,7 +252,7 @@ class TrivialAugmentWide(_Policy):
         self.fill = fill
 
     def __call__(self, img: Any) -> Any:
-        space = _space(shear=0.99, x=32.0, y=32.0, rotate=135.0, tone=0.99, bits=2) | {
+        space = _space(shear=0.99, x=32.0, y=32.0, rotate=135.0, tone=0.99, bits=(8, 2)) | {
             "Identity": (None, False)
         }
         names = list(space)
@@ -291,7 +292,7 @@ class AugMix(_Policy):
         self.fill = fill
 
     def _operations(self) -> dict[str, tuple[Magnitudes | None, bool]]:
-        space = _space(shear=0.3, x=1 / 3, y=1 / 3, rotate=30.0, tone=0.9, bits=4)
+        space = _space(shear=0.3, x=1 / 3, y=1 / 3, rotate=30.0, tone=0.9, bits=(4, 0))
         left_out: Sequence[str] = (
             () if self.all_ops else ("Brightness", "Color", "Contrast", "Sharpness")
         )

@@ -18,7 +18,8 @@ from dtorch.vision.transforms.functional.images import (
     rounded_to,
 )
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32).reshape(3, 1, 1)  # ITU-R BT.601
+# ITU-R BT.601, with the first weight as the reference API has it.
+_LUMA = np.array([0.2989, 0.587, 0.114], np.float32).reshape(3, 1, 1)
 
 
 def _check_factor(operation: str, factor: float) -> None:
@@ -97,7 +98,9 @@ def adjust_hue(img: Any, hue_factor: float) -> Any:
     white = largest_value(array)
     hue, saturation, value = _to_hsv(array.astype(np.float32) / white)
     rgb = _from_hsv((hue + hue_factor) % 1.0, saturation, value)
-    return rounded_to(rgb * white, array)
+    if array.dtype.kind == "f":
+        return from_numpy(rgb.astype(array.dtype))
+    return from_numpy((rgb * (white + 0.999)).astype(array.dtype))
 
 
 def _shift_hue_pillow(img: Any, hue_factor: float) -> Any:

@@ -158,8 +158,13 @@ def center_crop(img: Any, output_size: Any) -> Any:
     """The middle of an image; padded by black where it is smaller."""
     height, width = height_and_width("center_crop", output_size)
     old_width, old_height = get_image_size(img)
-    top, left = (round((old_height - height) / 2.0), round((old_width - width) / 2.0))
+    top, left = (_before(old_height - height), _before(old_width - width))
     return crop(img, top, left, height, width)
+
+
+def _before(spare: int) -> int:
+    """Pixels left out before the middle; where pixels are missing, the odd one comes after it."""
+    return round(spare / 2) if spare >= 0 else -(-spare // 2)
 
 
 def resized_crop(
