@@ -216,7 +216,9 @@ class Storage(StorageBase):
         if isinstance(index, slice):
             if index.step not in (None, 1):
                 raise StorageError(f"storage: slices have step 1, got {index.step}")
-            return Storage.from_bytes(self._bytes[index], self.owner or self)
+            return Storage.from_bytes(
+                self._bytes[index], self if self.owner is None else self.owner
+            )
         return int(self._bytes[checked_index(index, self.nbytes)])
 
     def __setitem__(self, index: Any, value: int) -> None:

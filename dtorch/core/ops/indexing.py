@@ -37,7 +37,10 @@ def parse_index(shape: tuple[int, ...], index: Any) -> tuple[Any, bool]:
     parts = index if isinstance(index, tuple) else (index,)
     consumed = sum(_dims_taken(part) for part in parts)
     if consumed > len(shape):
-        raise DimensionError(f"index: {consumed} indices for a tensor of {len(shape)} dimensions")
+        remedy = "" if shape else "; item() gives its number"
+        raise DimensionError(
+            f"index: {consumed} indices for a tensor of {len(shape)} dimensions{remedy}"
+        )
     out: list[Any] = []
     basic = True
     dim = 0
