@@ -105,9 +105,8 @@ def multi_head_attention_forward(
         weights = dropout(weights, dropout_p)
     mixed = matmul(weights, v).permute(2, 0, 1, 3).reshape((length, n, width))
     out = linear(mixed, out_proj_weight, out_proj_bias)
-    if not need_weights:
-        shown = None
-    else:
+    shown = None
+    if need_weights:
         shown = weights.mean(1) if average_attn_weights else weights
     if not batched:
         out = out.squeeze(1)

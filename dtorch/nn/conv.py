@@ -119,7 +119,6 @@ class _Conv(_ConvNd):
         )  # fmt: skip
 
     def forward(self, input: Tensor) -> Any:
-        own = self._parameters
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input = functions.pad(input, self._sides(), self.padding_mode)

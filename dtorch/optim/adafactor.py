@@ -14,7 +14,7 @@ from dtorch.optim.optimizer import Optimizer, changed, check_options, loss_of, w
 
 
 def _mean_square(grad: np.ndarray, axis: int) -> np.ndarray:
-    return np.mean(grad * grad, axis=axis, keepdims=True, dtype=grad.dtype)
+    return np.asarray(np.mean(grad * grad, axis=axis, keepdims=True, dtype=grad.dtype))
 
 
 class Adafactor(Optimizer):

@@ -130,12 +130,13 @@ class LBFGS(Optimizer):
                 def at(length: float, start: Any = start, direction: Any = direction) -> Any:
                     self._set(start)
                     self._move(length, direction)
-                    return float(evaluate()), self._flat_grad()
+                    found = float(evaluate())
+                    gradient = self._flat_grad()
+                    return found, gradient, float(gradient @ direction)
 
                 loss, grad, step, used = strong_wolfe(
-                    at, step, float(np.abs(direction).max()), loss, grad, slope,
-                    lambda g, d=direction: float(g @ d),
-                )  # fmt: skip
+                    at, step, float(np.abs(direction).max()), loss, grad, slope
+                )
                 self._set(start)
                 self._move(step, direction)
             else:

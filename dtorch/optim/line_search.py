@@ -42,24 +42,22 @@ def cubic_minimum(a: _Point, b: _Point, low: float, high: float) -> float:
 
 
 def strong_wolfe(
-    evaluate: Callable[[float], tuple[float, Any]], length: float, largest: float, loss: float,
-    grad: Any, slope: float, slope_of: Callable[[Any], float], tolerance: float = 1e-9,
+    evaluate: Callable[[float], tuple[float, Any, float]], length: float, largest: float, loss: float,
+    grad: Any, slope: float, tolerance: float = 1e-9,
 ) -> tuple[float, Any, float, int]:  # fmt: skip
     """A step length with enough decrease and a flat enough slope.
 
     Args:
-        evaluate: loss and gradient at a length.
+        evaluate: loss, gradient and slope along the direction at a length.
         length: the first to try.
         largest: largest element of the direction.
         loss, grad, slope: at length 0.
-        slope_of: slope along the direction for a gradient.
     Returns: loss, gradient, length, number of evaluations.
     """
     start = _Point(0.0, loss, grad, slope)
 
     def point(at: float) -> _Point:
-        found, gradient = evaluate(at)
-        return _Point(at, found, gradient, slope_of(gradient))
+        return _Point(at, *evaluate(at))
 
     def rises(p: _Point) -> bool:
         return p.loss > start.loss + _ENOUGH * p.length * start.slope or math.isnan(p.loss)

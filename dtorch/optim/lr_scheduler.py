@@ -379,7 +379,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         height = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (base - self.eta_min) * height for base in self.base_lrs]
 
-    def step(self, epoch: float | None = None) -> None:  # type: ignore[override]  # fractions, too
+    def step(self, epoch: float | None = None) -> None:
         """Go on by one epoch, or to a given one, which may be a fraction."""
         self._step_count += 1
         if epoch is None and self.last_epoch < 0:
@@ -488,7 +488,7 @@ class CyclicLR(LRScheduler):
             return self._scale_fn(x)
         if self.mode == "triangular":
             return 1.0
-        return 1 / 2.0 ** (x - 1) if self.mode == "triangular2" else self.gamma**x
+        return float(0.5 ** (x - 1) if self.mode == "triangular2" else self.gamma**x)
 
     def get_lr(self) -> list[float]:
         cycle = math.floor(1 + self.last_epoch / self.total_size)
@@ -609,12 +609,11 @@ class OneCycleLR(LRScheduler):
                 f"OneCycleLR: step {t} of a schedule of {self.total_steps} steps; make it longer"
             )
         anneal = _cosine if self._anneal_func_type == "cos" else _line
-        start = 0.0
-        for number, (end, rates, momenta) in enumerate(self._phases):
-            if t <= end or number == len(self._phases) - 1:
-                share = (t - start) / (end - start)
-                break
-            start = end
+        phases = self._phases
+        number = next((i for i, phase in enumerate(phases) if t <= phase[0]), len(phases) - 1)
+        end, rates, momenta = phases[number]
+        start = phases[number - 1][0] if number else 0.0
+        share = (t - start) / (end - start)
         values = []
         for group in self.optimizer.param_groups:
             values.append(anneal(group[rates[0]], group[rates[1]], share))

@@ -116,7 +116,7 @@ class AveragedModel(Module):
                 average(averages, currents, self.n_averaged)
             if not self.use_buffers:
                 for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
-                    mine.copy_(theirs.detach())  # type: ignore[attr-defined]  # an operation
+                    mine.copy_(theirs.detach())
         self.n_averaged._array += 1
 
     def _tensors(self, model: Module) -> list[Any]:

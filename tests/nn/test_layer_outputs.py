@@ -13,7 +13,7 @@ import dtorch
 from dtorch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from cases import CASES  # noqa: E402
+from cases import CASES
 
 STORED = dict(np.load(Path(__file__).parents[1] / "data" / "layer_outputs.npz"))
 NAMES = {name: getattr(nn, name) for name in nn.__all__} | {"torch": dtorch, "F": nn.functional}
@@ -40,7 +40,7 @@ def close(actual: Any, expected: np.ndarray, what: str) -> None:
 def test_outputs_and_gradients_equal_the_stored_ones(
     case: str, expression: str, inputs: list[Any]
 ) -> None:
-    layer = eval(expression, NAMES)  # noqa: S307 - our own table
+    layer = eval(expression, NAMES)
     if isinstance(layer, nn.Module):
         layer = layer.double()
         state = {k: dtorch.from_numpy(v.copy()) for k, v in part(case, "state").items()}

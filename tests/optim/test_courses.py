@@ -15,7 +15,7 @@ from dtorch import nn, optim
 
 sys.path.insert(0, str(Path(__file__).parent))
 CASES: dict[str, Any] = {}
-exec((Path(__file__).parent / "cases.py").read_text(), CASES)  # noqa: S102 - our own table
+exec((Path(__file__).parent / "cases.py").read_text(), CASES)
 STORED = json.loads((Path(__file__).parents[1] / "data" / "optimizer_runs.json").read_text())
 NAMES = {name: getattr(optim, name) for name in optim.__all__}
 
@@ -33,7 +33,7 @@ def loss_of(p: list[Any]) -> Any:
 @pytest.mark.parametrize("expression", CASES["OPTIMIZERS"])
 def test_optimizer_takes_the_stored_course(expression: str) -> None:
     p = start()
-    optimizer = eval(expression, {**NAMES, "p": p})  # noqa: S307 - our own table
+    optimizer = eval(expression, {**NAMES, "p": p})
 
     def closure() -> Any:
         optimizer.zero_grad()
@@ -50,8 +50,8 @@ def test_optimizer_takes_the_stored_course(expression: str) -> None:
 @pytest.mark.parametrize("number", range(len(CASES["SCHEDULES"])))
 def test_schedule_takes_the_stored_course(number: int) -> None:
     maker, expression, steps = CASES["SCHEDULES"][number]
-    o = eval(maker, {**NAMES, "p": start()})  # noqa: S307 - our own table
-    s = eval(expression, {"S": optim.lr_scheduler, "A": optim.swa_utils, "o": o})  # noqa: S307
+    o = eval(maker, {**NAMES, "p": start()})
+    s = eval(expression, {"S": optim.lr_scheduler, "A": optim.swa_utils, "o": o})
     course = []
     for _ in range(steps):
         course.append([[g["lr"], g.get("momentum", g.get("betas"))] for g in o.param_groups])
