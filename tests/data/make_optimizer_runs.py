@@ -34,7 +34,7 @@ def main():
     stored = {"optimizers": {}, "schedules": []}
     for expression in OPTIMIZERS:
         p = start()
-        optimizer = eval(expression, {**names, "p": p})  # noqa: S307
+        optimizer = eval(expression, {**names, "p": p})
 
         def closure(p=p, optimizer=optimizer):
             optimizer.zero_grad()
@@ -49,8 +49,8 @@ def main():
         stored["optimizers"][expression] = course
     for maker, schedule, steps in SCHEDULES:
         p = start()
-        o = eval(maker, {**names, "p": p})  # noqa: S307
-        s = eval(schedule, {"S": optim.lr_scheduler, "A": optim.swa_utils, "o": o})  # noqa: S307
+        o = eval(maker, {**names, "p": p})
+        s = eval(schedule, {"S": optim.lr_scheduler, "A": optim.swa_utils, "o": o})
         course = []
         for _ in range(steps):
             course.append([[g["lr"], g.get("momentum", g.get("betas"))] for g in o.param_groups])
