@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,14 +46,16 @@ def samples_of(op: Op, dtype: Any = np.float64) -> list[tuple[tuple[Any, ...], d
     return list(op.make_samples(Maker(dtype)))
 
 
-def sample_parameters() -> list[Any]:
-    """``(operation, number of the sample)`` for every sample of every public operation."""
-    return [
+def every_sample(applies: Callable[[Op, int], bool] = lambda op, number: True) -> Any:
+    """Run a test for ``(op, number)``: every sample of every public operation it applies to."""
+    parameters = [
         pytest.param(op, number, id=f"{op.name}-{number}")
         for op in REGISTRY.values()
         if op.make_samples is not None
         for number in range(len(samples_of(op)))
+        if applies(op, number)
     ]
+    return pytest.mark.parametrize(("op", "number"), parameters)
 
 
 def map_tensors(function: Any, value: Any) -> Any:

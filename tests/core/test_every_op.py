@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from op_samples import differentiable, map_tensors, sample_parameters, samples_of
+from op_samples import differentiable, every_sample, map_tensors, samples_of
 
 from dtorch.autograd import grad
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
@@ -16,7 +16,6 @@ from dtorch.core.op import REGISTRY, CompositeOp, Op
 from dtorch.core.tensor import Tensor
 
 SINGLE = {np.dtype(np.float64): np.float32, np.dtype(np.complex128): np.complex64}
-every_sample = pytest.mark.parametrize(("op", "number"), sample_parameters())
 
 
 def outputs(result: Any) -> list[Any]:
@@ -87,7 +86,35 @@ def prepare(op: Op, number: int) -> tuple[Any, dict[str, Any], list[Any]]:
     return args, kwargs, inputs
 
 
-@every_sample
+ABOUT_MEMORY_ORDER = ("view", "reshape", "view_as_complex", "as_strided")
+
+
+def is_differentiable(op: Op, number: int) -> bool:
+    """Whether the sample has an output with a gradient."""
+    args, kwargs, _ = prepare(op, number)
+    return any(recorded(output) for output in outputs(op.function(*args, **kwargs)))
+
+
+def fits_in_place(op: Op, number: int) -> bool:
+    """Whether the operation has an in-place form that can hold the sample's result."""
+    if op.inplace_function is None:
+        return False
+    args, kwargs = samples_of(op)[number]
+    if not isinstance(args[0], Tensor):
+        return False
+    result = op.function(*args, **kwargs)
+    return result.shape == args[0].shape and result.dtype.category <= args[0].dtype.category
+
+
+def takes_out(op: Op, number: int) -> bool:
+    """Whether the operation takes out=, and the sample's results are tensors."""
+    args, kwargs = samples_of(op)[number]
+    return op.has_out and all(
+        isinstance(output, TensorBase) for output in outputs(op.function(*args, **kwargs))
+    )
+
+
+@every_sample()
 def test_value_equals_the_reference(op: Op, number: int) -> None:
     assert op.reference is not None, f"operation {op.name} has no reference"
     args, kwargs = samples_of(op)[number]
@@ -98,13 +125,10 @@ def test_value_equals_the_reference(op: Op, number: int) -> None:
     close(op.function(*args, **kwargs), expected, rtol=1e-9, atol=1e-12)
 
 
-@every_sample
+@every_sample(is_differentiable)
 def test_gradient_equals_finite_differences(op: Op, number: int) -> None:
     args, kwargs, inputs = prepare(op, number)
-    result = op.function(*args, **kwargs)
-    weights = weights_for(result)
-    if not weights:
-        pytest.skip("no differentiable output")
+    weights = weights_for(op.function(*args, **kwargs))
 
     def total() -> Any:
         return scalar_of(op.function(*args, **kwargs), weights)
@@ -116,12 +140,10 @@ def test_gradient_equals_finite_differences(op: Op, number: int) -> None:
         np.testing.assert_allclose(value, n, rtol=2e-6, atol=2e-7)
 
 
-@every_sample
+@every_sample(is_differentiable)
 def test_second_gradient_equals_finite_differences(op: Op, number: int) -> None:
     args, kwargs, inputs = prepare(op, number)
     weights = weights_for(op.function(*args, **kwargs))
-    if not weights:
-        pytest.skip("no differentiable output")
     factors = [from_numpy(np.random.default_rng(5).uniform(0.5, 1.5, t.shape)) for t in inputs]
 
     def slope() -> Any:
@@ -143,20 +165,12 @@ def test_second_gradient_equals_finite_differences(op: Op, number: int) -> None:
         np.testing.assert_allclose(value, n, rtol=2e-5, atol=2e-6)
 
 
-@every_sample
+@every_sample(fits_in_place)
 def test_in_place_form_equals_the_function(op: Op, number: int) -> None:
-    if op.inplace_function is None:
-        pytest.skip("no in-place form")
     args, kwargs, inputs = prepare(op, number)
-    if not isinstance(args[0], TensorBase):
-        pytest.skip("the first operand is a number")
     expected = op.function(*args, **kwargs)
-    if tuple(expected.shape) != tuple(args[0].shape):
-        pytest.skip("the result is larger than the first operand")
     start = args[0].clone()
     target = start * 1 if args[0].is_floating_point() else start
-    if expected.dtype.category > target.dtype.category:
-        pytest.skip("the result does not fit the dtype of the first operand")
     changed = op.inplace_function(target, *args[1:], **kwargs)
     assert changed is target
     close(target.to(expected.dtype), expected)
@@ -172,14 +186,10 @@ def test_in_place_form_equals_the_function(op: Op, number: int) -> None:
                 close(one, other)
 
 
-@every_sample
+@every_sample(takes_out)
 def test_out_receives_the_result(op: Op, number: int) -> None:
-    if not op.has_out:
-        pytest.skip("no out=")
     args, kwargs = samples_of(op)[number]
     expected = op.function(*args, **kwargs)
-    if not all(isinstance(e, TensorBase) for e in outputs(expected)):
-        pytest.skip("the result is no tensor")
     several = isinstance(expected, tuple)
     targets = tuple(Tensor._wrap(np.empty_like(a)) for a in arrays(expected))
     result = op.function(*args, **kwargs, out=targets if several else targets[0])
@@ -187,11 +197,9 @@ def test_out_receives_the_result(op: Op, number: int) -> None:
     assert several or result is targets[0]
 
 
-@every_sample
+@every_sample(lambda op, number: op.name not in ABOUT_MEMORY_ORDER)
 def test_memory_order_of_operands_does_not_matter(op: Op, number: int) -> None:
     args, kwargs = samples_of(op)[number]
-    if op.name in ("view", "reshape", "view_as_complex", "as_strided"):
-        pytest.skip("about memory order itself")
 
     def scattered(tensor: Any) -> Any:
         """The same elements with gaps between them and the dims in reverse order of memory."""
@@ -207,7 +215,7 @@ def test_memory_order_of_operands_does_not_matter(op: Op, number: int) -> None:
     )
 
 
-@every_sample
+@every_sample()
 def test_operands_are_left_alone(op: Op, number: int) -> None:
     args, kwargs = samples_of(op)[number]
     tensors: list[Any] = []
@@ -217,7 +225,7 @@ def test_operands_are_left_alone(op: Op, number: int) -> None:
     close(tensors, before, rtol=0, atol=0)
 
 
-@every_sample
+@every_sample()
 def test_single_precision_agrees_with_double(op: Op, number: int) -> None:
     args, kwargs = samples_of(op, np.float32)[number]
     wide = op.function(*samples_of(op)[number][0], **samples_of(op)[number][1])
@@ -235,10 +243,8 @@ def test_block_is_complete(op: Op) -> None:
     assert isinstance(op, CompositeOp) or op.body is not None
 
 
-@every_sample
+@every_sample(lambda op, number: "cpu" in op.kernels)
 def test_kernel_equals_the_body(op: Op, number: int) -> None:
-    if "cpu" not in op.kernels:
-        pytest.skip("no kernel")
     args, kwargs = samples_of(op)[number]
     values = op.bind(map_tensors(lambda t: t.numpy(), args), kwargs)
     fast = op.kernels["cpu"](*values)

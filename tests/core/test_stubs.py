@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from op_samples import sample_parameters, samples_of
+from op_samples import every_sample, samples_of
 
 from dtorch.core import functions, stubs
 from dtorch.core.base import TensorBase
@@ -70,7 +70,7 @@ def returned(name: str) -> str:
     return ast.unparse(result)
 
 
-@pytest.mark.parametrize(("op", "number"), sample_parameters())
+@every_sample()
 def test_results_of_samples_are_of_the_type_in_the_stub(op: Op, number: int):
     args, kwargs = samples_of(op)[number]
     result = op.function(*args, **kwargs)
@@ -78,11 +78,9 @@ def test_results_of_samples_are_of_the_type_in_the_stub(op: Op, number: int):
     assert matches(result, kind), f"{op.name} returned {type(result).__name__}, not {kind}"
 
 
-@pytest.mark.parametrize(("op", "number"), sample_parameters())
+@every_sample(lambda op, number: op.variadic is None)
 def test_tensors_and_numbers_of_samples_go_where_the_stub_takes_them(op: Op, number: int):
     args, kwargs = samples_of(op)[number]
-    if op.variadic is not None:
-        pytest.skip("takes any number of arguments")
     arguments = FUNCTIONS[op.name][0].args
     annotations = {a.arg: ast.unparse(a.annotation) for a in arguments.args + arguments.kwonlyargs}
     for name, value in zip(op.params, op.bind(args, kwargs), strict=True):
