@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
-from dtorch.core.ops.complex import conj
-from dtorch.core.ops.diagonal import diag_embed, vander
+from dtorch.core.ops.diagonal import diag_embed
 from dtorch.core.ops.exponential import log
 from dtorch.core.ops.factorization import (
     cholesky_lower,
@@ -24,8 +23,7 @@ from dtorch.core.ops.factorization import (
     svd_reduced,
 )
 from dtorch.core.ops.linalg import chain_matmul, matmul
-from dtorch.core.ops.norm import norm
-from dtorch.core.ops.reduction import amax, amin, product_of_others, sum
+from dtorch.core.ops.reduction import amax, product_of_others, sum
 from dtorch.core.ops.solving import (
     adjoint,
     expect_matrices,
@@ -35,7 +33,6 @@ from dtorch.core.ops.solving import (
     solve_triangular,
 )
 from dtorch.core.ops.view import unsqueeze
-from dtorch.core.shapes import normalize_dims
 from dtorch.core.tensor import Tensor
 
 
@@ -556,172 +553,6 @@ def _(make):
 @linalg_multi_dot.expect
 def _(tensors):
     return np.linalg.multi_dot(tensors)
-
-
-# -- norms -------------------------------------------------------------------------------------
-
-
-@composite(tensors=("x",), method=False)
-def linalg_vector_norm(
-    x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Any:
-    """Norm of the elements over ``dim``: ``(sum |x|^ord)^(1/ord)``; also inf, -inf and 0."""
-    return norm(x, ord, dim, keepdim, dtype=dtype)
-
-
-@linalg_vector_norm.samples
-def _(make):
-    yield (make(2, 3),), {}
-    yield (make(2, 3), 3, 1, True), {}
-    yield (make(2, 3), -math.inf, 0), {}
-
-
-@linalg_vector_norm.expect
-def _(x, ord=2, dim=None, keepdim=False):
-    return np.linalg.vector_norm(x, ord=ord, axis=dim, keepdims=keepdim)
-
-
-@composite(tensors=("A",), method=False)
-def linalg_matrix_norm(
-    A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
-) -> Any:
-    """Norm of matrices: ``"fro"``, ``"nuc"``, or of order 1, -1, 2, -2, inf, -inf.
-
-    Args:
-        dim: the two dims of the matrices.
-    """
-    if dtype is not None:
-        A = A.to(dtype)
-    dims = normalize_dims("matrix_norm", tuple(dim), A.ndim)
-    if len(dims) != 2:
-        raise ShapeError(f"matrix_norm: dim is {dim}, expected two dims")
-    if ord == "fro":
-        return norm(A, 2, dims, keepdim)
-    if ord in (1, -1, math.inf, -math.inf):
-        inner, outer = dims if abs(ord) == 1 else dims[::-1]
-        sums = sum(absolute(A), inner, True)
-        out = (amax if ord > 0 else amin)(sums, outer, True)
-    elif ord in (2, -2, "nuc"):
-        rest = [d for d in range(A.ndim) if d not in dims]
-        values = svd_reduced(A.permute([*rest, *dims]))[1]
-        picked = sum(values, -1) if ord == "nuc" else (amax if ord == 2 else amin)(values, -1)
-        out = picked.reshape([1 if d in dims else n for d, n in enumerate(A.shape)])
-    else:
-        raise ArgumentError(
-            f"matrix_norm: ord is {ord!r}, expected 'fro', 'nuc', 1, -1, 2, -2, inf or -inf"
-        )
-    return out if keepdim else out.reshape([n for d, n in enumerate(A.shape) if d not in dims])
-
-
-@linalg_matrix_norm.samples
-def _(make):
-    for ord in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf):
-        yield (make(2, 3), ord), {}
-    yield (make(2, 3, 4), 2, (0, 2), True), {}
-
-
-@linalg_matrix_norm.expect
-def _(A, ord="fro", dim=(-2, -1), keepdim=False):
-    return np.linalg.norm(A, ord, dim, keepdim)
-
-
-@composite(tensors=("A",), method=False)
-def linalg_norm(
-    A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Any:
-    """Norm of a vector or of matrices.
-
-    Args:
-        ord: None: the 2-norm of all elements (over ``dim``); else the order of a matrix norm of
-            two dims, of a vector norm of one.
-    """
-    if ord is None:
-        return norm(A, 2, dim, keepdim, dtype=dtype)
-    matrix = (dim is None and A.ndim == 2) or (isinstance(dim, (tuple, list)) and len(dim) == 2)
-    if matrix:
-        return linalg_matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
-    if dim is None and A.ndim > 2:
-        raise ShapeError(
-            f"norm: input has shape {tuple(A.shape)} and ord is {ord!r}, expected at most 2 "
-            "dimensions; give dim"
-        )
-    return norm(A, ord, dim, keepdim, dtype=dtype)
-
-
-@linalg_norm.samples
-def _(make):
-    yield (make(2, 3),), {}
-    yield (make(2, 3), 2), {}
-    yield (make(4), 1), {}
-    yield (make(2, 3), 1, 0), {}
-
-
-@linalg_norm.expect
-def _(A, ord=None, dim=None):
-    return np.linalg.norm(A, ord, dim)
-
-
-@composite(tensors=("A",), method=False)
-def linalg_cond(A: Any, p: Any = None) -> Any:
-    """Condition numbers of matrices: the norm of order ``p`` times that of the inverse.
-
-    Args:
-        p: order of the norm; None or 2: the ratio of the extreme singular values.
-    """
-    if p in (None, 2, -2):
-        values = svd_reduced(A)[1]
-        top, low = values[..., 0], values[..., -1]
-        return low / top if p == -2 else top / low
-    return linalg_matrix_norm(A, p) * linalg_matrix_norm(inverse(A), p)
-
-
-@linalg_cond.samples
-def _(make):
-    yield (make(3, 3),), {}
-    yield (make(3, 3), "fro"), {}
-    yield (make(3, 2), -2), {}
-
-
-@linalg_cond.expect
-def _(A, p=None):
-    return np.linalg.cond(A, p)
-
-
-@composite(tensors=("x",), method=False)
-def linalg_vander(x: Any, N: int | None = None) -> Any:
-    """Matrices of powers 0, 1, ... of the elements along the last dim.
-
-    Args:
-        N: number of columns. Default: the size of the last dim.
-    """
-    return vander(x, N, True)
-
-
-@linalg_vander.samples
-def _(make):
-    yield (make(3),), {}
-    yield (make(2, 3), 2), {}
-
-
-@linalg_vander.expect
-def _(x, N=None):
-    return x[..., None] ** np.arange(x.shape[-1] if N is None else N)
-
-
-@composite(tensors=("x", "y"), method=False)
-def linalg_vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
-    """Inner products along ``dim``; ``x`` is conjugated."""
-    return sum(conj(x) * y, dim)
-
-
-@linalg_vecdot.samples
-def _(make):
-    yield (make(2, 3), make(2, 3)), {}
-
-
-@linalg_vecdot.expect
-def _(x, y):
-    return np.einsum("ij,ij->i", x, y)
 
 
 # -- operations that have another first argument under this name ---------------------------------
