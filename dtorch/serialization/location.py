@@ -9,6 +9,7 @@ from dtorch.core import backend
 from dtorch.core.device import as_device, device
 from dtorch.core.errors import DeviceError
 from dtorch.core.storage import Storage
+from dtorch.core.typed_storage import TypedStorage
 
 Tagger = Callable[[Any], str | None]
 Deserializer = Callable[[Any, str], Any]
@@ -107,7 +108,7 @@ class DeviceStorage:
 
 
 def _cpu_tag(storage: Any) -> str | None:
-    return "cpu" if isinstance(storage, Storage) else None
+    return "cpu" if isinstance(storage, (Storage, TypedStorage)) else None
 
 
 def _to_cpu(storage: Any, location: str) -> Any:

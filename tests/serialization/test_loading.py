@@ -14,7 +14,7 @@ from collections import OrderedDict
 import pytest
 
 import dtorch
-from dtorch.serialization import CheckpointError
+from dtorch.serialization import CheckpointError, location, location_tag, register_package
 
 
 def saved(obj) -> bytes:
@@ -118,6 +118,24 @@ def test_a_missing_card_names_map_location():
                        .replace(b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0"))  # fmt: skip
     with pytest.raises(RuntimeError, match=r"cuda:0.*map_location='cpu'"):
         loaded(data)
+
+
+def test_new_kinds_of_places_can_be_registered(monkeypatch):
+    monkeypatch.setattr(location, "_packages", list(location._packages))
+    moved = []
+
+    def bring(storage, tag):
+        if tag == "gpu":
+            moved.append(storage.nbytes)
+            return storage
+        return None
+
+    register_package(5, lambda storage: None, bring)
+    assert loaded(cuda_file()).tolist() == [1.0, 1.0, 1.0]
+    assert moved == [12]
+    register_package(1, lambda storage: "mine", lambda storage, tag: None)
+    assert location_tag(dtorch.ones(2).storage()) == "mine"
+    assert location_tag(dtorch.ones(2).untyped_storage()) == "mine"
 
 
 def test_a_wrong_map_location_is_named():
