@@ -78,19 +78,19 @@ def get_num_threads() -> int:
     return 1 if native is None else int(native.get_num_threads())
 
 
-def set_num_threads(count: int) -> None:
+def set_num_threads(num: int) -> None:
     """Set the number of threads that native kernels use.
 
     Args:
-        count: at least 1. Without the native module there is one thread whatever is set.
+        num: at least 1. Without the native module there is one thread whatever is set.
 
     Raises:
-        ArgumentError: ``count`` is not a positive integer.
+        ArgumentError: ``num`` is not a positive integer.
     """
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ArgumentError(f"set_num_threads: got {count!r}, expected an integer of at least 1")
+    if not isinstance(num, int) or isinstance(num, bool) or num < 1:
+        raise ArgumentError(f"set_num_threads: got {num!r}, expected an integer of at least 1")
     if native is not None:
-        native.set_num_threads(count)
+        native.set_num_threads(num)
 
 
 def capabilities() -> dict[str, Any]:
@@ -162,7 +162,7 @@ def address(array: Any) -> int:
 
 def to_numpy(array: Any) -> ndarray:
     """The array itself on the CPU, a copy of one on a card."""
-    return array.get() if hasattr(array, "__cuda_array_interface__") else array
+    return array.get() if hasattr(array, "__cuda_array_interface__") else array  # type: ignore[no-any-return]
 
 
 def to_device(array: Any, wanted: device) -> Any:

@@ -22,12 +22,12 @@ from dtorch.core.inplace import bump
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.storage import Storage, array_over
-from dtorch.core.tensor import Tensor, as_device_here, sequence_array
+from dtorch.core.tensor import Tensor, placed, require_cpu, sequence_array
 from dtorch.core.typed_storage import TypedStorage
 
 
 def _finish(array: Any, requires_grad: bool, out: Any = None, device: Any = None) -> Tensor:
-    as_device_here(device)
+    array = placed(array, device)
     if out is not None:
         return _write_out(array, out)
     tensor: Tensor = wrap(array)
@@ -300,7 +300,7 @@ def empty_strided(
     last = sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     count = 0 if 0 in size else last + 1
     memory = np.empty(count * numpy_dtype.itemsize, np.uint8)
-    as_device_here(device)
+    require_cpu("empty_strided", device)
     result = tensor_from_storage(Storage.from_bytes(memory), numpy_dtype, 0, size, stride)
     return result.requires_grad_() if requires_grad else result
 

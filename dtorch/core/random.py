@@ -21,7 +21,7 @@ from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
-from dtorch.core.tensor import Tensor, as_device_here
+from dtorch.core.tensor import Tensor, placed, require_cpu
 
 _WORDS = 4 + 2 + 4 + 1 + 1 + 1 + 1  # counter, key, buffer, position, cached half, its flag, seed
 
@@ -35,7 +35,7 @@ class Generator:
     """
 
     def __init__(self, device: Any = "cpu") -> None:
-        as_device_here(device)
+        require_cpu("Generator", device)
         self.device = as_device(device)
         self.manual_seed(secrets.randbits(63))
         _generators.add(self)
@@ -178,8 +178,8 @@ def _floating(name: str, dtype: Any) -> np.dtype[Any]:
     return wanted.numpy
 
 
-def _made(array: np.ndarray, out: Any, requires_grad: bool, device: Any) -> Tensor:
-    as_device_here(device)
+def _made(array: Any, out: Any, requires_grad: bool, device: Any) -> Tensor:
+    array = placed(array, device)
     if out is not None:
         if out._array.shape != array.shape:
             out.resize_(array.shape)

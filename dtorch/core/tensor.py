@@ -57,7 +57,6 @@ class Tensor(OpMethods, TensorBase):
     __hash__ = object.__hash__
 
     def __new__(cls, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
-        as_device_here(device)
         tensor: Tensor = object.__new__(cls)
         wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
         source = args[0] if len(args) == 1 else None
@@ -66,7 +65,7 @@ class Tensor(OpMethods, TensorBase):
             fill(tensor, array)
             storage.track(tensor)
         else:
-            fill(tensor, classic_array(cls.__name__, args, wanted))
+            fill(tensor, placed(classic_array(cls.__name__, args, wanted), device))
         return tensor
 
     @classmethod
@@ -212,17 +211,27 @@ class Tensor(OpMethods, TensorBase):
         """
         return self._set_geometry("resize_", as_sizes("resize_", sizes), self.storage_offset())
 
-    def resize_as_(self, other: TensorBase) -> Tensor:
-        """`resize_` to the sizes of ``other``."""
-        return self.resize_(*other._array.shape)
+    def resize_as_(self, tensor: TensorBase) -> Tensor:
+        """`resize_` to the sizes of ``tensor``."""
+        return self.resize_(*tensor._array.shape)
 
     def resize(self, *sizes: Any) -> Tensor:
         """A view with other sizes of as many elements (a classic name of `view`)."""
         return self.view(*sizes)
 
-    def resize_as(self, other: TensorBase) -> Tensor:
-        """A view with the sizes of ``other`` (classic)."""
-        return self.resize(*other._array.shape)
+    def resize_as(self, tensor: TensorBase) -> Tensor:
+        """A view with the sizes of ``tensor`` (classic)."""
+        return self.resize(*tensor._array.shape)
+
+    def record_stream(self, stream: Any) -> None:
+        """Keep the memory until the work queued so far on ``stream`` (CuPy's) is done.
+
+        Raises:
+            DeviceError: the tensor lies on the CPU.
+        """
+        if not self.is_cuda:
+            raise DeviceError("record_stream: the tensor lies on the CPU, which has no streams")
+        stream.launch_host_func(lambda _: None, self._array)  # CuPy holds the argument until then
 
     def _set_geometry(
         self, name: str, shape: tuple[builtins.int, ...], offset: builtins.int
@@ -806,11 +815,22 @@ def _existing_dim(op: str, dim: Any, ndim: int) -> int:
     return normalize_dim(op, dim, ndim)
 
 
-def as_device_here(value: Any) -> None:
-    """Complain unless ``value`` names the CPU or nothing."""
-    wanted = as_device(value)
+def placed(array: Any, place: Any) -> Any:
+    """``array`` itself where ``place`` names the CPU or nothing, else a copy on that card.
+
+    Raises:
+        DeviceError: CuPy is missing or sees no such card.
+    """
+    wanted = as_device(place)
+    return array if wanted.type == "cpu" else backend.to_device(array, wanted)
+
+
+def require_cpu(name: str, place: Any) -> None:
+    """Complain unless ``place`` names the CPU or nothing, for what exists on the CPU alone."""
+    wanted = as_device(place)
     if wanted.type != "cpu":
         backend.require(wanted)
+        raise DeviceError(f"{name}: device is {wanted}, this exists on the CPU alone")
 
 
 def _shared_array(name: str, source: Any, wanted: dtype) -> tuple[ndarray, Storage]:

@@ -15,41 +15,47 @@ class _TensorType(type):
     """Makes calls give tensors of the dtype, and those tensors instances."""
 
     dtype: dtype
+    is_cuda: bool
 
     def __call__(cls, *args: Any, device: Any = None) -> Tensor:
+        if device is None and cls.is_cuda:
+            device = "cuda"
         return Tensor(*args, dtype=cls.dtype, device=device)
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return (
             isinstance(instance, TensorBase)
             and from_numpy_dtype(instance._array.dtype) is cls.dtype
-            and not instance.is_cuda  # type: ignore[attr-defined]  # a Tensor
+            and instance.is_cuda is cls.is_cuda  # type: ignore[attr-defined]  # a Tensor
         )
 
     def __repr__(cls) -> str:
-        return f"<class 'dtorch.{cls.__name__}'>"
+        return f"<class '{cls.__module__}.{cls.__name__}'>"
 
 
-def _make(name: str, d: dtype) -> Any:
-    doc = f"""Tensors of {d} on the CPU.
+def tensor_type(name: str, d: dtype, cuda: bool = False) -> Any:
+    """The classic tensor type of one dtype, on the CPU or on the current card."""
+    place = "a CUDA device" if cuda else "the CPU"
+    doc = f"""Tensors of {d} on {place}.
 
     ``{name}(2, 3)`` is uninitialised, ``{name}([1, 2])`` holds these numbers; of an array, a
-    tensor or a storage of {d} it shares the memory.
+    tensor or a storage of {d} on {place} it shares the memory.
     """
-    return _TensorType(name, (), {"dtype": d, "is_cuda": False, "is_sparse": False,
-                                  "__module__": "dtorch", "__doc__": doc})  # fmt: skip
+    module = "dtorch.cuda" if cuda else "dtorch"
+    return _TensorType(name, (), {"dtype": d, "is_cuda": cuda, "is_sparse": False,
+                                  "__module__": module, "__doc__": doc})  # fmt: skip
 
 
-FloatTensor = _make("FloatTensor", dtypes.float32)
-DoubleTensor = _make("DoubleTensor", dtypes.float64)
-HalfTensor = _make("HalfTensor", dtypes.float16)
-BFloat16Tensor = _make("BFloat16Tensor", dtypes.bfloat16)
-ByteTensor = _make("ByteTensor", dtypes.uint8)
-CharTensor = _make("CharTensor", dtypes.int8)
-ShortTensor = _make("ShortTensor", dtypes.int16)
-IntTensor = _make("IntTensor", dtypes.int32)
-LongTensor = _make("LongTensor", dtypes.int64)
-BoolTensor = _make("BoolTensor", dtypes.bool_)
+FloatTensor = tensor_type("FloatTensor", dtypes.float32)
+DoubleTensor = tensor_type("DoubleTensor", dtypes.float64)
+HalfTensor = tensor_type("HalfTensor", dtypes.float16)
+BFloat16Tensor = tensor_type("BFloat16Tensor", dtypes.bfloat16)
+ByteTensor = tensor_type("ByteTensor", dtypes.uint8)
+CharTensor = tensor_type("CharTensor", dtypes.int8)
+ShortTensor = tensor_type("ShortTensor", dtypes.int16)
+IntTensor = tensor_type("IntTensor", dtypes.int32)
+LongTensor = tensor_type("LongTensor", dtypes.int64)
+BoolTensor = tensor_type("BoolTensor", dtypes.bool_)
 
 
 def set_default_tensor_type(t: Any) -> None:

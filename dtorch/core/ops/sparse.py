@@ -16,7 +16,7 @@ from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.view import transpose
 from dtorch.core.shapes import normalize_dim, normalize_dims
-from dtorch.core.tensor import Tensor, as_device_here
+from dtorch.core.tensor import Tensor, require_cpu
 
 
 def _coo(name: str, tensor: Any) -> CooArray:
@@ -108,7 +108,7 @@ def sparse_coo_tensor(
         tensor([[0., 0., 3.],
                 [4., 0., 0.]])
     """
-    as_device_here(device)
+    require_cpu("sparse_coo_tensor", device)
     if values is None or (size is None and _is_size(indices)):
         return _empty(values if _is_size(values) else indices, dtype)
     places, given = as_tensor(indices), as_tensor(values)

@@ -1,0 +1,56 @@
+"""What CUDA names do where there is no card."""
+
+from __future__ import annotations
+
+import pytest
+
+import dtorch
+from dtorch import cuda
+
+if cuda.is_available():
+    pytest.skip("there is a card", allow_module_level=True)
+
+
+def test_asking_never_raises() -> None:
+    assert cuda.is_available() is False
+    assert cuda.device_count() == 0
+    assert cuda.is_initialized() is False
+    cuda.empty_cache()
+
+
+def test_what_changes_nothing_needs_no_card() -> None:
+    cuda.set_device(-1)
+    with cuda.device(None), cuda.device_of(dtorch.ones(1)):
+        pass
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        cuda.init,
+        cuda.current_device,
+        cuda.synchronize,
+        lambda: cuda.device(0).__enter__(),
+        lambda: cuda.FloatTensor(2, 3),
+        lambda: cuda.sparse.FloatTensor(2, 3),
+        lambda: dtorch.ones(2).cuda(),
+        lambda: dtorch.ones(2).record_stream(None),
+        lambda: dtorch.zeros(2, device="cuda"),
+        lambda: dtorch.rand(2, device="cuda:1"),
+        lambda: dtorch.tensor([1.0], device=dtorch.device("cuda")),
+        lambda: dtorch.Generator("cuda"),
+    ],
+)
+def test_use_names_what_is_missing(use) -> None:
+    with pytest.raises(RuntimeError, match=r"cuda|CuPy|CPU"):
+        use()
+
+
+def test_types_tell_tensors_by_their_device() -> None:
+    x = dtorch.ones(2)
+    assert isinstance(x, dtorch.FloatTensor)
+    assert not isinstance(x, cuda.FloatTensor)
+    assert not isinstance(x, cuda.sparse.FloatTensor)
+    assert repr(cuda.LongTensor) == "<class 'dtorch.cuda.LongTensor'>"
+    with pytest.raises(RuntimeError, match="expected a CUDA device"):
+        cuda.set_device("cpu")
