@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.coo import CooArray
+from dtorch.core.errors import GradError
 from dtorch.core.grad_mode import no_grad
 from dtorch.optim.optimizer import (
     Optimizer,
@@ -71,7 +73,19 @@ class Adagrad(Optimizer):
         return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        for p, array, grad in with_gradients("Adagrad", group):
+        def sparse(p: Any, grad: CooArray) -> None:
+            if group["weight_decay"]:
+                raise GradError("Adagrad: a sparse gradient does not go with weight_decay")
+            state = self.state[p]
+            state["step"]._array += 1
+            t = float(state["step"]._array)
+            at, kind = tuple(grad.indices), p._array.dtype.type
+            total = state["sum"]._array
+            total[at] += grad.values * grad.values
+            update = grad.values / (np.sqrt(total[at]) + kind(group["eps"]))
+            p._array[at] -= update * kind(float(group["lr"]) / (1 + (t - 1) * group["lr_decay"]))
+
+        for p, array, grad in with_gradients("Adagrad", group, sparse):
             kind = array.dtype.type
             state = self.state[p]
             state["step"]._array += 1

@@ -11,6 +11,7 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
 from dtorch.core.grad_mode import no_grad
+from dtorch.optim import fused as compiled
 from dtorch.optim.optimizer import (
     Optimizer,
     changed,
@@ -107,6 +108,12 @@ class Adam(Optimizer):
             counter = state["step"]._array
             counter += 1
             t = int(counter)
+            averages = (state["exp_avg"]._array, state["exp_avg_sq"]._array,
+                        state["max_exp_avg_sq"]._array if amsgrad else None)  # fmt: skip
+            if compiled.takes(array, grad, *averages):
+                compiled.adam(array, grad, *averages, group, t)
+                changed(p)
+                continue
             if decay and group["decoupled_weight_decay"]:
                 array *= kind(1 - lr * decay)
             else:

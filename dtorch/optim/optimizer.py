@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, shared_version
+from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import enable_grad
 from dtorch.core.graph import RemovableHandle
@@ -267,9 +268,13 @@ def loss_of(closure: Callable[[], Any] | None) -> Any:
         return closure()
 
 
-def with_gradients(optimizer: str, group: dict[str, Any]) -> Iterable[tuple[Any, ndarray, ndarray]]:
+def with_gradients(
+    optimizer: str, group: dict[str, Any], sparse: Callable[[Any, CooArray], None] | None = None
+) -> Iterable[tuple[Any, ndarray, ndarray]]:
     """Of each parameter with a gradient: itself, its array and the array of its gradient.
 
+    Args:
+        sparse: handles a parameter with a sparse gradient, which then is not among them.
     Raises:
         GradError: the gradient is sparse, which this optimizer does not take.
     """
@@ -277,12 +282,19 @@ def with_gradients(optimizer: str, group: dict[str, Any]) -> Iterable[tuple[Any,
         grad = p._grad
         if grad is None:
             continue
-        if getattr(grad, "is_sparse", False):
-            raise GradError(
-                f"{optimizer}: sparse gradients are not supported; use SparseAdam or SGD"
-            )
         array = grad._array
-        yield p, p._array, -array if group.get("maximize") else array
+        if group.get("maximize"):
+            array = -array
+        if isinstance(array, CooArray):
+            if sparse is None:
+                raise GradError(
+                    f"{optimizer}: sparse gradients are not supported; use SparseAdam, SGD or "
+                    "Adagrad"
+                )
+            sparse(p, array.coalesce())
+            changed(p)
+            continue
+        yield p, p._array, array
 
 
 def changed(param: Any) -> None:

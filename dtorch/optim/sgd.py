@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.errors import ArgumentError
+from dtorch.core.coo import CooArray
+from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import no_grad
+from dtorch.optim import fused as compiled
 from dtorch.optim.optimizer import (
     Optimizer,
     changed,
@@ -75,26 +77,37 @@ class SGD(Optimizer):
         return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        lr, momentum, nesterov = group["lr"], group["momentum"], group["nesterov"]
-        decay, dampening = group["weight_decay"], group["dampening"]
-        for p, array, grad in with_gradients("SGD", group):
-            kind = array.dtype.type
-            update = plus(grad, array, decay)
-            if momentum:
-                state = self.state[p]
-                buffer = state.get("momentum_buffer")
-                if buffer is None:
-                    state["momentum_buffer"] = wrap(update.copy())
-                    held = state["momentum_buffer"]._array
-                else:
-                    held = buffer._array
-                    held *= kind(momentum)
-                    held += update if dampening == 0 else update * kind(1 - dampening)
-                if nesterov:
-                    scaled = held * kind(momentum)
-                    scaled += update
-                    update = scaled
-                else:
-                    update = held
-            array -= np.multiply(update, kind(lr))
+        def sparse(p: Any, grad: CooArray) -> None:
+            if group["weight_decay"]:
+                raise GradError("SGD: a sparse gradient does not go with weight_decay")
+            if group["momentum"]:  # every element moves, whatever the gradient stores
+                self._step_parameter(group, p, p._array, grad.to_dense())
+            else:
+                p._array[tuple(grad.indices)] -= grad.values * p._array.dtype.type(group["lr"])
+
+        for p, array, grad in with_gradients("SGD", group, sparse):
+            self._step_parameter(group, p, array, grad)
             changed(p)
+
+    def _step_parameter(
+        self, group: dict[str, Any], p: Any, array: np.ndarray, grad: np.ndarray
+    ) -> None:
+        kind, momentum = array.dtype.type, group["momentum"]
+        update = plus(grad, array, group["weight_decay"])
+        if momentum:
+            state, dampening = self.state[p], group["dampening"]
+            buffer = state.get("momentum_buffer")
+            if buffer is None:
+                buffer = state["momentum_buffer"] = wrap(update.copy())
+                held = buffer._array
+            else:
+                held = buffer._array
+                held *= kind(momentum)
+                held += update if dampening == 0 else update * kind(1 - dampening)
+            if group["nesterov"]:
+                scaled = held * kind(momentum)
+                scaled += update
+                update = scaled
+            else:
+                update = held
+        array -= np.multiply(update, kind(group["lr"]))

@@ -141,6 +141,25 @@ def test_step_counts_as_a_change_for_autograd() -> None:
         out.backward()
 
 
+def test_sparse_gradients_move_their_rows_alone() -> None:
+    for name in ("SGD", "Adagrad", "SparseAdam"):
+        table = nn.Embedding(5, 2, sparse=True)
+        before = table.weight.detach().clone()
+        optimizer = getattr(optim, name)(table.parameters(), lr=0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            table(dtorch.tensor([1, 3, 1])).sum().backward()
+            assert table.weight.grad is not None
+            assert table.weight.grad.is_sparse
+            optimizer.step()
+        moved = (table.weight != before).any(1)
+        assert moved.tolist() == [False, True, False, True, False]
+    with pytest.raises(RuntimeError, match="SparseAdam, SGD"):
+        optim.RMSprop(table.parameters()).step()
+    with pytest.raises(RuntimeError, match="dense"):
+        stepped(optim.SparseAdam([parameter(2)]))
+
+
 def test_hooks_run_around_the_step() -> None:
     optimizer = optim.SGD([parameter(1)], lr=0.1)
     seen: list[str] = []

@@ -26,6 +26,9 @@ def stepped(name: str) -> tuple[Any, list[nn.Parameter]]:
         optimizer.zero_grad()
         loss = sum((p * p).sum() for p in params)
         loss.backward()
+        if name == "SparseAdam":
+            for p in params:
+                p.grad = p.grad.to_sparse()  # type: ignore[union-attr]
         return loss
 
     for _ in range(2):
