@@ -3,14 +3,20 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <new>
+#include <optional>
 #include <string>
 
 #include "allocator.h"
 #include "kernels/convolution.h"
 #include "kernels/depthwise.h"
+#include "kernels/normalization.h"
+#include "kernels/optimizer.h"
+#include "kernels/pooling.h"
 #include "kernels/winograd.h"
 #include "thread_pool.h"
 
@@ -185,11 +191,313 @@ void def_convolution(nb::module_& m) {
         "out"_a.noconvert());
 }
 
+// ---------------------------------------------------------------------------- normalisation
+
+// Work for one thread: less is done sooner by one than handed to two.
+constexpr std::size_t elements_per_range = 32 * 1024;
+// Below this the kernel is done sooner than the interpreter's lock is released and taken again.
+constexpr std::size_t elements_to_release_gil = 2 * 1024;
+
+// function(first, last) over ranges of `count` parts of `size` elements, on the pool.
+template <class Function>
+void for_parts(std::size_t count, std::size_t size, Function function) {
+  std::optional<nb::gil_scoped_release> released;
+  if (count * size >= elements_to_release_gil) released.emplace();
+  parallel_for(0, count, elements_per_range / std::max<std::size_t>(size, 1), function);
+}
+
+template <class T>
+T* data_or_null(const Array<T, 1>& array, std::size_t size, const char* kernel) {
+  if (!array.is_valid()) return nullptr;
+  expect(array.shape(0) == size, kernel, "a vector does not fit the input");
+  return array.data();
+}
+
+template <class T>
+void normalize_channels_of(Array<const T, 3> input, Array<const T, 1> weight,
+                           Array<const T, 1> bias, double eps, Array<T, 3> out, Array<T, 1> average,
+                           Array<T, 1> variance, Array<T, 1> scale) {
+  constexpr const char* name = "normalize_channels";
+  const std::size_t images = input.shape(0), channels = input.shape(1), pixels = input.shape(2);
+  expect(out.size() == input.size(), name, "out does not fit the input");
+  const T* w = data_or_null(weight, channels, name);
+  const T* b = data_or_null(bias, channels, name);
+  T* mean = data_or_null(average, channels, name);
+  T* square = data_or_null(variance, channels, name);
+  T* factor = data_or_null(scale, channels, name);
+  for_parts(channels, images * pixels, [&](std::size_t first, std::size_t last) {
+    DTORCH_DISPATCH(normalize_channels)
+    (input.data(), w, b, eps, out.data(), mean, square, factor, images, channels, pixels, first,
+     last);
+  });
+}
+
+template <class T>
+void normalize_channels_backward_of(Array<const T, 3> grad, Array<const T, 3> input,
+                                    Array<const T, 1> weight, Array<const T, 1> average,
+                                    Array<const T, 1> scale, Array<T, 3> grad_input,
+                                    Array<T, 1> grad_weight, Array<T, 1> grad_bias) {
+  constexpr const char* name = "normalize_channels_backward";
+  const std::size_t images = input.shape(0), channels = input.shape(1), pixels = input.shape(2);
+  expect(grad.size() == input.size(), name, "grad does not fit the input");
+  expect(!grad_input.is_valid() || grad_input.size() == input.size(), name,
+         "grad_input does not fit the input");
+  const T* w = data_or_null(weight, channels, name);
+  const T* mean = data_or_null(average, channels, name);
+  const T* factor = data_or_null(scale, channels, name);
+  T* dx = grad_input.is_valid() ? grad_input.data() : nullptr;
+  T* dw = data_or_null(grad_weight, channels, name);
+  T* db = data_or_null(grad_bias, channels, name);
+  for_parts(channels, images * pixels, [&](std::size_t first, std::size_t last) {
+    DTORCH_DISPATCH(normalize_channels_backward)
+    (grad.data(), input.data(), w, mean, factor, dx, dw, db, images, channels, pixels, first, last);
+  });
+}
+
+template <class T>
+void scale_planes_of(Array<const T, 3> input, Array<const T, 1> factor, Array<const T, 1> shift,
+                     Array<T, 3> out) {
+  constexpr const char* name = "scale_planes";
+  const std::size_t channels = input.shape(1), pixels = input.shape(2);
+  expect(out.size() == input.size(), name, "out does not fit the input");
+  const T* a = data_or_null(factor, channels, name);
+  const T* b = data_or_null(shift, channels, name);
+  for_parts(input.shape(0) * channels, pixels, [&](std::size_t first, std::size_t last) {
+    DTORCH_DISPATCH(scale_planes)
+    (input.data(), a, b, out.data(), channels, pixels, first, last);
+  });
+}
+
+template <class T>
+void normalize_rows_of(Array<const T, 2> input, Array<const T, 1> weight, Array<const T, 1> bias,
+                       double eps, Array<T, 2> out, Array<T, 1> average, Array<T, 1> variance,
+                       Array<T, 1> scale) {
+  constexpr const char* name = "normalize_rows";
+  const std::size_t rows = input.shape(0), columns = input.shape(1);
+  expect(out.size() == input.size(), name, "out does not fit the input");
+  const T* w = data_or_null(weight, columns, name);
+  const T* b = data_or_null(bias, columns, name);
+  T* mean = data_or_null(average, rows, name);
+  T* square = data_or_null(variance, rows, name);
+  T* factor = data_or_null(scale, rows, name);
+  for_parts(rows, columns, [&](std::size_t first, std::size_t last) {
+    const std::size_t at = first * columns;
+    DTORCH_DISPATCH(normalize_rows)
+    (input.data() + at, w, b, eps, out.data() + at, mean + first, square + first, factor + first,
+     last - first, columns);
+  });
+}
+
+// Sums of weight and bias are (parts, columns), one for each part of the rows: the caller adds them
+// up, and the result does not depend on the number of threads.
+template <class T>
+void normalize_rows_backward_of(Array<const T, 2> grad, Array<const T, 2> input,
+                                Array<const T, 1> weight, Array<const T, 1> average,
+                                Array<const T, 1> scale, Array<T, 2> grad_input,
+                                Array<T, 2> weight_sums, Array<T, 2> bias_sums) {
+  constexpr const char* name = "normalize_rows_backward";
+  const std::size_t rows = input.shape(0), columns = input.shape(1);
+  const std::size_t parts = weight_sums.shape(0);
+  expect(grad.size() == input.size(), name, "grad does not fit the input");
+  expect(!grad_input.is_valid() || grad_input.size() == input.size(), name,
+         "grad_input does not fit the input");
+  expect(weight_sums.shape(1) == columns && bias_sums.shape(1) == columns && parts != 0 &&
+             bias_sums.shape(0) == parts,
+         name, "sums do not fit the input");
+  const T* w = data_or_null(weight, columns, name);
+  const T* mean = data_or_null(average, rows, name);
+  const T* factor = data_or_null(scale, rows, name);
+  const std::size_t part = (rows + parts - 1) / parts;
+  for_parts(parts, part * columns, [&](std::size_t first, std::size_t last) {
+    for (std::size_t p = first; p < last; ++p) {
+      const std::size_t begin = std::min(p * part, rows), end = std::min(begin + part, rows);
+      const std::size_t at = begin * columns;
+      T* dx = grad_input.is_valid() ? grad_input.data() + at : nullptr;
+      T* dw = weight_sums.data() + p * columns;
+      T* db = bias_sums.data() + p * columns;
+      std::fill_n(dw, columns, T(0));
+      std::fill_n(db, columns, T(0));
+      DTORCH_DISPATCH(normalize_rows_backward)
+      (grad.data() + at, input.data() + at, w, mean + begin, factor + begin, dx, dw, db,
+       end - begin, columns);
+    }
+  });
+}
+
+template <class T>
+void def_normalization(nb::module_& m) {
+  m.def("normalize_channels", normalize_channels_of<T>, "input"_a.noconvert(),
+        "weight"_a.noconvert().none(), "bias"_a.noconvert().none(), "eps"_a, "out"_a.noconvert(),
+        "average"_a.noconvert(), "variance"_a.noconvert(), "scale"_a.noconvert());
+  m.def("normalize_channels_backward", normalize_channels_backward_of<T>, "grad"_a.noconvert(),
+        "input"_a.noconvert(), "weight"_a.noconvert().none(), "average"_a.noconvert(),
+        "scale"_a.noconvert(), "grad_input"_a.noconvert().none(),
+        "grad_weight"_a.noconvert().none(), "grad_bias"_a.noconvert().none());
+  m.def("scale_planes", scale_planes_of<T>, "input"_a.noconvert(), "factor"_a.noconvert(),
+        "shift"_a.noconvert(), "out"_a.noconvert());
+  m.def("normalize_rows", normalize_rows_of<T>, "input"_a.noconvert(),
+        "weight"_a.noconvert().none(), "bias"_a.noconvert().none(), "eps"_a, "out"_a.noconvert(),
+        "average"_a.noconvert(), "variance"_a.noconvert(), "scale"_a.noconvert());
+  m.def("normalize_rows_backward", normalize_rows_backward_of<T>, "grad"_a.noconvert(),
+        "input"_a.noconvert(), "weight"_a.noconvert().none(), "average"_a.noconvert(),
+        "scale"_a.noconvert(), "grad_input"_a.noconvert().none(), "weight_sums"_a.noconvert(),
+        "bias_sums"_a.noconvert());
+}
+
+// ---------------------------------------------------------------------------------- pooling
+
+Pooling pooling_shape(const char* name, std::size_t height, std::size_t width, Pair kernel,
+                      Pair stride, Pair padding, Pair dilation, std::size_t out_height,
+                      std::size_t out_width) {
+  expect(out_height != 0 && out_width != 0 && height != 0 && width != 0, name, "an array is empty");
+  return {height,     width,      kernel[0],   kernel[1],   stride[0],  stride[1],
+          padding[0], padding[1], dilation[0], dilation[1], out_height, out_width};
+}
+
+template <class T>
+void max_pool_of(Array<const T, 3> input, Pair kernel, Pair stride, Pair padding, Pair dilation,
+                 Array<T, 3> out, Array<std::int64_t, 3> index) {
+  const Pooling s = pooling_shape("max_pool", input.shape(1), input.shape(2), kernel, stride,
+                                  padding, dilation, out.shape(1), out.shape(2));
+  const std::size_t planes = input.shape(0), size = s.height * s.width;
+  const std::size_t pixels = s.out_height * s.out_width;
+  expect(out.shape(0) == planes && index.size() == out.size(), "max_pool",
+         "results do not fit the input");
+  const std::size_t elements = DTORCH_DISPATCH(pooling_workspace<T>)(s);
+  for_parts(planes, size, [&](std::size_t first, std::size_t last) {
+    const Workspace<T> workspace(elements);
+    DTORCH_DISPATCH(max_pool)
+    (s, input.data() + first * size, out.data() + first * pixels, index.data() + first * pixels,
+     last - first, workspace.get());
+  });
+}
+
+template <class T>
+void sum_pool_of(Array<const T, 3> input, Pair kernel, Pair stride, Pair padding, T factor,
+                 Array<T, 3> out) {
+  const Pooling s = pooling_shape("sum_pool", input.shape(1), input.shape(2), kernel, stride,
+                                  padding, {1, 1}, out.shape(1), out.shape(2));
+  const std::size_t planes = input.shape(0), size = s.height * s.width;
+  const std::size_t pixels = s.out_height * s.out_width;
+  expect(out.shape(0) == planes, "sum_pool", "out does not fit the input");
+  const std::size_t elements = DTORCH_DISPATCH(pooling_workspace<T>)(s);
+  for_parts(planes, size, [&](std::size_t first, std::size_t last) {
+    const Workspace<T> workspace(elements);
+    DTORCH_DISPATCH(sum_pool)
+    (s, input.data() + first * size, factor, out.data() + first * pixels, last - first,
+     workspace.get());
+  });
+}
+
+template <class T>
+void spread_windows_of(Array<const T, 3> delta, Pair kernel, Pair stride, Pair padding, T factor,
+                       Array<T, 3> out) {
+  const Pooling s = pooling_shape("spread_windows", out.shape(1), out.shape(2), kernel, stride,
+                                  padding, {1, 1}, delta.shape(1), delta.shape(2));
+  const std::size_t planes = out.shape(0), size = s.height * s.width;
+  const std::size_t pixels = s.out_height * s.out_width;
+  expect(delta.shape(0) == planes, "spread_windows", "out does not fit the gradient");
+  for_parts(planes, size, [&](std::size_t first, std::size_t last) {
+    DTORCH_DISPATCH(spread_windows)
+    (s, delta.data() + first * pixels, factor, out.data() + first * size, last - first);
+  });
+}
+
+template <class T>
+void add_at_places_of(Array<const T, 2> delta, Array<const std::int64_t, 2> index,
+                      Array<T, 2> out) {
+  const std::size_t planes = delta.shape(0), count = delta.shape(1), size = out.shape(1);
+  expect(index.shape(0) == planes && index.shape(1) == count && out.shape(0) == planes,
+         "add_at_places", "the arrays do not fit each other");
+  std::atomic<bool> inside = true;
+  for_parts(planes, size, [&](std::size_t first, std::size_t last) {
+    if (!DTORCH_DISPATCH(add_at_places)(delta.data() + first * count, index.data() + first * count,
+                                        out.data() + first * size, last - first, count, size)) {
+      inside = false;
+    }
+  });
+  if (!inside) throw nb::index_error("add_at_places: an index is outside its plane");
+}
+
+template <class T>
+void def_pooling(nb::module_& m) {
+  m.def("max_pool", max_pool_of<T>, "input"_a.noconvert(), "kernel"_a, "stride"_a, "padding"_a,
+        "dilation"_a, "out"_a.noconvert(), "index"_a.noconvert());
+  m.def("sum_pool", sum_pool_of<T>, "input"_a.noconvert(), "kernel"_a, "stride"_a, "padding"_a,
+        "factor"_a, "out"_a.noconvert());
+  m.def("spread_windows", spread_windows_of<T>, "delta"_a.noconvert(), "kernel"_a, "stride"_a,
+        "padding"_a, "factor"_a, "out"_a.noconvert());
+  m.def("add_at_places", add_at_places_of<T>, "delta"_a.noconvert(), "index"_a.noconvert(),
+        "out"_a.noconvert());
+}
+
+// ------------------------------------------------------------------------------- optimisers
+
+template <class T>
+using Elements = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+template <class T, class... Arrays>
+void expect_same_size(const char* name, const Elements<T>& param, const Arrays&... arrays) {
+  expect(((!arrays.is_valid() || arrays.size() == param.size()) && ...), name,
+         "gradient or state does not fit the parameter");
+}
+
+template <class T>
+T* start_of(const Elements<T>& array, std::size_t at) {
+  return array.is_valid() ? array.data() + at : nullptr;
+}
+
+template <class T>
+void sgd_step_of(Elements<T> param, Elements<const T> grad, Elements<T> buffer, double lr,
+                 double momentum, double dampening, double weight_decay, bool nesterov,
+                 bool first) {
+  expect_same_size("sgd_step", param, grad, buffer);
+  const SgdOptions options = {lr, momentum, dampening, weight_decay, nesterov, first};
+  for_parts(param.size(), 1, [&](std::size_t begin, std::size_t end) {
+    DTORCH_DISPATCH(sgd_step)
+    (options, param.data() + begin, grad.data() + begin, start_of(buffer, begin), end - begin);
+  });
+}
+
+template <class T>
+void adam_step_of(Elements<T> param, Elements<const T> grad, Elements<T> average,
+                  Elements<T> square, Elements<T> largest, double lr, double beta1, double beta2,
+                  double eps, double weight_decay, bool decoupled, double correction1,
+                  double correction2) {
+  expect_same_size("adam_step", param, grad, average, square, largest);
+  const AdamOptions options = {lr,           beta1,     beta2,       eps,
+                               weight_decay, decoupled, correction1, correction2};
+  for_parts(param.size(), 1, [&](std::size_t begin, std::size_t end) {
+    DTORCH_DISPATCH(adam_step)
+    (options, param.data() + begin, grad.data() + begin, average.data() + begin,
+     square.data() + begin, start_of(largest, begin), end - begin);
+  });
+}
+
+template <class T>
+void def_optimizer(nb::module_& m) {
+  m.def("sgd_step", sgd_step_of<T>, "param"_a.noconvert(), "grad"_a.noconvert(),
+        "buffer"_a.noconvert().none(), "lr"_a, "momentum"_a, "dampening"_a, "weight_decay"_a,
+        "nesterov"_a, "first"_a);
+  m.def("adam_step", adam_step_of<T>, "param"_a.noconvert(), "grad"_a.noconvert(),
+        "average"_a.noconvert(), "square"_a.noconvert(), "largest"_a.noconvert().none(), "lr"_a,
+        "beta1"_a, "beta2"_a, "eps"_a, "weight_decay"_a, "decoupled"_a, "correction1"_a,
+        "correction2"_a);
+}
+
+template <class T>
+void def_for(nb::module_& m) {
+  def_convolution<T>(m);
+  def_normalization<T>(m);
+  def_pooling<T>(m);
+  def_optimizer<T>(m);
+}
+
 }  // namespace
 
 void bind_nn(nb::module_& m) {
-  def_convolution<float>(m);
-  def_convolution<double>(m);
+  def_for<float>(m);
+  def_for<double>(m);
   m.def("winograd_convolution", winograd_convolution, "input"_a.noconvert(), "weight"_a.noconvert(),
         "bias"_a.noconvert().none(), "padding"_a, "transposed"_a, "out"_a.noconvert());
   m.def("winograd_weight", winograd_weight, "delta"_a.noconvert(), "input"_a.noconvert(),

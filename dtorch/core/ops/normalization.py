@@ -11,6 +11,7 @@ from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
+from dtorch.core.ops import normalization_native
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.pooling import window_sum
@@ -59,6 +60,12 @@ def normalize(
     return out.reshape(input.shape).astype(input.dtype, copy=False), average, variance, scale
 
 
+@normalize.kernel("cpu")
+def _(*values):
+    found = normalization_native.normalize(*values)
+    return normalize.run_body(np, values) if found is None else found
+
+
 def _few(scale: Any, affine: Ints, out: Any) -> bool:
     """Whether factor and weight multiplied together are small beside the input."""
     return 4 * math.prod(np.broadcast_shapes(scale.shape, affine)) <= int(out.size)
@@ -72,7 +79,9 @@ def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, ep
         )
         over = _broadcast_dims(affine, tuple(grad._array.shape))
         return [*found, sum(grad, over, True).reshape(bias_shape) if needs[2] else None]
-    return _gradients(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, needs)
+    values = (grad, input, weight, bias_shape, average, scale, grouped, dims, affine, needs)
+    found = normalization_native.gradients(*values)
+    return _gradients(*values) if found is None else found
 
 
 def _composed(input: Any, weight: Any, grouped: Any, dims: Ints, affine: Ints, eps: float) -> Any:
@@ -149,6 +158,20 @@ def normalize_by(
     out = x * scale.astype(x.dtype, copy=False).reshape(shape)
     out += shift.reshape(shape)
     return out.astype(input.dtype, copy=False)
+
+
+@normalize_by.kernel("cpu")
+def _(input, average, variance, weight, bias, eps):
+    scale = 1 / np.sqrt(variance + variance.dtype.type(eps))
+    if weight is not None:
+        scale = scale * weight
+    shift = -average * scale
+    if bias is not None:
+        shift = shift + bias
+    found = normalization_native.scale_planes(input, scale, shift)
+    if found is None:
+        return normalize_by.run_body(np, (input, average, variance, weight, bias, eps))
+    return found
 
 
 def _per_channel(value: Any, ndim: int) -> Any:

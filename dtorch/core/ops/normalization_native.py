@@ -1,0 +1,127 @@
+"""Compiled forms of `normalization`: over a batch by channel, and over rows.
+
+Each returns None for arrays and dims that it does not know.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtorch.core import backend
+
+Ints = tuple[int, ...]
+_native = backend.native
+
+# Rows whose gradients of weight and bias are summed up at the same time; the number does not depend
+# on that of threads, so neither does the result.
+_PARTS = 8
+
+
+def _known(*arrays: Any) -> bool:
+    first = arrays[0]
+    return (
+        _native is not None
+        and first.size != 0
+        and first.dtype in (np.float32, np.float64)
+        and all(a is None or a.dtype == first.dtype for a in arrays)
+    )
+
+
+def _is_by_channel(ndim: int, grouped: Any, dims: Ints, affine: Ints) -> bool:
+    return (
+        grouped is None
+        and tuple(dims) == (0, *range(2, ndim))
+        and len(affine) == ndim
+        and math.prod(affine) == affine[1]
+    )
+
+
+def _is_by_row(shape: Ints, grouped: Any, dims: Ints, affine: Ints) -> bool:
+    lead = len(shape) - len(affine)
+    return (
+        grouped is None
+        and tuple(dims) == tuple(range(lead, len(shape)))
+        and tuple(affine) == shape[lead:]
+    )
+
+
+def _planes(array: Any) -> Any:
+    shape = array.shape
+    return np.ascontiguousarray(array).reshape(shape[0], shape[1], -1)
+
+
+def _rows(array: Any, columns: int) -> Any:
+    return np.ascontiguousarray(array).reshape(-1, columns)
+
+
+def _flat(array: Any) -> Any:
+    return None if array is None else np.ascontiguousarray(array).reshape(-1)
+
+
+def normalize(
+    input: Any, weight: Any, bias: Any, grouped: Any, dims: Ints, affine: Ints, eps: float
+) -> tuple[Any, Any, Any, Any] | None:
+    if not _known(input, weight, bias):
+        return None
+    shape, kind = input.shape, input.dtype
+    out = np.empty(shape, kind)
+    if _is_by_channel(input.ndim, grouped, dims, affine):
+        statistics = [np.empty(affine, kind) for _ in range(3)]
+        function, x, result = _native.normalize_channels, _planes(input), _planes(out)
+    elif _is_by_row(shape, grouped, dims, affine):
+        kept = (*shape[: len(shape) - len(affine)], *(1,) * len(affine))
+        statistics = [np.empty(kept, kind) for _ in range(3)]
+        columns = math.prod(affine)
+        function, x, result = _native.normalize_rows, _rows(input, columns), _rows(out, columns)
+    else:
+        return None
+    function(x, _flat(weight), _flat(bias), eps, result, *(s.reshape(-1) for s in statistics))
+    average, variance, scale = statistics
+    return out, average, variance, scale
+
+
+def gradients(
+    grad: Any, input: Any, weight: Any, bias_shape: Any, average: Any, scale: Any, grouped: Any,
+    dims: Ints, affine: Ints, needs: tuple[bool, bool, bool],
+) -> list[Any] | None:  # fmt: skip
+    if not _known(input, grad, weight, average, scale):
+        return None
+    shape, kind = input.shape, input.dtype
+    d_input = np.empty(shape, kind) if needs[0] else None
+    factors = _flat(weight), _flat(average), _flat(scale)
+    if _is_by_channel(input.ndim, grouped, dims, affine):
+        d_weight = np.empty(affine[1], kind) if needs[1] else None
+        d_bias = np.empty(affine[1], kind) if needs[2] else None
+        _native.normalize_channels_backward(
+            _planes(grad), _planes(input), *factors, None if d_input is None else _planes(d_input),
+            d_weight, d_bias,
+        )  # fmt: skip
+    elif _is_by_row(shape, grouped, dims, affine):
+        columns = math.prod(affine)
+        rows = math.prod(average.shape)
+        weight_sums, bias_sums = np.empty((2, min(_PARTS, rows), columns), kind)
+        _native.normalize_rows_backward(
+            _rows(grad, columns), _rows(input, columns), *factors,
+            None if d_input is None else _rows(d_input, columns), weight_sums, bias_sums,
+        )  # fmt: skip
+        d_weight = weight_sums.sum(axis=0) if needs[1] else None
+        d_bias = bias_sums.sum(axis=0) if needs[2] else None
+    else:
+        return None
+    return [
+        d_input,
+        None if d_weight is None else d_weight.reshape(weight.shape),
+        None if d_bias is None else d_bias.reshape(bias_shape),
+    ]
+
+
+def scale_planes(input: Any, factor: Any, shift: Any) -> Any:
+    """``input * factor + shift`` by channel."""
+    if not _known(input, factor, shift):
+        return None
+    out = np.empty(input.shape, input.dtype)
+    _native.scale_planes(_planes(input), _flat(factor), _flat(shift), _planes(out))
+    return out

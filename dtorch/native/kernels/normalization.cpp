@@ -1,0 +1,185 @@
+#include "kernels/normalization.h"
+
+#include "kernels/simd.h"
+
+namespace dtorch::DTORCH_CAPABILITY {
+namespace {
+
+DTORCH_INLINE double root(double x) { return __builtin_sqrt(x); }
+
+// Sums over one stretch of memory; those of several are added up in double precision.
+template <class T>
+DTORCH_INLINE double sum_of(const T* x, std::size_t n) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::size_t i = 0; i < n; ++i) sum += x[i];
+  return static_cast<double>(sum);
+}
+
+template <class T>
+DTORCH_INLINE double sum_of_squares(const T* x, T mean, std::size_t n) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::size_t i = 0; i < n; ++i) sum += (x[i] - mean) * (x[i] - mean);
+  return static_cast<double>(sum);
+}
+
+template <class T>
+DTORCH_INLINE double sum_of_products(const T* grad, const T* x, T mean, std::size_t n) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::size_t i = 0; i < n; ++i) sum += grad[i] * (x[i] - mean);
+  return static_cast<double>(sum);
+}
+
+}  // namespace
+
+template <class T>
+void normalize_channels(const T* input, const T* weight, const T* bias, double eps, T* out,
+                        T* average, T* variance, T* scale, std::size_t images, std::size_t channels,
+                        std::size_t pixels, std::size_t first, std::size_t last) {
+  const double count = static_cast<double>(images * pixels);
+  for (std::size_t c = first; c < last; ++c) {
+    double sum = 0, squares = 0;
+    for (std::size_t i = 0; i < images; ++i) {
+      sum += sum_of(input + (i * channels + c) * pixels, pixels);
+    }
+    const T mean = static_cast<T>(sum / count);
+    for (std::size_t i = 0; i < images; ++i) {
+      squares += sum_of_squares(input + (i * channels + c) * pixels, mean, pixels);
+    }
+    average[c] = mean;
+    variance[c] = static_cast<T>(squares / count);
+    scale[c] = static_cast<T>(1 / root(squares / count + eps));
+    const T factor = weight == nullptr ? scale[c] : scale[c] * weight[c];
+    const T shift = bias == nullptr ? T(0) : bias[c];
+    for (std::size_t i = 0; i < images; ++i) {
+      const T* from = input + (i * channels + c) * pixels;
+      T* to = out + (i * channels + c) * pixels;
+#pragma omp simd
+      for (std::size_t k = 0; k < pixels; ++k) to[k] = (from[k] - mean) * factor + shift;
+    }
+  }
+}
+
+template <class T>
+void normalize_channels_backward(const T* grad, const T* input, const T* weight, const T* average,
+                                 const T* scale, T* grad_input, T* grad_weight, T* grad_bias,
+                                 std::size_t images, std::size_t channels, std::size_t pixels,
+                                 std::size_t first, std::size_t last) {
+  const double count = static_cast<double>(images * pixels);
+  for (std::size_t c = first; c < last; ++c) {
+    double sum = 0, products = 0;
+    for (std::size_t i = 0; i < images; ++i) {
+      const std::size_t at = (i * channels + c) * pixels;
+      sum += sum_of(grad + at, pixels);
+      products += sum_of_products(grad + at, input + at, average[c], pixels);
+    }
+    products *= static_cast<double>(scale[c]);
+    if (grad_weight != nullptr) grad_weight[c] = static_cast<T>(products);
+    if (grad_bias != nullptr) grad_bias[c] = static_cast<T>(sum);
+    if (grad_input == nullptr) continue;
+    const T mean = average[c];
+    const T factor = weight == nullptr ? scale[c] : scale[c] * weight[c];
+    const T mean_grad = static_cast<T>(sum / count);
+    const T slope = static_cast<T>(products / count * static_cast<double>(scale[c]));
+    for (std::size_t i = 0; i < images; ++i) {
+      const std::size_t at = (i * channels + c) * pixels;
+      const T* g = grad + at;
+      const T* x = input + at;
+      T* to = grad_input + at;
+#pragma omp simd
+      for (std::size_t k = 0; k < pixels; ++k) {
+        to[k] = factor * ((g[k] - mean_grad) - (x[k] - mean) * slope);
+      }
+    }
+  }
+}
+
+template <class T>
+void scale_planes(const T* input, const T* factor, const T* shift, T* out, std::size_t channels,
+                  std::size_t pixels, std::size_t first, std::size_t last) {
+  for (std::size_t p = first; p < last; ++p) {
+    const T a = factor[p % channels], b = shift[p % channels];
+    const T* from = input + p * pixels;
+    T* to = out + p * pixels;
+#pragma omp simd
+    for (std::size_t k = 0; k < pixels; ++k) to[k] = from[k] * a + b;
+  }
+}
+
+template <class T>
+void normalize_rows(const T* input, const T* weight, const T* bias, double eps, T* out, T* average,
+                    T* variance, T* scale, std::size_t rows, std::size_t columns) {
+  const double count = static_cast<double>(columns);
+  for (std::size_t i = 0; i < rows; ++i, input += columns, out += columns) {
+    const T mean = static_cast<T>(sum_of(input, columns) / count);
+    const double spread = sum_of_squares(input, mean, columns) / count;
+    average[i] = mean;
+    variance[i] = static_cast<T>(spread);
+    const T factor = scale[i] = static_cast<T>(1 / root(spread + eps));
+    if (weight == nullptr) {
+#pragma omp simd
+      for (std::size_t j = 0; j < columns; ++j) out[j] = (input[j] - mean) * factor;
+    } else {
+#pragma omp simd
+      for (std::size_t j = 0; j < columns; ++j) out[j] = (input[j] - mean) * factor * weight[j];
+    }
+    if (bias == nullptr) continue;
+#pragma omp simd
+    for (std::size_t j = 0; j < columns; ++j) out[j] += bias[j];
+  }
+}
+
+template <class T>
+void normalize_rows_backward(const T* grad, const T* input, const T* weight, const T* average,
+                             const T* scale, T* grad_input, T* weight_sums, T* bias_sums,
+                             std::size_t rows, std::size_t columns) {
+  for (std::size_t i = 0; i < rows; ++i, grad += columns, input += columns) {
+    const T mean = average[i], factor = scale[i];
+    if (bias_sums != nullptr) {
+#pragma omp simd
+      for (std::size_t j = 0; j < columns; ++j) bias_sums[j] += grad[j];
+    }
+    if (weight_sums != nullptr) {
+#pragma omp simd
+      for (std::size_t j = 0; j < columns; ++j) {
+        weight_sums[j] += grad[j] * ((input[j] - mean) * factor);
+      }
+    }
+    if (grad_input == nullptr) continue;
+    T* to = grad_input + i * columns;
+    T sum = 0, products = 0;
+#pragma omp simd reduction(+ : sum, products)
+    for (std::size_t j = 0; j < columns; ++j) {
+      const T g = weight == nullptr ? grad[j] : grad[j] * weight[j];
+      sum += g;
+      products += g * ((input[j] - mean) * factor);
+    }
+    const T mean_grad = sum / static_cast<T>(columns), slope = products / static_cast<T>(columns);
+#pragma omp simd
+    for (std::size_t j = 0; j < columns; ++j) {
+      const T g = weight == nullptr ? grad[j] : grad[j] * weight[j];
+      to[j] = factor * (g - mean_grad - (input[j] - mean) * factor * slope);
+    }
+  }
+}
+
+#define DTORCH_INSTANTIATE(T)                                                                     \
+  template void normalize_channels(const T*, const T*, const T*, double, T*, T*, T*, T*,          \
+                                   std::size_t, std::size_t, std::size_t, std::size_t,            \
+                                   std::size_t);                                                  \
+  template void normalize_channels_backward(const T*, const T*, const T*, const T*, const T*, T*, \
+                                            T*, T*, std::size_t, std::size_t, std::size_t,        \
+                                            std::size_t, std::size_t);                            \
+  template void scale_planes(const T*, const T*, const T*, T*, std::size_t, std::size_t,          \
+                             std::size_t, std::size_t);                                           \
+  template void normalize_rows(const T*, const T*, const T*, double, T*, T*, T*, T*, std::size_t, \
+                               std::size_t);                                                      \
+  template void normalize_rows_backward(const T*, const T*, const T*, const T*, const T*, T*, T*, \
+                                        T*, std::size_t, std::size_t);
+DTORCH_INSTANTIATE(float)
+DTORCH_INSTANTIATE(double)
+#undef DTORCH_INSTANTIATE
+
+}  // namespace dtorch::DTORCH_CAPABILITY
