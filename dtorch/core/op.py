@@ -94,6 +94,7 @@ def watch(delta: int) -> None:
         backend.native.set_fast_paths(fast_paths)
 
 
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 _TWINS: dict[tuple[str, ...], str] = {
     ("mul", "input"): "formula_mul",
     ("mul", "other"): "formula_mul",
@@ -724,6 +725,16 @@ class ElementwiseOp(Op):
             make = self._make_unary if arity == 1 else self._make_binary
             return make(self.ufunc, general)
         return general
+
+    def _make_inplace(self) -> Callable[..., Any]:
+        general = super()._make_inplace()
+        arity = len(self.tensors)
+        if backend.native is None or not isinstance(self.function, backend.native.OpFunction):
+            return general
+        code = backend.native.loop_code(self.name, arity)
+        if code < 0 or self.name in _COMPARISONS:
+            return general
+        return backend.native.OpFunction(general, None, arity, code, self.floating, True)  # type: ignore[no-any-return]
 
     def _make_binary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
         """The common case without detours: two tensors of one dtype on the CPU."""

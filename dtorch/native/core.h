@@ -90,6 +90,8 @@ inline Py_ssize_t version_value(PyObject* version) {
 
 // A plain tensor over `array` (a reference is taken over). Scalars of NumPy become 0-dim arrays.
 PyObject* wrap(PyObject* array);
+// Notes an in-place change; false with an exception set on an error.
+bool bump(Tensor* tensor);
 // An array for what arithmetic gave: a scalar of NumPy becomes 0-dim. Takes the reference over.
 PyObject* ensure_array(PyObject* value);
 // A tensor over `array` (a reference is taken over) that views `input`'s memory, by operation `op`

@@ -94,6 +94,19 @@ void run_flat(BinaryLoop loop, const char* a, const char* b, char* out, npy_intp
                });
 }
 
+void run_unary(UnaryLoop loop, const char* from, char* to, npy_intp n, npy_intp size) {
+  if (n < static_cast<npy_intp>(elements_per_range)) {
+    loop(from, to, static_cast<std::size_t>(n));
+    return;
+  }
+  Released released(n);
+  parallel_for(0, static_cast<std::size_t>(n), elements_per_range / 2,
+               [=](std::size_t begin, std::size_t end) {
+                 const auto at = static_cast<npy_intp>(begin) * size;
+                 loop(from + at, to + at, end - begin);
+               });
+}
+
 // Operands broadcast to a result in C order, dims of the result joined where both allow it.
 struct Rows {
   int ndim = 0;
@@ -245,6 +258,33 @@ bool binary_into(Binary op, PyArrayObject* a, PyArrayObject* b, PyArrayObject* o
   return true;
 }
 
+bool binary_inplace(Binary op, PyArrayObject* a, PyArrayObject* b) {
+  BinaryLoop loop;
+  if (!find_loop(op, a, b, loop) || is_comparison(op) || !PyArray_ISWRITEABLE(a) ||
+      !PyArray_IS_C_CONTIGUOUS(a)) {
+    return false;
+  }
+  const bool number = PyArray_NDIM(b) == 0;
+  if (!number && (!same_shape(a, b) || !PyArray_IS_C_CONTIGUOUS(b))) return false;
+  const char* from = PyArray_BYTES(b);
+  char* to = PyArray_BYTES(a);
+  // Element by element `b` may be `a` itself, but not a shifted part of it.
+  if (from != to && from < to + PyArray_NBYTES(a) && to < from + PyArray_NBYTES(b)) return false;
+  const npy_intp n = PyArray_SIZE(a), size = PyArray_ITEMSIZE(a);
+  Released released(n);
+  run_flat(loop, to, from, to, n, 1, number ? 0 : 1, size, size);
+  return true;
+}
+
+bool unary_inplace(Unary op, PyArrayObject* a) {
+  Element element;
+  if (!element_of(a, element) || !usable(a) || !PyArray_ISWRITEABLE(a)) return false;
+  UnaryLoop loop = DTORCH_DISPATCH(unary_loop)(op, element);
+  if (!loop || !dense(a)) return false;
+  run_unary(loop, PyArray_BYTES(a), PyArray_BYTES(a), PyArray_SIZE(a), PyArray_ITEMSIZE(a));
+  return true;
+}
+
 PyObject* unary_array(Unary op, PyArrayObject* input) {
   Element element;
   if (!element_of(input, element) || !usable(input)) return nullptr;
@@ -257,19 +297,8 @@ PyObject* unary_array(Unary op, PyArrayObject* input) {
     out = PyArray_NewLikeArray(input, NPY_KEEPORDER, nullptr, 0);
   }
   if (!out) return nullptr;
-  const npy_intp n = PyArray_SIZE(input), size = PyArray_ITEMSIZE(input);
-  const char* from = PyArray_BYTES(input);
-  char* to = PyArray_BYTES(reinterpret_cast<PyArrayObject*>(out));
-  if (n < static_cast<npy_intp>(elements_per_range)) {
-    loop(from, to, static_cast<std::size_t>(n));
-    return out;
-  }
-  Released released(n);
-  parallel_for(0, static_cast<std::size_t>(n), elements_per_range / 2,
-               [=](std::size_t begin, std::size_t end) {
-                 const auto at = static_cast<npy_intp>(begin) * size;
-                 loop(from + at, to + at, end - begin);
-               });
+  run_unary(loop, PyArray_BYTES(input), PyArray_BYTES(reinterpret_cast<PyArrayObject*>(out)),
+            PyArray_SIZE(input), PyArray_ITEMSIZE(input));
   return out;
 }
 

@@ -12,6 +12,10 @@ PyObject* binary_array(Binary op, PyArrayObject* a, PyArrayObject* b);
 PyObject* unary_array(Unary op, PyArrayObject* input);
 // The same into `out`, which has the shape and type of the result; false where NumPy should do it.
 bool binary_into(Binary op, PyArrayObject* a, PyArrayObject* b, PyArrayObject* out);
+// Overwrites `a` with f(a, b) or f(a), where b has the shape of `a` or is one number; false where
+// NumPy should do it.
+bool binary_inplace(Binary op, PyArrayObject* a, PyArrayObject* b);
+bool unary_inplace(Unary op, PyArrayObject* a);
 // 0-dim array with the sum of all elements; null without an exception as above.
 PyObject* sum_array(PyArrayObject* input);
 

@@ -29,6 +29,7 @@ struct OpFunction {
   PyObject* ufunc;  // NumPy's function, or null
   int arity;
   int code;      // of Binary or Unary, or -1
+  int inplace;   // the operation overwrites its first operand
   int floating;  // integers are for the Python function
 };
 
@@ -163,7 +164,42 @@ PyObject* fast_binary(OpFunction* op, PyObject* const* args) {
   return result ? finish(op, args, result, mode) : nullptr;
 }
 
+// The change of a tensor that is not recorded: a plain one that is no view, or any without grad.
+PyObject* fast_inplace(OpFunction* op, PyObject* const* args) {
+  if (!fast_paths || !is_tensor(args[0])) return nullptr;
+  Tensor* a = as_tensor(args[0]);
+  if (!is_array(a->array)) return nullptr;
+  PyObject* other = op->arity == 2 ? args[1] : nullptr;
+  int mode = a->mode;
+  PyObject* b = nullptr;
+  if (other && is_tensor(other)) {
+    b = as_tensor(other)->array;
+    mode |= as_tensor(other)->mode;
+    if (!is_array(b)) return nullptr;
+  }
+  if ((mode & ~requires_grad) ||
+      ((mode || !is_none(a->view)) && current_grad_mode() != GradMode::disabled)) {
+    return nullptr;
+  }
+  if (op->floating && !is_floating(as_array(a->array))) return nullptr;
+  bool done;
+  if (!other) {
+    done = unary_inplace(static_cast<Unary>(op->code), as_array(a->array));
+  } else if (b) {
+    done = (PyArray_NDIM(as_array(b)) || !PyArray_NDIM(as_array(a->array))) &&
+           binary_inplace(static_cast<Binary>(op->code), as_array(a->array), as_array(b));
+  } else {
+    PyObject* number = number_like(other, as_array(a->array));
+    if (!number) return nullptr;
+    done = binary_inplace(static_cast<Binary>(op->code), as_array(a->array), as_array(number));
+    Py_DECREF(number);
+  }
+  if (!done) return nullptr;
+  return bump(a) ? Py_NewRef(args[0]) : nullptr;
+}
+
 PyObject* fast(OpFunction* op, PyObject* const* args) {
+  if (op->inplace) return fast_inplace(op, args);
   return op->arity == 1 ? fast_unary(op, args) : fast_binary(op, args);
 }
 
@@ -180,8 +216,10 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObje
 
 PyObject* op_new(PyTypeObject* type, PyObject* args, PyObject*) {
   PyObject *slow, *ufunc;
-  int arity, code, floating;
-  if (!PyArg_ParseTuple(args, "OOiii", &slow, &ufunc, &arity, &code, &floating)) return nullptr;
+  int arity, code, floating, inplace = 0;
+  if (!PyArg_ParseTuple(args, "OOiii|p", &slow, &ufunc, &arity, &code, &floating, &inplace)) {
+    return nullptr;
+  }
   if (arity < 1 || arity > 2 ||
       code >= static_cast<int>(arity == 1 ? Unary::count : static_cast<Unary>(Binary::count))) {
     PyErr_SetString(PyExc_ValueError, "OpFunction: no such operation");
@@ -196,6 +234,7 @@ PyObject* op_new(PyTypeObject* type, PyObject* args, PyObject*) {
   op->arity = arity;
   op->code = code;
   op->floating = floating;
+  op->inplace = inplace;
   return self;
 }
 

@@ -540,6 +540,12 @@ PyTypeObject* add_type(PyObject* module, PyType_Spec* spec) {
 
 }  // namespace
 
+bool bump(Tensor* tensor) {
+  PyObject* version = shared_version(tensor);
+  if (version) ++reinterpret_cast<Version*>(version)->value;
+  return version != nullptr;
+}
+
 PyObject* ensure_array(PyObject* value) {
   if (!value || PyArray_CheckExact(value)) return value;
   if (!PyArray_IsScalar(value, Generic) && !PyFloat_Check(value) && !PyLong_Check(value) &&
