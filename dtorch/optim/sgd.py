@@ -92,20 +92,26 @@ class SGD(Optimizer):
     def _step_parameter(
         self, group: dict[str, Any], p: Any, array: np.ndarray, grad: np.ndarray
     ) -> None:
-        kind, momentum = array.dtype.type, group["momentum"]
+        held, first = None, False
+        if group["momentum"]:
+            state = self.state[p]
+            first = "momentum_buffer" not in state
+            if first:
+                state["momentum_buffer"] = wrap(np.empty_like(array))
+            held = state["momentum_buffer"]._array
+        if compiled.takes(array, grad, held):
+            compiled.sgd(array, grad, held, group, first)
+            return
+        kind, dampening = array.dtype.type, group["dampening"]
         update = plus(grad, array, group["weight_decay"])
-        if momentum:
-            state, dampening = self.state[p], group["dampening"]
-            buffer = state.get("momentum_buffer")
-            if buffer is None:
-                buffer = state["momentum_buffer"] = wrap(update.copy())
-                held = buffer._array
+        if held is not None:
+            if first:
+                held[...] = update
             else:
-                held = buffer._array
-                held *= kind(momentum)
+                held *= kind(group["momentum"])
                 held += update if dampening == 0 else update * kind(1 - dampening)
             if group["nesterov"]:
-                scaled = held * kind(momentum)
+                scaled = held * kind(group["momentum"])
                 scaled += update
                 update = scaled
             else:
