@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.blocks import Arena
+from dtorch.multiprocessing.delivery import LostMessages
 from dtorch.multiprocessing.memory import check_available, populate
 
 SMALLEST_ARENA = 64 << 20
@@ -46,6 +47,7 @@ class Allocator:
         self._waits: set[tuple[int, int]] = set()  # what the queues of `_waiting` contain
         self._free_bytes = 0
         self._used_bytes = 0
+        self._lost = LostMessages()
 
     def take(self, nbytes: int) -> Piece:
         """A piece of at least ``nbytes`` bytes, counted as held once by this process."""
@@ -66,10 +68,14 @@ class Allocator:
             self._waits.add((arena.id, index))
             self._waiting.setdefault(size, deque()).append(piece)
 
-    def collect(self) -> None:
-        """Find out everything that other processes have given up, the dead included."""
+    def collect(self, *, at_once: bool = False) -> None:
+        """Find out everything that other processes have given up, the dead included.
+
+        Lost messages are looked for now and then only, or ``at_once``.
+        """
         for arena in self.arenas:
             arena.ledger.reclaim_dead()
+        self._lost.give_up((arena.ledger for arena in self.arenas), at_once=at_once)
         for size, waiting in self._waiting.items():
             self._look_at(size, len(waiting), enough=len(waiting))
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from dtorch.core.errors import StorageError
-from dtorch.multiprocessing import broker
+from dtorch.multiprocessing import broker, delivery
 from dtorch.multiprocessing.allocator import Allocator
 from dtorch.multiprocessing.blocks import Arena, Block, Handle, block_of
 
@@ -139,14 +139,16 @@ def allocate(nbytes: int) -> Block:
 def send(block: Block) -> Handle:
     """A handle for one message: the block stays alive until the message is received.
 
-    The sender may exit before that. Each handle must be received exactly once.
+    The sender may exit before that. A handle can be received once. One that is pickled and written
+    to a pipe or queue is given up when nobody can read from there any more.
     """
     arena = block.arena
     with _process:
         if not arena.broker:
             arena.broker = broker.deposit(arena.id, arena.fd)
-        arena.ledger.send(block.index)
-    return block.handle
+        ticket = arena.ledger.send(block.index)
+    delivery.note(arena.ledger.messages, ticket)
+    return block.handle(ticket)
 
 
 def receive(handle: Handle) -> Block:
@@ -155,7 +157,7 @@ def receive(handle: Handle) -> Block:
     Raises:
         StorageError: the memory is gone, or the message was received before.
     """
-    arena_id, offset, nbytes, index, generation, address = handle
+    arena_id, offset, nbytes, index, generation, ticket, address = handle
     with _process as state:
         arena = state.arenas.get(arena_id)
         if arena is None:
@@ -169,14 +171,17 @@ def receive(handle: Handle) -> Block:
             )
         reference = arena.blocks.get(index)
         block = reference() if reference is not None else None
-        arena.ledger.take(index, holds=int(block is None))
+        arena.ledger.take(index, int(block is None), ticket)
         return block or Block(arena, index, offset, nbytes, state.on_release)
 
 
 def usage() -> Usage:
-    """Shared memory in use, after giving up what dead processes held."""
+    """Shared memory in use, after giving up what dead processes held and lost messages.
+
+    A message counts as lost when it still is a quarter of a second after that was first seen.
+    """
     with _process as state:
-        state.allocator.collect()
+        state.allocator.collect(at_once=True)
         used, free = state.allocator.usage()
         blocks = sum(len(arena.ledger.blocks_in_use()) for arena in state.allocator.arenas)
         owned = len(state.allocator.arenas)

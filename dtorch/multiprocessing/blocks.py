@@ -16,7 +16,8 @@ from dtorch.multiprocessing.ledger import Ledger
 from dtorch.multiprocessing.memory import Mapping, byte_interface, check_sealed, create_memory
 from dtorch.multiprocessing.processes import start_time
 
-Handle = tuple[int, int, int, int, int, str]
+# arena id, offset, bytes, index, generation, ticket of the message, address of the broker
+Handle = tuple[int, int, int, int, int, bytes, str]
 
 
 class Arena:
@@ -113,11 +114,10 @@ class Block:
     def __array_interface__(self) -> dict[str, Any]:
         return byte_interface(self.arena.mapping.address + self.offset, self.nbytes)
 
-    @property
-    def handle(self) -> Handle:
-        """What another process needs to find the block; it keeps nothing alive."""
+    def handle(self, ticket: bytes) -> Handle:
+        """What another process needs to find the block, with the ticket of one message."""
         arena = self.arena
-        return arena.id, self.offset, self.nbytes, self.index, self.generation, arena.broker
+        return arena.id, self.offset, self.nbytes, self.index, self.generation, ticket, arena.broker
 
     def __repr__(self) -> str:
         return f"<Block of {self.nbytes} bytes at {self.offset} of arena {self.arena.id:x}>"

@@ -14,8 +14,10 @@ import select
 import socket
 import struct
 import time
+from collections import Counter
 
 from dtorch.multiprocessing import layout
+from dtorch.multiprocessing.channels import open_channels
 from dtorch.multiprocessing.processes import start_time
 
 DEPOSIT, FETCH = b"D", b"F"
@@ -57,6 +59,7 @@ class Broker:
         self._clients: dict[int, int] = {}  # pidfd -> pid
         self._poll = select.poll()
         self._poll.register(listener, select.POLLIN)
+        self._missing: set[int] = set()  # channels nobody could read from at the last look
         self._look_again_in(_FIRST_LOOK_S)
 
     def watch(self, pid: int) -> None:
@@ -135,24 +138,71 @@ class Broker:
 
     def _drop_unused(self) -> None:
         """Close arenas that nobody can allocate in any more and nobody uses."""
+        lost = self._lost_channels()
         for arena_id in list(self._orphans):
-            if not in_use(self._arenas[arena_id]):
+            if not in_use(self._arenas[arena_id], lost):
                 os.close(self._arenas.pop(arena_id))
                 self._orphans.discard(arena_id)
 
+    def _lost_channels(self) -> set[int]:
+        """Channels of messages in orphans that nobody can read from, now and at the last look."""
+        used = {
+            channel
+            for arena_id in self._orphans
+            for _, _, channel in _messages(self._arenas[arena_id])
+            if channel
+        }
+        readable = open_channels(list(self._clients.values())) if used else None
+        missing = set() if readable is None else used - readable
+        lost = missing & self._missing
+        self._missing = missing
+        return lost
 
-def in_use(fd: int) -> bool:
-    """Whether a living process holds a block of the arena, or a message with one is under way."""
-    plan = layout.layout_of(layout.HEADER.unpack(os.pread(fd, layout.HEADER.size, 0))[2])
+
+def in_use(fd: int, lost: set[int]) -> bool:
+    """Whether a living process holds a block of the arena, or a message with one is under way.
+
+    Messages that went into the channels ``lost`` are not under way.
+    """
+    plan = _layout(fd)
     with mmap.mmap(fd, plan.data_at) as memory, memoryview(memory) as raw:
         (slots,) = struct.unpack_from("<Q", raw, layout.SLOTS_USED_AT)
         (blocks,) = struct.unpack_from("<Q", raw, layout.BLOCKS_USED_AT)
         rows = []
+        dead = set()
         for slot in range(slots):
             pid, started = layout.SLOT.unpack_from(raw, layout.SLOTS_AT + layout.SLOT.size * slot)
             start = plan.cells_at + 8 * plan.max_blocks * slot
             row = raw[start : start + 8 * blocks].cast("Q").tolist()
             # What a dead process held counts no more; what it sent does.
-            alive = pid and start_time(pid) == started
-            rows.append(row if alive else [cell & ~layout.HOLD_MASK for cell in row])
-        return any(layout.count(list(cells)) != (0, 0) for cells in zip(*rows, strict=True))
+            if not pid or start_time(pid) != started:
+                dead.add(slot)
+                row = [cell & ~layout.HOLD_MASK for cell in row]
+            rows.append(row)
+    gone: Counter[int] = Counter()
+    for word, index, channel in _messages(fd):
+        kind, slot, number, _ = layout.fields(word)
+        if kind == layout.SENT_STATE:
+            gone[index] += channel in lost
+        elif slot in dead:
+            cell = rows[slot][index]
+            if kind == layout.TAKING:
+                gone[index] += cell >> 16 & layout.COUNT_MASK == number
+            else:
+                gone[index] += cell >> 40 != number
+    for index, cells in enumerate(zip(*rows, strict=True)):
+        holds, under_way = layout.count(list(cells))
+        if holds or under_way != gone[index]:
+            return True
+    return False
+
+
+def _layout(fd: int) -> layout.Layout:
+    return layout.layout_of(layout.HEADER.unpack(os.pread(fd, layout.HEADER.size, 0))[2])
+
+
+def _messages(fd: int) -> list[tuple[int, int, int]]:
+    """The records in use: state, block, channel."""
+    table = os.pread(fd, layout.RECORD.size * layout.MAX_MESSAGES, _layout(fd).messages_at)
+    records = layout.RECORD.iter_unpack(table)
+    return [record for record in records if record[0] & layout.KIND_MASK != layout.FREE]

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from dtorch.core.errors import StorageError
-from dtorch.multiprocessing import layout
+from dtorch.multiprocessing import atomics, layout
 from dtorch.multiprocessing.layout import HOLD, HOLD_MASK, SENT, SENT_MASK, TAKEN, TAKEN_MASK
 from dtorch.multiprocessing.memory import Mapping
+from dtorch.multiprocessing.messages import Messages
 from dtorch.multiprocessing.processes import start_time
 
 _UNCOUNTED = -1  # "row" of a forked child for which the table had no room
@@ -24,6 +25,7 @@ class Ledger:
 
     Attributes:
         slot: row of this process in the table, or None before it holds anything.
+        messages: what is under way.
     """
 
     def __init__(self, mapping: Mapping, fd: int, plan: layout.Layout) -> None:
@@ -37,43 +39,61 @@ class Ledger:
         ].data.cast("I")
         cells = memory[plan.cells_at : plan.cells_at + 8 * layout.MAX_SLOTS * plan.max_blocks]
         self._cells = cells.view(np.uint64).reshape(layout.MAX_SLOTS, plan.max_blocks)
-        self._mine: memoryview = memoryview(b"")
+        self._cells_at = mapping.address + plan.cells_at
+        self._row_nbytes = 8 * plan.max_blocks
+        self._mine = 0  # address of this process's row
+        self._private_row: np.ndarray | None = None
         self.slot: int | None = None
+        self.messages = Messages(mapping, plan, self.slot_lock)
 
     # -- the counts of one block --------------------------------------------------------------
 
     def hold(self, index: int) -> None:
         """This process uses the block once more."""
-        self._row()[index] += HOLD
+        atomics.add(self._row() + 8 * index, HOLD)
 
     def release(self, index: int) -> None:
         """This process uses the block once less."""
-        self._mine[index] -= HOLD
+        atomics.add(self._mine + 8 * index, -HOLD & _WORD)
 
-    def send(self, index: int) -> None:
-        """A message with the block leaves this process, which holds it."""
-        self._mine[index] = (self._row()[index] + SENT) & _WORD
+    def send(self, index: int) -> bytes:
+        """A message with the block leaves this process, which holds it. Returns its ticket."""
+        cell = self._row() + 8 * index
+        sent = atomics.load(cell) >> 40
+        ticket = self.messages.begin(index, self._record_slot(), sent)
+        atomics.add(cell, SENT)
+        self.messages.set_sent(ticket)
+        return ticket
 
-    def take(self, index: int, holds: int) -> None:
-        """A message with the block arrived, and ``holds`` (0 or 1) new users with it."""
-        cell = self._row()[index]
+    def take(self, index: int, holds: int, ticket: bytes) -> None:
+        """A message with the block arrived, and ``holds`` (0 or 1) new users with it.
+
+        Raises:
+            StorageError: the message was received before or given up.
+        """
+        cell = self._row() + 8 * index
+        before = atomics.load(cell)
+        taken = before >> 16 & layout.COUNT_MASK
+        if not self.messages.claim(ticket, self._record_slot(), taken):
+            raise StorageError(
+                "shared memory: this message was received before, or given up because nobody "
+                "could receive it; a pickled tensor can be unpickled once"
+            )
         # One store, so that a process killed here has either done all of it or nothing.
-        self._mine[index] = (cell & ~TAKEN_MASK | (cell + TAKEN) & TAKEN_MASK) + holds
-
-    def adopt(self, index: int) -> None:
-        """Use a block that somebody else is known to hold meanwhile."""
-        self.send(index)  # so that a reader of the cells notices the move
-        self.take(index, holds=1)
+        atomics.store(cell, (before & ~TAKEN_MASK | (before + TAKEN) & TAKEN_MASK) + holds)
+        self.messages.free(ticket)
 
     def is_held_here(self, index: int) -> bool:
         """Whether this process uses the block."""
-        return bool(self._mine[index] & HOLD_MASK)
+        return bool(atomics.load(self._mine + 8 * index) & HOLD_MASK)
 
     def is_free(self, index: int) -> bool:
         """Whether no process uses the block and no message has it. Once true, it stays true."""
         slots_used = self.slots_used
-        if slots_used == 1 and not self._mine[index]:
+        if slots_used == 1 and not atomics.load(self._mine + 8 * index):
             return True
+        if atomics.is_unused is not None:
+            return atomics.is_unused(self._cells_at + 8 * index, self._row_nbytes, slots_used)
         column = self._cells[:slots_used, index]
         cells = column.tolist()
         return cells == column.tolist() and layout.count(cells) == (0, 0)
@@ -114,9 +134,15 @@ class Ledger:
 
     def reclaim_dead(self) -> None:
         """Give up what processes held that are no more."""
-        with self._slot_lock():
+        with self.slot_lock():
             for slot in range(self.slots_used):
                 self._clear_if_dead(slot)
+
+    def give_up_lost(self, lost: set[int]) -> None:
+        """Give up the messages that went into these channels: nobody can read from them."""
+        for index, ticket in self.messages.sent_into(lost):
+            with contextlib.suppress(StorageError):  # somebody has received it after all
+                self.take(index, 0, ticket)
 
     def reserve_for_child(self) -> int | None:
         """A row for the child that this process is about to fork, holding what it holds.
@@ -131,7 +157,7 @@ class Ledger:
         if not held.any():
             return None
         try:
-            with self._slot_lock():
+            with self.slot_lock():
                 slot = self._claim(os.getpid())
         except StorageError:
             # Fork cannot fail here; keep for the child's sake what we hold until we exit.
@@ -147,21 +173,35 @@ class Ledger:
 
     def become_child(self, slot: int | None) -> None:
         """In the forked child: use the row that the parent reserved."""
-        self.slot = None if slot == _UNCOUNTED else slot
-        if slot == _UNCOUNTED:
-            self._mine = memoryview(bytearray(self._mine)).cast("Q")
-        elif slot is not None:
-            with self._slot_lock():
+        if slot == _UNCOUNTED and self._mine:
+            # The counts of a row of our own tell us when to let go, and nobody else anything.
+            row = np.zeros(self._row_nbytes // 8, np.uint64)
+            if self.slot is not None:
+                row[:] = self._cells[self.slot]
+            self._private_row = row
+            self._mine = row.ctypes.data
+            self.slot = None
+            return
+        self.slot = slot
+        self._mine = 0
+        if slot is not None:
+            with self.slot_lock():
                 self._slots[slot] = (os.getpid(), start_time(os.getpid()) or 0)
-            self._mine = self._cells[slot].data
-        else:
-            self._mine = memoryview(b"")
+            self._mine = self._cells_at + self._row_nbytes * slot
 
-    def _row(self) -> memoryview:
-        if self.slot is None:
-            with self._slot_lock():
+    def _record_slot(self) -> int:
+        return 0 if self.slot is None else self.slot
+
+    def _row(self) -> int:
+        if self._private_row is not None:
+            raise StorageError(
+                f"shared memory: {layout.MAX_SLOTS} processes already share one arena, the most it "
+                "can count; send copies to this one"
+            )
+        if not self._mine:
+            with self.slot_lock():
                 self.slot = self._claim(os.getpid())
-            self._mine = self._cells[self.slot].data
+            self._mine = self._cells_at + self._row_nbytes * self.slot
         return self._mine
 
     def _claim(self, pid: int) -> int:
@@ -183,13 +223,15 @@ class Ledger:
     def _clear_if_dead(self, slot: int) -> None:
         pid, started = self._slots[slot].tolist()
         if pid and start_time(pid) != started:
-            self._cells[slot, : self.blocks_used] &= np.uint64(_WORD ^ HOLD_MASK)
+            row = self._cells[slot, : self.blocks_used]
+            row &= np.uint64(_WORD ^ HOLD_MASK)
+            self.messages.settle_dead(slot, row)
             self._slots[slot, 0] = 0
 
     @contextlib.contextmanager
-    def _slot_lock(self) -> Iterator[None]:
-        # A record lock excludes processes even where they inherited one descriptor, and the
-        # kernel drops it when its holder dies.
+    def slot_lock(self) -> Iterator[None]:
+        """Excludes other processes, not other threads; given up when its holder dies."""
+        # A record lock excludes processes even where they inherited one descriptor.
         fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, 0)
         try:
             yield

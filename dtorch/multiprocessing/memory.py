@@ -56,8 +56,8 @@ def _create_unlinked(nbytes: int) -> int:
 
 def check_sealed(fd: int) -> None:
     """Refuse memory that its sender could still shrink under us."""
-    if not hasattr(fcntl, "F_GET_SEALS"):
-        return
+    if not (hasattr(os, "memfd_create") and hasattr(fcntl, "F_GET_SEALS")):
+        return  # POSIX shared memory knows no seals
     wanted = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
     if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & wanted != wanted:
         raise StorageError("shared memory: received a descriptor that is not sealed; refused")

@@ -20,6 +20,7 @@ from dtorch.core.storage import Storage, storage_of
 from dtorch.core.tensor import Tensor
 from dtorch.multiprocessing.arena import Block, receive, send
 from dtorch.multiprocessing.blocks import Handle
+from dtorch.multiprocessing.delivery import watch_connections
 
 _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -118,6 +119,7 @@ def init_reductions() -> None:
     ForkingPickler.register(Storage, reduce_storage)
     # `register` knows exact types, and Parameter and other subclasses are made above this layer.
     ForkingPickler.reducer_override = _reduce_any_tensor  # type: ignore[assignment]
+    watch_connections()
 
 
 def _key(handle: Handle) -> tuple[int, int, int]:

@@ -17,6 +17,7 @@
 #include "core.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/softmax.h"
+#include "shared_memory.h"
 #include "thread_pool.h"
 
 namespace nb = nanobind;
@@ -265,4 +266,6 @@ NB_MODULE(_native, m) {
   def_cross_entropy<float>(m);
   def_cross_entropy<double>(m);
   dtorch::bind_nn(m);
+
+  dtorch::bind_shared_memory(m);
 }

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dtorch.core.errors import StorageError
-from dtorch.multiprocessing import arena, broker, layout
+from dtorch.multiprocessing import arena, atomics, broker, layout
 from dtorch.multiprocessing.allocator import KEEP_WARM, size_class
 from dtorch.multiprocessing.memory import Mapping, check_available, check_sealed, create_memory
 
@@ -129,7 +129,12 @@ def test_a_block_that_came_back_by_message_is_given_out_once():
 
 def test_a_message_received_twice_is_refused():
     handle = arena.send(arena.allocate(100))
-    arena.receive(handle)
+    block = arena.receive(handle)
+    with pytest.raises(StorageError, match="received before"):
+        arena.receive(handle)
+    del block
+    with pytest.raises(StorageError, match="once"):
+        arena.receive(handle)
     arena.allocate(100)
     with pytest.raises(StorageError, match="once"):
         arena.receive(handle)
@@ -320,10 +325,11 @@ def test_layout_parts_do_not_overlap():
 def test_counts_survive_the_wrap_around_of_their_fields():
     block = arena.allocate(64)
     ledger, index = block.arena.ledger, block.index
-    ledger._mine[index] = layout.TAKEN_MASK | layout.SENT_MASK | 1  # both at their largest
+    cell = ledger._mine + 8 * index
+    atomics.store(cell, layout.TAKEN_MASK | layout.SENT_MASK | 1)  # both at their largest
     assert not ledger.is_free(index)
     arena.receive(arena.send(block))
-    assert ledger._mine[index] == 1
+    assert atomics.load(cell) == 1
 
 
 def test_without_memfd_the_memory_has_no_name_either(monkeypatch):

@@ -1,0 +1,97 @@
+"""What becomes of messages with shared memory: which channel they go into, and which are lost.
+
+A message is written into a pipe or socket right after it was pickled, by the same thread, so
+`Connection` is asked where it writes. A message is lost when no process has the reading end of
+its channel any more: its reader died, or the queue was dropped. Messages that go another way (the
+arguments of a process) count as under way until they are received or their sender's program ends.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Iterable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from dtorch.multiprocessing.channels import channel_of, open_channels
+from dtorch.multiprocessing.ledger import Ledger
+from dtorch.multiprocessing.messages import Messages
+
+_SURE_AFTER_S = 0.25  # a descriptor that is itself under way to a process is in nobody's table
+_LOOK_EVERY_S = 0.5
+_SEARCHED = 4 << 20  # bytes of a message; beside so much data a few blocks do not matter
+
+
+class _Fresh(threading.local):
+    """Tickets of messages that this thread has pickled but not yet written."""
+
+    def __init__(self) -> None:
+        self.tickets: list[tuple[Messages, bytes]] = []
+
+
+_fresh = _Fresh()
+_write: Any = Connection._send_bytes  # type: ignore[attr-defined]  # internal, as all of this
+
+
+def note(messages: Messages, ticket: bytes) -> None:
+    """This thread is pickling a message."""
+    if ticket:
+        _fresh.tickets.append((messages, ticket))
+
+
+def _send_bytes(self: Any, buf: Any) -> None:
+    if _fresh.tickets:
+        tickets, _fresh.tickets = _fresh.tickets, []
+        if len(buf) <= _SEARCHED:
+            _set_channel(tickets, bytes(buf), self.fileno())
+    _write(self, buf)
+
+
+def _set_channel(tickets: list[tuple[Messages, bytes]], data: bytes, fd: int) -> None:
+    channel, at = 0, 0
+    for messages, ticket in tickets:
+        found = data.find(ticket, at)
+        if found < 0:
+            continue  # pickled for something else
+        at = found
+        if not channel:
+            channel = channel_of(fd)
+        messages.set_channel(ticket, channel)
+
+
+def watch_connections() -> None:
+    """Have connections tell where the messages go that they write."""
+    Connection._send_bytes = _send_bytes  # type: ignore[attr-defined]
+
+
+def _family() -> list[int]:
+    parent = multiprocessing.parent_process()
+    pids = [os.getpid(), None if parent is None else parent.pid]
+    return [pid for pid in pids if pid]
+
+
+class LostMessages:
+    """Finds the messages that nobody can receive any more."""
+
+    def __init__(self) -> None:
+        self._missing: dict[int, float] = {}  # channel -> since when
+        self._looked = 0.0
+
+    def give_up(self, ledgers: Iterable[Ledger], *, at_once: bool) -> None:
+        """Give up lost messages of these arenas; unless ``at_once``, not more than once a while."""
+        now = time.monotonic()
+        if not at_once and now - self._looked < _LOOK_EVERY_S:
+            return
+        self._looked = now
+        ledgers = list(ledgers)
+        wanted = {channel for ledger in ledgers for channel in ledger.messages.channels()}
+        readable = open_channels(_family()) if wanted else None
+        if readable is None:
+            return
+        self._missing = {c: self._missing.get(c, now) for c in wanted - readable}
+        lost = {c for c, since in self._missing.items() if now - since >= _SURE_AFTER_S}
+        for ledger in ledgers if lost else ():
+            ledger.give_up_lost(lost)

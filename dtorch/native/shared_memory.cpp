@@ -1,0 +1,98 @@
+#include "shared_memory.h"
+
+#include <atomic>
+#include <bit>
+
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <ctime>
+#endif
+#if !defined(__linux__)
+#include <chrono>
+#include <thread>
+#endif
+
+namespace dtorch::shared {
+
+namespace {
+
+std::atomic_ref<std::uint64_t> at(std::uintptr_t word) noexcept {
+  return std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(word));
+}
+static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free);
+
+constexpr std::uint64_t holds_mask = 0xFFFF;
+constexpr std::uint64_t messages_mask = 0xFFFFFF;
+
+// A sum that changes with every send, receive and hold, beside the two that count.
+struct Reading {
+  std::uint64_t all = 0, holds = 0, in_flight = 0;
+  bool operator==(const Reading&) const = default;
+};
+
+Reading read_cells(std::uintptr_t first, std::size_t stride, std::size_t count) noexcept {
+  Reading reading;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t cell = at(first + i * stride).load();
+    reading.all = std::rotl(reading.all, 7) ^ (cell * 0x9E3779B97F4A7C15u);
+    reading.holds += cell & holds_mask;
+    reading.in_flight += (cell >> 40) - (cell >> 16);
+  }
+  reading.in_flight &= messages_mask;
+  return reading;
+}
+
+}  // namespace
+
+std::uint64_t load(std::uintptr_t word) noexcept { return at(word).load(); }
+void store(std::uintptr_t word, std::uint64_t value) noexcept { at(word).store(value); }
+std::uint64_t add(std::uintptr_t word, std::uint64_t value) noexcept {
+  return at(word).fetch_add(value);
+}
+bool compare_exchange(std::uintptr_t word, std::uint64_t expected, std::uint64_t desired) noexcept {
+  return at(word).compare_exchange_strong(expected, desired);
+}
+
+bool is_unused(std::uintptr_t first, std::size_t stride, std::size_t count) noexcept {
+  const Reading reading = read_cells(first, stride, count);
+  if (reading.holds != 0 || reading.in_flight != 0) return false;
+  // The counts of messages only grow: two equal readings are one consistent picture.
+  return read_cells(first, stride, count) == reading;
+}
+
+#if defined(__linux__)
+namespace {
+
+std::uint32_t* low_half(std::uintptr_t word) noexcept {
+  const std::size_t offset = std::endian::native == std::endian::little ? 0 : 4;
+  return reinterpret_cast<std::uint32_t*>(word + offset);
+}
+
+}  // namespace
+
+void wait(std::uintptr_t word, std::uint32_t value, double seconds) noexcept {
+  timespec timeout;
+  timeout.tv_sec = static_cast<std::time_t>(seconds);
+  timeout.tv_nsec = static_cast<long>((seconds - static_cast<double>(timeout.tv_sec)) * 1e9);
+  syscall(SYS_futex, low_half(word), FUTEX_WAIT, value, &timeout, nullptr, 0);
+}
+
+void wake(std::uintptr_t word) noexcept {
+  syscall(SYS_futex, low_half(word), FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
+}
+#else
+void wait(std::uintptr_t word, std::uint32_t value, double seconds) noexcept {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (static_cast<std::uint32_t>(load(word)) == value &&
+         std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+}
+
+void wake(std::uintptr_t) noexcept {}
+#endif
+
+}  // namespace dtorch::shared

@@ -1,0 +1,166 @@
+// What Python sees of shared_memory.h, and the NEP 49 handler that calls Python for its memory.
+#include "numpy_api.h"
+
+#include <nanobind/nanobind.h>
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+
+#include "allocator.h"
+#include "shared_memory.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+// ------------------------------------------------------- NumPy arrays in blocks of an arena
+
+struct Piece {
+  PyObject* block;  // keeps the memory
+  std::size_t nbytes;
+};
+
+// All below is touched under the interpreter's lock alone, which NumPy holds when it allocates.
+std::unordered_map<void*, Piece>& pieces() {
+  static auto* made = new std::unordered_map<void*, Piece>;  // outlives every array
+  return *made;
+}
+PyObject* allocate_block = nullptr;  // function(nbytes) -> (block, address)
+PyObject* last_error = nullptr;      // what it raised: NumPy only says that there is no memory
+// NumPy arrays that the arena itself makes meanwhile must not come from the arena.
+thread_local bool is_allocating = false;
+
+class HoldInterpreter {
+ public:
+  HoldInterpreter() : state_(PyGILState_Ensure()) {}
+  ~HoldInterpreter() { PyGILState_Release(state_); }
+  HoldInterpreter(const HoldInterpreter&) = delete;
+  HoldInterpreter& operator=(const HoldInterpreter&) = delete;
+
+ private:
+  PyGILState_STATE state_;
+};
+
+void* take_block(std::size_t nbytes) {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);  // NumPy may be in the middle of an error of its own
+  is_allocating = true;
+  void* memory = nullptr;
+  PyObject* answer = PyObject_CallFunction(allocate_block, "n", static_cast<Py_ssize_t>(nbytes));
+  is_allocating = false;
+  if (answer != nullptr) {
+    memory = PyLong_AsVoidPtr(PyTuple_GET_ITEM(answer, 1));
+    pieces()[memory] = {Py_NewRef(PyTuple_GET_ITEM(answer, 0)), nbytes};
+    Py_DECREF(answer);
+  } else {
+    PyObject *error_type, *error, *error_trace;
+    PyErr_Fetch(&error_type, &error, &error_trace);
+    PyErr_NormalizeException(&error_type, &error, &error_trace);
+    Py_XSETREF(last_error, Py_XNewRef(error));
+    Py_XDECREF(error_type);
+    Py_XDECREF(error);
+    Py_XDECREF(error_trace);
+  }
+  PyErr_Restore(type, value, trace);
+  return memory;
+}
+
+void* shared_malloc(void*, std::size_t nbytes) {
+  HoldInterpreter hold;
+  if (is_allocating || allocate_block == nullptr) return dtorch::allocator::allocate(nbytes);
+  return take_block(nbytes);
+}
+
+void* shared_calloc(void*, std::size_t count, std::size_t size) {
+  std::size_t nbytes;
+  if (__builtin_mul_overflow(count, size, &nbytes)) return nullptr;
+  void* memory = shared_malloc(nullptr, nbytes);
+  if (memory != nullptr) std::memset(memory, 0, nbytes);
+  return memory;
+}
+
+void shared_free(void*, void* memory, std::size_t) {
+  // While the interpreter is torn down nobody can give the block back; the exit does.
+  if (memory == nullptr || !Py_IsInitialized()) return;
+  HoldInterpreter hold;
+  const auto found = pieces().find(memory);
+  if (found == pieces().end()) {
+    dtorch::allocator::release(memory);
+    return;
+  }
+  PyObject* block = found->second.block;
+  pieces().erase(found);
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  Py_DECREF(block);
+  PyErr_Restore(type, value, trace);
+}
+
+void* shared_realloc(void*, void* memory, std::size_t nbytes) {
+  if (memory == nullptr) return shared_malloc(nullptr, nbytes);
+  HoldInterpreter hold;
+  const auto found = pieces().find(memory);
+  if (found == pieces().end()) return dtorch::allocator::resize(memory, nbytes);
+  const std::size_t kept = std::min(found->second.nbytes, nbytes);
+  void* moved = shared_malloc(nullptr, nbytes);
+  if (moved == nullptr) return nullptr;
+  std::memcpy(moved, memory, kept);
+  shared_free(nullptr, memory, 0);
+  return moved;
+}
+
+PyDataMem_Handler shared_handler = {
+    "dtorch_shared", 1, {nullptr, shared_malloc, shared_calloc, shared_realloc, shared_free}};
+
+// Immortal, as arrays made with it may be the last to go.
+PyObject* shared_capsule() {
+  static PyObject* capsule = [] {
+    PyObject* made = PyCapsule_New(&shared_handler, "mem_handler", nullptr);
+    if (made == nullptr) throw nb::python_error();
+    return made;
+  }();
+  return capsule;
+}
+
+nb::object set_handler(nb::handle capsule) {
+  PyObject* previous = PyDataMem_SetHandler(capsule.is_none() ? nullptr : capsule.ptr());
+  if (previous == nullptr) throw nb::python_error();
+  return nb::steal(previous);
+}
+
+nb::object enter_shared_memory(nb::object allocate) {
+  Py_XSETREF(allocate_block, allocate.inc_ref().ptr());
+  return set_handler(nb::handle(shared_capsule()));
+}
+
+nb::object shared_memory_error() {
+  PyObject* error = last_error;
+  last_error = nullptr;
+  return error == nullptr ? nb::none() : nb::steal(error);
+}
+
+nb::object block_at(std::uintptr_t address) {
+  const auto found = pieces().find(reinterpret_cast<void*>(address));
+  return found == pieces().end() ? nb::none() : nb::borrow(found->second.block);
+}
+
+}  // namespace
+
+void dtorch::bind_shared_memory(nb::module_& m) {
+  m.def("atomic_load", shared::load, "address"_a);
+  m.def("atomic_store", shared::store, "address"_a, "value"_a);
+  m.def("atomic_add", shared::add, "address"_a, "value"_a);
+  m.def("atomic_compare_exchange", shared::compare_exchange, "address"_a, "expected"_a,
+        "desired"_a);
+  m.def("is_unused", shared::is_unused, "address"_a, "stride"_a, "count"_a);
+  m.def("futex_wait", shared::wait, "address"_a, "value"_a, "seconds"_a,
+        nb::call_guard<nb::gil_scoped_release>());
+  m.def("futex_wake", shared::wake, "address"_a);
+
+  m.def("enter_shared_memory", enter_shared_memory, "allocate"_a);
+  m.def("leave_shared_memory", set_handler, "previous"_a);
+  m.def("shared_memory_error", shared_memory_error);
+  m.def("block_at", block_at, "address"_a);
+}
