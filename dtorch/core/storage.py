@@ -11,7 +11,7 @@ import math
 import operator
 import sys
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,10 @@ from dtorch.core.base import StorageBase, TensorBase, register_storage_type
 from dtorch.core.device import CPU, device
 from dtorch.core.errors import DimensionError, ShapeError, StorageError
 from dtorch.core.shapes import contiguous_stride
+
+
+# Set by multiprocessing when it has NumPy allocate in shared memory: (array) -> owner or None.
+find_owner: Callable[[Any], Any] | None = None
 
 
 class Storage(StorageBase):
@@ -41,6 +45,8 @@ class Storage(StorageBase):
         self._source = source  # an array over the memory; `_bytes` finds all of it when needed
         self._flat: np.ndarray | None = None
         self._typed: weakref.WeakValueDictionary[Any, Any] | None = None
+        if owner is None and find_owner is not None:
+            owner = find_owner(source)
         self.owner = owner
 
     @property

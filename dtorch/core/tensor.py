@@ -191,7 +191,7 @@ class Tensor(OpMethods, TensorBase):
 
     def is_shared(self) -> bool:
         """Whether other processes can see the memory; always so on CUDA."""
-        return self.is_cuda or (self._storage is not None and self._storage.is_shared())
+        return self.is_cuda or storage_of(self).is_shared()
 
     def share_memory_(self) -> Tensor:
         """Move the memory, and all tensors that view it, to where other processes can see it."""

@@ -16,6 +16,7 @@ from multiprocessing import *  # noqa: F403 - whatever this version of Python ha
 
 from dtorch.multiprocessing import arena, reductions
 from dtorch.multiprocessing.reductions import init_reductions
+from dtorch.multiprocessing.sharing import shared_memory
 from dtorch.multiprocessing.spawn import (
     ProcessContext,
     ProcessExitedException,
@@ -40,6 +41,7 @@ __all__ = [
     "init_reductions",
     "reductions",
     "set_sharing_strategy",
+    "shared_memory",
     "spawn",
     "start_processes",
 ]

@@ -180,11 +180,12 @@ def in_use(fd: int, lost: set[int]) -> bool:
                 row = [cell & ~layout.HOLD_MASK for cell in row]
             rows.append(row)
     gone: Counter[int] = Counter()
-    for word, index, channel in _messages(fd):
+    for word, block, channel in _messages(fd):
         kind, slot, number, _ = layout.fields(word)
+        index = (block & layout.BLOCK_MASK) - 1
         if kind == layout.SENT_STATE:
             gone[index] += channel in lost
-        elif slot in dead:
+        elif slot in dead and block:
             cell = rows[slot][index]
             if kind == layout.TAKING:
                 gone[index] += cell >> 16 & layout.COUNT_MASK == number

@@ -13,9 +13,10 @@ import stat
 import struct
 from collections.abc import Collection
 
+from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.processes import start_time
 
-UNKNOWN = 0
+UNKNOWN = layout.NO_CHANNEL
 
 _LINK = re.compile(r"(pipe|socket):\[(\d+)\]")
 _NETLINK_SOCK_DIAG = 4

@@ -16,11 +16,13 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.channels import channel_of, open_channels
 from dtorch.multiprocessing.ledger import Ledger
 from dtorch.multiprocessing.messages import Messages
 
 _SURE_AFTER_S = 0.25  # a descriptor that is itself under way to a process is in nobody's table
+_SURE_OF_DEAD_AFTER_S = 2.0  # a process may be starting whose arguments a dead one has given
 _LOOK_EVERY_S = 0.5
 _SEARCHED = 4 << 20  # bytes of a message; beside so much data a few blocks do not matter
 
@@ -92,6 +94,11 @@ class LostMessages:
         if readable is None:
             return
         self._missing = {c: self._missing.get(c, now) for c in wanted - readable}
-        lost = {c for c, since in self._missing.items() if now - since >= _SURE_AFTER_S}
+        lost = {
+            channel
+            for channel, since in self._missing.items()
+            if now - since
+            >= (_SURE_OF_DEAD_AFTER_S if channel == layout.SENDER_DIED else _SURE_AFTER_S)
+        }
         for ledger in ledgers if lost else ():
             ledger.give_up_lost(lost)

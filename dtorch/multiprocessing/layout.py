@@ -20,8 +20,9 @@ only ever grow, so two equal readings of all cells of a block are a consistent p
 needed to find out. What a dead process held is exactly the first field of its cells.
 
 A *record* tells of one message, so that one which nobody can receive any more is given up, and
-one which was received cannot be received again. It is three words: the state, the block, and the
-channel (pipe or socket) that the message went into. The state holds four fields:
+one which was received cannot be received again. It is three words: the state, the block (and the
+sender's slot; 0 while that is not known), and the channel (pipe or socket) that the message went
+into. The state holds four fields:
 
 * kind:  free, being sent, sent, or being taken,
 * slot:  of the process that is sending or taking,
@@ -61,6 +62,9 @@ COUNT_MASK = 0xFFFFFF  # of the difference between sent and taken
 
 MAX_MESSAGES = 4096
 RECORD = struct.Struct("<QQQ")  # state, block, channel
+BLOCK_MASK, SENDER_SHIFT = 0xFFFFFFFF, 32  # of the second word: 1 + block, slot of the sender
+NO_CHANNEL = 0  # not written yet, or who knows where to
+SENDER_DIED = 1  # and NO_CHANNEL before
 FREE, SENDING, SENT_STATE, TAKING = range(4)
 KIND_MASK = 3
 SLOT_SHIFT, COUNT_SHIFT, TOKEN_SHIFT = 2, 10, 34

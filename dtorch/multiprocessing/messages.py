@@ -10,12 +10,14 @@ import numpy as np
 
 from dtorch.multiprocessing import atomics, layout
 from dtorch.multiprocessing.layout import (
+    BLOCK_MASK,
     COUNT_MASK,
     FREE,
     KIND_MASK,
     RECORD,
+    SENDER_SHIFT,
     SENDING,
-    SENT,
+    SENT_MASK,
     SENT_STATE,
     TAKEN,
     TAKEN_MASK,
@@ -44,7 +46,7 @@ class Messages:
         nbytes = RECORD.size * layout.MAX_MESSAGES
         table = mapping.array[plan.messages_at : plan.messages_at + nbytes]
         self._table = table.view(np.uint64).reshape(layout.MAX_MESSAGES, 3)
-        self._at = mapping.address + plan.messages_at
+        self._at: int = mapping.address + plan.messages_at
         self._arena_id = layout.HEADER.unpack_from(mapping.array.data)[1]
         self._slot_lock = slot_lock
         self._next = 0  # where to look for a free record first
@@ -58,7 +60,7 @@ class Messages:
                 number, word, state(SENDING, slot, sent & COUNT_MASK, token)
             ):
                 self._next = number + 1
-                self._table[number, 1:] = index, 0
+                self._table[number, 1:] = index + 1 | slot << SENDER_SHIFT, layout.NO_CHANNEL
                 return TICKET.pack(self._arena_id, number, token)
         return NO_TICKET
 
@@ -66,8 +68,7 @@ class Messages:
         """Numbers of records that are probably free, beginning after the last one used."""
         first = self._next % layout.MAX_MESSAGES
         yield first
-        kinds = self._table[:, 0] & np.uint64(KIND_MASK)
-        free = np.flatnonzero(kinds == FREE)
+        free = np.flatnonzero(self._kinds() == FREE)
         yield from np.roll(free, -int(np.searchsorted(free, first)))[:_PROBES].tolist()
 
     def set_sent(self, ticket: bytes) -> None:
@@ -94,41 +95,53 @@ class Messages:
         """The message was taken."""
         if ticket:
             _, number, token = TICKET.unpack(ticket)
-            atomics.store(self._address(number), state(FREE, 0, 0, token))
+            self._free(number, token)
 
     def channels(self) -> set[int]:
         """The known channels of messages under way."""
-        sent = (self._table[:, 0] & np.uint64(KIND_MASK)) == SENT_STATE
-        return set(self._table[sent, 2].tolist()) - {0}
+        sent = self._kinds() == SENT_STATE
+        return set(self._table[sent, 2].tolist()) - {layout.NO_CHANNEL}
 
     def sent_into(self, channels: set[int]) -> Iterator[tuple[int, bytes]]:
         """Block and ticket of the messages that went into these channels."""
         for number in np.flatnonzero(np.isin(self._table[:, 2], list(channels))).tolist():
-            word, index, channel = self._table[number].tolist()
+            word, block, channel = self._table[number].tolist()
             kind, _, _, token = fields(word)
             if kind == SENT_STATE and channel in channels:
-                yield index, TICKET.pack(self._arena_id, number, token)
+                yield (block & BLOCK_MASK) - 1, TICKET.pack(self._arena_id, number, token)
 
     def settle_dead(self, slot: int, row: np.ndarray) -> None:
         """Finish what a process was at that died; nobody else changes its ``row`` of cells."""
-        kinds = self._table[:, 0] & np.uint64(KIND_MASK)
-        half_done = np.flatnonzero((kinds == SENDING) | (kinds == TAKING))
-        for number in half_done.tolist():
-            word, index, _ = self._table[number].tolist()
+        for number in np.flatnonzero(self._kinds() != FREE).tolist():
+            word, block, channel = self._table[number].tolist()
             kind, by, count, token = fields(word)
-            if by != slot or kind not in (SENDING, TAKING):
-                continue
-            cell = int(row[index])
-            # It died with the message in hand: lost, which is as if it was taken.
-            if kind == TAKING and cell >> 16 & COUNT_MASK == count:
-                row[index] = cell & ~TAKEN_MASK | (cell + TAKEN) & TAKEN_MASK
-            elif kind == SENDING and cell >> 40 != count:
-                row[index] = cell - SENT
-            atomics.store(self._address(number), state(FREE, 0, 0, token))
+            if kind == SENT_STATE:
+                if block >> SENDER_SHIFT == slot and channel == layout.NO_CHANNEL:
+                    self._table[number, 2] = layout.SENDER_DIED
+            elif by == slot and kind != FREE:
+                if block:  # else it died before it had said which
+                    self._settle(kind, count, row, (block & BLOCK_MASK) - 1)
+                self._free(number, token)
+
+    def _settle(self, kind: int, count: int, row: np.ndarray, index: int) -> None:
+        """A process died with a message in hand: that is as if it was taken."""
+        cell = int(row[index])
+        if kind == TAKING and cell >> 16 & COUNT_MASK == count:
+            row[index] = cell & ~TAKEN_MASK | (cell + TAKEN) & TAKEN_MASK
+        elif kind == SENDING and cell >> 40 != count:
+            row[index] = cell & ~SENT_MASK | count << 40
 
     def under_way(self) -> int:
         """How many messages have a record."""
-        return int(((self._table[:, 0] & np.uint64(KIND_MASK)) != FREE).sum())
+        return int((self._kinds() != FREE).sum())
+
+    def _kinds(self) -> np.ndarray:
+        kinds: np.ndarray = self._table[:, 0] & np.uint64(KIND_MASK)
+        return kinds
+
+    def _free(self, number: int, token: int) -> None:
+        self._table[number, 1] = 0
+        atomics.store(self._address(number), state(FREE, 0, 0, token))
 
     def _address(self, number: int) -> int:
         return self._at + RECORD.size * number

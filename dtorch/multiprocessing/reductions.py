@@ -7,10 +7,12 @@ messages.
 
 from __future__ import annotations
 
+import pickle
 import warnings
 import weakref
 from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
+from types import FunctionType
 from typing import Any
 
 from dtorch.core.creation import tensor_from_storage
@@ -21,6 +23,7 @@ from dtorch.core.tensor import Tensor
 from dtorch.multiprocessing.arena import Block, receive, send
 from dtorch.multiprocessing.blocks import Handle
 from dtorch.multiprocessing.delivery import watch_connections
+from dtorch.multiprocessing.functions import must_travel_as_code, pickle_by_value
 
 _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -109,8 +112,18 @@ def rebuild_tensor(
     return tensor
 
 
-def _reduce_any_tensor(pickler: ForkingPickler, obj: Any) -> Any:
-    return reduce_tensor(obj) if isinstance(obj, Tensor) else NotImplemented
+def _reduce(obj: Any) -> Any:
+    if isinstance(obj, Tensor):
+        return reduce_tensor(obj)
+    return reduce_storage(obj) if isinstance(obj, Storage) else NotImplemented
+
+
+def _reduce_any(pickler: ForkingPickler, obj: Any) -> Any:
+    if isinstance(obj, Tensor):
+        return reduce_tensor(obj)
+    if isinstance(obj, (FunctionType, type)) and must_travel_as_code(obj):
+        return pickle.loads, (pickle_by_value(obj, _reduce),)
+    return NotImplemented
 
 
 def init_reductions() -> None:
@@ -118,7 +131,7 @@ def init_reductions() -> None:
     ForkingPickler.register(Tensor, reduce_tensor)
     ForkingPickler.register(Storage, reduce_storage)
     # `register` knows exact types, and Parameter and other subclasses are made above this layer.
-    ForkingPickler.reducer_override = _reduce_any_tensor  # type: ignore[assignment]
+    ForkingPickler.reducer_override = _reduce_any  # type: ignore[assignment]
     watch_connections()
 
 

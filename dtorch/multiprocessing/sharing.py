@@ -1,0 +1,71 @@
+"""Making tensors in shared memory from the start."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dtorch.core import backend, storage
+from dtorch.core.errors import StorageError
+from dtorch.multiprocessing import arena
+from dtorch.multiprocessing.blocks import Block
+
+_starting = threading.Lock()
+
+
+@contextlib.contextmanager
+def shared_memory() -> Iterator[None]:
+    """Every tensor that is created inside lives in shared memory, without being moved there.
+
+    It holds for the tensors, and NumPy arrays, that this thread (or this asynchronous task) makes;
+    sending them to other processes then copies nothing. Blocks of shared memory cost some
+    microseconds each, so it is for data that is to be sent, not for a whole computation.
+
+    Raises:
+        StorageError: dtorch was built without its native module, which NumPy's allocation needs;
+            `Tensor.share_memory_` moves a tensor there afterwards.
+        MemoryError: inside, the machine or the control group has no memory left.
+
+    >>> import dtorch
+    >>> with shared_memory():
+    ...     batch = dtorch.zeros(2, 3) + 1
+    >>> batch.is_shared()
+    True
+    """
+    native = backend.native
+    if native is None:
+        raise StorageError(
+            "shared_memory() needs dtorch's native module, which this installation lacks (or "
+            "DTORCH_NATIVE=0 turns off); create the tensors as usual and call share_memory_()"
+        )
+    with _starting:
+        storage.find_owner = _owner
+    previous = native.enter_shared_memory(_allocate)
+    try:
+        yield
+    except MemoryError as error:
+        cause = native.shared_memory_error()
+        if cause is None or (isinstance(error, type(cause)) and error.args == cause.args):
+            raise
+        raise MemoryError(str(cause)) from error
+    finally:
+        native.leave_shared_memory(previous)
+
+
+def _allocate(nbytes: int) -> tuple[Block, int]:
+    block = arena.allocate(nbytes)
+    return block, block.arena.mapping.address + block.offset
+
+
+def _owner(array: Any) -> Block | None:
+    """The block that a NumPy array made inside `shared_memory` has as its memory."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    if array.base is not None or type(array) is not np.ndarray:
+        return None
+    block: Block | None = backend.native.block_at(array.__array_interface__["data"][0])
+    return block
