@@ -496,6 +496,7 @@ void def_for(nb::module_& m) {
 }  // namespace
 
 void bind_nn(nb::module_& m) {
+  bind_matmul(m);
   def_for<float>(m);
   def_for<double>(m);
   m.def("winograd_convolution", winograd_convolution, "input"_a.noconvert(), "weight"_a.noconvert(),

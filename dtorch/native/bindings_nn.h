@@ -6,5 +6,6 @@
 namespace dtorch {
 
 void bind_nn(nanobind::module_& m);
+void bind_matmul(nanobind::module_& m);
 
 }  // namespace dtorch

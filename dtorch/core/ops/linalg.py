@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.complex import conj
@@ -18,7 +19,10 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(value.shape)
 
 
-@structured(tensors=("input", "other"), ufunc=np.matmul)
+_product: Any = np.matmul if backend.native is None else backend.native.matmul
+
+
+@structured(tensors=("input", "other"), ufunc=_product)
 def matmul(xp: Any, input: Any, other: Any) -> Any:
     """Matrix product of the last two dims; leading dims broadcast, 1-D operands are vectors.
 
@@ -26,6 +30,9 @@ def matmul(xp: Any, input: Any, other: Any) -> Any:
         ShapeError: a 0-dim operand, or inner sizes that differ.
     """
     return xp.matmul(input, other)
+
+
+matmul.kernel("cpu")(_product)
 
 
 @matmul.shape

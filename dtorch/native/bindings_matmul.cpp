@@ -1,0 +1,139 @@
+// numpy.matmul for the arrays that our kernel knows; all others go to numpy.matmul itself.
+#include "numpy_api.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "allocator.h"
+#include "bindings_nn.h"
+#include "kernels/matmul.h"
+#include "thread_pool.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace dtorch {
+namespace {
+
+// Products below this are done sooner by NumPy, on one thread, than packed by us.
+constexpr std::size_t fewest_multiplications = 256 * 1024;
+
+PyArrayObject* as_array(PyObject* object) { return reinterpret_cast<PyArrayObject*>(object); }
+
+// Steps of the last two dims in elements; false unless one is 1, or of a dim of one element.
+bool find_steps(PyArrayObject* array, std::size_t& row, std::size_t& column) {
+  const int first = PyArray_NDIM(array) - 2;
+  const auto item = static_cast<npy_intp>(PyArray_ITEMSIZE(array));
+  const npy_intp* steps = PyArray_STRIDES(array) + first;
+  const npy_intp* sizes = PyArray_DIMS(array) + first;
+  if (steps[0] < 0 || steps[1] < 0 || steps[0] % item != 0 || steps[1] % item != 0) return false;
+  row = static_cast<std::size_t>(steps[0] / item);
+  column = static_cast<std::size_t>(steps[1] / item);
+  if (column == 1 || sizes[1] == 1) {
+    column = 1;
+  } else if (row == 1 || sizes[0] == 1) {
+    row = 1;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// Where each matrix begins, in elements; false for steps that are negative or no whole elements.
+bool find_starts(PyArrayObject* array, std::vector<std::size_t>& starts) {
+  const int lead = PyArray_NDIM(array) - 2;
+  const auto item = static_cast<npy_intp>(PyArray_ITEMSIZE(array));
+  const npy_intp* steps = PyArray_STRIDES(array);
+  const npy_intp* sizes = PyArray_DIMS(array);
+  starts.assign(1, 0);
+  for (int d = 0; d < lead; ++d) {
+    if (steps[d] < 0 || steps[d] % item != 0) return false;
+    std::vector<std::size_t> more;
+    more.reserve(starts.size() * static_cast<std::size_t>(sizes[d]));
+    for (const std::size_t start : starts) {
+      for (npy_intp i = 0; i < sizes[d]; ++i) {
+        more.push_back(start + static_cast<std::size_t>(i * steps[d] / item));
+      }
+    }
+    starts = std::move(more);
+  }
+  return true;
+}
+
+template <class T>
+void run(Product shape, PyArrayObject* a, const std::vector<std::size_t>& a_at, PyArrayObject* b,
+         const std::vector<std::size_t>& b_at, PyArrayObject* out) {
+  const std::size_t elements = DTORCH_DISPATCH(matmul_workspace<T>)(shape);
+  T* workspace = static_cast<T*>(allocator::allocate(elements * sizeof(T)));
+  if (workspace == nullptr) throw std::bad_alloc();
+  {
+    const nb::gil_scoped_release released;
+    DTORCH_DISPATCH(matmul)
+    (shape, static_cast<const T*>(PyArray_DATA(a)), a_at.data(),
+     static_cast<const T*>(PyArray_DATA(b)), b_at.data(), static_cast<T*>(PyArray_DATA(out)),
+     workspace);
+  }
+  allocator::release(workspace);
+}
+
+// Null without an exception: for numpy.matmul.
+PyObject* product(PyObject* first, PyObject* second) {
+  if (!PyArray_CheckExact(first) || !PyArray_CheckExact(second)) return nullptr;
+  PyArrayObject *a = as_array(first), *b = as_array(second);
+  const int type = PyArray_TYPE(a), a_dims = PyArray_NDIM(a), b_dims = PyArray_NDIM(b);
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || PyArray_TYPE(b) != type || a_dims < 2 ||
+      b_dims < 2 || !PyArray_ISBEHAVED_RO(a) || !PyArray_ISBEHAVED_RO(b)) {
+    return nullptr;
+  }
+  const npy_intp* a_sizes = PyArray_DIMS(a);
+  const npy_intp* b_sizes = PyArray_DIMS(b);
+  if (a_sizes[a_dims - 1] != b_sizes[b_dims - 2]) return nullptr;
+  // Stacked matrices times one are one tall matrix times it.
+  const bool tall = b_dims == 2 && a_dims > 2;
+  if (tall ? !PyArray_IS_C_CONTIGUOUS(a)
+           : a_dims != b_dims || !std::equal(a_sizes, a_sizes + a_dims - 2, b_sizes)) {
+    return nullptr;
+  }
+  Product s = {};
+  if (!find_steps(a, s.a_row, s.a_column) || !find_steps(b, s.b_row, s.b_column)) return nullptr;
+  s.batches = 1;
+  s.rows = static_cast<std::size_t>(a_sizes[a_dims - 2]);
+  s.depth = static_cast<std::size_t>(a_sizes[a_dims - 1]);
+  s.columns = static_cast<std::size_t>(b_sizes[b_dims - 1]);
+  for (int d = 0; d < a_dims - 2; ++d) {
+    (tall ? s.rows : s.batches) *= static_cast<std::size_t>(a_sizes[d]);
+  }
+  if (tall) {
+    s.a_row = s.depth;
+    s.a_column = 1;
+  }
+  const std::size_t multiplications = s.batches * s.rows * s.columns * s.depth;
+  if (multiplications < fewest_multiplications) return nullptr;
+  s.slots = static_cast<std::size_t>(get_num_threads());
+  std::vector<std::size_t> a_at{0}, b_at{0};
+  if (!tall && (!find_starts(a, a_at) || !find_starts(b, b_at))) return nullptr;
+  std::vector<npy_intp> sizes(a_sizes, a_sizes + a_dims);
+  sizes.back() = static_cast<npy_intp>(s.columns);
+  PyObject* out = PyArray_SimpleNew(a_dims, sizes.data(), type);
+  if (out == nullptr) throw nb::python_error();
+  const nb::object owner = nb::steal(out);
+  if (type == NPY_FLOAT) {
+    run<float>(s, a, a_at, b, b_at, as_array(out));
+  } else {
+    run<double>(s, a, a_at, b, b_at, as_array(out));
+  }
+  return owner.inc_ref().ptr();
+}
+
+nb::object matmul_of(nb::handle a, nb::handle b) {
+  if (PyObject* result = product(a.ptr(), b.ptr())) return nb::steal(result);
+  static PyObject* general = nb::module_::import_("numpy").attr("matmul").inc_ref().ptr();
+  return nb::handle(general)(a, b);
+}
+
+}  // namespace
+
+void bind_matmul(nb::module_& m) { m.def("matmul", matmul_of, "a"_a, "b"_a); }
+
+}  // namespace dtorch

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+TOLERANCE = {np.float32: 2e-6, np.float64: 4e-15}
+
+
+@st.composite
+def matrices(draw, rows, columns, lead=()):
+    """Numbers in one of the orders of memory that a matrix may have."""
+    dtype = draw(st.shared(st.sampled_from([np.float32, np.float64]), key="dtype"))
+    order = draw(st.sampled_from(["plain", "transposed", "part", "reversed", "repeated"]))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    if order == "transposed":
+        made = rng.standard_normal((*lead, columns, rows)).astype(dtype)
+        return made.swapaxes(-1, -2)
+    if order == "part":
+        return rng.standard_normal((*lead, rows, columns + 3)).astype(dtype)[..., 2:-1]
+    made = rng.standard_normal((*lead, rows, columns)).astype(dtype)
+    if order == "reversed":
+        return made[..., ::-1, :]
+    if order == "repeated" and lead:
+        return np.broadcast_to(made[..., :1, :, :], made.shape)
+    return made
+
+
+def check(native, a, b):
+    got, expected = native.matmul(a, b), np.matmul(a, b)
+    assert got.shape == expected.shape
+    assert got.dtype == expected.dtype
+    terms = np.matmul(np.abs(a), np.abs(b))
+    assert (np.abs(got - expected) <= TOLERANCE[a.dtype.type] * 8 * terms + 1e-30).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_products_equal_those_of_numpy(native, data):
+    rows, depth, columns = (data.draw(st.integers(60, 200)) for _ in range(3))
+    a, b = data.draw(matrices(rows, depth)), data.draw(matrices(depth, columns))
+    check(native, a, b)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_batches_equal_those_of_numpy(native, data):
+    rows, depth, columns = (data.draw(st.integers(30, 70)) for _ in range(3))
+    lead = tuple(data.draw(st.lists(st.integers(2, 6), min_size=1, max_size=2)))
+    a = data.draw(matrices(rows, depth, lead))
+    b = data.draw(matrices(depth, columns, data.draw(st.sampled_from([lead, (), (1,)]))))
+    check(native, a, b)
+
+
+@pytest.mark.parametrize("shape", [(300, 700, 90), (1, 600, 515), (515, 300, 1), (70, 1, 900)])
+@pytest.mark.usefixtures("threads")
+def test_large_products(native, shape):
+    rng = np.random.default_rng(0)
+    rows, depth, columns = shape
+    a = rng.standard_normal((rows, depth)).astype(np.float32)
+    b = rng.standard_normal((depth, columns)).astype(np.float32)
+    check(native, a, b)
+    check(native, np.asfortranarray(a), np.asfortranarray(b))
+
+
+def test_what_the_kernel_does_not_know_goes_to_numpy(native):
+    for dtype in (np.int64, np.complex64, np.float16):
+        a = np.ones((40, 40), dtype)
+        np.testing.assert_array_equal(native.matmul(a, a), a @ a)
+    x, v = np.ones((40, 40)), np.ones(40)
+    np.testing.assert_array_equal(native.matmul(x, v), x @ v)
+    np.testing.assert_array_equal(native.matmul(x, x.astype(np.float32)), x @ x)
+    assert native.matmul(x[:0], x).shape == (0, 40)
+    with pytest.raises(ValueError, match="mismatch"):
+        native.matmul(x, x[:3])
+
+
+def test_result_does_not_depend_on_the_number_of_threads(native):
+    x = np.random.default_rng(0).standard_normal((3, 200, 200)).astype(np.float32)
+    before, found = native.get_num_threads(), []
+    try:
+        for count in (1, 2, 5):
+            native.set_num_threads(count)
+            found.append((native.matmul(x[0], x[1]), native.matmul(x, x)))
+    finally:
+        native.set_num_threads(before)
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
