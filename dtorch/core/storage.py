@@ -22,7 +22,6 @@ from dtorch.core.device import CPU, device
 from dtorch.core.errors import DimensionError, ShapeError, StorageError
 from dtorch.core.shapes import contiguous_stride
 
-
 # Set by multiprocessing when it has NumPy allocate in shared memory: (array) -> owner or None.
 find_owner: Callable[[Any], Any] | None = None
 
