@@ -12,15 +12,17 @@ ndarray = np.ndarray
 _KINDS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def takes(param: ndarray, *others: ndarray | None) -> bool:
+def takes(param: ndarray, grad: ndarray, *state: ndarray | None) -> bool:
     """Whether the compiled steps know the arrays of a parameter, its gradient and its state."""
-    if backend.native is None or param.dtype not in _KINDS or type(param) is not ndarray:
-        return False
     kind = param.dtype
-    for array in (param, *others):
-        if array is not None and (array.dtype != kind or not array.flags.c_contiguous):
-            return False
-    return True
+    if backend.native is None or kind not in _KINDS or type(param) is not ndarray:
+        return False
+    if type(grad) is not ndarray or grad.dtype != kind:
+        return False
+    return all(
+        array is None or (array.dtype == kind and array.flags.c_contiguous)
+        for array in (param, *state)
+    )
 
 
 def sgd(
@@ -28,8 +30,8 @@ def sgd(
 ) -> None:
     """A step of `SGD`; ``first`` begins the buffer."""
     backend.native.sgd_step(
-        param, grad, buffer, float(group["lr"]), group["momentum"], group["dampening"],
-        group["weight_decay"], group["nesterov"], first,
+        param, np.ascontiguousarray(grad), buffer, float(group["lr"]), group["momentum"],
+        group["dampening"], group["weight_decay"], group["nesterov"], first,
     )  # fmt: skip
 
 
@@ -40,6 +42,7 @@ def adam(
     """A step of `Adam` or `AdamW`, the ``step``-th."""
     beta1, beta2 = group["betas"]
     backend.native.adam_step(
-        param, grad, average, square, largest, float(group["lr"]), beta1, beta2, group["eps"],
-        group["weight_decay"], group["decoupled_weight_decay"], 1 - beta1**step, 1 - beta2**step,
+        param, np.ascontiguousarray(grad), average, square, largest, float(group["lr"]), beta1,
+        beta2, group["eps"], group["weight_decay"], group["decoupled_weight_decay"],
+        1 - beta1**step, 1 - beta2**step,
     )  # fmt: skip

@@ -67,12 +67,13 @@ def test_many_elements_on_several_threads(native, monkeypatch):
     )
 
 
-def test_scattered_gradients_are_left_to_numpy():
+def test_which_arrays_are_left_to_numpy():
     wide = np.ones((4, 6), np.float32)
-    assert fused.takes(wide, wide)
-    assert not fused.takes(wide, wide.T)
+    assert fused.takes(wide, wide.T.copy().T, wide)
+    assert not fused.takes(wide, wide, wide.T)
+    assert not fused.takes(wide[:, ::2], wide[:, ::2])
     assert not fused.takes(wide, wide.astype(np.float64))
-    assert not fused.takes(wide.astype(np.float16))
+    assert not fused.takes(*[wide.astype(np.float16)] * 2)
 
 
 def test_wrong_sizes_are_refused(native):

@@ -75,10 +75,13 @@ def _(grad, input, other_shape):
     if len(other_shape) == 1:
         out = matmul(transpose(input, -2, -1).conj(), unsqueeze(grad, -1))
         return out.reshape(out.shape[:-1])
-    if len(other_shape) == 2 and input.ndim > 2:
-        # One product over all leading dims, instead of many that would then be summed.
-        flat = input.reshape((-1, input.shape[-1]))
-        return matmul(transpose(flat, 0, 1).conj(), grad.reshape((-1, grad.shape[-1])))
+    if len(other_shape) == 2:
+        # One product over all leading dims, instead of many that would then be summed; in the
+        # memory order of a transposed matrix, as the weight of a linear layer is.
+        if input.ndim > 2:
+            input = input.reshape((-1, input.shape[-1]))
+            grad = grad.reshape((-1, grad.shape[-1]))
+        return transpose(matmul(transpose(grad, 0, 1), input.conj()), 0, 1)
     return matmul(transpose(input, -2, -1).conj(), grad)
 
 
