@@ -417,7 +417,16 @@ newaxis = None
 if _TYPE_CHECKING:
     from dtorch import data, distributed, hub, model_zoo, multiprocessing, utils, vision
 
-_ON_DEMAND = ("cuda", "data", "distributed", "hub", "model_zoo", "multiprocessing", "utils", "vision")
+_ON_DEMAND = (
+    "cuda",
+    "data",
+    "distributed",
+    "hub",
+    "model_zoo",
+    "multiprocessing",
+    "utils",
+    "vision",
+)
 
 __all__ = [
     "BFloat16Storage",

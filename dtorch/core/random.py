@@ -89,23 +89,31 @@ class Generator:
         twin.set_state(self.get_state())
         return twin
 
-    def _renew_lock(self) -> None:
+    def _keep_state(self) -> None:
+        """Before a fork: NumPy may lock the generator to read its state, so the child cannot."""
+        self._at_fork = self._philox.state
+
+    def _renew(self) -> None:
         """In a forked process another thread may have held the lock, and never release it here."""
-        state = self._philox.state
         self._philox = np.random.Philox(key=0)
-        self._philox.state = state
+        self._philox.state = self._at_fork
         self.numpy = np.random.Generator(self._philox)
 
 
 _generators: weakref.WeakSet[Generator] = weakref.WeakSet()
 
 
-def _renew_locks() -> None:
+def _keep_states() -> None:
     for generator in _generators:
-        generator._renew_lock()
+        generator._keep_state()
 
 
-os.register_at_fork(after_in_child=_renew_locks)
+def _renew_generators() -> None:
+    for generator in _generators:
+        generator._renew()
+
+
+os.register_at_fork(before=_keep_states, after_in_child=_renew_generators)
 
 default_generator = Generator()
 

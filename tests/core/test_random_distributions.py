@@ -211,7 +211,7 @@ def test_forked_process_draws_even_if_a_thread_held_the_lock() -> None:
     def hold() -> None:
         with dtorch.default_generator.numpy.bit_generator.lock:
             held.set()
-            done.wait(30)
+            done.wait(0.5)  # a fork waits for a draw to end
 
     thread = threading.Thread(target=hold)
     thread.start()
