@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import wrap
+from dtorch.core import backend
+from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.activation import log_softmax
+from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.reduction import mean, sum
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -52,22 +54,31 @@ def negative_likelihood(
 
 @negative_likelihood.shape
 def _(input, target, weight, ignore_index, reduction):
+    _check_shapes("nll_loss", input, target, weight)
+    _check_targets("nll_loss", input, target, ignore_index)
+
+
+def _check_shapes(name: str, input: Any, target: Any, weight: Any) -> None:
     if target.dtype.kind not in "iu":
-        raise DtypeError(f"nll_loss: target is {target.dtype}, expected int64 class numbers")
+        raise DtypeError(f"{name}: target is {target.dtype}, expected int64 class numbers")
     expected = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()
     if input.ndim < 1 or target.shape != expected:
         raise ShapeError(
-            f"nll_loss: target has shape {target.shape}, expected {expected} for an input of shape "
+            f"{name}: target has shape {target.shape}, expected {expected} for an input of shape "
             f"{input.shape}"
         )
+    classes = input.shape[1 if input.ndim > 1 else 0]
+    if weight is not None and weight.shape != (classes,):
+        raise ShapeError(f"{name}: weight has shape {weight.shape}, expected ({classes},)")
+
+
+def _check_targets(name: str, input: Any, target: Any, ignore_index: int) -> None:
     classes = input.shape[1 if input.ndim > 1 else 0]
     wrong = (target != ignore_index) & ((target < 0) | (target >= classes))
     if wrong.any():
         raise DimensionError(
-            f"nll_loss: target {int(target[wrong].flat[0])} is out of range for {classes} classes"
+            f"{name}: target {int(target[wrong].flat[0])} is out of range for {classes} classes"
         )
-    if weight is not None and weight.shape != (classes,):
-        raise ShapeError(f"nll_loss: weight has shape {weight.shape}, expected ({classes},)")
 
 
 def _pick(xp: Any, input: Any, target: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
@@ -163,6 +174,105 @@ def _(input, target, weight=None, ignore_index=-100, reduction="mean"):
     return losses.sum() / (onehot.sum() if reduction == "mean" else 1)
 
 
+@structured(
+    tensors=("input", "target", "weight"), outputs=("out", "top", "log_sum", "total"), returns=1,
+    public=False,
+)  # fmt: skip
+def row_cross_entropy(
+    xp: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    """`negative_likelihood` of the log-softmax of the rows of a matrix, in one pass.
+
+    The hidden outputs are of each row the largest score and the logarithm of the sum of the
+    exponentials above it, and the sum of the weights used.
+    """
+    top = xp.max(input, axis=1)
+    shifted = input - top[:, None]
+    log_sum = xp.log(xp.sum(xp.exp(shifted), axis=1))
+    picked, scale = _pick(xp, shifted, target, weight, ignore_index)
+    losses = xp.where(target != ignore_index, (log_sum - picked) * scale, input.dtype.type(0))
+    total = xp.sum(scale)
+    return _row_reduced(losses, total, reduction), top, log_sum, total
+
+
+def _row_reduced(losses: Any, total: Any, reduction: str) -> Any:
+    if reduction == "none":
+        return losses
+    return losses.sum() / total if reduction == "mean" else losses.sum()
+
+
+@row_cross_entropy.shape
+def _(input, target, weight, ignore_index, reduction):
+    _check_shapes("cross_entropy", input, target, weight)
+    if backend.native is None or not _known_rows(input, target, weight):
+        _check_targets("cross_entropy", input, target, ignore_index)  # else the kernel does
+
+
+def _known_rows(input: Any, target: Any, weight: Any) -> bool:
+    return (
+        type(input) is np.ndarray
+        and input.dtype.char in "fd"
+        and target.dtype == np.int64
+        and (weight is None or weight.dtype == input.dtype)
+    )
+
+
+@row_cross_entropy.kernel("cpu")
+def _(input, target, weight, ignore_index, reduction):
+    if not _known_rows(input, target, weight):
+        return row_cross_entropy.run_body(np, (input, target, weight, ignore_index, reduction))
+    logits, labels = np.ascontiguousarray(input), np.ascontiguousarray(target)
+    weights = None if weight is None else np.ascontiguousarray(weight)
+    losses, top, log_sum = np.empty((3, len(logits)), logits.dtype)
+    try:
+        backend.native.cross_entropy_forward(
+            logits, labels, weights, ignore_index, losses, top, log_sum
+        )
+    except IndexError:
+        _check_targets("cross_entropy", input, target, ignore_index)
+        raise
+    used = labels != ignore_index
+    total = np.count_nonzero(used) if weights is None else weights[labels[used]].sum()
+    total = logits.dtype.type(total)
+    return _row_reduced(losses, total, reduction), top, log_sum, total
+
+
+@row_cross_entropy.gradient("input")
+def _(grad, input, target, weight, top, log_sum, total, ignore_index, reduction):
+    if isinstance(grad, TensorBase):
+        return recorded_gradients(
+            lambda x: negative_likelihood(
+                log_softmax(x, 1), target, weight, ignore_index, reduction
+            ),
+            (input,),
+            (grad,),
+        )[0]
+    delta = grad / total if reduction == "mean" else grad
+    xp = backend.array_module(input)
+    delta = xp.ascontiguousarray(xp.broadcast_to(delta, top.shape), dtype=input.dtype)
+    if backend.native is None or not _known_rows(input, target, weight):
+        return row_gradient(xp, delta, input, target, weight, top, log_sum, ignore_index)
+    out = np.empty(input.shape, input.dtype)
+    backend.native.cross_entropy_backward(
+        delta, np.ascontiguousarray(input), np.ascontiguousarray(target),
+        None if weight is None else np.ascontiguousarray(weight), ignore_index, top, log_sum, out,
+    )  # fmt: skip
+    return out
+
+
+def row_gradient(
+    xp: Any, delta: Any, input: Any, target: Any, weight: Any, top: Any, log_sum: Any,
+    ignore_index: int,
+) -> Any:  # fmt: skip
+    """What the compiled gradient of `row_cross_entropy` equals."""
+    used = target != ignore_index
+    safe = xp.where(used, target, 0)
+    scale = delta * used if weight is None else delta * weight[safe] * used
+    out = xp.exp(input - (top + log_sum)[:, None]) * scale[:, None]
+    out[xp.arange(len(safe)), safe] -= scale
+    return xp.where(used[:, None], out, input.dtype.type(0))
+
+
 @composite(tensors=("input", "target", "weight"), method=False)
 def cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None,
@@ -180,6 +290,8 @@ def cross_entropy(
     check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
+    if label_smoothing == 0 and _has_rows(input, target):
+        return row_cross_entropy(input, target, weight, ignore_index, reduction)
     dim = 1 if input.ndim > 1 else 0
     scores = log_softmax(input, dim)
     if tuple(target.shape) == tuple(input.shape) and target.is_floating_point():
@@ -199,6 +311,14 @@ def cross_entropy(
     elif reduction == "sum":
         spread = sum(spread)
     return loss * (1 - label_smoothing) + spread * (label_smoothing / classes)
+
+
+def _has_rows(input: Any, target: Any) -> bool:
+    scores, labels = input._array, target._array
+    return (
+        scores.ndim == 2 and scores.size > 0
+        and scores.dtype.char in "fd" and labels.dtype.kind == "i"
+    )  # fmt: skip
 
 
 def _weight_used(target: Any, weight: Any, used: Any) -> Any:
