@@ -9,6 +9,7 @@ import bisect
 import io
 import itertools
 import os
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,22 +23,36 @@ CATEGORIES = (
 )  # fmt: skip
 
 
-class _Database:
-    """One LMDB database, opened anew in every process: its handles do not survive a fork."""
+class _Opened:
+    """An open LMDB environment, and the process that opened it."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self._environment: Any = None
-        self._process = -1
+        self.process = os.getpid()
+        self.environment = require("lmdb", "LSUN", "lmdb").open(
+            path, max_readers=1, readonly=True, lock=False, readahead=False, meminit=False
+        )
+
+
+# LMDB allows one environment for each path in a process, so equal databases share it.
+_opened: weakref.WeakValueDictionary[str, _Opened] = weakref.WeakValueDictionary()
+
+
+class _Database:
+    """One LMDB database; opened anew in every process, as environments do not survive a fork."""
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.realpath(path)
+        self._held: _Opened | None = None
 
     def environment(self) -> Any:
-        if self._process != os.getpid():
-            lmdb = require("lmdb", "LSUN", "lmdb")
-            self._environment = lmdb.open(
-                self.path, max_readers=1, readonly=True, lock=False, readahead=False, meminit=False
-            )
-            self._process = os.getpid()
-        return self._environment
+        if self._held is None or self._held.process != os.getpid():
+            found = _opened.get(self.path)
+            if found is not None and found.process != os.getpid():
+                found.environment.close()
+                found = None
+            self._held = found or _Opened(self.path)
+            _opened[self.path] = self._held
+        return self._held.environment
 
     def keys(self) -> list[bytes]:
         with self.environment().begin() as transaction, transaction.cursor() as cursor:
@@ -48,7 +63,7 @@ class _Database:
             return transaction.get(key)  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_environment": None, "_process": -1}
+        return {"path": self.path, "_held": None}
 
 
 class LSUNClass(VisionDataset):

@@ -188,7 +188,7 @@ class Inception3(Module):
         transform_input: the input is normalised as for other networks, not to [-1, 1].
         init_weights: False leaves the layers' own initial values.
 
-    Shape: input ``(N, 3, H, W)``, 299 pixels a side and at least 75; output ``(N, num_classes)``.
+    Shape: input ``(N, 3, H, W)``, 299 pixels a side (at least 75 in evaluation); output ``(N, num_classes)``.
     """
 
     def __init__(
