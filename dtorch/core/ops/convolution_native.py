@@ -71,7 +71,7 @@ def _(input, weight, bias, stride, padding, dilation, groups):
     out = np.empty((input.shape[0], weight.shape[0], *sides), input.dtype)
     x, w, result = _images(input), _images(weight), _images(out)
     b = None if bias is None else np.ascontiguousarray(bias)
-    if _suits_winograd(x, weight.shape, sides, stride, padding, dilation, groups):
+    if _suits_winograd(x, weight.shape, tuple(sides), stride, padding, dilation, groups):
         native.winograd_convolution(x, w, b, tuple(padding), False, result)
     else:
         native.convolution(x, w, b, *_geometry(stride, padding, dilation, groups), False, result)

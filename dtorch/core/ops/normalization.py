@@ -80,8 +80,8 @@ def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, ep
         over = _broadcast_dims(affine, tuple(grad._array.shape))
         return [*found, sum(grad, over, True).reshape(bias_shape) if needs[2] else None]
     values = (grad, input, weight, bias_shape, average, scale, grouped, dims, affine, needs)
-    found = normalization_native.gradients(*values)
-    return _gradients(*values) if found is None else found
+    fused = normalization_native.gradients(*values)
+    return _gradients(*values) if fused is None else fused
 
 
 def _composed(input: Any, weight: Any, grouped: Any, dims: Ints, affine: Ints, eps: float) -> Any:
