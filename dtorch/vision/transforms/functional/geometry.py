@@ -172,14 +172,6 @@ def resized_crop(
     antialias: bool = True,
 ) -> Any:  # fmt: skip
     """A part of an image in another size; see `crop` and `resize`."""
-    if is_pil_image(img) and not isinstance(size, int) and len(size) == 2:
-        # Pillow's resize takes the part without copying it.
-        height, width = height_and_width("resized_crop", size)
-        if i >= 0 and j >= 0 and j + w <= img.size[0] and i + h <= img.size[1]:
-            if (height, width) == (h, w):
-                return crop(img, i, j, h, w)
-            box = (j, i, j + w, i + h)
-            return img.resize((width, height), pillow_number(interpolation), box)
     return resize(crop(img, i, j, h, w), size, interpolation, antialias=antialias)
 
 
