@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .arguments import parse
 from .engines import ENGINES
-from .job import Job
+from .job import Job, hogwild_variables
 from .logs import LogPlan
 from .output import Output, standard_outputs, terminal_width
 from .supervisor import Console, Policy, supervise
@@ -61,20 +61,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _is_prefixed(options: argparse.Namespace) -> bool:
-    return options.nproc_per_node > 1 and not options.no_prefix
+    return options.mode != "hogwild" and options.nproc_per_node > 1 and not options.no_prefix
 
 
 def _job(options: argparse.Namespace, error_dir: Path, screen: Output) -> Job:
     variables = dict(options.env)
-    captured = options.nproc_per_node > 1 or options.log_dir is not None
+    processes = options.nproc_per_node
+    if options.mode == "hogwild":
+        # The program's own trainer starts the workers, as they share its model.
+        processes = 1
+        variables = {**hogwild_variables(options.nproc_per_node), **variables}
+    captured = processes > 1 or options.log_dir is not None
     if captured and screen.is_terminal:
         # Workers see a pipe, and would take any terminal for 80 columns wide.
-        prefix = len(f"[rank{options.nproc_per_node - 1}] ") if _is_prefixed(options) else 0
+        prefix = len(f"[rank{processes - 1}] ") if _is_prefixed(options) else 0
         width = max(20, terminal_width(screen.fd) - prefix)
         variables = {"COLUMNS": os.environ.get("COLUMNS", str(width)), **variables}
     return Job(
         program=options.program,
-        nproc=options.nproc_per_node,
+        nproc=processes,
         error_dir=error_dir,
         captured=captured,
         master_addr=options.master_addr,

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from .engines import ENGINES
 from .job import RESERVED_VARIABLES, Program, free_port, usable_cores
 
-MODES = ("ddp",)
+MODES = ("ddp", "hogwild")
 
 DESCRIPTION = """\
 Runs PROGRAM in several worker processes on this machine and looks after them: output lines are
@@ -27,6 +27,7 @@ EPILOG = """\
 examples:
   dtorch-launch --nproc-per-node 2 train.py --lr 0.1
   dtorch-launch --nproc-per-node auto --log-dir logs -m mypackage.train
+  dtorch-launch --mode hogwild --nproc-per-node 4 hogwild.py
 
 exit code: 0 if every worker succeeded; else that of the worker that failed first (128 + number
 for a signal); 2 for a wrong command line.
@@ -125,7 +126,8 @@ def _add_placement(parser: Parser) -> None:
         metavar="MODE",
         type=_one_of("mode", *MODES),
         default=MODES[0],
-        help=f"how the workers train together: {', '.join(MODES)} (default: {MODES[0]})",
+        help="how the workers train together; ddp: PROGRAM runs in each of them; hogwild: it runs "
+        "once and its dtorch.distributed.hogwild trainer starts them (default: ddp)",
     )
 
 

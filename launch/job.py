@@ -125,6 +125,12 @@ class Job:
         return WorkerSpec(rank, self.program.command(), environment, error_file, self.captured)
 
 
+def hogwild_variables(workers: int) -> dict[str, str]:
+    """Environment of a program whose Hogwild trainer is to start so many workers."""
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, usable_cores() // workers)))
+    return {"DTORCH_HOGWILD_WORKERS": str(workers), "OMP_NUM_THREADS": threads}
+
+
 def free_port(address: str) -> int:
     """A TCP port that nothing on this machine listens at.
 

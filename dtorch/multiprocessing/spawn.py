@@ -193,7 +193,7 @@ def _run(
     fn: Callable[..., Any], index: int, args: tuple[Any, ...], failure: connection.Connection,
     parent: int,
 ) -> None:  # fmt: skip
-    _end_with_parent(parent)
+    end_with_parent(parent)
     try:
         fn(index, *args)
     except KeyboardInterrupt:
@@ -203,7 +203,7 @@ def _run(
         sys.exit(1)
 
 
-def _end_with_parent(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """Leave no orphan when the parent is killed. A child of the fork server has another one."""
     if parent and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

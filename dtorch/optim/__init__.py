@@ -12,6 +12,7 @@ from dtorch.optim.optimizer import Optimizer
 from dtorch.optim.rmsprop import RMSprop
 from dtorch.optim.rprop import Rprop
 from dtorch.optim.sgd import SGD
+from dtorch.optim.shared import SharedAdam, SharedAdamW, SharedRMSprop, SharedSGD
 from dtorch.optim.sparse_adam import SparseAdam
 
 __all__ = [
@@ -29,6 +30,10 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SharedAdam",
+    "SharedAdamW",
+    "SharedRMSprop",
+    "SharedSGD",
     "SparseAdam",
     "lr_scheduler",
     "optimizer",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import TensorBase, shared_version
+from dtorch.core.base import TensorBase, shared_version, wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import enable_grad
@@ -199,6 +199,36 @@ class Optimizer:
             {**theirs, "params": mine["params"]} for mine, theirs in zip(own, given, strict=True)
         ]
         self.__setstate__({})
+
+    def share_memory(self) -> None:
+        """Begin the state of every parameter now, and move it to memory that processes share.
+
+        Optimizers begin their state at the first step, which every process would do for itself.
+        Numbers that are not tensors stay with each process.
+        """
+        if not self.state:
+            self._begin_states()
+        for state in self.state.values():
+            for value in state.values() if isinstance(state, dict) else ():
+                if isinstance(value, Tensor):
+                    value.share_memory_()
+
+    def _begin_states(self) -> None:
+        """A step with gradients of zeros makes all states; what else it did is undone."""
+        params = [p for group in self.param_groups for p in group["params"]]
+        before = [(p, p._grad, p._array.copy()) for p in params]
+        try:
+            for p in params:
+                p._grad = wrap(np.zeros_like(p._array))
+            type(self).step.__wrapped__(self)  # type: ignore[attr-defined]  # no hooks
+        finally:
+            for p, grad, array in before:
+                p._grad = grad
+                p._array[...] = array
+                changed(p)
+        for state in self.state.values():
+            if isinstance(state.get("step"), Tensor):
+                state["step"]._array[...] = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}

@@ -57,7 +57,7 @@ def test_missing_script_is_named_with_the_directory(capsys):
     [
         ([], "no program given"),
         (["--no-python", "no-such-program"], "program not found: no-such-program"),
-        (["--mode", "hogwild", "x.py"], "mode 'hogwild' is not supported; supported: ddp"),
+        (["--mode", "mpi", "x.py"], "mode 'mpi' is not supported; supported: ddp, hogwild"),
         (["--engine", "ssh", "x.py"], "engine 'ssh' is not supported; supported: local"),
         (["--nnodes", "2", "x.py"], "--nnodes: number of machines '2' is not supported"),
         (["--nproc-per-node", "gpu", "x.py"], "GPUs are not counted yet"),

@@ -637,3 +637,15 @@ def states(launcher) -> set[str]:
         with open(f"/proc/{pid}/stat") as file:
             found.add(file.read().rpartition(")")[2].split()[0])
     return found
+
+
+def test_in_hogwild_mode_the_program_runs_once_and_is_told_how_many_workers(launcher):
+    script = launcher.script(
+        """
+        import os
+        print(os.environ["WORLD_SIZE"], os.environ["DTORCH_HOGWILD_WORKERS"])
+        """
+    )
+    result = launcher.run("--mode", "hogwild", "--nproc-per-node", "3", script)
+    assert result.code == 0
+    assert result.stdout == "1 3\n"

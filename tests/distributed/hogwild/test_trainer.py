@@ -1,0 +1,248 @@
+"""Hogwild: shared training, and what happens when a worker fails."""
+
+import faulthandler
+import gc
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import dtorch
+from dtorch import nn
+from dtorch.core.errors import ArgumentError
+from dtorch.distributed.hogwild import Hogwild
+from dtorch.multiprocessing import ProcessExitedException, ProcessRaisedException, arena
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """Neither processes nor descriptors nor shared memory."""
+    gc.collect()
+    before = arena.usage().blocks
+    yield
+    gc.collect()
+    assert arena.usage().blocks <= before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def hogwild(train, model=None, **options):
+    options = {"nprocs": 2, "progress": False, "start_method": "fork", "grace": 1.0, **options}
+    return Hogwild(train, nn.Linear(1, 1) if model is None else model, **options)
+
+
+def count_to_ten(worker):
+    for _ in worker.steps(10):
+        pass
+    return worker.rank
+
+
+def test_every_worker_does_its_steps_and_returns_its_value():
+    result = hogwild(count_to_ten, nprocs=3).run()
+    assert result.steps_by_worker == [10, 10, 10]
+    assert result.values == [0, 1, 2]
+    assert not result.stopped
+
+
+def add_one(worker):
+    for _ in worker.steps(1):
+        worker.model.weight.data[worker.rank, 0] += 1
+
+
+def test_the_model_is_one_for_all():
+    model = nn.Linear(1, 3)
+    nn.init.zeros_(model.weight)
+    hogwild(add_one, model, nprocs=3).run()
+    assert model.weight.tolist() == [[1], [1], [1]]
+
+
+def climb(worker):
+    for _ in worker.steps(5):
+        worker.model.weight.grad = dtorch.ones(1, 1)
+        worker.model.bias.grad = dtorch.ones(1)
+        worker.optimizer.step()
+
+
+def test_the_state_of_the_optimizer_is_one_for_all():
+    model = nn.Linear(1, 1)
+    optimizer = dtorch.optim.SharedAdam(model.parameters())
+    hogwild(climb, model, optimizer=optimizer).run()
+    assert float(optimizer.state[model.weight]["step"]) > 5  # unlocked: of 10, a few may be lost
+
+
+def draw(worker):
+    return float(dtorch.rand(1)), worker.seed
+
+
+def test_workers_draw_different_numbers_and_the_same_in_every_run():
+    one, other = hogwild(draw).run().values, hogwild(draw).run().values
+    assert one == other
+    assert one[0] != one[1]
+    assert hogwild(draw, seed=1).run().values != one
+
+
+def tell(worker):
+    for step in worker.steps(4):
+        worker.report(loss=dtorch.tensor(float(step)), rank=worker.rank)
+
+
+def test_metrics_come_as_means():
+    heard = []
+    result = hogwild(tell, on_metrics=lambda rank, metrics: heard.append((rank, metrics))).run()
+    assert result.metrics == [{"loss": 1.5, "rank": 0}, {"loss": 1.5, "rank": 1}]
+    assert sorted(heard, key=lambda entry: entry[0])[0] == (0, {"loss": 1.5, "rank": 0})
+
+
+def for_ever(worker):
+    for step in worker.steps():
+        worker.report(step=step)
+        time.sleep(0.001)
+
+
+def test_a_time_limit_ends_the_run_in_order():
+    result = hogwild(for_ever).run(timeout=0.3)
+    assert result.stopped
+    assert 0.3 <= result.seconds < 2
+    assert min(result.steps_by_worker) > 10
+
+
+def test_stop_from_a_callback_ends_the_run():
+    trainer = hogwild(for_ever, on_metrics=lambda rank, metrics: trainer.stop())
+    assert trainer.run().stopped
+
+
+def test_sigterm_ends_the_run_in_order():
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    assert hogwild(for_ever).run().stopped
+    timer.join()
+
+
+def test_ctrl_c_ends_the_run_in_order_and_is_passed_on(tmp_path):
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        hogwild(for_ever, checkpoint=tmp_path / "last.pth").run()
+    timer.join()
+    assert dtorch.load(tmp_path / "last.pth")["steps"] > 0
+
+
+def raise_at_three(worker):
+    for step in worker.steps(6):
+        if worker.rank == 1 and step == 3:
+            raise ValueError("no such thing as 41")
+        time.sleep(0.01)
+
+
+def test_a_crash_ends_the_run_with_its_traceback():
+    start = time.monotonic()
+    with pytest.raises(ProcessRaisedException, match="no such thing as 41") as info:
+        hogwild(raise_at_three).run()
+    assert info.value.error_index == 1
+    assert "in raise_at_three" in str(info.value)
+    assert time.monotonic() - start < 3
+
+
+def crash_once(worker):
+    for step in worker.steps(6):
+        if worker.rank == 1 and step == 3 and float(worker.model.bias) == 0:
+            worker.model.bias.data += 1
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_replacement_goes_on_where_the_crashed_worker_was(capsys):
+    model = nn.Linear(1, 1)
+    nn.init.zeros_(model.bias)
+    result = hogwild(crash_once, model, on_crash="replace").run()
+    assert result.steps_by_worker == [6, 6]
+    (crash,) = result.crashes
+    assert (crash.rank, crash.steps) == (1, 3)
+    assert "SIGKILL" in crash.reason
+    assert "goes on at step 3" in capsys.readouterr().err
+
+
+def test_replacing_gives_up_after_so_many():
+    with pytest.raises(ProcessRaisedException, match="41") as info:
+        hogwild(raise_at_three, on_crash="replace", max_replacements=2).run()
+    assert info.value.__notes__ == ["2 workers had been replaced before"]
+
+
+def be_stopped(worker):
+    if worker.rank == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    for _ in worker.steps():
+        time.sleep(0.001)
+
+
+def test_a_worker_that_does_not_react_is_killed_after_the_grace():
+    start = time.monotonic()
+    result = hogwild(be_stopped, grace=0.3).run(timeout=0.2)
+    assert result.stopped
+    assert result.steps_by_worker[0] == 0
+    assert time.monotonic() - start < 3
+
+
+def fail_at_the_end(worker):
+    for _ in worker.steps():
+        time.sleep(0.001)
+    raise ValueError("no such thing as 41")
+
+
+def test_an_exception_after_the_stop_is_raised_too():
+    with pytest.raises(ProcessRaisedException, match="41"):
+        hogwild(fail_at_the_end).run(timeout=0.1)
+
+
+def segfault(worker):
+    if worker.rank == 0:
+        faulthandler.disable()  # of the test runner
+        os.kill(os.getpid(), signal.SIGSEGV)
+    for _ in worker.steps():
+        time.sleep(0.001)
+
+
+def test_a_segmentation_fault_is_reported_by_name():
+    with pytest.raises(ProcessExitedException, match=r"worker 0 .* SIGSEGV"):
+        hogwild(segfault).run()
+
+
+def test_checkpoints_are_written_now_and_then_and_at_the_end(tmp_path):
+    model = nn.Linear(1, 1)
+    optimizer = dtorch.optim.SharedSGD(model.parameters(), momentum=0.9)
+    path = tmp_path / "new" / "last.pth"
+    seen = []
+
+    def look(rank, metrics):
+        seen.append(path.exists())
+
+    hogwild(
+        for_ever, model, optimizer=optimizer, checkpoint=path, checkpoint_every=0.1, on_metrics=look
+    ).run(timeout=0.5)
+    state = dtorch.load(path)
+    assert True in seen
+    assert state["steps"] > 0
+    assert state["model"]["weight"].tolist() == model.weight.tolist()
+    assert set(state["optimizer"]) == {"state", "param_groups"}
+
+
+def test_the_number_of_workers_comes_from_the_launcher(monkeypatch):
+    monkeypatch.setenv("DTORCH_HOGWILD_WORKERS", "3")
+    assert hogwild(count_to_ten, nprocs=None).run().steps == 30
+    monkeypatch.setenv("DTORCH_HOGWILD_WORKERS", "many")
+    with pytest.raises(ArgumentError, match="'many'"):
+        hogwild(count_to_ten, nprocs=None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nprocs": 0}, "nprocs is 0"),
+        ({"on_crash": "ignore"}, "'ignore'"),
+        ({"start_method": "magic"}, "'magic'"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        hogwild(count_to_ten, **options)
