@@ -14,7 +14,7 @@ from dtorch.core.errors import ArgumentError
 from dtorch.vision.datasets.utils import download_and_extract
 from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, missing, open_image
 
-_SERVER = "http://host.robots.ox.ac.uk/pascal/VOC/"
+_SERVER = "https://thor.robots.ox.ac.uk/pascal/VOC/"
 
 
 class Release(NamedTuple):
