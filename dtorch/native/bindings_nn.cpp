@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <initializer_list>
 #include <new>
 #include <optional>
 #include <string>
@@ -14,9 +15,11 @@
 #include "allocator.h"
 #include "kernels/convolution.h"
 #include "kernels/depthwise.h"
+#include "kernels/gelu.h"
 #include "kernels/normalization.h"
 #include "kernels/optimizer.h"
 #include "kernels/pooling.h"
+#include "kernels/recurrent.h"
 #include "kernels/winograd.h"
 #include "thread_pool.h"
 
@@ -485,6 +488,104 @@ void def_optimizer(nb::module_& m) {
         "correction2"_a);
 }
 
+// ------------------------------------------------------------------------- single precision
+
+void gelu_of(Elements<const float> input, Elements<float> out) {
+  expect(out.size() == input.size(), "gelu", "out does not fit the input");
+  for_parts(input.size(), 1, [&](std::size_t begin, std::size_t end) {
+    DTORCH_DISPATCH(gelu)(input.data() + begin, out.data() + begin, end - begin);
+  });
+}
+
+void gelu_backward_of(Elements<const float> grad, Elements<const float> input,
+                      Elements<float> grad_input) {
+  expect(grad.size() == input.size() && grad_input.size() == input.size(), "gelu_backward",
+         "the arrays differ in size");
+  for_parts(input.size(), 1, [&](std::size_t begin, std::size_t end) {
+    DTORCH_DISPATCH(gelu_backward)
+    (grad.data() + begin, input.data() + begin, grad_input.data() + begin, end - begin);
+  });
+}
+
+using Floats = Array<float, 2>;
+using ConstFloats = Array<const float, 2>;
+using Steps = Array<const std::int64_t, 1>;
+
+Lstm lstm_shape(const char* name, const Steps& starts, const Steps& sizes,
+                const ConstFloats& weight, const Floats& state, std::size_t total) {
+  const Lstm s = {starts.data(),  sizes.data(),    sizes.shape(0),
+                  state.shape(0), weight.shape(1), static_cast<std::size_t>(get_num_threads())};
+  expect(weight.shape(0) == 4 * s.width && state.shape(1) == s.width && s.sequences != 0 &&
+             s.width != 0,
+         name, "weight and state do not fit each other");
+  expect(starts.shape(0) == s.steps, name, "starts and sizes differ in number");
+  for (std::size_t t = 0; t < s.steps; ++t) {
+    expect(s.sizes[t] >= 0 && static_cast<std::size_t>(s.sizes[t]) <= s.sequences &&
+               s.starts[t] >= 0 && static_cast<std::size_t>(s.starts[t] + s.sizes[t]) <= total,
+           name, "a step is outside the arrays");
+  }
+  return s;
+}
+
+void expect_rows(const char* name, std::size_t total, std::size_t width,
+                 std::initializer_list<std::array<std::size_t, 2>> shapes) {
+  for (const auto& shape : shapes) {
+    expect(shape[0] == total && shape[1] == width, name, "an array over the steps does not fit");
+  }
+}
+
+template <class A>
+std::array<std::size_t, 2> sizes_of(const A& array) {
+  return {array.shape(0), array.shape(1)};
+}
+
+void lstm_forward_of(Floats gates, ConstFloats weight, Steps starts, Steps sizes, Floats hidden,
+                     Floats cell, Floats out, Floats squashed, Floats hiddens, Floats cells) {
+  constexpr const char* name = "lstm_forward";
+  const std::size_t total = gates.shape(0);
+  const Lstm s = lstm_shape(name, starts, sizes, weight, hidden, total);
+  expect_rows(name, total, s.width,
+              {sizes_of(out), sizes_of(squashed), sizes_of(hiddens), sizes_of(cells)});
+  expect(gates.shape(1) == 4 * s.width && sizes_of(cell) == sizes_of(hidden), name,
+         "gates or cell do not fit");
+  const Workspace<float> workspace(DTORCH_DISPATCH(lstm_workspace)(s));
+  const nb::gil_scoped_release released;
+  DTORCH_DISPATCH(lstm_forward)
+  (s, gates.data(), weight.data(), hidden.data(), cell.data(), out.data(), squashed.data(),
+   hiddens.data(), cells.data(), workspace.get());
+}
+
+void lstm_backward_of(ConstFloats grad_out, ConstFloats gates, ConstFloats squashed,
+                      ConstFloats cells, ConstFloats weight, Steps starts, Steps sizes,
+                      Floats grad_hidden, Floats grad_cell, Floats delta) {
+  constexpr const char* name = "lstm_backward";
+  const std::size_t total = gates.shape(0);
+  const Lstm s = lstm_shape(name, starts, sizes, weight, grad_hidden, total);
+  expect_rows(name, total, s.width, {sizes_of(grad_out), sizes_of(squashed), sizes_of(cells)});
+  expect(gates.shape(1) == 4 * s.width && sizes_of(delta) == sizes_of(gates) &&
+             sizes_of(grad_cell) == sizes_of(grad_hidden),
+         name, "gates or cell do not fit");
+  const Workspace<float> workspace(DTORCH_DISPATCH(lstm_workspace)(s));
+  const nb::gil_scoped_release released;
+  DTORCH_DISPATCH(lstm_backward)
+  (s, grad_out.data(), gates.data(), squashed.data(), cells.data(), weight.data(),
+   grad_hidden.data(), grad_cell.data(), delta.data(), workspace.get());
+}
+
+void def_single_precision(nb::module_& m) {
+  m.def("gelu", gelu_of, "input"_a.noconvert(), "out"_a.noconvert());
+  m.def("gelu_backward", gelu_backward_of, "grad"_a.noconvert(), "input"_a.noconvert(),
+        "grad_input"_a.noconvert());
+  m.def("lstm_forward", lstm_forward_of, "gates"_a.noconvert(), "weight"_a.noconvert(),
+        "starts"_a.noconvert(), "sizes"_a.noconvert(), "hidden"_a.noconvert(), "cell"_a.noconvert(),
+        "out"_a.noconvert(), "squashed"_a.noconvert(), "hiddens"_a.noconvert(),
+        "cells"_a.noconvert());
+  m.def("lstm_backward", lstm_backward_of, "grad_out"_a.noconvert(), "gates"_a.noconvert(),
+        "squashed"_a.noconvert(), "cells"_a.noconvert(), "weight"_a.noconvert(),
+        "starts"_a.noconvert(), "sizes"_a.noconvert(), "grad_hidden"_a.noconvert(),
+        "grad_cell"_a.noconvert(), "delta"_a.noconvert());
+}
+
 template <class T>
 void def_for(nb::module_& m) {
   def_convolution<T>(m);
@@ -497,6 +598,7 @@ void def_for(nb::module_& m) {
 
 void bind_nn(nb::module_& m) {
   bind_matmul(m);
+  def_single_precision(m);
   def_for<float>(m);
   def_for<double>(m);
   m.def("winograd_convolution", winograd_convolution, "input"_a.noconvert(), "weight"_a.noconvert(),

@@ -309,6 +309,19 @@ def gelu(xp: Any, input: Any, approximate: str = "none") -> Any:
     return out
 
 
+@gelu.kernel("cpu")
+def _(input, approximate):
+    if approximate != "none" or not _is_single(input):
+        return gelu.run_body(np, (input, approximate))
+    out = np.empty_like(input)
+    backend.native.gelu(input, out)
+    return out
+
+
+def _is_single(*arrays: Any) -> bool:
+    return all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
+
+
 _SLOPE = math.sqrt(2 / math.pi)
 
 
@@ -319,6 +332,11 @@ def _inner(x: Any) -> Any:
 @gelu.gradient("input")
 def _(grad, input, approximate):
     if approximate == "none":
+        plain = type(grad) is np.ndarray and backend.native is not None
+        if plain and grad.shape == input.shape and _is_single(grad, input):
+            out = np.empty_like(grad)
+            backend.native.gelu_backward(grad, input, out)
+            return out
         density = exp(input * input * -0.5) * (1 / math.sqrt(2 * math.pi))
         return grad * ((erf(input * math.sqrt(0.5)) + 1) * 0.5 + input * density)
     t = tanh(_inner(input))

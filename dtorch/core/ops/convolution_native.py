@@ -39,6 +39,10 @@ def _images(array: Any) -> Any:
     return np.ascontiguousarray(array)
 
 
+def _pixels(array: Any) -> int:
+    return math.prod(array.shape[2:])
+
+
 def _geometry(stride: Ints, padding: Ints, dilation: Ints, groups: int) -> tuple[Any, ...]:
     if len(stride) == 1:
         return (1, *stride), (0, *padding), (1, *dilation), groups
@@ -90,7 +94,8 @@ def _(delta, weight, bias, shape, stride, padding, dilation, groups):
         n + 2 * p == m + 2 for n, p, m in zip(shape[2:], padding, delta.shape[2:], strict=True)
     ):
         native.winograd_convolution(g, w, b, tuple(2 - p for p in padding), True, result)
-    elif all(s == 1 for s in stride):
+    elif all(s == 1 for s in stride) and 2 * shape[1] * _pixels(delta) > len(weight) * _pixels(out):
+        # Fewer windows to look at than columns to add up.
         around = tuple(
             d * (k - 1) - p for d, k, p in zip(dilation, weight.shape[2:], padding, strict=True)
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from dtorch.core.base import TensorBase
 from dtorch.core.op import structured
+from dtorch.core.ops import recurrent_native
 from dtorch.core.ops.activation import relu, sigmoid
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.joining import cat
@@ -34,7 +35,7 @@ def _steps(sizes: Sizes, reverse: bool) -> list[tuple[int, slice]]:
 
 
 def _projected(input: Any, weight: Any, *biases: Any) -> Any:
-    out = np.matmul(input, weight.T)
+    out = matmul(input, weight.T)
     for bias in biases:
         if bias is not None:
             out += bias
@@ -130,6 +131,12 @@ def lstm(
     return out, h, c, gates, squashed, hiddens, cells
 
 
+@lstm.kernel("cpu")
+def _(*values):
+    found = recurrent_native.lstm(*values)
+    return lstm.run_body(np, values) if found is None else found
+
+
 @lstm.gradient("input", "hidden", "cell", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
 def _(
     grads, input, hidden, cell, w_ih, w_hh, b_ih, b_hh, w_hr, gates, squashed, hiddens, cells,
@@ -141,6 +148,24 @@ def _(
             (input, hidden, cell, w_ih, w_hh, b_ih, b_hh, w_hr),
             grads,
         )
+    found = recurrent_native.lstm_deltas(grads, w_hh, w_hr, gates, squashed, cells, sizes, reverse)
+    if found is None:
+        found = _lstm_deltas(grads, w_hh, w_hr, gates, squashed, cells, sizes, reverse)
+    delta, dh, dc, dw_hr = found
+    bias = delta.sum(0) if needs[5] or needs[6] else None
+    return [
+        matmul(delta, w_ih) if needs[0] else None, dh, dc,
+        matmul(delta.T, input) if needs[3] else None,
+        matmul(delta.T, hiddens) if needs[4] else None,
+        bias, None if bias is None else bias.copy(), dw_hr,
+    ]  # fmt: skip
+
+
+def _lstm_deltas(
+    grads: Any, w_hh: Any, w_hr: Any, gates: Any, squashed: Any, cells: Any, sizes: Sizes,
+    reverse: bool,
+) -> Any:  # fmt: skip
+    """Gradients of the gates before their functions, of both states and of the projection."""
     width = gates.shape[1] // 4
     delta = np.empty_like(gates)
     dh, dc = grads[1].copy(), grads[2].copy()
@@ -160,13 +185,7 @@ def _(
         d[:, 3 * width :] = dy * s * o * (1 - o)
         state *= f
         dh[:size] = np.matmul(d, w_hh)
-    bias = delta.sum(0) if needs[5] or needs[6] else None
-    return [
-        np.matmul(delta, w_ih) if needs[0] else None, dh, dc,
-        np.matmul(delta.T, input) if needs[3] else None,
-        np.matmul(delta.T, hiddens) if needs[4] else None,
-        bias, None if bias is None else bias.copy(), dw_hr,
-    ]  # fmt: skip
+    return delta, dh, dc, dw_hr
 
 
 def _lstm_composed(

@@ -23,55 +23,40 @@ bool is_pointwise(const Convolution& s) {
          s.pad_width == 0;
 }
 
-template <class T, int... I>
-DTORCH_INLINE Vector<T> even_elements(const T* from, std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(load(from), load(from + lanes<T>), (2 * I)...);
-}
-
-// out[i] = from[i * step] for i < count.
-template <class T>
-DTORCH_INLINE void copy_strided(const T* from, std::size_t step, std::size_t count, T* out) {
-  std::size_t i = 0;
-  if (step == 1) {
-    for (; i + lanes<T> <= count; i += lanes<T>) store(out + i, load(from + i));
-  } else if (step == 2) {
-    // The last element that is loaded is one behind the last that is used.
-    for (; i + lanes<T> < count; i += lanes<T>) {
-      store(out + i, even_elements(from + 2 * i,
-                                   std::make_integer_sequence<int, static_cast<int>(lanes<T>)>()));
-    }
-  }
-  for (; i < count; ++i) out[i] = from[i * step];
-}
-
-// What tap (y, x) of the kernel meets in the windows first .. first + count of a plane.
+// What tap (y, x) of the kernel meets in the windows first .. first + count of a plane. Writes
+// whole vectors: up to one vector more than count.
 template <class T>
 void gather_line(const Convolution& s, const T* plane, std::size_t tap_y, std::size_t tap_x,
                  std::size_t first, std::size_t count, T* out) {
   std::size_t y = first / s.out_width, x = first % s.out_width;
   const auto step = static_cast<std::ptrdiff_t>(s.stride_width);
   const auto width = static_cast<std::ptrdiff_t>(s.width);
-  const auto height = static_cast<std::ptrdiff_t>(s.height);
   const auto left = static_cast<std::ptrdiff_t>(tap_x * s.dilation_width) - s.pad_width;
   const auto top = static_cast<std::ptrdiff_t>(tap_y * s.dilation_height) - s.pad_height;
-  // Windows low .. high of a row meet the input there.
-  const std::size_t low = left < 0 ? static_cast<std::size_t>((step - 1 - left) / step) : 0;
-  const std::size_t high =
-      left < width ? static_cast<std::size_t>((width - left + step - 1) / step) : 0;
+  constexpr auto n = static_cast<std::ptrdiff_t>(lanes<T>);
   while (count != 0) {
-    const std::size_t run = smaller(s.out_width - x, count), end = x + run;
+    const std::size_t run = smaller(s.out_width - x, count);
     const auto row = static_cast<std::ptrdiff_t>(y * s.stride_height) + top;
-    std::size_t a = x, b = x;
-    if (row >= 0 && row < height) {
-      a = smaller(larger(x, low), end);
-      b = larger(smaller(end, high), a);
+    const bool inside = row >= 0 && row < static_cast<std::ptrdiff_t>(s.height);
+    const T* line = plane + (inside ? row * width : 0);
+    for (std::size_t i = 0; i < run; i += lanes<T>) {
+      // The first element that is met may lie before the row, the last behind it.
+      const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(x + i) * step + left;
+      Vector<T> values = {};
+      if (!inside) {
+      } else if (step == 1) {
+        values = load_between(line + at, -at, width - at);
+      } else if (step == 2) {
+        values = even_elements<T>(load_between(line + at, -at, width - at),
+                                  load_between(line + at + n, -at - n, width - at - n));
+      } else {
+        for (std::ptrdiff_t k = 0; k < n; ++k) {
+          const std::ptrdiff_t place = at + k * step;
+          if (place >= 0 && place < width) values[k] = line[place];
+        }
+      }
+      store(out + i, values);
     }
-    for (std::size_t i = x; i < a; ++i) out[i - x] = 0;
-    if (b > a) {
-      copy_strided(plane + row * width + static_cast<std::ptrdiff_t>(a) * step + left,
-                   s.stride_width, b - a, out + (a - x));
-    }
-    for (std::size_t i = b; i < end; ++i) out[i - x] = 0;
     out += run;
     count -= run;
     x = 0;
@@ -87,10 +72,10 @@ DTORCH_INLINE void pack_line(const T* line, std::size_t count, std::size_t depth
     store(out, load(line + i));
     store(out + lanes<T>, load(line + i + lanes<T>));
   }
-  for (std::size_t j = i; j < count; ++j) out[j - i] = line[j];
-  if (i < count) {
-    for (std::size_t j = count - i; j < tile_columns<T>; ++j) out[j] = 0;
-  }
+  if (i == count) return;
+  store(out, load_some(line + i, count - i));
+  store(out + lanes<T>,
+        count - i > lanes<T> ? load_some(line + i + lanes<T>, count - i - lanes<T>) : Vector<T>{});
 }
 
 // Columns first .. first + count of a group's windows, terms begin .. begin + depth.
@@ -140,23 +125,7 @@ void multiply_packed(const T* rows_packed, std::size_t rows, std::size_t packed_
     for (std::size_t i = 0; i < rows; i += tile_rows) {
       const T* a = rows_packed + i * packed_depth;
       T* to = out + i * out_row + j;
-      const std::size_t high = smaller(rows - i, tile_rows);
-      if (known == wide) {
-        multiply_rows<T, 2>(high, a, 1, tile_rows, b, wide, to, out_row, depth, add);
-        continue;
-      }
-      T part[tile_rows * wide];
-      if (known > lanes<T>) {
-        multiply_rows<T, 2>(high, a, 1, tile_rows, b, wide, part, wide, depth, false);
-      } else {
-        multiply_rows<T, 1>(high, a, 1, tile_rows, b, wide, part, wide, depth, false);
-      }
-      for (std::size_t r = 0; r < high; ++r) {
-        for (std::size_t c = 0; c < known; ++c) {
-          T& at = to[r * out_row + c];
-          at = add ? at + part[r * wide + c] : part[r * wide + c];
-        }
-      }
+      multiply_edge<T>(rows - i, known, a, 1, tile_rows, b, wide, to, out_row, depth, add);
     }
   }
 }
@@ -180,7 +149,7 @@ struct Forward {
     part = round_up(divide_up(filters, parts), tile_rows);
     parts = divide_up(filters, part);
     packed = s.groups * round_up(filters, tile_rows) * terms;
-    slot = pixels * (smaller(terms, depth_at_once) + 1);
+    slot = pixels * (smaller(terms, depth_at_once) + 1) + lanes<T>;
   }
 };
 
@@ -230,7 +199,7 @@ void convolution(Convolution s, const T* input, const T* weight, const T* bias, 
     const T* from = input + (image * s.channels + group * channels) * s.height * s.width;
     T* to = out + (image * s.filters + filter) * pixels + first;
     T* line = slots + slot * plan.slot;
-    T* columns = line + plan.pixels;
+    T* columns = line + plan.pixels + lanes<T>;
     if (bias != nullptr) {
       for (std::size_t i = 0; i < rows; ++i) {
         for (std::size_t j = 0; j < count; ++j) to[i * pixels + j] = bias[filter + i];
@@ -284,7 +253,9 @@ void scatter_line(const Convolution& s, const T* line, std::size_t tap_y, std::s
     if (row < 0 || row >= static_cast<std::ptrdiff_t>(s.height)) continue;
     T* to = plane + row * width + left;
     if (step == 1) {
-      for (std::size_t x = low; x < high; ++x) to[x] += line[x];
+      for (std::size_t x = low; x < high; x += lanes<T>) {
+        store_some(to + x, load_some(to + x, high - x) + load_some(line + x, high - x), high - x);
+      }
     } else if (step == 2) {
       for (std::size_t x = low; x < high; ++x) to[2 * x] += line[x];
     } else {
@@ -381,7 +352,7 @@ struct WeightGradient {
     items = batches * s.groups * filter_parts * term_parts;
     padded = term_part;
     sums = filter_part * padded;
-    slot = sums_at_once * (filter_part + 2 * tile_columns<T>);
+    slot = sums_at_once * (filter_part + 2 * tile_columns<T>)+lanes<T>;
   }
 };
 
@@ -412,7 +383,7 @@ void convolution_weight(Convolution s, const T* delta, const T* input, T* weight
     T* sums = workspace + item * plan.sums;
     T* deltas = slots + slot * plan.slot;
     T* lines = deltas + sums_at_once * plan.filter_part;
-    T* columns = lines + sums_at_once * wide;
+    T* columns = lines + sums_at_once * wide + lanes<T>;
     __builtin_memset(sums, 0, plan.sums * sizeof(T));
     const std::size_t end = smaller((batch + 1) * plan.batch, s.images);
     for (std::size_t image = batch * plan.batch; image < end; ++image) {

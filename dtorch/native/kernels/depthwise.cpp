@@ -35,17 +35,12 @@ struct Padded {
   }
 };
 
-template <class T, int... I>
-DTORCH_INLINE Vector<T> even_elements(const T* from, std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(load(from), load(from + lanes<T>), (2 * I)...);
-}
-
 template <class T, std::size_t Step>
 DTORCH_INLINE Vector<T> load_steps(const T* from, std::size_t step) {
   if constexpr (Step == 1) {
     return load(from);
   } else if constexpr (Step == 2) {
-    return even_elements(from, std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
+    return even_elements<T>(load(from), load(from + lanes<T>));
   } else {
     T values[lanes<T>];
     for (std::size_t i = 0; i < lanes<T>; ++i) values[i] = from[i * step];

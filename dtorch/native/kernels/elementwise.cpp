@@ -72,24 +72,8 @@ void binary(const void* a_data, const void* b_data, void* out_data, std::size_t 
   }
 }
 
-DTORCH_INLINE float magnitude(float x) { return __builtin_fabsf(x); }
-DTORCH_INLINE double magnitude(double x) { return __builtin_fabs(x); }
 DTORCH_INLINE float root(float x) { return __builtin_sqrtf(x); }
 DTORCH_INLINE double root(double x) { return __builtin_sqrt(x); }
-
-// Near 0 an odd polynomial (Moshier's Cephes library, tanhf.c), elsewhere from the exponential.
-DTORCH_INLINE float hyperbolic_tangent(float x) {
-  const float size = magnitude(x);
-  const float z = x * x;
-  float p = -5.70498872745e-3f;
-  p = p * z + 2.06390887954e-2f;
-  p = p * z - 5.37397155531e-2f;
-  p = p * z + 1.33314422036e-1f;
-  p = p * z - 3.33332819422e-1f;
-  const float near = p * z * x + x;
-  const float far = 1.0f - 2.0f / (exponential(2.0f * size) + 1.0f);
-  return size < 0.625f ? near : __builtin_copysignf(far, x);
-}
 
 #define DTORCH_UNARY(name, expression)               \
   struct name {                                      \

@@ -58,4 +58,31 @@ DTORCH_INLINE void multiply_rows(std::size_t rows, const T* a, std::size_t a_row
   }
 }
 
+// The same for up to tile_columns columns of `out`; columns of b are whole vectors, but of up to
+// one vector of columns the second is not read.
+template <class T>
+DTORCH_INLINE void multiply_edge(std::size_t rows, std::size_t columns, const T* a,
+                                 std::size_t a_row, std::size_t a_column, const T* b,
+                                 std::size_t b_row, T* out, std::size_t out_row, std::size_t depth,
+                                 bool add) {
+  if (columns >= tile_columns<T>) {
+    multiply_rows<T, 2>(rows, a, a_row, a_column, b, b_row, out, out_row, depth, add);
+    return;
+  }
+  T part[tile_rows * tile_columns<T>];
+  const std::size_t high = rows < tile_rows ? rows : tile_rows;
+  if (columns > lanes<T>) {
+    multiply_rows<T, 2>(high, a, a_row, a_column, b, b_row, part, tile_columns<T>, depth, false);
+  } else {
+    multiply_rows<T, 1>(high, a, a_row, a_column, b, b_row, part, tile_columns<T>, depth, false);
+  }
+  for (std::size_t i = 0; i < high; ++i) {
+    for (std::size_t j = 0; j < columns; j += lanes<T>) {
+      T* to = out + i * out_row + j;
+      const Vector<T> sums = load(part + i * tile_columns<T> + j);
+      store_some(to, add ? load_some(to, columns - j) + sums : sums, columns - j);
+    }
+  }
+}
+
 }  // namespace dtorch::DTORCH_CAPABILITY

@@ -47,12 +47,9 @@ void pack_panel(const Product& s, const T* b, std::size_t panel, T* out) {
   }
   for (std::size_t k = 0; k < s.depth; ++k, out += wide) {
     const T* from = b + k * s.b_row + first;
-    if (known == wide) {
-      store(out, load(from));
-      store(out + lanes<T>, load(from + lanes<T>));
-    } else {
-      for (std::size_t j = 0; j < wide; ++j) out[j] = j < known ? from[j] : T(0);
-    }
+    store(out, load_some(from, known));
+    store(out + lanes<T>,
+          known > lanes<T> ? load_some(from + lanes<T>, known - lanes<T>) : Vector<T>{});
   }
 }
 
@@ -84,24 +81,8 @@ void multiply_block(const Product& s, const T* a, const T* packed, std::size_t r
       const std::size_t known = smaller(s.columns - panel * wide, wide);
       for (std::size_t i = 0; i < rows; i += tile_rows) {
         const T* block = workspace + i / lanes<T> * lanes<T> * depth + i % lanes<T>;
-        const std::size_t high = smaller(rows - i, tile_rows);
-        T* to = out + i * s.columns + panel * wide;
-        if (known == wide) {
-          multiply_rows<T, 2>(high, block, 1, lanes<T>, b, wide, to, s.columns, depth, k != 0);
-          continue;
-        }
-        T part[tile_rows * wide];
-        if (known > lanes<T>) {
-          multiply_rows<T, 2>(high, block, 1, lanes<T>, b, wide, part, wide, depth, false);
-        } else {
-          multiply_rows<T, 1>(high, block, 1, lanes<T>, b, wide, part, wide, depth, false);
-        }
-        for (std::size_t r = 0; r < high; ++r) {
-          for (std::size_t c = 0; c < known; ++c) {
-            T& at = to[r * s.columns + c];
-            at = k != 0 ? at + part[r * wide + c] : part[r * wide + c];
-          }
-        }
+        multiply_edge<T>(rows - i, known, block, 1, lanes<T>, b, wide,
+                         out + i * s.columns + panel * wide, s.columns, depth, k != 0);
       }
     }
   }

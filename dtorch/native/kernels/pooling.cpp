@@ -35,16 +35,11 @@ struct Framed {
   }
 };
 
-template <class T, int... I>
-DTORCH_INLINE Vector<T> even_elements(const T* from, std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(load(from), load(from + lanes<T>), (2 * I)...);
-}
-
 template <class T>
 DTORCH_INLINE Vector<T> load_steps(const T* from, std::size_t step) {
   if (step == 1) return load(from);
   if (step == 2) {
-    return even_elements(from, std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
+    return even_elements<T>(load(from), load(from + lanes<T>));
   }
   T values[lanes<T>];
   for (std::size_t i = 0; i < lanes<T>; ++i) values[i] = from[i * step];

@@ -6,6 +6,10 @@
 #include <cstddef>
 #include <utility>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include "kernels/vector_math.h"
 
 namespace dtorch::DTORCH_CAPABILITY {
@@ -43,18 +47,56 @@ DTORCH_INLINE void store(T* at, Vector<T> value) {
   *reinterpret_cast<Vector<T>*>(at) = value;
 }
 
+// Elements first .. last of a vector, zeros elsewhere; what is left out is not read.
+template <class T>
+DTORCH_INLINE Vector<T> load_between(const T* at, std::ptrdiff_t first, std::ptrdiff_t last) {
+  constexpr auto n = static_cast<std::ptrdiff_t>(lanes<T>);
+  if (first <= 0 && last >= n) return load(at);
+  first = first < 0 ? 0 : first;
+  last = last > n ? n : last;
+  if (first >= last) return Vector<T>{};
+#if defined(__AVX512F__)
+  const auto mask = ((1u << last) - 1u) & ~((1u << first) - 1u);
+  if constexpr (sizeof(T) == 4) {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), at);
+  } else {
+    return _mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), at);
+  }
+#else
+  T values[lanes<T>] = {};
+  for (std::ptrdiff_t i = first; i < last; ++i) values[i] = at[i];
+  return load(values);
+#endif
+}
+
 // The first `count` of a vector; the rest are zeros, or are left alone.
 template <class T>
 DTORCH_INLINE Vector<T> load_some(const T* at, std::size_t count) {
-  if (count >= lanes<T>) return load(at);
-  T values[lanes<T>] = {};
-  for (std::size_t i = 0; i < count; ++i) values[i] = at[i];
-  return load(values);
+  return load_between(at, 0, static_cast<std::ptrdiff_t>(count));
 }
 template <class T>
 DTORCH_INLINE void store_some(T* at, Vector<T> value, std::size_t count) {
   if (count >= lanes<T>) return store(at, value);
+#if defined(__AVX512F__)
+  const auto mask = (1u << count) - 1u;
+  if constexpr (sizeof(T) == 4) {
+    _mm512_mask_storeu_ps(at, static_cast<__mmask16>(mask), value);
+  } else {
+    _mm512_mask_storeu_pd(at, static_cast<__mmask8>(mask), value);
+  }
+#else
   for (std::size_t i = 0; i < count; ++i) at[i] = value[i];
+#endif
+}
+
+template <class T, int... I>
+DTORCH_INLINE Vector<T> even_of(Vector<T> a, Vector<T> b, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, (2 * I)...);
+}
+// Every second element of two vectors, from the first on.
+template <class T>
+DTORCH_INLINE Vector<T> even_elements(Vector<T> a, Vector<T> b) {
+  return even_of<T>(a, b, std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
 }
 
 template <std::size_t Step, class V, int... I>

@@ -72,4 +72,47 @@ DTORCH_INLINE double exponential(double x) {
 DTORCH_INLINE float natural_log(float x) { return __builtin_logf(x); }
 DTORCH_INLINE double natural_log(double x) { return __builtin_log(x); }
 
+DTORCH_INLINE float magnitude(float x) { return __builtin_fabsf(x); }
+DTORCH_INLINE double magnitude(double x) { return __builtin_fabs(x); }
+
+// Near 0 an odd polynomial (Moshier's Cephes library, tanhf.c), elsewhere from the exponential.
+DTORCH_INLINE float hyperbolic_tangent(float x) {
+  const float size = magnitude(x);
+  const float z = x * x;
+  float p = -5.70498872745e-3f;
+  p = p * z + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  const float near = p * z * x + x;
+  const float far = 1.0f - 2.0f / (exponential(2.0f * size) + 1.0f);
+  return size < 0.625f ? near : __builtin_copysignf(far, x);
+}
+
+DTORCH_INLINE float logistic(float x) { return 1.0f / (1.0f + exponential(-x)); }
+
+// Error function. Below 1 an odd polynomial, above 1 - exp(q(|x|)) with a polynomial for the
+// logarithm of the rest, both fitted to the least largest error: 1.3e-7.
+DTORCH_INLINE float error_function(float x) {
+  const float size = magnitude(x), z = x * x;
+  float p = -5.6601514e-4f;
+  p = p * z + 4.9247886e-3f;
+  p = p * z - 2.6717706e-2f;
+  p = p * z + 1.12804115e-1f;
+  p = p * z - 3.7612355e-1f;
+  p = p * z + 1.1283791f;
+  const float t = size > 4.0f ? 4.0f : size;
+  float q = -2.1445592e-5f;
+  q = q * t + 4.3853023e-4f;
+  q = q * t - 4.190857e-3f;
+  q = q * t + 2.5171813e-2f;
+  q = q * t - 1.0836156e-1f;
+  q = q * t - 6.332724e-1f;
+  q = q * t - 1.129552f;
+  q = q * t + 1.8246051e-4f;
+  const float far = __builtin_copysignf(1.0f - exponential(q), x);
+  const float found = size < 1.0f ? p * x : far;
+  return x != x ? x : found;
+}
+
 }  // namespace dtorch::DTORCH_CAPABILITY
