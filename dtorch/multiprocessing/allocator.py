@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.blocks import Arena
+from dtorch.multiprocessing.budget import check_available
 from dtorch.multiprocessing.delivery import LostMessages
-from dtorch.multiprocessing.memory import check_available, populate
+from dtorch.multiprocessing.memory import populate
 
 SMALLEST_ARENA = 64 << 20
 LARGEST_ARENA = 4 << 30  # of those made ahead of need

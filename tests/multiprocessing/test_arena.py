@@ -13,7 +13,8 @@ import pytest
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import arena, atomics, broker, layout
 from dtorch.multiprocessing.allocator import KEEP_WARM, size_class
-from dtorch.multiprocessing.memory import Mapping, check_available, check_sealed, create_memory
+from dtorch.multiprocessing.budget import check_available
+from dtorch.multiprocessing.memory import Mapping, check_sealed, create_memory
 
 fork = multiprocessing.get_context("fork")
 
