@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from dtorch.core.grad_mode import no_grad
 from dtorch.optim.adam import averages_of, move_square
 from dtorch.optim.optimizer import (
     Optimizer,
-    changed,
     check_options,
-    loss_of,
     plus,
     with_gradients,
 )
@@ -47,13 +43,6 @@ class Adadelta(Optimizer):
             "capturable": capturable, "foreach": foreach, "differentiable": differentiable,
         })  # fmt: skip
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
-
     def _step_group(self, group: dict[str, Any]) -> None:
         rho = group["rho"]
         for p, array, grad in with_gradients("Adadelta", group):
@@ -71,4 +60,3 @@ class Adadelta(Optimizer):
             move_square(steps, delta, rho)
             delta *= kind(float(group["lr"]))
             array -= delta
-            changed(p)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.grad_mode import no_grad
-from dtorch.optim.optimizer import Optimizer, changed, check_options, loss_of, with_gradients
+from dtorch.optim.optimizer import Optimizer, check_options, with_gradients
 
 
 def _mean_square(grad: np.ndarray, axis: int) -> np.ndarray:
@@ -44,14 +42,9 @@ class Adafactor(Optimizer):
             "weight_decay": weight_decay, "foreach": foreach, "maximize": maximize,
         })  # fmt: skip
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                for p, array, grad in with_gradients("Adafactor", group):
-                    self._step_parameter(group, self.state[p], array, grad)
-                    changed(p)
-        return loss
+    def _step_group(self, group: dict[str, Any]) -> None:
+        for p, array, grad in with_gradients("Adafactor", group):
+            self._step_parameter(group, self.state[p], array, grad)
 
     def _step_parameter(
         self, group: dict[str, Any], state: dict[str, Any], array: np.ndarray, grad: np.ndarray

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,9 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import GradError
-from dtorch.core.grad_mode import no_grad
 from dtorch.optim.optimizer import (
     Optimizer,
-    changed,
     check_options,
-    loss_of,
     plus,
     with_gradients,
 )
@@ -65,13 +61,6 @@ class Adagrad(Optimizer):
                 self.state[p]["step"].share_memory_()
                 self.state[p]["sum"].share_memory_()
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
-
     def _step_group(self, group: dict[str, Any]) -> None:
         def sparse(p: Any, grad: CooArray) -> None:
             if group["weight_decay"]:
@@ -98,4 +87,3 @@ class Adagrad(Optimizer):
             np.divide(grad, update, out=update)
             update *= kind(float(group["lr"]) / (1 + (t - 1) * group["lr_decay"]))
             array -= update
-            changed(p)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
-from dtorch.core.grad_mode import no_grad
 from dtorch.optim import fused as compiled
 from dtorch.optim.optimizer import (
     Optimizer,
-    changed,
     check_options,
-    loss_of,
     plus,
     with_gradients,
 )
@@ -89,13 +85,6 @@ class Adam(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
-
     def _step_group(self, group: dict[str, Any]) -> None:
         lr, (beta1, beta2), eps = float(group["lr"]), group["betas"], group["eps"]
         decay, amsgrad = group["weight_decay"], group["amsgrad"]
@@ -112,7 +101,6 @@ class Adam(Optimizer):
                         state["max_exp_avg_sq"]._array if amsgrad else None)  # fmt: skip
             if compiled.takes(array, grad, *averages):
                 compiled.adam(array, grad, *averages, group, t)
-                changed(p)
                 continue
             if decay and group["decoupled_weight_decay"]:
                 array *= kind(1 - lr * decay)
@@ -131,7 +119,6 @@ class Adam(Optimizer):
             np.divide(average, denominator, out=denominator)
             denominator *= kind(lr / (1 - beta1**t))
             array -= denominator
-            changed(p)
 
 
 class AdamW(Adam):

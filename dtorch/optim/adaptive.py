@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.grad_mode import no_grad
 from dtorch.optim.adam import averages_of, check_betas, move, move_square
 from dtorch.optim.optimizer import (
     Optimizer,
-    changed,
     check_options,
-    loss_of,
     plus,
     with_gradients,
 )
@@ -56,13 +52,6 @@ class Adamax(Optimizer):
             "maximize": maximize, "differentiable": differentiable, "capturable": capturable,
         })  # fmt: skip
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
-
     def _step_group(self, group: dict[str, Any]) -> None:
         (beta1, beta2), lr = group["betas"], float(group["lr"])
         for p, array, grad in with_gradients("Adamax", group):
@@ -81,7 +70,6 @@ class Adamax(Optimizer):
             np.divide(average, largest, out=size)
             size *= kind(lr / (1 - beta1 ** int(state["step"]._array)))
             array -= size
-            changed(p)
 
 
 class NAdam(Optimizer):
@@ -113,13 +101,6 @@ class NAdam(Optimizer):
             "differentiable": differentiable,
         })  # fmt: skip
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
-
     def _step_group(self, group: dict[str, Any]) -> None:
         (beta1, beta2), lr = group["betas"], float(group["lr"])
         for p, array, grad in with_gradients("NAdam", group):
@@ -147,7 +128,6 @@ class NAdam(Optimizer):
             update += average * kind(lr * ahead / (1 - product * ahead))
             update /= denominator
             array -= update
-            changed(p)
 
 
 class RAdam(Optimizer):
@@ -175,13 +155,6 @@ class RAdam(Optimizer):
             "maximize": maximize, "foreach": foreach, "capturable": capturable,
             "decoupled_weight_decay": decoupled_weight_decay, "differentiable": differentiable,
         })  # fmt: skip
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
         (beta1, beta2), lr = group["betas"], float(group["lr"])
@@ -212,4 +185,3 @@ class RAdam(Optimizer):
             else:
                 update = average * kind(step)
             array -= update
-            changed(p)

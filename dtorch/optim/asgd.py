@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.grad_mode import no_grad
 from dtorch.optim.optimizer import (
     Optimizer,
-    changed,
     check_options,
-    loss_of,
     plus,
     with_gradients,
 )
@@ -45,13 +41,6 @@ class ASGD(Optimizer):
             "capturable": capturable,
         })  # fmt: skip
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
-
     def _step_group(self, group: dict[str, Any]) -> None:
         lr, lambd = float(group["lr"]), group["lambd"]
         for p, array, grad in with_gradients("ASGD", group):
@@ -72,4 +61,3 @@ class ASGD(Optimizer):
             average += (array - average) * kind(mu)
             state["eta"]._array[...] = lr / (1 + lambd * lr * t) ** group["alpha"]
             state["mu"]._array[...] = 1 / max(1.0, t - group["t0"])
-            changed(p)

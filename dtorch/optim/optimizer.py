@@ -12,7 +12,7 @@ import numpy as np
 from dtorch.core.base import TensorBase, shared_version, wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError
-from dtorch.core.grad_mode import enable_grad
+from dtorch.core.grad_mode import enable_grad, no_grad
 from dtorch.core.graph import RemovableHandle
 from dtorch.core.tensor import Tensor
 
@@ -27,6 +27,27 @@ class _Required:
 
 
 required = _Required()
+
+
+def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    if getattr(step, "__wrapped__", None) is not None:
+        return step
+
+    def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        for hook in tuple(self._step_pre_hooks.values()):
+            changed = hook(self, args, kwargs)
+            if changed is not None:
+                args, kwargs = changed
+        result = step(self, *args, **kwargs)
+        self._steps_taken += 1
+        for hook in tuple(self._step_post_hooks.values()):
+            hook(self, args, kwargs)
+        return result
+
+    hooked.__name__, hooked.__qualname__ = "step", step.__qualname__
+    hooked.__doc__ = step.__doc__
+    hooked.__wrapped__ = step  # type: ignore[attr-defined]  # keeps the signature
+    return hooked
 
 
 class Optimizer:
@@ -120,6 +141,7 @@ class Optimizer:
 
     # -- stepping -------------------------------------------------------------------------------
 
+    @_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters by their gradients.
 
@@ -127,6 +149,14 @@ class Optimizer:
             closure: computes the loss and its gradients; called with recording enabled.
         Returns: what ``closure`` returned, or None.
         """
+        loss = loss_of(closure)
+        with no_grad():
+            for group in self.param_groups:
+                self._step_group(group)
+        return loss
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        """What an algorithm does: change the parameters of a group; see `with_gradients`."""
         raise NotImplementedError(f"{self._name} defines no step()")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -251,27 +281,6 @@ class Optimizer:
         return f"{self._name} (\n" + "\n".join(lines) + "\n)"
 
 
-def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    if getattr(step, "__wrapped__", None) is not None:
-        return step
-
-    def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        for hook in tuple(self._step_pre_hooks.values()):
-            changed = hook(self, args, kwargs)
-            if changed is not None:
-                args, kwargs = changed
-        result = step(self, *args, **kwargs)
-        self._steps_taken += 1
-        for hook in tuple(self._step_post_hooks.values()):
-            hook(self, args, kwargs)
-        return result
-
-    hooked.__name__, hooked.__qualname__ = "step", step.__qualname__
-    hooked.__doc__ = step.__doc__
-    hooked.__wrapped__ = step  # type: ignore[attr-defined]  # keeps the signature
-    return hooked
-
-
 def _state_for(param: Any, value: Any, key: str = "") -> Any:
     """A copy of a state whose floating tensors have the dtype of the parameter."""
     if isinstance(value, Tensor):
@@ -301,7 +310,8 @@ def loss_of(closure: Callable[[], Any] | None) -> Any:
 def with_gradients(
     optimizer: str, group: dict[str, Any], sparse: Callable[[Any, CooArray], None] | None = None
 ) -> Iterable[tuple[Any, ndarray, ndarray]]:
-    """Of each parameter with a gradient: itself, its array and the array of its gradient.
+    """Of each parameter with a gradient: itself, its array and the array of its gradient. That the
+    array was changed is noted when the next one is asked for.
 
     Args:
         sparse: handles a parameter with a sparse gradient, which then is not among them.
@@ -325,6 +335,7 @@ def with_gradients(
             changed(p)
             continue
         yield p, p._array, array
+        changed(p)
 
 
 def changed(param: Any) -> None:

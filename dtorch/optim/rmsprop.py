@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.grad_mode import no_grad
 from dtorch.optim.adam import averages_of, move, move_square
 from dtorch.optim.optimizer import (
     Optimizer,
-    changed,
     check_options,
-    loss_of,
     plus,
     with_gradients,
 )
@@ -52,13 +48,6 @@ class RMSprop(Optimizer):
             "maximize": maximize, "differentiable": differentiable,
         })  # fmt: skip
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
-
     def _step_group(self, group: dict[str, Any]) -> None:
         alpha, lr = group["alpha"], float(group["lr"])
         for p, array, grad in with_gradients("RMSprop", group):
@@ -91,4 +80,3 @@ class RMSprop(Optimizer):
             else:
                 update *= kind(lr)
             array -= update
-            changed(p)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
-from dtorch.core.grad_mode import no_grad
-from dtorch.optim.optimizer import Optimizer, changed, check_options, loss_of, with_gradients
+from dtorch.optim.optimizer import Optimizer, check_options, with_gradients
 
 
 class Rprop(Optimizer):
@@ -39,13 +37,6 @@ class Rprop(Optimizer):
             "maximize": maximize, "differentiable": differentiable, "capturable": capturable,
         })  # fmt: skip
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
-
     def _step_group(self, group: dict[str, Any]) -> None:
         (shrink, grow), (least, most) = group["etas"], group["step_sizes"]
         for p, array, grad in with_gradients("Rprop", group):
@@ -65,4 +56,3 @@ class Rprop(Optimizer):
             used = np.where(agreement < 0, kind(0), grad)
             array -= np.sign(used) * size
             before[...] = used
-            changed(p)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,10 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError
-from dtorch.core.grad_mode import no_grad
 from dtorch.optim import fused as compiled
 from dtorch.optim.optimizer import (
     Optimizer,
-    changed,
     check_options,
-    loss_of,
     plus,
     with_gradients,
 )
@@ -69,13 +65,6 @@ class SGD(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
-
     def _step_group(self, group: dict[str, Any]) -> None:
         def sparse(p: Any, grad: CooArray) -> None:
             if group["weight_decay"]:
@@ -87,7 +76,6 @@ class SGD(Optimizer):
 
         for p, array, grad in with_gradients("SGD", group, sparse):
             self._step_parameter(group, p, array, grad)
-            changed(p)
 
     def _step_parameter(
         self, group: dict[str, Any], p: Any, array: np.ndarray, grad: np.ndarray

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,8 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import GradError
-from dtorch.core.grad_mode import no_grad
 from dtorch.optim.adam import check_betas
-from dtorch.optim.optimizer import Optimizer, check_options, loss_of, with_gradients
+from dtorch.optim.optimizer import Optimizer, check_options, with_gradients
 
 
 class SparseAdam(Optimizer):
@@ -32,13 +30,6 @@ class SparseAdam(Optimizer):
         check_options("SparseAdam", lr=(lr, 0, None), eps=(eps, 0, None))
         check_betas("SparseAdam", betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
-        return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
         (beta1, beta2), lr = group["betas"], float(group["lr"])
