@@ -57,6 +57,7 @@ from dtorch.core.dtype import (
 from dtorch.core.errors import DtypeError, GradError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import edge_of
+from dtorch.core.half import in_single_precision, is_half, narrowed, widened
 from dtorch.core.inplace import (
     become_volatile,
     bump,
@@ -117,6 +118,8 @@ class Op:
         function: the public function.
         inplace: whether ``Tensor.name_`` exists.
         operators: special methods it stands behind, such as ``__add__``.
+        wide: float16 and bfloat16 are widened to float32 for the body, kernels and, of structured
+            operations, formulas; results are rounded to the dtype of the first operand.
     """
 
     kind = "structured"
@@ -136,7 +139,9 @@ class Op:
         aliases: dict[str, str] | None = None,
         has_out: bool = True,
         ufunc: np.ufunc | None = None,
+        wide: bool = False,
     ) -> None:
+        self.wide = wide
         self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
         self.has_out = has_out and self.kind != "view"
         self.name = body.__name__.rstrip("_")
@@ -200,6 +205,8 @@ class Op:
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             formula = Formula(args, function, _twin(self.name, args))
+            if self.wide and self.kind == "structured":
+                formula.function = in_single_precision(function)
             for arg in args:
                 if arg not in self.tensors:
                     raise ValueError(f"{self.name}: {arg} takes no tensor, so it has no gradient")
@@ -299,12 +306,32 @@ class Op:
         xp = backend.array_module(values[0])
         if self.check_shape is not None:
             self.check_shape(*values)
+        half = self._half_dtype(values) if self.wide else None
+        if half is not None:
+            values = [widened(value) for value in values]
         kernel = self.kernels.get("cpu" if xp is np else "cuda") if self.kernels else None
         settings = silence()
         try:
-            return self.run_body(xp, values) if kernel is None else kernel(*values)
+            result = self.run_body(xp, values) if kernel is None else kernel(*values)
         finally:
             restore(settings)
+        return result if half is None else self._narrowed(result, half)
+
+    def _half_dtype(self, values: Sequence[Any]) -> Any:
+        """The dtype to round results to: that of the first operand of floating type if it is float16
+        or bfloat16, and the caller has not named another."""
+        for i in self.tensor_indices:
+            if is_half(values[i]):
+                named = self.index.get("dtype")
+                return values[i].dtype if named is None or values[named] is None else None
+            if getattr(getattr(values[i], "dtype", None), "kind", "") in ("f", "c"):
+                return None
+        return None
+
+    def _narrowed(self, result: Any, half: Any) -> Any:
+        if len(self.outputs) == 1:
+            return narrowed(result, half)
+        return tuple(narrowed(r, half) if k < self.returns else r for k, r in enumerate(result))
 
     def run_body(self, xp: Any, values: Sequence[Any]) -> Any:
         """The definition itself, whatever kernels there are."""
@@ -651,6 +678,7 @@ class ElementwiseOp(Op):
         self.floating = floating  # integer operands are converted to the default dtype first
         self._promoted = promoted
         options.setdefault("inplace", True)
+        options.setdefault("wide", True)
         super().__init__(body, **options)
         names = self.tensors if promoted is None else promoted
         self.promoted = tuple(self.index[name] for name in names)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "allocator.h"
@@ -126,7 +127,30 @@ PyObject* product(PyObject* first, PyObject* second) {
   return owner.inc_ref().ptr();
 }
 
+// Whether the elements are float16 or bfloat16, which the package ml_dtypes defines.
+bool is_half(PyArrayObject* array) {
+  const int type = PyArray_TYPE(array);
+  return type == NPY_HALF ||
+         (PyTypeNum_ISUSERDEF(type) && PyArray_ITEMSIZE(array) == 2 &&
+          std::strcmp(PyArray_DESCR(array)->typeobj->tp_name, "ml_dtypes.bfloat16") == 0);
+}
+
+nb::object converted(nb::handle array, PyArray_Descr* type) {
+  Py_INCREF(type);
+  PyObject* result =
+      PyArray_FromAny(array.ptr(), type, 0, 0, NPY_ARRAY_ALIGNED | NPY_ARRAY_FORCECAST, nullptr);
+  if (result == nullptr) throw nb::python_error();
+  return nb::steal(result);
+}
+
 nb::object matmul_of(nb::handle a, nb::handle b) {
+  if (PyArray_CheckExact(a.ptr()) && PyArray_CheckExact(b.ptr()) && is_half(as_array(a.ptr())) &&
+      PyArray_TYPE(as_array(a.ptr())) == PyArray_TYPE(as_array(b.ptr()))) {
+    PyArray_Descr* single = PyArray_DescrFromType(NPY_FLOAT);
+    const nb::object owner = nb::steal(reinterpret_cast<PyObject*>(single));
+    const nb::object wide = matmul_of(converted(a, single), converted(b, single));
+    return converted(wide, PyArray_DESCR(as_array(a.ptr())));
+  }
   if (PyObject* result = product(a.ptr(), b.ptr())) return nb::steal(result);
   static PyObject* general = nb::module_::import_("numpy").attr("matmul").inc_ref().ptr();
   return nb::handle(general)(a, b);

@@ -566,7 +566,7 @@ def _(input, dim=-1):
     return a / (1 + np.exp(-b))
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), wide=True)
 def softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Exponentials along ``dim``, divided by their sum."""
     dim, input = _along(input, dim, dtype)
@@ -574,7 +574,7 @@ def softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     return shifted / xp.sum(shifted, axis=dim, keepdims=True)
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), wide=True)
 def log_softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Logarithm of `softmax`, without overflow or loss of digits."""
     dim, input = _along(input, dim, dtype)

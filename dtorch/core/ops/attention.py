@@ -18,7 +18,7 @@ from dtorch.core.ops.view import transpose
 from dtorch.core.shapes import broadcast_shapes
 
 
-@structured(tensors=("scores", "bias"), public=False)
+@structured(tensors=("scores", "bias"), public=False, wide=True)
 def masked_softmax(xp: Any, scores: Any, bias: Any) -> Any:
     """Softmax over the last dim of ``scores + bias``; zeros where all of them are -inf."""
     out = scores + bias if bias is not None else scores.copy()

@@ -80,7 +80,7 @@ real.expect(lambda input: np.array([z.real for z in input.ravel()]).reshape(inpu
 imag.expect(lambda input: np.array([z.imag for z in input.ravel()]).reshape(input.shape))
 
 
-@elementwise(inplace=False)
+@elementwise(inplace=False, wide=False)
 def complex(xp: Any, real: Any, imag: Any) -> Any:
     """Complex numbers from real and imaginary parts of one floating dtype."""
     out = xp.empty(xp.broadcast_shapes(real.shape, imag.shape), _complex_of("complex", real))

@@ -25,7 +25,7 @@ from dtorch.core.shapes import per_dim, window_count
 Ints = tuple[int, ...]
 
 
-@structured(tensors=("input", "weight", "bias"), public=False)
+@structured(tensors=("input", "weight", "bias"), public=False, wide=True)
 def conv(
     xp: Any, input: Any, weight: Any, bias: Any, stride: Ints, padding: Ints, dilation: Ints,
     groups: int,
@@ -114,7 +114,7 @@ def _(grad):
     return sum(grad, (0, *range(2, grad.ndim)))
 
 
-@structured(tensors=("delta", "weight", "bias"), public=False)
+@structured(tensors=("delta", "weight", "bias"), public=False, wide=True)
 def conv_input(
     xp: Any, delta: Any, weight: Any, bias: Any, shape: Ints, stride: Ints, padding: Ints,
     dilation: Ints, groups: int,
@@ -176,7 +176,7 @@ def _(grad):
 _ONE_PRODUCT = 1 << 18  # elements of all weight gradients of a batch that are formed at once
 
 
-@structured(tensors=("delta", "input"), public=False)
+@structured(tensors=("delta", "input"), public=False, wide=True)
 def conv_weight(
     xp: Any, delta: Any, input: Any, shape: Ints, stride: Ints, padding: Ints, dilation: Ints,
     groups: int,

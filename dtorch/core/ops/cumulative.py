@@ -44,7 +44,7 @@ def _(grad, dim):
     return running_back(grad, dim)
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, wide=True)
 def running_back(xp: Any, input: Any, dim: int) -> Any:
     """Running sum from the end."""
     if not input.ndim:

@@ -49,7 +49,7 @@ def look_up(
     return sparse_lookup(weight, index, padding_idx)
 
 
-@structured(tensors=("delta", "index"), public=False)
+@structured(tensors=("delta", "index"), public=False, wide=True)
 def rows_added(
     xp: Any, delta: Any, index: Any, shape: Any, padding_idx: int | None, by_frequency: bool
 ) -> Any:

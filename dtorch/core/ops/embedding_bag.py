@@ -14,7 +14,7 @@ from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.view import unsqueeze
 
 
-@structured(tensors=("input", "group"), public=False)
+@structured(tensors=("input", "group"), public=False, wide=True)
 def group_sum(xp: Any, input: Any, group: Any, count: int) -> Any:
     """Sums of the rows of each of ``count`` groups; ``group`` numbers the group of each row."""
     out = xp.zeros((count, *input.shape[1:]), input.dtype)

@@ -67,7 +67,7 @@ def _(input, dim, index):
     return np.take_along_axis(input, index, dim)
 
 
-@structured(tensors=("input", "index", "src"), inplace=True)
+@structured(tensors=("input", "index", "src"), inplace=True, wide=True)
 def scatter_add(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
     """``input`` with ``src`` added at ``index`` along ``dim``; repeated places add up."""
     dim, index = _check_index("scatter_add", input, dim, index)
@@ -114,7 +114,7 @@ def _(input, dim, index, src):
     return out
 
 
-@structured(tensors=("input", "index", "src"), public=False)
+@structured(tensors=("input", "index", "src"), public=False, wide=True)
 def _scatter(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
     dim, index = _check_index("scatter", input, dim, index)
     out = input.copy()
@@ -195,7 +195,7 @@ _REDUCE = {
 }  # fmt: skip
 
 
-@structured(tensors=("input", "index", "src"), inplace=True)
+@structured(tensors=("input", "index", "src"), inplace=True, wide=True)
 def scatter_reduce(
     xp: Any, input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True
 ) -> Any:

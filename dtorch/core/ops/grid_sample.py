@@ -9,6 +9,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.half import is_half
 from dtorch.core.op import composite
 from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.comparison import where
@@ -91,6 +92,9 @@ def grid_sample(
         )
     if 0 in shape[2:]:
         raise ShapeError(f"{name}: input has shape {shape}, expected sides of at least 1")
+    if is_half(input._array):  # too coarse for places
+        wide = grid_sample(input.float(), grid.float(), mode, padding_mode, align_corners)
+        return wide.to(input.dtype)
     align = bool(align_corners)
     sides = shape[2:]
     points = grid.reshape((shape[0], -1, nd))

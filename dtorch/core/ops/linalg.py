@@ -8,6 +8,7 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.half import is_half, widened
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.complex import conj
 from dtorch.core.ops.repetition import roll
@@ -26,9 +27,13 @@ _product: Any = np.matmul if backend.native is None else backend.native.matmul
 def matmul(xp: Any, input: Any, other: Any) -> Any:
     """Matrix product of the last two dims; leading dims broadcast, 1-D operands are vectors.
 
+    Products of float16 and bfloat16 are added up in float32 and rounded once.
+
     Raises:
         ShapeError: a 0-dim operand, or inner sizes that differ.
     """
+    if xp is np and is_half(input):
+        return np.matmul(widened(input), widened(other)).astype(input.dtype)
     return xp.matmul(input, other)
 
 

@@ -34,7 +34,11 @@ def check_reduction(name: str, reduction: str) -> None:
 
 
 @structured(
-    tensors=("input", "target", "weight"), outputs=("out", "total"), returns=1, public=False
+    tensors=("input", "target", "weight"),
+    outputs=("out", "total"),
+    returns=1,
+    public=False,
+    wide=True,
 )
 def negative_likelihood(
     xp: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
@@ -95,7 +99,7 @@ def _(grad, input_shape, target, weight, total, ignore_index, reduction):
     return likelihood_gradient(grad, target, weight, total, input_shape, ignore_index, reduction)
 
 
-@structured(tensors=("delta", "target", "weight", "total"), public=False)
+@structured(tensors=("delta", "target", "weight", "total"), public=False, wide=True)
 def likelihood_gradient(
     xp: Any, delta: Any, target: Any, weight: Any, total: Any, shape: Any, ignore_index: int,
     reduction: str,
@@ -118,7 +122,7 @@ def _(grad, target, weight, total, ignore_index, reduction):
     return likelihood_of(grad, target, weight, total, ignore_index, reduction)
 
 
-@structured(tensors=("input", "target", "weight", "total"), public=False)
+@structured(tensors=("input", "target", "weight", "total"), public=False, wide=True)
 def likelihood_of(
     xp: Any, input: Any, target: Any, weight: Any, total: Any, ignore_index: int, reduction: str
 ) -> Any:
@@ -176,7 +180,7 @@ def _(input, target, weight=None, ignore_index=-100, reduction="mean"):
 
 @structured(
     tensors=("input", "target", "weight"), outputs=("out", "top", "log_sum", "total"), returns=1,
-    public=False,
+    public=False, wide=True,
 )  # fmt: skip
 def row_cross_entropy(
     xp: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str

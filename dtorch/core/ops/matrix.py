@@ -440,6 +440,7 @@ def linalg_pinv(
 ) -> Any:
     """Pseudo-inverses of matrices; singular values up to ``max(atol, rtol * largest)`` count as
     zero."""
+    expect_matrices("pinv", A._array, square=False)
     if rtol is None:
         rtol = rcond if rcond is not None else np.finfo(A._array.dtype).eps * max(A.shape[-2:])
     if atol is not None:

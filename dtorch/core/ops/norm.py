@@ -56,7 +56,7 @@ def _array(value: Any) -> Any:
     return value._array if hasattr(value, "_array") else value
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, wide=True)
 def euclidean(xp: Any, input: Any, dim: Any, keepdim: bool) -> Any:
     """Square root of the sum of squares; its gradient at 0 is taken as 0."""
     if isinstance(input, np.ndarray) and input.dtype.kind in "fc" and input.itemsize > 2:

@@ -153,7 +153,7 @@ def _flat(index: Any, nd: int, total: int) -> Any:
     return at.reshape(-1)
 
 
-@structured(tensors=("delta", "index"), public=False)
+@structured(tensors=("delta", "index"), public=False, wide=True)
 def unpool_sum(xp: Any, delta: Any, index: Any, shape: Any, nd: int) -> Any:
     """Zeros of ``shape`` to which ``delta`` is added at flat indices within each plane."""
     out = xp.zeros(math.prod(shape), delta.dtype)
@@ -302,7 +302,7 @@ for _nd, _op in enumerate((max_pool1d, max_pool2d, max_pool3d), 1):
 # -- the mean of each window --------------------------------------------------------------------
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, wide=True)
 def window_sum(
     xp: Any, input: Any, kernel: Ints, step: Ints, pad: Ints, counts: Ints, divisor: Any
 ) -> Any:
@@ -324,7 +324,7 @@ def _(grad, input_shape, kernel, step, pad, counts, divisor):
     return window_spread(grad, tuple(input_shape), kernel, step, pad, counts, divisor)
 
 
-@structured(tensors=("delta",), public=False)
+@structured(tensors=("delta",), public=False, wide=True)
 def window_spread(
     xp: Any, delta: Any, shape: Any, kernel: Ints, step: Ints, pad: Ints, counts: Ints, divisor: Any
 ) -> Any:

@@ -86,7 +86,7 @@ def _in_order(parts: list[Any], reverse: bool) -> Any:
 @structured(
     tensors=("input", "hidden", "cell", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr"),
     outputs=("out", "h_n", "c_n", "gates", "squashed", "hiddens", "cells"), returns=3,
-    public=False,
+    public=False, wide=True,
 )  # fmt: skip
 def lstm(
     xp: Any, input: Any, hidden: Any, cell: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any,
@@ -212,7 +212,7 @@ def _lstm_composed(
 
 @structured(
     tensors=("input", "hidden", "w_ih", "w_hh", "b_ih", "b_hh"),
-    outputs=("out", "h_n", "gates", "inner", "hiddens"), returns=2, public=False,
+    outputs=("out", "h_n", "gates", "inner", "hiddens"), returns=2, public=False, wide=True,
 )  # fmt: skip
 def gru(
     xp: Any, input: Any, hidden: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, sizes: Sizes,
@@ -308,7 +308,7 @@ def _gru_composed(
 
 @structured(
     tensors=("input", "hidden", "w_ih", "w_hh", "b_ih", "b_hh"),
-    outputs=("out", "h_n", "hiddens"), returns=2, public=False,
+    outputs=("out", "h_n", "hiddens"), returns=2, public=False, wide=True,
 )  # fmt: skip
 def rnn(
     xp: Any, input: Any, hidden: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, sizes: Sizes,

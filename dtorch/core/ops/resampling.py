@@ -12,7 +12,7 @@ Taps = tuple[Any, Any]
 """Of one dim: positions ``(taps, outputs)`` in the input, and their weights; or None for both."""
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, wide=True)
 def resample(xp: Any, input: Any, taps: tuple[Taps | None, ...]) -> Any:
     """Along each of the last dims, weighted sums of a few elements for each output."""
     out = input
@@ -39,7 +39,7 @@ def _(grad, input_shape, taps):
     return resample_back(grad, taps, tuple(input_shape))
 
 
-@structured(tensors=("delta",), public=False)
+@structured(tensors=("delta",), public=False, wide=True)
 def resample_back(
     xp: Any, delta: Any, taps: tuple[Taps | None, ...], shape: tuple[int, ...]
 ) -> Any:

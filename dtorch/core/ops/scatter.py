@@ -60,7 +60,7 @@ def _(grad, dim, index, input_shape):
     return add_rows(grad, dim, index, input_shape)
 
 
-@structured(tensors=("grad", "index"), public=False)
+@structured(tensors=("grad", "index"), public=False, wide=True)
 def add_rows(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
     """Zeros of ``shape`` to whose slices ``index`` along ``dim`` those of ``grad`` are added.
 
@@ -106,7 +106,7 @@ def _(grad, dim, index):
     return gather_rows(grad, dim, index)
 
 
-@structured(tensors=("grad", "index"), public=False)
+@structured(tensors=("grad", "index"), public=False, wide=True)
 def scatter_sum(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
     """Zeros of ``shape`` to which ``grad`` is added at ``index`` along ``dim``."""
     out = xp.zeros(shape, grad.dtype)

@@ -31,7 +31,7 @@ def _(grad, input_shape, kernel, stride, padding, dilation):
     return to_image(grad, tuple(input_shape), kernel, stride, padding, dilation)
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, wide=True)
 def to_image(
     xp: Any, input: Any, shape: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
 ) -> Any:

@@ -1,0 +1,38 @@
+"""Two-byte floating-point numbers, float16 and bfloat16: for storage, not for arithmetic.
+
+Sums of products and functions of such numbers are formed in float32 and rounded once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def is_half(array: Any) -> bool:
+    """Whether a value is an array of float16 or bfloat16."""
+    dtype = getattr(array, "dtype", None)
+    return dtype is not None and dtype.itemsize == 2 and dtype.kind in "fV"
+
+
+def widened(value: Any) -> Any:
+    """An array of float16 or bfloat16, or those of a list, as float32; other values as they are."""
+    if type(value) is list:
+        return [widened(element) for element in value]
+    return value.astype(np.float32) if is_half(value) else value
+
+
+def narrowed(result: Any, dtype: Any) -> Any:
+    """What was computed in float32 as ``dtype``."""
+    return result.astype(dtype) if getattr(result, "dtype", None) == np.float32 else result
+
+
+def in_single_precision(formula: Callable[..., Any]) -> Callable[..., Any]:
+    """A gradient formula that sees float32 where it was given float16 or bfloat16."""
+
+    def wide(*args: Any) -> Any:
+        return formula(*(widened(arg) for arg in args))
+
+    return wide
