@@ -18,7 +18,8 @@ def report() -> Iterator[tuple[str, str]]:
     yield "NumPy", known["numpy"]
     yield "system", f"{platform.system()} {platform.release()}, {known['machine']}"
     if known["native"]:
-        yield "native module", f"loaded, kernels for {known['cpu_capability']}"
+        besides = " and AVX512_BF16" if known["bfloat16_products"] else ""
+        yield "native module", f"loaded, kernels for {known['cpu_capability']}{besides}"
     else:
         yield "native module", "not loaded, NumPy does the work (built without, or DTORCH_NATIVE=0)"
     yield "threads", str(known["num_threads"])

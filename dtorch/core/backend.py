@@ -101,12 +101,14 @@ def capabilities() -> dict[str, Any]:
         "machine": platform.machine(),
         "native": native is not None,
         "cpu_capability": None,
+        "bfloat16_products": False,
         "num_threads": get_num_threads(),
         "allocator": None,
         "cupy": importlib.util.find_spec("cupy") is not None,
     }
     if native is not None:
         known["cpu_capability"] = native.cpu_capability()
+        known["bfloat16_products"] = native.has_bfloat16_products()
         known["allocator"] = native.allocator_stats() if native.allocator_installed() else None
     return known
 

@@ -248,6 +248,7 @@ NB_MODULE(_native, m) {
   }
 
   m.def("cpu_capability", [] { return dtorch::name(dtorch::capability()); });
+  m.def("has_bfloat16_products", dtorch::has_bfloat16_products);
 
   m.def("get_num_threads", dtorch::get_num_threads);
   m.def("set_num_threads", dtorch::set_num_threads, "count"_a);

@@ -8,6 +8,7 @@
 
 #include "allocator.h"
 #include "bindings_nn.h"
+#include "kernels/bfloat16.h"
 #include "kernels/matmul.h"
 #include "thread_pool.h"
 
@@ -62,18 +63,25 @@ bool find_starts(PyArrayObject* array, std::vector<std::size_t>& starts) {
   return true;
 }
 
-template <class T>
-void run(Product shape, PyArrayObject* a, const std::vector<std::size_t>& a_at, PyArrayObject* b,
+// float16, or bfloat16, which the package ml_dtypes defines.
+bool is_bfloat16(PyArrayObject* array) {
+  return PyTypeNum_ISUSERDEF(PyArray_TYPE(array)) && PyArray_ITEMSIZE(array) == 2 &&
+         std::strcmp(PyArray_DESCR(array)->typeobj->tp_name, "ml_dtypes.bfloat16") == 0;
+}
+bool is_half(PyArrayObject* array) { return PyArray_TYPE(array) == NPY_HALF || is_bfloat16(array); }
+
+// Runs the kernel on memory of `elements` Ws, other threads of Python meanwhile on theirs.
+template <class W, class T, class Kernel>
+void run(Kernel kernel, std::size_t elements, Product shape, PyArrayObject* a,
+         const std::vector<std::size_t>& a_at, PyArrayObject* b,
          const std::vector<std::size_t>& b_at, PyArrayObject* out) {
-  const std::size_t elements = DTORCH_DISPATCH(matmul_workspace<T>)(shape);
-  T* workspace = static_cast<T*>(allocator::allocate(elements * sizeof(T)));
+  W* workspace = static_cast<W*>(allocator::allocate(elements * sizeof(W)));
   if (workspace == nullptr) throw std::bad_alloc();
   {
     const nb::gil_scoped_release released;
-    DTORCH_DISPATCH(matmul)
-    (shape, static_cast<const T*>(PyArray_DATA(a)), a_at.data(),
-     static_cast<const T*>(PyArray_DATA(b)), b_at.data(), static_cast<T*>(PyArray_DATA(out)),
-     workspace);
+    kernel(shape, static_cast<const T*>(PyArray_DATA(a)), a_at.data(),
+           static_cast<const T*>(PyArray_DATA(b)), b_at.data(), static_cast<T*>(PyArray_DATA(out)),
+           workspace);
   }
   allocator::release(workspace);
 }
@@ -83,7 +91,8 @@ PyObject* product(PyObject* first, PyObject* second) {
   if (!PyArray_CheckExact(first) || !PyArray_CheckExact(second)) return nullptr;
   PyArrayObject *a = as_array(first), *b = as_array(second);
   const int type = PyArray_TYPE(a), a_dims = PyArray_NDIM(a), b_dims = PyArray_NDIM(b);
-  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || PyArray_TYPE(b) != type || a_dims < 2 ||
+  const bool half = has_bfloat16_products() && is_bfloat16(a);
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE && !half) || PyArray_TYPE(b) != type || a_dims < 2 ||
       b_dims < 2 || !PyArray_ISBEHAVED_RO(a) || !PyArray_ISBEHAVED_RO(b)) {
     return nullptr;
   }
@@ -119,20 +128,20 @@ PyObject* product(PyObject* first, PyObject* second) {
   PyObject* out = PyArray_SimpleNew(a_dims, sizes.data(), type);
   if (out == nullptr) throw nb::python_error();
   const nb::object owner = nb::steal(out);
+  PyArrayObject* to = as_array(out);
   if (type == NPY_FLOAT) {
-    run<float>(s, a, a_at, b, b_at, as_array(out));
+    const std::size_t elements = DTORCH_DISPATCH(matmul_workspace<float>)(s);
+    run<float, float>(DTORCH_DISPATCH(matmul<float>), elements, s, a, a_at, b, b_at, to);
+  } else if (type == NPY_DOUBLE) {
+    const std::size_t elements = DTORCH_DISPATCH(matmul_workspace<double>)(s);
+    run<double, double>(DTORCH_DISPATCH(matmul<double>), elements, s, a, a_at, b, b_at, to);
+#if DTORCH_X86
   } else {
-    run<double>(s, a, a_at, b, b_at, as_array(out));
+    run<std::uint32_t, std::uint16_t>(avx512_bf16::matmul, avx512_bf16::matmul_workspace(s), s, a,
+                                      a_at, b, b_at, to);
+#endif
   }
   return owner.inc_ref().ptr();
-}
-
-// Whether the elements are float16 or bfloat16, which the package ml_dtypes defines.
-bool is_half(PyArrayObject* array) {
-  const int type = PyArray_TYPE(array);
-  return type == NPY_HALF ||
-         (PyTypeNum_ISUSERDEF(type) && PyArray_ITEMSIZE(array) == 2 &&
-          std::strcmp(PyArray_DESCR(array)->typeobj->tp_name, "ml_dtypes.bfloat16") == 0);
 }
 
 nb::object converted(nb::handle array, PyArray_Descr* type) {
@@ -144,6 +153,7 @@ nb::object converted(nb::handle array, PyArray_Descr* type) {
 }
 
 nb::object matmul_of(nb::handle a, nb::handle b) {
+  if (PyObject* result = product(a.ptr(), b.ptr())) return nb::steal(result);
   if (PyArray_CheckExact(a.ptr()) && PyArray_CheckExact(b.ptr()) && is_half(as_array(a.ptr())) &&
       PyArray_TYPE(as_array(a.ptr())) == PyArray_TYPE(as_array(b.ptr()))) {
     PyArray_Descr* single = PyArray_DescrFromType(NPY_FLOAT);
@@ -151,7 +161,6 @@ nb::object matmul_of(nb::handle a, nb::handle b) {
     const nb::object wide = matmul_of(converted(a, single), converted(b, single));
     return converted(wide, PyArray_DESCR(as_array(a.ptr())));
   }
-  if (PyObject* result = product(a.ptr(), b.ptr())) return nb::steal(result);
   static PyObject* general = nb::module_::import_("numpy").attr("matmul").inc_ref().ptr();
   return nb::handle(general)(a, b);
 }

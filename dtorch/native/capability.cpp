@@ -55,6 +55,16 @@ Capability capability() {
   return chosen;
 }
 
+bool has_bfloat16_products() {
+#if DTORCH_X86
+  static const bool found =
+      capability() == Capability::avx512 && __builtin_cpu_supports("avx512bf16");
+  return found;
+#else
+  return false;
+#endif
+}
+
 std::string_view name(Capability capability) {
   switch (capability) {
     case Capability::baseline:

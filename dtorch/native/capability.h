@@ -17,6 +17,9 @@ enum class Capability { baseline, avx2, avx512 };
 // Throws std::runtime_error when that name is unknown or the processor lacks it.
 Capability capability();
 
+// Whether that is AVX-512 and the processor has the instructions AVX512_BF16 besides.
+bool has_bfloat16_products();
+
 std::string_view name(Capability capability);
 
 }  // namespace dtorch

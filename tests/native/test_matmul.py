@@ -1,3 +1,4 @@
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -6,9 +7,9 @@ TOLERANCE = {np.float32: 2e-6, np.float64: 4e-15}
 
 
 @st.composite
-def matrices(draw, rows, columns, lead=()):
+def matrices(draw, rows, columns, lead=(), dtypes=(np.float32, np.float64)):
     """Numbers in one of the orders of memory that a matrix may have."""
-    dtype = draw(st.shared(st.sampled_from([np.float32, np.float64]), key="dtype"))
+    dtype = draw(st.shared(st.sampled_from(dtypes), key="dtype"))
     order = draw(st.sampled_from(["plain", "transposed", "part", "reversed", "repeated"]))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     if order == "transposed":
@@ -50,6 +51,52 @@ def test_batches_equal_those_of_numpy(native, data):
     check(native, a, b)
 
 
+HALVES = (ml_dtypes.bfloat16, np.float16)
+LAST_DIGIT = {ml_dtypes.bfloat16: 2.0**-8, np.float16: 2.0**-11}
+
+
+def check_half(native, a, b):
+    """One rounding at the end, and before it those of sums in float32."""
+    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    got, expected = native.matmul(a, b), np.matmul(wide_a, wide_b)
+    assert got.shape == expected.shape
+    assert got.dtype == a.dtype
+    terms = np.matmul(np.abs(wide_a), np.abs(wide_b))
+    bound = LAST_DIGIT[a.dtype.type] * np.abs(expected) + 2e-6 * 8 * terms
+    assert (np.abs(got.astype(np.float64) - expected) <= bound + 1e-6).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_products_of_half_precision_are_rounded_once(native, data):
+    rows, depth, columns = (data.draw(st.integers(1, 200)) for _ in range(3))
+    lead = tuple(data.draw(st.lists(st.integers(1, 5), max_size=2)))
+    a = data.draw(matrices(rows, depth, lead, HALVES))
+    b = data.draw(matrices(depth, columns, data.draw(st.sampled_from([lead, ()])), HALVES))
+    check_half(native, a, b)
+
+
+@pytest.mark.parametrize("shape", [(70, 1600, 90), (1, 1201, 700), (515, 600, 1), (70, 1, 4000)])
+@pytest.mark.usefixtures("threads")
+def test_large_products_of_bfloat16(native, shape):
+    rng = np.random.default_rng(0)
+    rows, depth, columns = shape
+    a = rng.standard_normal((rows, depth)).astype(ml_dtypes.bfloat16)
+    b = rng.standard_normal((depth, columns)).astype(ml_dtypes.bfloat16)
+    check_half(native, a, b)
+    check_half(native, np.asfortranarray(a), np.asfortranarray(b))
+
+
+def test_infinity_and_nan_travel_through_products_of_bfloat16(native):
+    a = np.ones((64, 80), ml_dtypes.bfloat16)
+    b = np.ones((80, 64), ml_dtypes.bfloat16)
+    a[3, 5], a[7, 2] = np.inf, np.nan
+    found = native.matmul(a, b).astype(np.float32)
+    assert np.isposinf(found[3]).all()
+    assert np.isnan(found[7]).all()
+    assert (np.delete(found, [3, 7], 0) == 80).all()
+
+
 @pytest.mark.parametrize("shape", [(300, 700, 90), (1, 600, 515), (515, 300, 1), (70, 1, 900)])
 @pytest.mark.usefixtures("threads")
 def test_large_products(native, shape):
@@ -62,7 +109,7 @@ def test_large_products(native, shape):
 
 
 def test_what_the_kernel_does_not_know_goes_to_numpy(native):
-    for dtype in (np.int64, np.complex64, np.float16):
+    for dtype in (np.int64, np.complex64):
         a = np.ones((40, 40), dtype)
         np.testing.assert_array_equal(native.matmul(a, a), a @ a)
     x, v = np.ones((40, 40)), np.ones(40)
@@ -73,8 +120,9 @@ def test_what_the_kernel_does_not_know_goes_to_numpy(native):
         native.matmul(x, x[:3])
 
 
-def test_result_does_not_depend_on_the_number_of_threads(native):
-    x = np.random.default_rng(0).standard_normal((3, 200, 200)).astype(np.float32)
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
+def test_result_does_not_depend_on_the_number_of_threads(native, dtype):
+    x = np.random.default_rng(0).standard_normal((3, 200, 200)).astype(dtype)
     before, found = native.get_num_threads(), []
     try:
         for count in (1, 2, 5):
