@@ -39,7 +39,7 @@ class Storage(StorageBase):
 
     def __init__(self, source: np.ndarray | int | Sequence[int] = 0, owner: Any = None) -> None:
         super().__init__()
-        if isinstance(source, (int, np.integer, Sequence)):
+        if type(source) is not np.ndarray and isinstance(source, (int, np.integer, Sequence)):
             source = _fresh_bytes(source)
         self._source = source  # an array over the memory; `_bytes` finds all of it when needed
         self._flat: np.ndarray | None = None

@@ -15,6 +15,7 @@
 #include "bindings_nn.h"
 #include "capability.h"
 #include "core.h"
+#include "crc32.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/softmax.h"
 #include "shared_memory.h"
@@ -238,6 +239,25 @@ void def_cross_entropy(nb::module_& m) {
         "grad_logits"_a.noconvert());
 }
 
+// -------------------------------------------------------------------------------------- checksums
+
+// Below this the checksum is done sooner than the interpreter's lock is released and taken again.
+constexpr std::size_t bytes_to_release_gil = 64 * 1024;
+
+std::uint32_t crc32(nb::handle data, std::uint32_t value) {
+  Py_buffer buffer;
+  if (PyObject_GetBuffer(data.ptr(), &buffer, PyBUF_SIMPLE) != 0) throw nb::python_error();
+  const auto* bytes = static_cast<const unsigned char*>(buffer.buf);
+  const auto nbytes = static_cast<std::size_t>(buffer.len);
+  {
+    std::optional<nb::gil_scoped_release> released;
+    if (nbytes >= bytes_to_release_gil) released.emplace();
+    value = dtorch::crc32(value, bytes, nbytes);
+  }
+  PyBuffer_Release(&buffer);
+  return value;
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -267,6 +287,9 @@ NB_MODULE(_native, m) {
   def_cross_entropy<float>(m);
   def_cross_entropy<double>(m);
   dtorch::bind_nn(m);
+
+  // Absent where zlib's is the faster one.
+  if (dtorch::has_fast_crc32()) m.def("crc32", crc32, "data"_a, "value"_a = 0);
 
   dtorch::bind_shared_memory(m);
 }

@@ -9,12 +9,10 @@ Reference: APPNOTE.TXT 6.3 (PKWARE), sections 4.3 and 4.5.3.
 from __future__ import annotations
 
 import struct
-import threading
 import zlib
-from collections.abc import Iterable
-from queue import SimpleQueue
 from typing import Any, BinaryIO, NamedTuple
 
+from dtorch.core.backend import native
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.source import Source
 
@@ -35,8 +33,10 @@ _VERSION, _VERSION_64 = 20, 45
 _DATE = 0x21  # 1 January 1980: equal contents make equal files
 _EXTRA_64, _EXTRA_PADDING = 1, 0x4246
 _JOINED = 1 << 14  # data up to here is copied to save a call of write()
-_IN_THREAD = 1 << 20  # checksums of larger entries are computed beside the writing
 _COMMENT = 1 << 16
+
+# The native module leaves it out where its own is not the faster one.
+crc32 = getattr(native, "crc32", zlib.crc32)
 
 
 class Entry(NamedTuple):
@@ -65,30 +65,7 @@ class ArchiveWriter:
 
     def add(self, name: str, data: Any) -> None:
         """Write an entry with an aligned start."""
-        self._add(name, data, zlib.crc32(data))
-
-    def add_all(self, entries: Iterable[tuple[str, memoryview]]) -> None:
-        """Write many entries; the checksum of the next is computed while one is written."""
-        entries = list(entries)
-        if all(len(data) < _IN_THREAD for _, data in entries):
-            for name, data in entries:
-                self.add(name, data)
-            return
-        checksums: SimpleQueue[int] = SimpleQueue()
-
-        def compute() -> None:
-            for _, data in entries:
-                checksums.put(zlib.crc32(data))
-
-        thread = threading.Thread(target=compute)
-        thread.start()
-        try:
-            for name, data in entries:
-                self._add(name, data, checksums.get())
-        finally:
-            thread.join()
-
-    def _add(self, name: str, data: Any, crc: int) -> None:
+        crc = crc32(data)
         encoded, nbytes, header_at = name.encode(), len(data), self._at
         if nbytes >= LIMIT_32:
             extra, size, version = _sizes_64(nbytes, nbytes), LIMIT_32, _VERSION_64
@@ -194,7 +171,7 @@ class Archive:
         return [
             name
             for name, entry in self.entries.items()
-            if zlib.crc32(self.array(name[prefix:])[0]) != entry.crc
+            if crc32(self.array(name[prefix:])[0]) != entry.crc
         ]
 
     def _place(self, record: str) -> tuple[int, int]:

@@ -83,7 +83,8 @@ class StorageTable:
             memory = storage._bytes
         except StorageError:  # a NumPy view with gaps, which nothing else can be known to share
             return self._copied_view(tensor)
-        distance = array.ctypes.data - memory.ctypes.data if array.size else 0
+        is_whole = array.nbytes == memory.nbytes and array.flags.c_contiguous
+        distance = 0 if is_whole or not array.size else array.ctypes.data - memory.ctypes.data
         offset, rest = divmod(distance, array.dtype.itemsize)
         if rest or any(stride < 0 or stride % array.dtype.itemsize for stride in array.strides):
             return self._copied_view(tensor)
@@ -114,7 +115,7 @@ def _stride(array: np.ndarray) -> tuple[int, ...]:
     if not array.size:
         return contiguous_stride(array.shape)
     itemsize = array.dtype.itemsize
-    return tuple(stride // itemsize for stride in array.strides)
+    return tuple([stride // itemsize for stride in array.strides])  # a list is quicker
 
 
 class CheckpointPickler(pickle._Pickler):

@@ -101,7 +101,7 @@ def write_zip(
     archive.add(f"{name}/.format_version", b"1")
     archive.add(f"{name}/.storage_alignment", str(ALIGNMENT).encode())
     archive.add(f"{name}/byteorder", sys.byteorder.encode())
-    storages = writer.table.storages
-    archive.add_all((f"{name}/data/{key}", storage.data) for key, storage in enumerate(storages))
+    for key, storage in enumerate(writer.table.storages):
+        archive.add(f"{name}/data/{key}", storage.data)
     archive.add(f"{name}/version", _VERSION)
     archive.close()

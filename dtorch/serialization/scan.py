@@ -18,6 +18,7 @@ _COUNTED = {
     ord("X"): 4, ord("\x8c"): 1, ord("U"): 1, ord("T"): 4, ord("B"): 4, ord("C"): 1,
     ord("\x8a"): 1, ord("\x8d"): 8, ord("\x8e"): 8,
 }  # fmt: skip
+_SHORT = 32  # texts below this length are passed over by the pattern, which is quick
 _STOP, _GLOBAL, _FRAME = ord("."), ord("c"), ord("\x95")
 
 
@@ -60,14 +61,17 @@ def pickle_end(data: bytes | memoryview, whole: bool = True) -> int | None:
 
 
 def _skip(size: int) -> re.Pattern[bytes]:
-    """Matches a run of codes whose length is fixed."""
+    """Matches a run of codes whose length is fixed, and of short texts."""
     # A memo index has four bytes, lowest first; it counts values, so it is below the size.
     top, middle = size >> 24, (size >> 16) & 0xFF if size < 1 << 24 else 0xFF
     index = rb"[rj][\s\S]{2}" + _up_to(middle) + _up_to(top)
+    texts = b"|".join(re.escape(b"%c\0\0\0" % n) + rb"[\s\S]{%d}" % n for n in range(_SHORT))
     fixed = (
         rb"(?:"
         + _PLAIN
-        + rb"|[Kqh\x80\x82][\s\S]|M[\s\S]{2}|J[\s\S]{4}|G[\s\S]{8}|"
+        + rb"++|[Kqh\x80\x82][\s\S]|X(?:"
+        + texts
+        + rb")|M[\s\S]{2}|J[\s\S]{4}|G[\s\S]{8}|"
         + index
         + rb")*+"
     )

@@ -59,17 +59,16 @@ class FileSource:
     def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
         if offset + nbytes > self.nbytes:
             raise _ends(offset, nbytes)
+        if 0 < nbytes <= _SMALL:
+            piece = self.read(offset, nbytes)
+            if len(piece) < nbytes:
+                raise _ends(offset, nbytes)
+            return np.frombuffer(piece, np.uint8).copy(), None
         memory = np.empty(nbytes, np.uint8)
         self.fill(offset, memory)
         return memory, None
 
     def fill(self, offset: int, memory: np.ndarray) -> None:
-        if memory.nbytes <= _SMALL:
-            piece = self.read(offset, memory.nbytes)
-            if len(piece) < memory.nbytes:
-                raise _ends(offset, memory.nbytes)
-            memory[:] = np.frombuffer(piece, np.uint8)
-            return
         self._file.seek(self._base + offset)
         view = memory.data
         while view:

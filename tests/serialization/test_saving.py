@@ -155,7 +155,7 @@ def test_equal_contents_make_equal_files():
     assert first.getvalue() == second.getvalue()
 
 
-def test_large_entries_pass_through_the_checksum_thread(tmp_path):
+def test_checksums_of_large_entries_are_right(tmp_path):
     tensors = [dtorch.arange(400_000) + i for i in range(3)]
     dtorch.save(tensors, tmp_path / "a.pt")
     with zipfile.ZipFile(tmp_path / "a.pt") as file:
