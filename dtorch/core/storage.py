@@ -22,6 +22,8 @@ from dtorch.core.device import CPU, device
 from dtorch.core.errors import DimensionError, ShapeError, StorageError
 from dtorch.core.shapes import contiguous_stride
 
+_BYTE = np.dtype(np.uint8)
+
 # Set by multiprocessing when it has NumPy allocate in shared memory: (array) -> owner or None.
 find_owner: Callable[[Any], Any] | None = None
 
@@ -58,7 +60,7 @@ class Storage(StorageBase):
     @classmethod
     def from_bytes(cls, memory: np.ndarray, owner: Any = None) -> Storage:
         """A storage over a 1-D uint8 array."""
-        if memory.dtype != np.uint8 or memory.ndim != 1 or not memory.flags.c_contiguous:
+        if memory.dtype != _BYTE or memory.ndim != 1 or not memory.flags.c_contiguous:
             raise StorageError(
                 f"storage: memory is {memory.dtype} of shape {memory.shape}, expected contiguous "
                 "1-D uint8"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from dtorch.core.backend import native
 from dtorch.serialization.errors import CheckpointError
@@ -55,10 +55,17 @@ class Entry(NamedTuple):
     method: int
 
 
+class Writable(Protocol):
+    """All of a file that writing needs."""
+
+    def write(self, data: Any, /) -> Any:
+        """Append these bytes."""
+
+
 class ArchiveWriter:
     """Writes entries one after another; needs no seeking."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Writable) -> None:
         self._file = file
         self._at = 0
         self._directory: list[bytes] = []
@@ -154,43 +161,59 @@ class Archive:
 
     def read(self, record: str) -> bytes:
         """The contents of a member."""
-        at, nbytes = self._place(record)
-        data = bytes(self._source.read(at, nbytes))
-        if len(data) != nbytes:
-            raise CheckpointError(f"zip archive: cut off within {record!r}")
-        return data
+        return self._read(f"{self.name}/{record}")
 
     def array(self, record: str) -> tuple[Any, Any]:
         """The contents of a member as uint8 memory, and the owner of that memory."""
-        at, nbytes = self._place(record)
-        return self._source.array(at, nbytes)
+        name = f"{self.name}/{record}"
+        at, nbytes, crc = self._place(name)
+        memory, owner = self._source.array(at, nbytes)
+        # A file that is mapped is not read for its checksum.
+        if crc and owner is None and crc32(memory) != crc:
+            raise _differs(name)
+        return memory, owner
 
-    def damaged(self) -> list[str]:
-        """Names of the members whose contents do not match their checksums."""
-        prefix = len(self.name) + 1
-        return [
-            name
-            for name, entry in self.entries.items()
-            if crc32(self.array(name[prefix:])[0]) != entry.crc
-        ]
+    def verify(self) -> None:
+        """Compare the members with their checksums, but for those that are compressed.
 
-    def _place(self, record: str) -> tuple[int, int]:
-        entry = self.entries.get(f"{self.name}/{record}")
+        Raises:
+            CheckpointError: one differs.
+        """
+        for name, entry in self.entries.items():
+            if not entry.method:
+                self._read(name)
+
+    def _read(self, name: str) -> bytes:
+        at, nbytes, crc = self._place(name)
+        data = bytes(self._source.read(at, nbytes))
+        if len(data) != nbytes:
+            raise CheckpointError(f"zip archive: cut off within {name!r}")
+        if crc and crc32(data) != crc:
+            raise _differs(name)
+        return data
+
+    def _place(self, name: str) -> tuple[int, int, int]:
+        """Offset and size of a member's data; its checksum, 0 if PyTorch was told to omit it."""
+        entry = self.entries.get(name)
         if entry is None:
-            raise CheckpointError(f"zip archive: there is no member {self.name}/{record}")
+            raise CheckpointError(f"zip archive: there is no member {name}")
         if entry.method:
             raise CheckpointError(
-                f"zip archive: {record!r} is compressed, expected entries stored as they are; "
+                f"zip archive: {name!r} is compressed, expected entries stored as they are; "
                 "unpack the file and pack it again with `zip -0`"
             )
         header = self._source.read(entry.header_at, _LOCAL.size)
         if len(header) < _LOCAL.size or header[:4] != _LOCAL_MAGIC:
-            raise CheckpointError(f"zip archive: no header of {record!r} at {entry.header_at}")
+            raise CheckpointError(f"zip archive: no header of {name!r} at {entry.header_at}")
         name_size, extra_size = _LOCAL_SIZES.unpack(header)
         at = entry.header_at + _LOCAL.size + name_size + extra_size
         if at + entry.nbytes > self._source.nbytes:
-            raise CheckpointError(f"zip archive: cut off within {record!r}")
-        return at, entry.nbytes
+            raise CheckpointError(f"zip archive: cut off within {name!r}")
+        return at, entry.nbytes, entry.crc
+
+
+def _differs(name: str) -> CheckpointError:
+    return CheckpointError(f"zip archive: {name!r} does not match its checksum, it is damaged")
 
 
 def _read_directory(source: Source) -> dict[str, Entry]:

@@ -15,16 +15,15 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from dtorch.core.errors import ArgumentError
-from dtorch.core.tensor import Tensor
 from dtorch.serialization.atomic import replacing, sync_directory
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.loading import load
-from dtorch.serialization.saving import save
+from dtorch.serialization.saving import Contents, contents_of, write_zip
 from dtorch.serialization.shards import merge, split
 
 _MANIFEST = "manifest.json"
@@ -54,7 +53,9 @@ class CheckpointManager:
         keep_best: how many of the best by ``metric`` stay besides.
         mode: whether a better metric is a lower one ("min") or a higher one ("max").
         asynchronous: `save` returns as soon as it has a copy of the state, and a thread writes it.
-            What goes wrong there is raised by the next `save` or `wait`.
+            What goes wrong there is raised by the next `save` or `wait`. Each rank copies its share
+            only. The copy takes as long as one pass over memory; pages shared by copy-on-write
+            would cost more, because each one the next step touches is a page fault.
         rank, world_size: of the processes that save together: each writes its share of the tensors,
             which have to be equal in all of them. A checkpoint is loaded by any number of processes.
         timeout: seconds that rank 0 waits for the others' shares.
@@ -99,21 +100,22 @@ class CheckpointManager:
 
         Args:
             step: number of the step; the newest checkpoint is the one with the highest.
-            state: what to save, by name. Of anything with a ``state_dict()`` that is saved: models,
-                optimizers, schedulers, loaders.
+            state: what to save, by name. Of anything with a ``state_dict()`` or ``get_state()`` that
+                is saved: models, optimizers, schedulers, loaders, random generators.
             metric: for ``keep_best``.
         Raises:
             OSError: it cannot be written; the checkpoints that are there stay.
         """
         self.wait()
         plain = {name: _state_of(value) for name, value in state.items()}
+        share = contents_of(split(plain, self.rank, self.world_size))
         if not self.asynchronous:
-            self._write(step, plain, metric)
+            self._write(step, share, metric)
             return
-        copy = _copied(plain, {})
         self._writer = threading.Thread(
-            target=self._write_noting_errors, args=(step, copy, metric), name="checkpoint writer"
-        )
+            target=self._write_noting_errors, args=(step, share.copy(), metric),
+            name="checkpoint writer",
+        )  # fmt: skip
         self._writer.start()
 
     def wait(self) -> None:
@@ -125,25 +127,32 @@ class CheckpointManager:
         if error is not None:
             raise error
 
-    def _write_noting_errors(self, step: int, state: Any, metric: float | None) -> None:
+    def _write_noting_errors(self, step: int, share: Contents, metric: float | None) -> None:
         try:
-            self._write(step, state, metric)
+            self._write(step, share, metric)
         except Exception as error:  # noqa: BLE001 - raised in the thread that saves next
             self._error = error
 
-    def _write(self, step: int, state: Any, metric: float | None) -> None:
+    def _write(self, step: int, share: Contents, metric: float | None) -> None:
         if self.world_size == 1:
             folder = self.directory / f".{_name(step)}.{socket.gethostname()}.{os.getpid()}.tmp"
         else:
             folder = self.directory / f".{_name(step)}.{_attempt()}.shared.tmp"
         folder.mkdir(exist_ok=True)
-        share = split(state, self.rank, self.world_size)
-        entry = _write_file(folder / f"rank-{self.rank}.pt", lambda file: save(share, file))
-        note = json.dumps(entry).encode()
-        with replacing(folder / f"rank-{self.rank}.json", durable=True) as file:
-            file.write(note)
-        if self.rank == 0:
-            self._complete(folder, step, metric)
+        try:
+            self._write_share(folder, share)
+            if self.rank == 0:
+                self._complete(folder, step, metric)
+        except BaseException:
+            if self.world_size == 1:  # a folder of several is in use by the others
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _write_share(self, folder: Path, share: Contents) -> None:
+        name = f"rank-{self.rank}"
+        entry = _write_file(folder / f"{name}.pt", share, name)
+        with replacing(folder / f"{name}.json", durable=True) as file:
+            file.write(json.dumps(entry).encode())
 
     def _complete(self, folder: Path, step: int, metric: float | None) -> None:
         files = {}
@@ -231,7 +240,7 @@ class CheckpointManager:
         raise FileNotFoundError(f"no checkpoint{which} in {self.directory}")
 
     def restore(self, objects: Mapping[str, Any], step: int | None = None) -> dict[str, Any]:
-        """Load a checkpoint into objects that have ``load_state_dict``, by name.
+        """Load a checkpoint into objects that have ``load_state_dict`` or ``set_state``, by name.
 
         Returns: the whole state, for what is no such object.
         """
@@ -240,7 +249,8 @@ class CheckpointManager:
         if missing:
             raise CheckpointError(f"checkpoint: it has no {missing}, but {sorted(state)}")
         for name, value in objects.items():
-            value.load_state_dict(state[name])
+            restore = getattr(value, "load_state_dict", None) or value.set_state
+            restore(state[name])
         return state
 
 
@@ -278,23 +288,9 @@ def _repetition(path: Path) -> int:
 
 
 def _state_of(value: Any) -> Any:
-    return value.state_dict() if hasattr(value, "state_dict") else value
-
-
-def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    """The value with its tensors copied; those that are one object stay one."""
-    if isinstance(value, Tensor):
-        if id(value) not in memo:
-            copy = type(value)._wrap(value._array.copy())
-            copy._mode = value._mode
-            memo[id(value)] = copy
-        return memo[id(value)]
-    if isinstance(value, dict):
-        copied = value.copy()
-        copied.update((key, _copied(item, memo)) for key, item in value.items())
-        return copied
-    if type(value) in (list, tuple):
-        return type(value)(_copied(item, memo) for item in value)
+    for name in ("state_dict", "get_state"):  # the second one is that of a random generator
+        if hasattr(value, name):
+            return getattr(value, name)()
     return value
 
 
@@ -312,10 +308,10 @@ class _HashingFile:
         return self._file.write(data)
 
 
-def _write_file(path: Path, write: Callable[[Any], None]) -> dict[str, Any]:
+def _write_file(path: Path, contents: Contents, name: str) -> dict[str, Any]:
     with replacing(path, durable=True) as file:
         hashing = _HashingFile(file)
-        write(hashing)
+        write_zip(contents, hashing, name)
     return {"nbytes": hashing.nbytes, "sha256": hashing.hash.hexdigest()}
 
 

@@ -6,12 +6,12 @@ import io
 import os
 import pickle
 import sys
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-from dtorch.serialization.archive import ALIGNMENT, ArchiveWriter
+from dtorch.serialization.archive import ALIGNMENT, ArchiveWriter, Writable
 from dtorch.serialization.atomic import replacing
 from dtorch.serialization.legacy import write_stream
-from dtorch.serialization.pickler import CheckpointPickler
+from dtorch.serialization.pickler import CheckpointPickler, StoredStorage
 
 _VERSION = b"3\n"
 
@@ -51,7 +51,7 @@ def save(
 
     def write(file: BinaryIO, name: str) -> None:
         if _use_new_zipfile_serialization:
-            write_zip(obj, file, name, pickler, pickle_protocol)
+            write_zip(contents_of(obj, pickler, pickle_protocol), file, name)
         else:
             write_stream(obj, file, pickler, pickle_protocol)
 
@@ -89,19 +89,40 @@ def _archive_name(path: str | os.PathLike[str]) -> str:
     return os.path.splitext(os.path.basename(os.fspath(path)))[0] or "archive"
 
 
-def write_zip(
-    obj: Any, file: BinaryIO, name: str, pickler: type[CheckpointPickler], protocol: int
-) -> None:
-    """Write an object in the format since 1.6."""
+class Contents(NamedTuple):
+    """What goes into a file: the object without the contents of its storages, and these.
+
+    Attributes:
+        record: the pickle.
+        storages: in the order of their numbers in the pickle.
+    """
+
+    record: bytes
+    storages: list[StoredStorage]
+
+    def copy(self) -> Contents:
+        """The contents in memory of their own."""
+        return Contents(self.record, [s._replace(array=s.array.copy()) for s in self.storages])
+
+
+def contents_of(
+    obj: Any, pickler: type[CheckpointPickler] = CheckpointPickler, protocol: int = 2
+) -> Contents:
+    """What a file with this object contains; the storages are the object's own memory."""
     stream = io.BytesIO()
     writer = pickler(stream, protocol)
     writer.dump(obj)
+    return Contents(stream.getvalue(), writer.table.storages)
+
+
+def write_zip(contents: Contents, file: Writable, name: str) -> None:
+    """Write a file in the format since 1.6."""
     archive = ArchiveWriter(file)
-    archive.add(f"{name}/data.pkl", stream.getvalue())
+    archive.add(f"{name}/data.pkl", contents.record)
     archive.add(f"{name}/.format_version", b"1")
     archive.add(f"{name}/.storage_alignment", str(ALIGNMENT).encode())
     archive.add(f"{name}/byteorder", sys.byteorder.encode())
-    for key, storage in enumerate(writer.table.storages):
+    for key, storage in enumerate(contents.storages):
         archive.add(f"{name}/data/{key}", storage.data)
     archive.add(f"{name}/version", _VERSION)
     archive.close()

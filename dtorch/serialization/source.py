@@ -45,14 +45,15 @@ class FileSource:
         self._base = base
         self.nbytes = file.seek(0, os.SEEK_END) - base
         self._start = 0
-        self._window = memoryview(b"")
+        self._window, self._array = memoryview(b""), np.empty(0, np.uint8)  # the same bytes
 
     def read(self, offset: int, nbytes: int) -> memoryview:
         start = offset - self._start
         if start < 0 or start + nbytes > len(self._window):
             self._file.seek(self._base + offset)
             wanted = min(max(nbytes, _WINDOW), max(self.nbytes - offset, 0))
-            self._window = memoryview(self._file.read(wanted))
+            piece = self._file.read(wanted)
+            self._window, self._array = memoryview(piece), np.frombuffer(piece, np.uint8)
             self._start, start = offset, 0
         return self._window[start : start + nbytes]
 
@@ -60,10 +61,12 @@ class FileSource:
         if offset + nbytes > self.nbytes:
             raise _ends(offset, nbytes)
         if 0 < nbytes <= _SMALL:
-            piece = self.read(offset, nbytes)
-            if len(piece) < nbytes:
+            self.read(offset, nbytes)
+            start = offset - self._start
+            memory = self._array[start : start + nbytes].copy()
+            if memory.nbytes < nbytes:  # the file has become shorter
                 raise _ends(offset, nbytes)
-            return np.frombuffer(piece, np.uint8).copy(), None
+            return memory, None
         memory = np.empty(nbytes, np.uint8)
         self.fill(offset, memory)
         return memory, None
