@@ -112,8 +112,8 @@ using Sides = std::array<std::ptrdiff_t, 2>;
 // array that the windows look at hold.
 template <class T, class U, class V>
 Convolution convolution_shape(const char* name, const Array<T, 4>& input, const Array<U, 4>& result,
-                              const Array<V, 4>& weight, bool turned, Pair stride, Sides padding,
-                              Pair dilation, std::size_t groups) {
+                              const Array<V, 4>& weight, Pair stride, Sides padding, Pair dilation,
+                              std::size_t groups) {
   const Convolution s = {
       input.shape(0),  input.shape(1),  input.shape(2),
       input.shape(3),  result.shape(1), weight.shape(2),
@@ -123,53 +123,78 @@ Convolution convolution_shape(const char* name, const Array<T, 4>& input, const 
       padding[0],      padding[1]};
   expect(groups >= 1 && s.channels % groups == 0 && s.filters % groups == 0, name,
          "groups do not divide the channels");
-  expect(weight.shape(0) == (turned ? s.channels : s.filters) &&
-             weight.shape(1) == (turned ? s.filters : s.channels) / groups,
-         name, "weight does not fit");
+  expect(weight.shape(0) == s.filters && weight.shape(1) == s.channels / groups, name,
+         "weight does not fit");
   expect(result.shape(0) == s.images, name, "the numbers of images differ");
   expect(input.size() * result.size() * weight.size() != 0, name, "an array is empty");
   return s;
 }
 
+// Every filter sees one channel, and so few filters share it that a product of matrices does not
+// pay.
+bool is_depthwise(const Convolution& s) {
+  return s.channels == s.groups && s.filters < 4 * s.groups;
+}
+
 template <class T>
 void convolution_of(Array<const T, 4> input, Array<const T, 4> weight, Array<const T, 1> bias,
-                    Pair stride, Sides padding, Pair dilation, std::size_t groups, bool turned,
+                    Pair stride, Sides padding, Pair dilation, std::size_t groups,
                     Array<T, 4> out) {
   constexpr const char* name = "convolution";
   const Convolution s =
-      convolution_shape(name, input, out, weight, turned, stride, padding, dilation, groups);
+      convolution_shape(name, input, out, weight, stride, padding, dilation, groups);
   expect(!bias.is_valid() || bias.shape(0) == s.filters, name, "bias does not fit");
   const T* shift = bias.is_valid() ? bias.data() : nullptr;
-  const bool direct = s.channels == groups && (!turned || s.filters == groups);
+  const bool direct = is_depthwise(s);
   const Workspace<T> workspace(direct ? DTORCH_DISPATCH(depthwise_workspace<T>)(s)
                                       : DTORCH_DISPATCH(convolution_workspace<T>)(s));
   const nb::gil_scoped_release released;
   if (direct) {
     DTORCH_DISPATCH(depthwise_convolution)
-    (s, input.data(), weight.data(), shift, turned, out.data(), workspace.get());
+    (s, input.data(), weight.data(), shift, false, out.data(), workspace.get());
   } else {
     DTORCH_DISPATCH(convolution)
-    (s, input.data(), weight.data(), shift, turned, out.data(), workspace.get());
+    (s, input.data(), weight.data(), shift, out.data(), workspace.get());
   }
+}
+
+// The convolution that is the gradient with respect to the input, at stride 1 and with one filter
+// for each channel.
+Convolution turned_around(Convolution s) {
+  std::swap(s.height, s.out_height);
+  std::swap(s.width, s.out_width);
+  s.pad_height =
+      static_cast<std::ptrdiff_t>(s.dilation_height * (s.kernel_height - 1)) - s.pad_height;
+  s.pad_width = static_cast<std::ptrdiff_t>(s.dilation_width * (s.kernel_width - 1)) - s.pad_width;
+  return s;
 }
 
 template <class T>
 void convolution_input_of(Array<const T, 4> delta, Array<const T, 4> weight, Pair stride,
                           Sides padding, Pair dilation, std::size_t groups, Array<T, 4> out) {
-  const Convolution s = convolution_shape("convolution_input", out, delta, weight, false, stride,
-                                          padding, dilation, groups);
-  const Workspace<T> workspace(DTORCH_DISPATCH(convolution_input_workspace<T>)(s));
+  const Convolution s =
+      convolution_shape("convolution_input", out, delta, weight, stride, padding, dilation, groups);
+  const bool direct =
+      is_depthwise(s) && s.filters == s.channels && s.stride_height == 1 && s.stride_width == 1;
+  const Workspace<T> workspace(direct ? DTORCH_DISPATCH(depthwise_workspace<T>)(turned_around(s))
+                                      : DTORCH_DISPATCH(convolution_input_workspace<T>)(s));
   const nb::gil_scoped_release released;
-  DTORCH_DISPATCH(convolution_input)
-  (s, delta.data(), weight.data(), out.data(), workspace.get());
+  if (direct) {
+    DTORCH_DISPATCH(depthwise_convolution)
+    (turned_around(s), delta.data(), weight.data(), static_cast<const T*>(nullptr), true,
+     out.data(), workspace.get());
+  } else {
+    DTORCH_DISPATCH(convolution_input)
+    (s, delta.data(), weight.data(), out.data(), workspace.get());
+  }
 }
 
 template <class T>
 void convolution_weight_of(Array<const T, 4> delta, Array<const T, 4> input, Pair stride,
                            Sides padding, Pair dilation, std::size_t groups, Array<T, 4> out) {
-  const Convolution s = convolution_shape("convolution_weight", input, delta, out, false, stride,
-                                          padding, dilation, groups);
-  const bool direct = s.channels == groups;
+  const Convolution s =
+      convolution_shape("convolution_weight", input, delta, out, stride, padding, dilation, groups);
+  const bool direct = is_depthwise(s);
   const Workspace<T> workspace(direct ? DTORCH_DISPATCH(depthwise_workspace<T>)(s)
                                       : DTORCH_DISPATCH(convolution_weight_workspace<T>)(s));
   const nb::gil_scoped_release released;
@@ -185,7 +210,7 @@ void convolution_weight_of(Array<const T, 4> delta, Array<const T, 4> input, Pai
 template <class T>
 void def_convolution(nb::module_& m) {
   m.def("convolution", convolution_of<T>, "input"_a.noconvert(), "weight"_a.noconvert(),
-        "bias"_a.noconvert().none(), "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "turned"_a,
+        "bias"_a.noconvert().none(), "stride"_a, "padding"_a, "dilation"_a, "groups"_a,
         "out"_a.noconvert());
   m.def("convolution_input", convolution_input_of<T>, "delta"_a.noconvert(), "weight"_a.noconvert(),
         "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "out"_a.noconvert());

@@ -115,6 +115,25 @@ def test_sizes_of_networks(n, channels, filters, side, kernel, stride):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("n", "channels", "filters", "sides", "kernel", "stride", "padding"),
+    [
+        (1, 300, 150, (5, 7), (3, 3), (2, 2), (1, 1)),  # several blocks of channels and of filters
+        (1, 300, 13, (5, 3), (1, 1), (1, 3), (0, 0)),  # one window in a row, several blocks
+        (5, 1, 10, (28, 28), (5, 5), (1, 1), (0, 0)),
+        (2, 3, 17, (40, 33), (2, 2), (3, 3), (0, 0)),  # pixels that no window sees
+        (1, 2, 3, (70, 90), (1, 9), (1, 1), (0, 4)),  # several blocks of rows
+        (1, 6, 4, (90, 70), (9, 1), (2, 1), (4, 0)),
+    ],
+)
+def test_shapes_that_need_several_blocks(
+    dtype, n, channels, filters, sides, kernel, stride, padding
+):
+    x, weight, bias = make(n, channels, filters, *sides, kernel, dtype=dtype)
+    check_all(x, weight, bias, stride, padding, (1, 1), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("filters", "stride"), [(24, 1), (24, 2), (48, 1), (24, 3)])
 def test_one_channel_for_each_filter(dtype, filters, stride):
     x, weight, bias = make(2, 24, filters, 19, 35, groups=24, dtype=dtype)
@@ -158,13 +177,13 @@ def test_wrong_arrays_are_refused(native):
     x, weight, _ = make(1, 16, 16, 8, 8)
     geometry = ((1, 1), (1, 1), (1, 1))
     with pytest.raises(ValueError, match="weight does not fit"):
-        native.convolution(x, weight[:8].copy(), None, *geometry, 1, False, np.empty_like(x))
+        native.convolution(x, weight[:8].copy(), None, *geometry, 1, np.empty_like(x))
     with pytest.raises(ValueError, match="groups do not divide"):
-        native.convolution(x, weight, None, *geometry, 3, False, np.empty_like(x))
+        native.convolution(x, weight, None, *geometry, 3, np.empty_like(x))
     with pytest.raises(ValueError, match="sides"):
         native.winograd_convolution(x, weight, None, (0, 0), False, np.empty_like(x))
     with pytest.raises(TypeError):
-        native.convolution(x, weight.astype(float), None, *geometry, 1, False, np.empty_like(x))
+        native.convolution(x, weight.astype(float), None, *geometry, 1, np.empty_like(x))
 
 
 EVERY_VARIANT = """

@@ -1,7 +1,6 @@
 """Compiled kernels of the operations in `convolution`, for images and signals.
 
-Winograd's method where it gains, windows as columns of a matrix elsewhere; the gradient with
-respect to the input is, at stride 1, a convolution with the kernels turned around.
+Winograd's method where it gains, products of the weights with all windows elsewhere.
 """
 
 from __future__ import annotations
@@ -39,10 +38,6 @@ def _images(array: Any) -> Any:
     return np.ascontiguousarray(array)
 
 
-def _pixels(array: Any) -> int:
-    return math.prod(array.shape[2:])
-
-
 def _geometry(stride: Ints, padding: Ints, dilation: Ints, groups: int) -> tuple[Any, ...]:
     if len(stride) == 1:
         return (1, *stride), (0, *padding), (1, *dilation), groups
@@ -78,7 +73,7 @@ def _(input, weight, bias, stride, padding, dilation, groups):
     if _suits_winograd(x, weight.shape, tuple(sides), stride, padding, dilation, groups):
         native.winograd_convolution(x, w, b, tuple(padding), False, result)
     else:
-        native.convolution(x, w, b, *_geometry(stride, padding, dilation, groups), False, result)
+        native.convolution(x, w, b, *_geometry(stride, padding, dilation, groups), result)
     return out
 
 
@@ -94,12 +89,6 @@ def _(delta, weight, bias, shape, stride, padding, dilation, groups):
         n + 2 * p == m + 2 for n, p, m in zip(shape[2:], padding, delta.shape[2:], strict=True)
     ):
         native.winograd_convolution(g, w, b, tuple(2 - p for p in padding), True, result)
-    elif all(s == 1 for s in stride) and 2 * shape[1] * _pixels(delta) > len(weight) * _pixels(out):
-        # Fewer windows to look at than columns to add up.
-        around = tuple(
-            d * (k - 1) - p for d, k, p in zip(dilation, weight.shape[2:], padding, strict=True)
-        )
-        native.convolution(g, w, b, *_geometry(stride, around, dilation, groups), True, result)
     else:
         native.convolution_input(g, w, *_geometry(stride, padding, dilation, groups), result)
         if bias is not None:

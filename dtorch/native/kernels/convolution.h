@@ -1,5 +1,5 @@
-// Convolution of images of any shape of kernel, stride, dilation and groups, and its gradients: the
-// windows become columns of a matrix, a few hundred at a time, and are multiplied by the weights.
+// Convolution of images of any shape of kernel, stride, dilation and groups, and its gradients, as
+// products of the weights with what windows.h lays out.
 #pragma once
 
 #include <cstddef>
@@ -28,11 +28,10 @@ DTORCH_KERNELS(
   template <class T>
   std::size_t convolution_weight_workspace(Convolution shape);
 
-  // `turned`: the weight is that of the convolution whose gradient this is, (groups, channels /
-  // groups, filters / groups, kernel turned around). Bias may be null.
+  // Bias may be null.
   template <class T>
-  void convolution(Convolution shape, const T* input, const T* weight, const T* bias, bool turned,
-                   T* out, T* workspace);
+  void convolution(Convolution shape, const T* input, const T* weight, const T* bias, T* out,
+                   T* workspace);
 
   // grad_input from the gradient `delta` of the result.
   template <class T>

@@ -1,94 +1,97 @@
 #include "kernels/pooling.h"
 
-#include "kernels/integers.h"
-#include "kernels/simd.h"
+#include "kernels/windows.h"
 
 namespace dtorch::DTORCH_CAPABILITY {
 namespace {
 
-// A plane with `value` around it, as far as windows reach; rows are long enough for whole vectors.
 template <class T>
-struct Framed {
-  std::size_t rows, row;
+Windows<T> windows_of(const Pooling& s) {
+  return Windows<T>(Side(s.height, s.out_height, s.kernel_height, s.stride_height,
+                         s.dilation_height, static_cast<std::ptrdiff_t>(s.pad_height)),
+                    Side(s.width, s.out_width, s.kernel_width, s.stride_width, s.dilation_width,
+                         static_cast<std::ptrdiff_t>(s.pad_width)),
+                    s.out_height);
+}
 
-  explicit Framed(const Pooling& s)
-      : rows(larger(
-            (s.out_height - 1) * s.stride_height + (s.kernel_height - 1) * s.dilation_height + 1,
-            s.height + s.pad_height)),
-        row(larger(round_up(s.out_width, lanes<T>) * s.stride_width +
-                       (s.kernel_width - 1) * s.dilation_width + lanes<T>,
-                   s.width + s.pad_width)) {}
+// Elements behind the last one that vectors reach.
+template <class T>
+std::size_t size_of_planes(const Windows<T>& windows) {
+  return round_up(windows.channel, lanes<T>) + 2 * lanes<T>;
+}
 
-  std::size_t size() const { return rows * row; }
+// Where the elements of a window are: in planes, and in the image. Both lie in the workspace.
+template <class T>
+struct Taps {
+  using Place = decltype(Whole<T>{}[0] + 0);
+  std::size_t count;
+  std::size_t* offsets;
+  Place* places;
 
-  void fill(const Pooling& s, const T* plane, T value, T* out) const {
-    for (std::size_t y = 0; y < rows; ++y, out += row) {
-      if (y < s.pad_height || y >= s.pad_height + s.height) {
-        for (std::size_t x = 0; x < row; ++x) out[x] = value;
-        continue;
-      }
-      for (std::size_t x = 0; x < s.pad_width; ++x) out[x] = value;
-      __builtin_memcpy(out + s.pad_width, plane + (y - s.pad_height) * s.width,
-                       s.width * sizeof(T));
-      for (std::size_t x = s.pad_width + s.width; x < row; ++x) out[x] = value;
+  Taps(const Pooling& s, const Windows<T>& windows, T* memory)
+      : count(s.kernel_height * s.kernel_width),
+        offsets(reinterpret_cast<std::size_t*>(memory)),
+        places(reinterpret_cast<Place*>(offsets + count)) {
+    for (std::size_t t = 0; t < count; ++t) {
+      offsets[t] = windows.offset(t);
+      places[t] = static_cast<Place>(t / s.kernel_width * s.dilation_height * s.width +
+                                     t % s.kernel_width * s.dilation_width);
     }
   }
-};
 
-template <class T>
-DTORCH_INLINE Vector<T> load_steps(const T* from, std::size_t step) {
-  if (step == 1) return load(from);
-  if (step == 2) {
-    return even_elements<T>(load(from), load(from + lanes<T>));
+  static std::size_t elements(std::size_t count) {
+    return round_up(count * (sizeof(std::size_t) / sizeof(T) + 1), lanes<T>);
   }
-  T values[lanes<T>];
-  for (std::size_t i = 0; i < lanes<T>; ++i) values[i] = from[i * step];
-  return load(values);
-}
+};
 
 }  // namespace
 
 template <class T>
 std::size_t pooling_workspace(Pooling s) {
-  return Framed<T>(s).size();
+  const Windows<T> windows = windows_of<T>(s);
+  return Taps<T>::elements(s.kernel_height * s.kernel_width) + size_of_planes(windows) +
+         2 * round_up(windows.numbers(s.out_height), lanes<T>);
 }
 
 template <class T>
 void max_pool(Pooling s, const T* input, T* out, std::int64_t* index, std::size_t planes,
               T* workspace) {
-  using Places = decltype(Vector<T>{} < Vector<T>{});  // integers as wide as T
-  const Framed<T> framed(s);
+  using Place = typename Taps<T>::Place;
+  const Windows<T> windows = windows_of<T>(s);
+  const std::size_t count = windows.numbers(s.out_height);
+  const Taps<T> taps(s, windows, workspace);
+  workspace += Taps<T>::elements(taps.count);
   const auto size = static_cast<std::int64_t>(s.height * s.width);
+  T* largest = workspace + size_of_planes(windows);
+  auto* places = reinterpret_cast<Place*>(largest + round_up(count, lanes<T>));
   for (std::size_t p = 0; p < planes; ++p, input += size) {
-    framed.fill(s, input, -static_cast<T>(__builtin_inf()), workspace);
+    windows.fill(input, 0, s.out_height, workspace, -static_cast<T>(__builtin_inf()));
+    for (std::size_t n = 0; n < count; n += lanes<T>) {
+      Vector<T> best = load(workspace + n);
+      Whole<T> place = {};
+      for (std::size_t t = 0; t < taps.count; ++t) {
+        const Vector<T> value = load(workspace + taps.offsets[t] + n);
+        const Whole<T> better = (value > best) | (value != value);
+        best = better ? value : best;
+        place = better ? Whole<T>{} + taps.places[t] : place;
+      }
+      store(largest + n, best);
+      __builtin_memcpy(places + n, &place, sizeof place);
+    }
     for (std::size_t y = 0; y < s.out_height; ++y, out += s.out_width, index += s.out_width) {
-      const std::int64_t row =
+      const T* from = largest + y * windows.row;
+      const Place* place = places + y * windows.row;
+      const auto row =
           static_cast<std::int64_t>(y * s.stride_height) - static_cast<std::int64_t>(s.pad_height);
       const std::int64_t corner =
           row * static_cast<std::int64_t>(s.width) - static_cast<std::int64_t>(s.pad_width);
-      for (std::size_t x = 0; x < s.out_width; x += lanes<T>) {
-        const T* window = workspace + y * s.stride_height * framed.row + x * s.stride_width;
-        Vector<T> best = load_steps(window, s.stride_width);
-        Places places = {};
-        for (std::size_t i = 0; i < s.kernel_height; ++i) {
-          for (std::size_t j = 0; j < s.kernel_width; ++j) {
-            const Vector<T> value = load_steps(
-                window + i * s.dilation_height * framed.row + j * s.dilation_width, s.stride_width);
-            const std::size_t place = i * s.dilation_height * s.width + j * s.dilation_width;
-            const Places better = (value > best) | (value != value);
-            best = better ? value : best;
-            places = better ? Places{} + static_cast<decltype(places[0] + 0)>(place) : places;
-          }
-        }
-        const std::size_t count = smaller(s.out_width - x, lanes<T>);
-        store_some(out + x, best, count);
-        const std::int64_t start = corner + static_cast<std::int64_t>(x * s.stride_width);
-        const auto step = static_cast<std::int64_t>(s.stride_width);
-        for (std::size_t k = 0; k < count; ++k) {
-          // -inf alone may have been found in the frame.
-          const std::int64_t at = start + static_cast<std::int64_t>(k) * step + places[k];
-          index[x + k] = at < 0 ? 0 : at >= size ? size - 1 : at;
-        }
+      const auto step = static_cast<std::int64_t>(s.stride_width);
+#pragma omp simd
+      for (std::size_t x = 0; x < s.out_width; ++x) {
+        out[x] = from[x];
+        // -inf alone may have been found outside the image.
+        const std::int64_t at = corner + static_cast<std::int64_t>(x) * step + place[x];
+        index[x] = at < 0 ? 0 : at >= size ? size - 1 : at;
       }
     }
   }
@@ -96,21 +99,22 @@ void max_pool(Pooling s, const T* input, T* out, std::int64_t* index, std::size_
 
 template <class T>
 void sum_pool(Pooling s, const T* input, T factor, T* out, std::size_t planes, T* workspace) {
-  const Framed<T> framed(s);
+  const Windows<T> windows = windows_of<T>(s);
+  const std::size_t count = windows.numbers(s.out_height);
+  const Taps<T> taps(s, windows, workspace);
+  workspace += Taps<T>::elements(taps.count);
+  T* sums = workspace + size_of_planes(windows);
   for (std::size_t p = 0; p < planes; ++p, input += s.height * s.width) {
-    framed.fill(s, input, T(0), workspace);
+    windows.fill(input, 0, s.out_height, workspace);
+    for (std::size_t n = 0; n < count; n += lanes<T>) {
+      Vector<T> sum = {};
+      for (std::size_t t = 0; t < taps.count; ++t) sum += load(workspace + taps.offsets[t] + n);
+      store(sums + n, sum * factor);
+    }
     for (std::size_t y = 0; y < s.out_height; ++y, out += s.out_width) {
-      for (std::size_t x = 0; x < s.out_width; x += lanes<T>) {
-        const T* window = workspace + y * s.stride_height * framed.row + x * s.stride_width;
-        Vector<T> sum = {};
-        for (std::size_t i = 0; i < s.kernel_height; ++i) {
-          for (std::size_t j = 0; j < s.kernel_width; ++j) {
-            sum += load_steps(window + i * s.dilation_height * framed.row + j * s.dilation_width,
-                              s.stride_width);
-          }
-        }
-        store_some(out + x, sum * factor, s.out_width - x);
-      }
+      const T* from = sums + y * windows.row;
+#pragma omp simd
+      for (std::size_t x = 0; x < s.out_width; ++x) out[x] = from[x];
     }
   }
 }

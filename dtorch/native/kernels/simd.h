@@ -47,26 +47,42 @@ DTORCH_INLINE void store(T* at, Vector<T> value) {
   *reinterpret_cast<Vector<T>*>(at) = value;
 }
 
-// Elements first .. last of a vector, zeros elsewhere; what is left out is not read.
+// Elements first .. last of a vector.
+template <class T>
+class Between {
+ public:
+  Between(std::ptrdiff_t first, std::ptrdiff_t last) : first_(within(first)), last_(within(last)) {}
+
+  // Those of `outside` elsewhere; what is left out is not read.
+  Vector<T> load_or(const T* at, Vector<T> outside) const {
+#if defined(__AVX512F__)
+    const auto mask = ((1u << last_) - 1u) & ~((1u << first_) - 1u);
+    if constexpr (sizeof(T) == 4) {
+      return _mm512_mask_loadu_ps(outside, static_cast<__mmask16>(mask), at);
+    } else {
+      return _mm512_mask_loadu_pd(outside, static_cast<__mmask8>(mask), at);
+    }
+#else
+    if (first_ == 0 && last_ == static_cast<std::ptrdiff_t>(lanes<T>)) return load(at);
+    for (std::ptrdiff_t i = first_; i < last_; ++i) outside[i] = at[i];
+    return outside;
+#endif
+  }
+
+ private:
+  static std::ptrdiff_t within(std::ptrdiff_t place) {
+    constexpr auto n = static_cast<std::ptrdiff_t>(lanes<T>);
+    return place < 0 ? 0 : place > n ? n : place;
+  }
+
+  std::ptrdiff_t first_, last_;
+};
+
+// Elements first .. last, zeros elsewhere.
 template <class T>
 DTORCH_INLINE Vector<T> load_between(const T* at, std::ptrdiff_t first, std::ptrdiff_t last) {
-  constexpr auto n = static_cast<std::ptrdiff_t>(lanes<T>);
-  if (first <= 0 && last >= n) return load(at);
-  first = first < 0 ? 0 : first;
-  last = last > n ? n : last;
-  if (first >= last) return Vector<T>{};
-#if defined(__AVX512F__)
-  const auto mask = ((1u << last) - 1u) & ~((1u << first) - 1u);
-  if constexpr (sizeof(T) == 4) {
-    return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), at);
-  } else {
-    return _mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), at);
-  }
-#else
-  T values[lanes<T>] = {};
-  for (std::ptrdiff_t i = first; i < last; ++i) values[i] = at[i];
-  return load(values);
-#endif
+  if (first <= 0 && last >= static_cast<std::ptrdiff_t>(lanes<T>)) return load(at);
+  return Between<T>(first, last).load_or(at, Vector<T>{});
 }
 
 // The first `count` of a vector; the rest are zeros, or are left alone.
