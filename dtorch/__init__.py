@@ -415,9 +415,32 @@ cdouble = complex128
 newaxis = None
 
 if _TYPE_CHECKING:
-    from dtorch import data, distributed, hub, model_zoo, multiprocessing, utils, vision
+    from dtorch import (
+        amp,
+        cpu,
+        data,
+        distributed,
+        hub,
+        model_zoo,
+        multiprocessing,
+        utils,
+        vision,
+    )
+    from dtorch.amp.autocast import autocast
+    from dtorch.amp.state import (
+        clear_autocast_cache,
+        get_autocast_dtype,
+        is_autocast_available,
+        is_autocast_cache_enabled,
+        is_autocast_enabled,
+        set_autocast_cache_enabled,
+        set_autocast_dtype,
+        set_autocast_enabled,
+    )
 
 _ON_DEMAND = (
+    "amp",
+    "cpu",
     "cuda",
     "data",
     "distributed",
@@ -426,6 +449,17 @@ _ON_DEMAND = (
     "multiprocessing",
     "utils",
     "vision",
+)
+
+_OF_AUTOCAST = (
+    "clear_autocast_cache",
+    "get_autocast_dtype",
+    "is_autocast_available",
+    "is_autocast_cache_enabled",
+    "is_autocast_enabled",
+    "set_autocast_cache_enabled",
+    "set_autocast_dtype",
+    "set_autocast_enabled",
 )
 
 __all__ = [
@@ -475,6 +509,7 @@ __all__ = [
     "amax",
     "amin",
     "aminmax",
+    "amp",
     "angle",
     "any",
     "arange",
@@ -490,6 +525,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "autocast",
     "autograd",
     "baddbmm",
     "bernoulli",
@@ -525,6 +561,7 @@ __all__ = [
     "clamp",
     "clamp_max",
     "clamp_min",
+    "clear_autocast_cache",
     "clip",
     "clone",
     "column_stack",
@@ -541,6 +578,7 @@ __all__ = [
     "cosh",
     "count_nonzero",
     "cov",
+    "cpu",
     "cross",
     "cummax",
     "cummin",
@@ -610,6 +648,7 @@ __all__ = [
     "geqrf",
     "ger",
     "gesv",
+    "get_autocast_dtype",
     "get_default_dtype",
     "get_num_threads",
     "get_rng_state",
@@ -637,6 +676,9 @@ __all__ = [
     "int32",
     "int64",
     "inverse",
+    "is_autocast_available",
+    "is_autocast_cache_enabled",
+    "is_autocast_enabled",
     "is_complex",
     "is_floating_point",
     "is_grad_enabled",
@@ -767,6 +809,9 @@ __all__ = [
     "searchsorted",
     "seed",
     "select",
+    "set_autocast_cache_enabled",
+    "set_autocast_dtype",
+    "set_autocast_enabled",
     "set_default_dtype",
     "set_default_tensor_type",
     "set_grad_enabled",
@@ -851,4 +896,8 @@ def __getattr__(name: str) -> _Any:
     # Loaded when first asked for: sockets and processes are a third of the time of an import.
     if name in _ON_DEMAND:
         return _importlib.import_module(f"dtorch.{name}")
+    if name == "autocast":
+        return _importlib.import_module("dtorch.amp").autocast
+    if name in _OF_AUTOCAST:
+        return getattr(_importlib.import_module("dtorch.amp.state"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -77,6 +77,11 @@ from dtorch.core.shapes import broadcast_shapes
 ndarray = np.ndarray
 generic = np.generic
 
+# What stands between the caller of an operation and its run; it gets the operation, what runs it,
+# the values of its parameters, and whether the dtype of the result is settled: by ``out=``, or in
+# place.
+Policy = Callable[["Op", Callable[[list[Any]], Any], list[Any], bool], Any]
+
 REGISTRY: dict[str, Op] = {}
 METHODS: dict[str, Any] = {}  # what `method` gave to tensors
 
@@ -118,12 +123,14 @@ class Op:
         function: the public function.
         inplace: whether ``Tensor.name_`` exists.
         operators: special methods it stands behind, such as ``__add__``.
+        policy: None, or what changes calls while it is set, as autocast does.
         wide: float16 and bfloat16 are widened to float32 for the body, kernels and, of structured
             operations, formulas; results are rounded to the dtype of the first operand.
     """
 
     kind = "structured"
     takes_module = True  # the first parameter of the body is the array module
+    policy: Policy | None = None
 
     def __init__(
         self,
@@ -385,6 +392,8 @@ class Op:
 
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
             given = len(args)
+            if self.policy is not None and out is None:
+                return self.policy(self, self.run, bind(args, kwargs), False)
             if not kwargs and required <= given <= positional and fast_paths:
                 return run([*args, *defaults[given:]], out)
             return self.run(bind(args, kwargs), out)
@@ -897,7 +906,7 @@ class CompositeOp(Op):
     def _make_function(self) -> Callable[..., Any]:
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
             values = self.bind(args, kwargs)
-            result = self.body(*self._call_args(values), **self._call_kwargs(values))
+            result = self._call(values, out is not None)
             if out is None:
                 return result
             if not isinstance(result, tuple):
@@ -908,15 +917,18 @@ class CompositeOp(Op):
 
         return function
 
-    def _call_args(self, values: list[Any]) -> list[Any]:
-        return values[: self.positional]
+    def _call(self, values: list[Any], settled: bool) -> Any:
+        policy = self.policy
+        return self._body(values) if policy is None else policy(self, self._body, values, settled)
 
-    def _call_kwargs(self, values: list[Any]) -> dict[str, Any]:
-        return dict(zip(self.params[self.positional :], values[self.positional :], strict=True))
+    def _body(self, values: list[Any]) -> Any:
+        n = self.positional
+        if n == len(values):
+            return self.body(*values)
+        return self.body(*values[:n], **dict(zip(self.params[n:], values[n:], strict=True)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        values = self.bind(args, kwargs)
-        return self.body(*self._call_args(values), **self._call_kwargs(values))
+        return self._call(self.bind(args, kwargs), False)
 
     def run_inplace(self, values: list[Any]) -> Any:
         target = values[0]
@@ -924,7 +936,7 @@ class CompositeOp(Op):
         before = list(values)
         if mode.enabled and any(getattr(v, "_mode", PLAIN) == REQUIRES_GRAD for v in values):
             before[0] = target.clone()
-        result = self.body(*self._call_args(before), **self._call_kwargs(before))
+        result = self._call(before, True)
         check_fits_inplace(self.name + "_", target._array, result._array)
         return target.copy_(result)
 

@@ -4,7 +4,7 @@ Without a card everything here imports, `is_available` says no, and what needs o
 DeviceError that names the missing part.
 """
 
-from dtorch.cuda import sparse
+from dtorch.cuda import amp, sparse
 from dtorch.cuda.device import (
     current_device,
     device,
@@ -34,7 +34,7 @@ from dtorch.cuda.typed import (
 
 __all__ = [
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor",
-    "HalfTensor", "IntTensor", "LongTensor", "ShortTensor", "current_device", "device",
+    "HalfTensor", "IntTensor", "LongTensor", "ShortTensor", "amp", "current_device", "device",
     "device_count", "device_of", "empty_cache", "get_device_capability", "get_device_name", "init",
     "is_available", "is_initialized", "mem_get_info", "memory_allocated", "memory_reserved",
     "set_device", "sparse", "synchronize",

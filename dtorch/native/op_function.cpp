@@ -28,9 +28,10 @@ struct OpFunction {
   PyObject* op;     // the Op; set after the function is made
   PyObject* ufunc;  // NumPy's function, or null
   int arity;
-  int code;      // of Binary or Unary, or -1
-  int inplace;   // the operation overwrites its first operand
-  int floating;  // integers are for the Python function
+  int code;       // of Binary or Unary, or -1
+  int inplace;    // the operation overwrites its first operand
+  int floating;   // integers are for the Python function
+  char shortcut;  // 0: every call is for the Python function
 };
 
 OpFunction* as_op(PyObject* object) { return reinterpret_cast<OpFunction*>(object); }
@@ -131,7 +132,7 @@ PyObject* finish(OpFunction* op, PyObject* const* args, PyObject* result, int mo
 
 // Null without an exception: the Python function should do it.
 PyObject* fast_unary(OpFunction* op, PyObject* const* args) {
-  if (!is_tensor(args[0]) || !fast_paths) return nullptr;
+  if (!is_tensor(args[0]) || !fast_paths || !op->shortcut) return nullptr;
   Tensor* a = as_tensor(args[0]);
   if (!is_array(a->array) || a->mode & inference) return nullptr;
   PyObject* result = compute_unary(op, a->array);
@@ -143,7 +144,7 @@ PyObject* fast_binary(OpFunction* op, PyObject* const* args) {
   PyObject* a = a_is ? as_tensor(args[0])->array : nullptr;
   PyObject* b = b_is ? as_tensor(args[1])->array : nullptr;
   int mode = (a_is ? as_tensor(args[0])->mode : 0) | (b_is ? as_tensor(args[1])->mode : 0);
-  if (mode & inference || !fast_paths) return nullptr;
+  if (mode & inference || !fast_paths || !op->shortcut) return nullptr;
   PyObject* result;
   if (a_is && b_is) {
     if (!is_array(a) || !is_array(b)) return nullptr;
@@ -235,6 +236,7 @@ PyObject* op_new(PyTypeObject* type, PyObject* args, PyObject*) {
   op->code = code;
   op->floating = floating;
   op->inplace = inplace;
+  op->shortcut = 1;
   return self;
 }
 
@@ -286,6 +288,7 @@ PyObject* op_repr(PyObject* self) {
 
 PyMemberDef op_members[] = {
     {"op", T_OBJECT, offsetof(OpFunction, op), 0, nullptr},
+    {"shortcut", T_BOOL, offsetof(OpFunction, shortcut), 0, nullptr},
     {"__wrapped_python__", T_OBJECT, offsetof(OpFunction, slow), READONLY, nullptr},
     {"__dictoffset__", T_PYSSIZET, offsetof(OpFunction, dict), READONLY, nullptr},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(OpFunction, weakrefs), READONLY, nullptr},

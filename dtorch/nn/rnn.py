@@ -9,7 +9,7 @@ from typing import Any
 from dtorch.core.creation import empty, zeros
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.functions import cat, dropout, index_select, stack
-from dtorch.core.ops.recurrent import gru, lstm, rnn
+from dtorch.core.ops.recurrent import gru, lstm, lstm_cell, rnn
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import uniform_
 from dtorch.nn.module import Module
@@ -382,7 +382,7 @@ class LSTMCell(RNNCellBase):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         x, states, batched = self._prepared(input, [None, None] if hx is None else list(hx))
-        _, h, c = lstm(x, *states, *self._weights(), None, (x.shape[0],), False)
+        h, c = lstm_cell(x, *states, *self._weights())
         return (h, c) if batched else (h.squeeze(0), c.squeeze(0))
 
 

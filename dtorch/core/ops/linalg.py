@@ -341,6 +341,8 @@ def inner(input: Any, other: Any) -> Any:
     """Sums of products over the last dims."""
     if not input.ndim or not other.ndim:
         return input * other
+    if input.ndim == other.ndim == 1:
+        return dot(input, other)
     return tensordot(input, other, ([-1], [-1]))
 
 

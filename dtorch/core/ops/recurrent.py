@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase
-from dtorch.core.op import structured
+from dtorch.core.op import composite, structured
 from dtorch.core.ops import recurrent_native
 from dtorch.core.ops.activation import relu, sigmoid
 from dtorch.core.ops.composed import recorded_gradients
@@ -159,6 +159,15 @@ def _(
         matmul(delta.T, hiddens) if needs[4] else None,
         bias, None if bias is None else bias.copy(), dw_hr,
     ]  # fmt: skip
+
+
+@composite(tensors=("input", "hidden", "cell", "w_ih", "w_hh", "b_ih", "b_hh"), public=False)
+def lstm_cell(
+    input: Any, hidden: Any, cell: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any
+) -> tuple[Any, Any]:
+    """One step of `lstm`: hidden and cell state after it."""
+    _, h, c = lstm(input, hidden, cell, w_ih, w_hh, b_ih, b_hh, None, (input.shape[0],), False)
+    return h, c
 
 
 def _lstm_deltas(

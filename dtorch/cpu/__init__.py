@@ -1,0 +1,6 @@
+"""The processor as a device, with the functions that devices have."""
+
+from dtorch.cpu import amp
+from dtorch.cpu.device import current_device, device_count, is_available, synchronize
+
+__all__ = ["amp", "current_device", "device_count", "is_available", "synchronize"]
