@@ -160,6 +160,11 @@ def _source(generator: Generator | None) -> np.random.Generator:
     return (default_generator if generator is None else generator).numpy
 
 
+def draw_seed(generator: Generator | None = None) -> int:
+    """64 random bits, for streams of their own."""
+    return int(_source(generator).integers(2**64, dtype=np.uint64, endpoint=False))
+
+
 def uniform(shape: tuple[int, ...], numpy_dtype: Any, generator: Generator | None) -> np.ndarray:
     """Uniform numbers in [0, 1) of any floating dtype."""
     wide = numpy_dtype if numpy_dtype in (np.float32, np.float64) else np.dtype(np.float32)

@@ -622,6 +622,7 @@ void def_for(nb::module_& m) {
 }  // namespace
 
 void bind_nn(nb::module_& m) {
+  bind_attention(m);
   bind_matmul(m);
   def_single_precision(m);
   def_for<float>(m);

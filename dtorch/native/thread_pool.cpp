@@ -18,8 +18,11 @@
 namespace dtorch {
 namespace {
 
-// Idle threads look for work this often before they sleep; some tens of microseconds.
+// Idle threads look for work this often before they sleep: some tens of microseconds at full speed,
+// then some hundreds in which others may have the processor. Waking a thread that sleeps takes as
+// long as a small kernel, and in a training step the next kernel is rarely further away.
 constexpr int spins_before_sleep = 2000;
+constexpr int yields_before_sleep = 500;
 // More ranges than threads, so that a thread that was interrupted does not hold up the others.
 constexpr std::size_t ranges_per_thread = 4;
 
@@ -36,6 +39,10 @@ void wait_while_equal(const std::atomic<T>& value, T old) {
   for (int i = 0; i < spins_before_sleep; ++i) {
     if (value.load(std::memory_order_acquire) != old) return;
     relax();
+  }
+  for (int i = 0; i < yields_before_sleep; ++i) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    std::this_thread::yield();
   }
   value.wait(old, std::memory_order_acquire);
 }

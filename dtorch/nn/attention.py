@@ -11,7 +11,7 @@ from dtorch.core.base import wrap
 from dtorch.core.creation import empty, zeros
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.functions import cat, dropout, linear, matmul
-from dtorch.core.ops.attention import causal_bias, masked_softmax
+from dtorch.core.ops.attention import attend, causal_bias, masked_softmax
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import constant_, xavier_normal_, xavier_uniform_
 from dtorch.nn.linear import Linear
@@ -71,7 +71,8 @@ def multi_head_attention_forward(
         key_padding_mask: ``(N, S)`` or ``(S,)``; True (or -inf) for keys to leave out.
         attn_mask: ``(L, S)`` or ``(N * num_heads, L, S)``; True where attention is forbidden, or
             numbers that are added.
-        is_causal: no query looks at a later key.
+        need_weights: return the weights too, which then are all in memory at once.
+        is_causal: no query looks at a later key; with ``attn_mask`` that mask alone counts.
     Returns: output like ``query``; weights ``(N, L, S)`` (``(N, num_heads, L, S)`` without
         averaging), or None.
     """
@@ -98,16 +99,23 @@ def multi_head_attention_forward(
     if add_zero_attn:
         nothing = zeros(n, num_heads, 1, head, dtype=query.dtype)
         k, v = cat([k, nothing], 2), cat([v, nothing], 2)
-    bias = _bias(attn_mask, key_padding_mask, is_causal, n, num_heads, length, k.shape[2], kind)
-    scores = matmul(q * (1 / math.sqrt(head)), k.transpose(-2, -1))
-    weights = masked_softmax(scores, bias)
-    if dropout_p and training:
-        weights = dropout(weights, dropout_p)
-    mixed = matmul(weights, v).permute(2, 0, 1, 3).reshape((length, n, width))
-    out = linear(mixed, out_proj_weight, out_proj_bias)
+    bias = _bias(attn_mask, key_padding_mask, n, num_heads, length, k.shape[2], kind)
+    is_causal = is_causal and attn_mask is None
+    scale = 1 / math.sqrt(head)
     shown = None
     if need_weights:
+        if is_causal:
+            later = causal_bias(length, k.shape[2], kind)
+            bias = later if bias is None else bias + later
+        weights = masked_softmax(matmul(q * scale, k.transpose(-2, -1)), bias)
+        if dropout_p and training:
+            weights = dropout(weights, dropout_p)
+        mixed = matmul(weights, v)
         shown = weights.mean(1) if average_attn_weights else weights
+    else:
+        mixed = attend(q, k, v, bias, dropout_p if training else 0.0, is_causal, scale)
+    mixed = mixed.permute(2, 0, 1, 3).reshape((length, n, width))
+    out = linear(mixed, out_proj_weight, out_proj_bias)
     if not batched:
         out = out.squeeze(1)
         shown = None if shown is None else shown.squeeze(0)
@@ -133,14 +141,11 @@ def _check_heads(query: Any, key: Any, value: Any, width: int, num_heads: int) -
 
 
 def _bias(
-    attn_mask: Any, padding: Any, is_causal: bool, n: int, heads: int, length: int, total: int,
-    kind: Any,
-) -> Any:  # fmt: skip
-    """All masks as one sum that broadcasts to ``(N, heads, L, S)``, or None."""
+    attn_mask: Any, padding: Any, n: int, heads: int, length: int, total: int, kind: Any
+) -> Any:
+    """Both masks as one sum that broadcasts to ``(N, heads, L, S)``, or None."""
     bias = _additive("attn_mask", attn_mask, kind)
-    if bias is None and is_causal:
-        bias = causal_bias(length, total, kind)
-    elif bias is not None:
+    if bias is not None:
         shape = tuple(bias.shape)
         if len(shape) == 3 and shape[0] == n * heads:
             bias = bias.reshape((n, heads, *shape[1:]))

@@ -7,14 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import wrap
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core import backend
+from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.grad_mode import mode
 from dtorch.core.op import composite, structured
-from dtorch.core.ops.dropout import dropout
+from dtorch.core.ops import attention_tiles as tiles
+from dtorch.core.ops.attention_tiles import Options
+from dtorch.core.ops.composed import recorded_gradients
+from dtorch.core.ops.dropout import check_probability
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.repetition import repeat_interleave
 from dtorch.core.ops.view import transpose
+from dtorch.core.random import draw_seed
 from dtorch.core.shapes import broadcast_shapes
 
 
@@ -68,6 +74,81 @@ def causal_bias(rows: int, columns: int, kind: Any) -> Any:
     return wrap(np.where(later, kind.type(-np.inf), kind.type(0)))
 
 
+def plain_attention(query: Any, key: Any, value: Any, mask: Any, options: Options) -> Any:
+    """Attention as elementary operations, with all weights in memory; see `tiled_attention`."""
+    kind = query._array.dtype
+    bias = None if mask is None else as_bias("attention", mask, kind)
+    if options.is_causal:
+        later = causal_bias(query.shape[-2], key.shape[-2], kind)
+        bias = later if bias is None else bias + later
+    scores = matmul(query * options.scale, transpose(key, -2, -1))
+    weights = masked_softmax(scores, bias)
+    if options.dropout_p:
+        *lead, rows, keys = weights.shape
+        factors = tiles.dropout_factors(tuple(lead), rows, range(keys), options)
+        weights = weights * wrap(factors.astype(kind))
+    return matmul(weights, value)
+
+
+def _stacked(xp: Any, query: Any, key: Any, value: Any, mask: Any) -> Any:
+    """The arrays with the same dims before the last two, not copied."""
+    lead = np.broadcast_shapes(
+        query.shape[:-2], key.shape[:-2], value.shape[:-2], () if mask is None else mask.shape[:-2]
+    )
+    arrays = [xp.broadcast_to(a, (*lead, *a.shape[-2:])) for a in (query, key, value)]
+    if mask is not None:
+        mask = xp.broadcast_to(mask, (*lead, query.shape[-2], key.shape[-2]))
+    return (*arrays, mask)
+
+
+@structured(
+    tensors=("query", "key", "value", "mask"), outputs=("out", "log_sums"), returns=1,
+    public=False, wide=True,
+)  # fmt: skip
+def tiled_attention(
+    xp: Any, query: Any, key: Any, value: Any, mask: Any, options: Options
+) -> tuple[Any, Any]:
+    """Attention of checked operands; a mask is bool or of their dtype, and has no gradient.
+
+    Reference: Dao et al. 2022, arXiv:2205.14135.
+    """
+    return tiles.forward(xp, *_stacked(xp, query, key, value, mask), options)
+
+
+@tiled_attention.kernel("cpu")
+def _(query, key, value, mask, options):
+    found = tiles.forward_kernel(*_stacked(np, query, key, value, mask), options)
+    if found is None:
+        return tiled_attention.run_body(np, (query, key, value, mask, options))
+    return found
+
+
+@tiled_attention.gradient("query", "key", "value")
+def _(grad, query, key, value, mask, options, out, log_sums):
+    if isinstance(grad, TensorBase):
+        return recorded_gradients(
+            lambda q, k, v: plain_attention(q, k, v, mask, options),
+            (query, key, value),
+            (grad,),
+        )
+    xp = backend.array_module(grad)
+    arrays = _stacked(xp, query, key, value, mask)
+    found = tiles.backward_kernel(grad, *arrays, options, out, log_sums)
+    return tiles.backward(xp, grad, *arrays, options, out, log_sums) if found is None else found
+
+
+def attend(
+    query: Any, key: Any, value: Any, mask: Any, dropout_p: float, is_causal: bool, scale: float
+) -> Any:
+    """Attention of checked operands, in tiles unless the mask wants a gradient: that is as large
+    as all weights."""
+    seed = draw_seed() if dropout_p else 0
+    options = Options(float(scale), bool(is_causal), float(dropout_p), seed)
+    if mask is not None and mask._mode == REQUIRES_GRAD and mode.enabled:
+        return plain_attention(query, key, value, mask, options)
+    return tiled_attention(query, key, value, mask, options)
+
+
 @composite(tensors=("query", "key", "value", "attn_mask"), method=False)
 def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
@@ -75,17 +156,33 @@ def scaled_dot_product_attention(
 ) -> Any:  # fmt: skip
     """``softmax(scale * query @ key.T + mask) @ value`` over the last two dims.
 
+    The weights are formed tile by tile and never kept: memory grows with the length of the
+    sequences, not with its square.
+
     Args:
-        query: ``(*, L, E)``; key: ``(*, S, E)``; value: ``(*, S, V)``.
+        query: ``(*, L, E)``; key: ``(*, S, E)``; value: ``(*, S, V)``; dims before broadcast.
         attn_mask: broadcasts to ``(*, L, S)``; bool, True where attention is allowed, or numbers
-            that are added.
+            that are added. One that requires grad costs the memory of all weights.
         dropout_p: probability of a weight to be dropped; pass 0 in evaluation.
         is_causal: no query looks at a later key; excludes ``attn_mask``.
         scale: default ``1 / sqrt(E)``.
         enable_gqa: several heads of the query (dim -3) share one of key and value.
     Returns: ``(*, L, V)``; zeros for a query to which all keys are masked.
 
-    Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1.
+    Raises:
+        ShapeError: sizes that do not fit each other.
+        DtypeError: query, key and value of several dtypes, or not of a floating-point one.
+        ArgumentError: a mask beside ``is_causal`` or of another dtype; ``dropout_p`` outside 0 to 1.
+
+    Example:
+        >>> import dtorch
+        >>> from dtorch.nn.functional import scaled_dot_product_attention
+        >>> q, k, v = dtorch.zeros(1, 2), dtorch.zeros(3, 2), dtorch.tensor([[1.], [2.], [6.]])
+        >>> scaled_dot_product_attention(q, k, v)
+        tensor([[3.]])
+
+    Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1; in tiles: Dao et al. 2022,
+    arXiv:2205.14135.
     """
     name = "scaled_dot_product_attention"
     q, k, v = tuple(query.shape), tuple(key.shape), tuple(value.shape)
@@ -93,23 +190,25 @@ def scaled_dot_product_attention(
         raise ShapeError(
             f"{name}: query {q}, key {k} and value {v}, expected (*, L, E), (*, S, E), (*, S, V)"
         )
+    kind = query._array.dtype
+    if kind.kind not in "fV" or not kind == key._array.dtype == value._array.dtype:
+        raise DtypeError(
+            f"{name}: query is {query.dtype}, key {key.dtype} and value {value.dtype}, expected one "
+            "floating-point dtype"
+        )
+    check_probability(name, dropout_p)
     if enable_gqa:
         key, value = _shared_heads(name, query, key, value)
-    kind = query._array.dtype
-    bias = None
-    if is_causal:
-        if attn_mask is not None:
+        k = tuple(key.shape)
+    lead = broadcast_shapes(name, q[:-2], k[:-2], tuple(value.shape[:-2]))
+    if attn_mask is not None:
+        if is_causal:
             raise ArgumentError(f"{name}: is_causal and attn_mask exclude each other")
-        bias = causal_bias(q[-2], k[-2], kind)
-    elif attn_mask is not None:
-        bias = as_bias(name, attn_mask, kind)
-        broadcast_shapes(name, (*q[:-1], k[-2]), tuple(bias.shape))
-    factor = 1 / math.sqrt(q[-1]) if scale is None and q[-1] else (scale or 1.0)
-    scores = matmul(query * factor, transpose(key, -2, -1))
-    weights = masked_softmax(scores, bias)
-    if dropout_p:
-        weights = dropout(weights, dropout_p)
-    return matmul(weights, value)
+        if attn_mask._array.dtype != np.bool_:
+            attn_mask = as_bias(name, attn_mask, kind)
+        broadcast_shapes(name, (*lead, q[-2], k[-2]), tuple(attn_mask.shape))
+    factor = 1 / math.sqrt(max(q[-1], 1)) if scale is None else scale
+    return attend(query, key, value, attn_mask, dropout_p, is_causal, factor)
 
 
 def _shared_heads(name: str, query: Any, key: Any, value: Any) -> tuple[Any, Any]:
