@@ -11,7 +11,7 @@ void softmax(const T* input, T* out, std::size_t rows, std::size_t columns) {
     T sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (std::size_t j = 0; j < columns; ++j) {
-      const T e = exponential(input[j] - largest);
+      const T e = exponential_below(input[j] - largest);
       out[j] = e;
       sum += e;
     }
