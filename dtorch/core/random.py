@@ -34,6 +34,8 @@ class Generator:
     True
     """
 
+    numpy: np.random.Generator
+
     def __init__(self, device: Any = "cpu") -> None:
         require_cpu("Generator", device)
         self.device = as_device(device)
@@ -45,9 +47,20 @@ class Generator:
         if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
             raise TypeError(f"manual_seed: seed is {type(seed).__name__}, expected an int")
         self._seed = int(seed) & (2**64 - 1)
-        self._philox = np.random.Philox(key=self._seed)
-        self.numpy = np.random.Generator(self._philox)
+        vars(self).pop("numpy", None)
         return self
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called where there is no such attribute yet. Loaders seed before every sample, and
+        # few samples draw: the engine is made when it is first needed.
+        if name != "numpy":
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}", obj=self)
+        engine = np.random.Generator(np.random.Philox(key=self._seed))
+        return vars(self).setdefault("numpy", engine)
+
+    @property
+    def _philox(self) -> Any:
+        return self.numpy.bit_generator
 
     def seed(self) -> int:
         """Seed with a random number, which is returned."""
@@ -83,6 +96,17 @@ class Generator:
         self._philox.state = state
         self._seed = int(words[13])
 
+    def detach(self) -> tuple[int, np.random.Generator | None]:
+        """The engine itself, for `attach`; the generator starts its seed's stream anew."""
+        return self._seed, vars(self).pop("numpy", None)
+
+    def attach(self, engine: tuple[int, np.random.Generator | None]) -> None:
+        """Go on with an engine that `detach` gave."""
+        self._seed, numpy = engine
+        vars(self).pop("numpy", None)
+        if numpy is not None:
+            self.numpy = numpy
+
     def clone_state(self) -> Generator:
         """Another generator that goes on where this one stands."""
         twin = Generator(self.device)
@@ -91,13 +115,14 @@ class Generator:
 
     def _keep_state(self) -> None:
         """Before a fork: NumPy may lock the generator to read its state, so the child cannot."""
-        self._at_fork = self._philox.state
+        self._at_fork = self._philox.state if "numpy" in vars(self) else None
 
     def _renew(self) -> None:
         """In a forked process another thread may have held the lock, and never release it here."""
-        self._philox = np.random.Philox(key=0)
-        self._philox.state = self._at_fork
-        self.numpy = np.random.Generator(self._philox)
+        if self._at_fork is not None:
+            philox = np.random.Philox(key=0)
+            philox.state = self._at_fork
+            self.numpy = np.random.Generator(philox)
 
 
 _generators: weakref.WeakSet[Generator] = weakref.WeakSet()

@@ -22,7 +22,7 @@ from dtorch.data.fetch import MapFetcher
 from dtorch.data.iterators import BatchIterator, InProcessIterator, Progress, WorkerIterator
 from dtorch.data.pool import WorkerPool, default_context
 from dtorch.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from dtorch.data.seeding import batch_seed, seeded
+from dtorch.data.seeding import Streams, generators_kept
 from dtorch.data.worker import Task
 
 __all__ = [
@@ -65,8 +65,11 @@ class DataLoader:
         pin_memory_device: ignored.
 
     Batches come in the sampler's order whatever ``num_workers`` is, and with the same random
-    numbers: while a batch is fetched, the generators of dtorch, ``random`` and ``numpy.random``
-    are seeded from the epoch's seed and the number of the batch.
+    numbers: before each sample the generators of dtorch, ``random`` and ``numpy.random`` are seeded
+    from the epoch's seed, the sample's index, and how often it came in this epoch already. What
+    they draw depends neither on the number of workers nor on the size of the batches, and the
+    program's own numbers go on as if none had been drawn. A stream that gives worker ``w`` of ``n``
+    every ``n``-th sample, beginning with the ``w``-th, draws the same for each, too.
 
     An exception in a worker is raised at its batch's place, with the worker's traceback, the
     dataset's index, the worker's number and pid; iteration can go on after it.
@@ -199,8 +202,8 @@ class DataLoader:
 
     # -- epochs and where they stand -----------------------------------------------------------
 
-    def _begin_epoch(self) -> tuple[int, Iterator[Any], Progress]:
-        """Base seed, what to fetch, and from where on."""
+    def _begin_epoch(self) -> tuple[int, Iterator[tuple[Any, Any]], Progress]:
+        """Base seed, what to fetch with which random streams, and from where on."""
         source = self._source()
         resume, self._resume = self._resume, None
         if resume is None:
@@ -226,12 +229,18 @@ class DataLoader:
     def _sampler_epoch(self) -> int | None:
         return self.sampler.epoch if hasattr(self.sampler, "set_epoch") else None
 
-    def _index_iterator(self) -> Iterator[Any]:
+    def _index_iterator(self) -> Iterator[tuple[Any, Any]]:
         if self.is_iterable:
-            return itertools.repeat(self.batch_size)
-        if self.batch_sampler is not None:
-            return iter(self.batch_sampler)
-        return iter(self.sampler)
+            return itertools.repeat((self.batch_size, None))
+        chosen: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
+        streams = Streams(self._dataset_size())
+        return ((indices, streams.of(indices)) for indices in chosen)
+
+    def _dataset_size(self) -> int:
+        try:
+            return len(self.dataset)
+        except (TypeError, NotImplementedError):
+            return 0
 
     def _finished(self, progress: Progress) -> None:
         if self._progress is progress:
@@ -291,13 +300,16 @@ class DataLoader:
     def _measured_workers(self) -> int:
         if self.is_iterable:
             return 0
-        indices = next(self._index_iterator(), None)
-        if indices is None:
+        source = self._source()
+        before = source.get_state()
+        wanted = next(self._index_iterator(), None)
+        source.set_state(before)
+        if wanted is None:
             return 0
-        fetcher = MapFetcher(self.dataset, self.collate_fn)
-        with seeded(batch_seed(0, 0)):
+        fetcher = MapFetcher(self.dataset, self.collate_fn, base_seed=0)
+        with generators_kept():
             begin = time.perf_counter()
-            fetcher.fetch(indices)
+            fetcher.fetch(*wanted)
             took = time.perf_counter() - begin
         return len(os.sched_getaffinity(0)) if took >= _WORTH_WORKERS_S else 0
 

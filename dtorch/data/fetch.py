@@ -1,10 +1,11 @@
-"""Getting the samples of one batch from a dataset."""
+"""Getting the samples of one batch from a dataset, each with random numbers of its own."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from dtorch.data.seeding import seed_sample
 
 Collate = Callable[[Any], Any]
 
@@ -12,26 +13,38 @@ Collate = Callable[[Any], Any]
 class MapFetcher:
     """Fetches by index.
 
+    Args:
+        base_seed: of the epoch.
     Attributes:
         index: the sample that is being fetched, for messages about errors.
     """
 
-    def __init__(self, dataset: Any, collate_fn: Collate) -> None:
+    def __init__(self, dataset: Any, collate_fn: Collate, base_seed: int) -> None:
         self._dataset = dataset
+        self._base_seed = base_seed
         self._collate = collate_fn
         self._several = getattr(dataset, "__getitems__", None)
         self.index: Any = None
 
-    def fetch(self, indices: Any) -> Any:
-        """The batch of a list of indices; of one index, the sample."""
+    def fetch(self, indices: Any, streams: Any) -> Any:
+        """The batch of a list of indices; of one index, the sample.
+
+        Args:
+            streams: number of the random stream of every sample; a dataset that fetches several
+                at once has that of the first.
+        """
         self.index = indices
+        base_seed = self._base_seed
         if not isinstance(indices, list):
+            seed_sample(base_seed, streams)
             return self._collate(self._dataset[indices])
         if self._several is not None:
+            seed_sample(base_seed, streams[0] if streams else 0)
             return self._collate(self._several(indices))
         samples, dataset = [], self._dataset
-        for index in indices:
+        for index, stream in zip(indices, streams, strict=True):
             self.index = index
+            seed_sample(base_seed, stream)
             samples.append(dataset[index])
         self.index = indices
         return self._collate(samples)
@@ -40,17 +53,29 @@ class MapFetcher:
 class IterableFetcher:
     """Fetches what comes next.
 
+    The stream of sample ``n`` of worker ``w`` of ``c`` is ``w + n * c``. So a dataset that gives
+    every ``c``-th sample to each worker draws the same for each whatever ``c`` is.
+
     Args:
         drop_last: leave out a last batch that is shorter.
+        base_seed: of the epoch.
+        worker_id, num_workers: which of how many processes this is; 0 of 1 if there is one.
     Attributes:
         index: number of the sample that is being fetched.
     """
 
-    def __init__(self, dataset: Any, collate_fn: Collate, drop_last: bool) -> None:
-        self._samples: Iterator[Any] = iter(dataset)
+    def __init__(
+        self, dataset: Any, collate_fn: Collate, drop_last: bool, base_seed: int,
+        worker_id: int = 0, num_workers: int = 1,
+    ) -> None:  # fmt: skip
+        self._base_seed = base_seed
+        self._worker_id = worker_id
+        self._num_workers = num_workers
         self._collate = collate_fn
         self._drop_last = drop_last
         self.index = 0
+        self._seed()
+        self._samples: Iterator[Any] = iter(dataset)
 
     def fetch(self, count: int | None) -> Any:
         """The batch of the next ``count`` samples; for None, the next sample.
@@ -59,13 +84,21 @@ class IterableFetcher:
             StopIteration: there are no more.
         """
         if count is None:
+            self._seed()
             sample = next(self._samples)
             self.index += 1
             return self._collate(sample)
-        batch = []
-        for sample in itertools.islice(self._samples, count):
-            batch.append(sample)
+        batch: list[Any] = []
+        while len(batch) < count:
+            self._seed()
+            try:
+                batch.append(next(self._samples))
+            except StopIteration:
+                break
             self.index += 1
         if not batch or (self._drop_last and len(batch) < count):
             raise StopIteration
         return self._collate(batch)
+
+    def _seed(self) -> None:
+        seed_sample(self._base_seed, self._worker_id + self.index * self._num_workers)

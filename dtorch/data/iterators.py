@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dtorch.data.fetch import IterableFetcher, MapFetcher
 from dtorch.data.pool import Answer, Worker, WorkerPool
-from dtorch.data.seeding import batch_seed, seeded
+from dtorch.data.seeding import generators_kept
 
 if TYPE_CHECKING:
     from dtorch.data.dataloader import DataLoader
@@ -38,14 +38,14 @@ class BatchIterator:
     """One pass over a loader's batches.
 
     Args:
-        indices: what to fetch, beginning with the first batch that ``progress`` does not count.
+        indices: what to fetch and the random streams for it, beginning with the first batch that
+            ``progress`` does not count.
     """
 
     def __init__(
-        self, loader: DataLoader, base_seed: int, indices: Iterator[Any], progress: Progress
+        self, loader: DataLoader, indices: Iterator[tuple[Any, Any]], progress: Progress
     ) -> None:
         self._loader = loader
-        self._base_seed = base_seed
         self._indices = indices
         self._progress = progress
 
@@ -66,41 +66,46 @@ class InProcessIterator(BatchIterator):
     """Fetches in this process."""
 
     def __init__(
-        self, loader: DataLoader, base_seed: int, indices: Iterator[Any], progress: Progress
-    ) -> None:
-        super().__init__(loader, base_seed, indices, progress)
+        self, loader: DataLoader, base_seed: int, indices: Iterator[tuple[Any, Any]],
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        super().__init__(loader, indices, progress)
         self._fetcher: MapFetcher | IterableFetcher
-        if loader.is_iterable:
-            self._fetcher = IterableFetcher(loader.dataset, loader.collate_fn, loader.drop_last)
+        if not loader.is_iterable:
+            self._fetcher = MapFetcher(loader.dataset, loader.collate_fn, base_seed)
+            return
+        with generators_kept():
+            self._fetcher = IterableFetcher(
+                loader.dataset, loader.collate_fn, loader.drop_last, base_seed
+            )
             for _ in range(progress.batches):
-                self._fetcher.fetch(next(indices))
-        else:
-            self._fetcher = MapFetcher(loader.dataset, loader.collate_fn)
+                self._fetcher.fetch(loader.batch_size)
 
     def __next__(self) -> Any:
-        progress = self._progress
+        progress, fetcher = self._progress, self._fetcher
         try:
-            indices = next(self._indices)
-            if self._loader.is_iterable:
-                batch = self._fetcher.fetch(indices)
-                progress.batches += 1
-                return batch
+            indices, streams = next(self._indices)
+            with generators_kept():
+                if isinstance(fetcher, IterableFetcher):
+                    batch = fetcher.fetch(indices)
+                    progress.batches += 1
+                    return batch
         except StopIteration:
             self._loader._finished(progress)
             raise
-        number = progress.batches
         progress.batches += 1
-        with seeded(batch_seed(self._base_seed, number)):
-            return self._fetcher.fetch(indices)
+        with generators_kept():
+            return fetcher.fetch(indices, streams)
 
 
 class WorkerIterator(BatchIterator):
     """Has worker processes fetch, some batches ahead, and gives their batches out in order."""
 
     def __init__(
-        self, loader: DataLoader, base_seed: int, indices: Iterator[Any], progress: Progress
-    ) -> None:
-        super().__init__(loader, base_seed, indices, progress)
+        self, loader: DataLoader, base_seed: int, indices: Iterator[tuple[Any, Any]],
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        super().__init__(loader, indices, progress)
         self._released = False
         self._pool: WorkerPool = loader._take_pool()
         self._pool.epoch += 1
@@ -177,11 +182,11 @@ class WorkerIterator(BatchIterator):
             end = self._requested + at_most
         while self._more and self._requested < end:
             worker = self._next_worker(workers)
-            indices = next(self._indices, _END) if worker is not None else _END
-            if worker is None or indices is _END:
+            wanted = next(self._indices, None) if worker is not None else None
+            if worker is None or wanted is None:
                 self._more = False
                 return
-            worker.request(self._epoch, self._requested, indices, layout)
+            worker.request(self._epoch, self._requested, *wanted, layout)
             self._requested += 1
 
     def _next_worker(self, workers: list[Worker]) -> Worker | None:
@@ -206,6 +211,3 @@ class WorkerIterator(BatchIterator):
     def __del__(self) -> None:
         if "_pool" in self.__dict__:  # else it failed while it was made
             self._release()
-
-
-_END = object()

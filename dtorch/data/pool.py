@@ -88,14 +88,17 @@ class Worker:
         theirs.close()
         self.pid: int = self.process.pid
 
-    def request(self, epoch: int, number: int, indices: Any, layout: Sequence[int]) -> None:
+    def request(
+        self, epoch: int, number: int, indices: Any, streams: Any, layout: Sequence[int]
+    ) -> None:
         """Ask for a batch, lending memory for arrays of the sizes in ``layout``."""
         slots = lend(layout)
         names = [(block.arena.id, block.offset, block.nbytes) for block in slots]
         fresh = {b.arena.id: b.arena.fd for b in slots if b.arena.id not in self._arenas}
         self._arenas.update(fresh)
         self.pending[epoch, number] = indices, slots
-        self._send(("fetch", epoch, number, indices, names, list(fresh)), list(fresh.values()))
+        request = ("fetch", epoch, number, indices, streams, names, list(fresh))
+        self._send(request, list(fresh.values()))
 
     def begin(self, base_seed: int) -> None:
         """Start an epoch."""

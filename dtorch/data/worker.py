@@ -23,7 +23,7 @@ from dtorch.data.channel import Channel
 from dtorch.data.collate import collate_into
 from dtorch.data.failure import ExceptionWrapper
 from dtorch.data.fetch import Collate, IterableFetcher, MapFetcher
-from dtorch.data.seeding import batch_seed, seed_everything
+from dtorch.data.seeding import seed_everything
 from dtorch.data.transfer import SlotMap, encode
 
 _MASK = (1 << 64) - 1
@@ -110,7 +110,6 @@ class _Worker:
         self._slots = SlotMap()
         self._fetcher: MapFetcher | IterableFetcher | None = None
         self._failed: ExceptionWrapper | None = None  # before there was a batch to blame
-        self._base_seed = 0
         self._ended = False
         collate_into(self._slots.allocate)
 
@@ -143,7 +142,7 @@ class _Worker:
 
     def _begin(self, base_seed: int) -> None:
         """Start an epoch."""
-        task, self._base_seed = self._task, base_seed
+        task = self._task
         seed = (base_seed + task.worker_id) & _MASK
         first = _State.info is None
         _State.info = WorkerInfo(task.worker_id, task.num_workers, seed, task.dataset)
@@ -153,26 +152,29 @@ class _Worker:
             if first and task.init_fn is not None:
                 task.init_fn(task.worker_id)
             if task.is_iterable:
-                self._fetcher = IterableFetcher(task.dataset, task.collate_fn, task.drop_last)
+                self._fetcher = IterableFetcher(
+                    task.dataset, task.collate_fn, task.drop_last, base_seed, task.worker_id,
+                    task.num_workers,
+                )  # fmt: skip
             else:
-                self._fetcher = MapFetcher(task.dataset, task.collate_fn)
+                self._fetcher = MapFetcher(task.dataset, task.collate_fn, base_seed)
         except Exception:  # noqa: BLE001 - it is raised again in the loader
             self._failed = self._wrapped("while it started")
 
-    def _answer(self, epoch: int, number: int, indices: Any, slots: Any, arenas: Any,
-                fds: list[int]) -> None:  # fmt: skip
+    def _answer(self, epoch: int, number: int, indices: Any, streams: Any, slots: Any,
+                arenas: Any, fds: list[int]) -> None:  # fmt: skip
         self._slots.attach(arenas, fds)
         self._slots.lend(slots)
-        self._send((epoch, number), self._result(number, indices))
+        self._send((epoch, number), self._result(indices, streams))
         self._slots.lend(())
 
-    def _result(self, number: int, indices: Any) -> tuple[str, Any]:
+    def _result(self, indices: Any, streams: Any) -> tuple[str, Any]:
         if self._failed is not None or self._fetcher is None:
             return "error", self._failed
-        if not self._task.is_iterable:
-            seed_everything(batch_seed(self._base_seed, number))
         try:
-            return "batch", self._fetcher.fetch(indices)
+            if isinstance(self._fetcher, IterableFetcher):
+                return "batch", self._fetcher.fetch(indices)
+            return "batch", self._fetcher.fetch(indices, streams)
         except StopIteration:
             if self._task.is_iterable:
                 return "end", None

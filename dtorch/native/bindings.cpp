@@ -18,6 +18,7 @@
 #include "crc32.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/softmax.h"
+#include "mersenne.h"
 #include "shared_memory.h"
 #include "thread_pool.h"
 
@@ -288,6 +289,12 @@ NB_MODULE(_native, m) {
   def_cross_entropy<double>(m);
   dtorch::bind_nn(m);
 
+  m.def(
+      "seed_mersenne",
+      [](std::uintptr_t words, std::uint64_t seed) {
+        dtorch::seed_mersenne(reinterpret_cast<std::uint32_t*>(words), seed);
+      },
+      "words"_a, "seed"_a);
   // Absent where zlib's is the faster one.
   if (dtorch::has_fast_crc32()) m.def("crc32", crc32, "data"_a, "value"_a = 0);
 
