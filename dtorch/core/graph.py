@@ -33,6 +33,7 @@ from dtorch.core.base import (
 )
 from dtorch.core.errors import GradError, ShapeError, VersionError
 from dtorch.core.grad_mode import mode
+from dtorch.core.half import convert
 from dtorch.core.quiet import restore, silence
 from dtorch.core.shapes import sum_to
 
@@ -348,7 +349,7 @@ def fit(grad: Any, input: tuple[tuple[int, ...], np.dtype[Any]], create_graph: b
     if grad.dtype != numpy_dtype:
         if grad.dtype.kind == "c" and numpy_dtype.kind != "c":
             grad = grad.real
-        grad = grad.astype(numpy_dtype)
+        grad = convert(grad, numpy_dtype)
     return grad
 
 

@@ -10,6 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
+
+SINGLE = np.dtype(np.float32)
+
+
+def _converted(array: Any, dtype: Any) -> Any:
+    return array.astype(dtype)
+
+
+# What `astype` of an array does.
+convert: Callable[[Any, Any], Any] = (
+    _converted if backend.native is None else backend.native.convert
+)
+
 
 def is_half(array: Any) -> bool:
     """Whether a value is an array of float16 or bfloat16."""
@@ -21,18 +35,9 @@ def widened(value: Any) -> Any:
     """An array of float16 or bfloat16, or those of a list, as float32; other values as they are."""
     if type(value) is list:
         return [widened(element) for element in value]
-    return value.astype(np.float32) if is_half(value) else value
+    return convert(value, SINGLE) if is_half(value) else value
 
 
 def narrowed(result: Any, dtype: Any) -> Any:
     """What was computed in float32 as ``dtype``."""
-    return result.astype(dtype) if getattr(result, "dtype", None) == np.float32 else result
-
-
-def in_single_precision(formula: Callable[..., Any]) -> Callable[..., Any]:
-    """A gradient formula that sees float32 where it was given float16 or bfloat16."""
-
-    def wide(*args: Any) -> Any:
-        return formula(*(widened(arg) for arg in args))
-
-    return wide
+    return convert(result, dtype) if getattr(result, "dtype", None) == SINGLE else result

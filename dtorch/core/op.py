@@ -57,7 +57,7 @@ from dtorch.core.dtype import (
 from dtorch.core.errors import DtypeError, GradError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import edge_of
-from dtorch.core.half import in_single_precision, is_half, narrowed, widened
+from dtorch.core.half import convert, is_half, narrowed, widened
 from dtorch.core.inplace import (
     become_volatile,
     bump,
@@ -124,8 +124,8 @@ class Op:
         inplace: whether ``Tensor.name_`` exists.
         operators: special methods it stands behind, such as ``__add__``.
         policy: None, or what changes calls while it is set, as autocast does.
-        wide: float16 and bfloat16 are widened to float32 for the body, kernels and, of structured
-            operations, formulas; results are rounded to the dtype of the first operand.
+        wide: float16 and bfloat16 are widened to float32 for the body, kernels and formulas; the
+            first ``rounded`` results are rounded to the dtype of the first operand.
     """
 
     kind = "structured"
@@ -147,6 +147,7 @@ class Op:
         has_out: bool = True,
         ufunc: np.ufunc | None = None,
         wide: bool = False,
+        rounded: int | None = None,
     ) -> None:
         self.wide = wide
         self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
@@ -166,6 +167,7 @@ class Op:
         self.tensor_indices = tuple(self.index[name] for name in self.tensors)
         self.outputs = tuple(outputs)
         self.returns = len(self.outputs) if returns is None else returns
+        self.rounded = self.returns if rounded is None else rounded
         self.inplace = inplace
         self.method = method
         self.public = public
@@ -212,8 +214,6 @@ class Op:
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             formula = Formula(args, function, _twin(self.name, args))
-            if self.wide and self.kind == "structured":
-                formula.function = in_single_precision(function)
             for arg in args:
                 if arg not in self.tensors:
                     raise ValueError(f"{self.name}: {arg} takes no tensor, so it has no gradient")
@@ -338,7 +338,7 @@ class Op:
     def _narrowed(self, result: Any, half: Any) -> Any:
         if len(self.outputs) == 1:
             return narrowed(result, half)
-        return tuple(narrowed(r, half) if k < self.returns else r for k, r in enumerate(result))
+        return tuple(narrowed(r, half) if k < self.rounded else r for k, r in enumerate(result))
 
     def run_body(self, xp: Any, values: Sequence[Any]) -> Any:
         """The definition itself, whatever kernels there are."""
@@ -399,7 +399,7 @@ class Op:
             return self.run(bind(args, kwargs), out)
 
         if self.ufunc is not None and self.kind == "structured" and backend.native is not None:
-            return backend.native.OpFunction(function, self.ufunc, len(self.tensors), -1, False)  # type: ignore[no-any-return]
+            return backend.native.OpFunction(function, self.ufunc, len(self.tensors), -2, False)  # type: ignore[no-any-return]
         return function
 
     def run(self, values: list[Any], out: Any = None) -> Any:
@@ -694,6 +694,8 @@ class ElementwiseOp(Op):
 
     def compute(self, values: Sequence[Any]) -> Any:
         try:
+            if self.wide and type(values[0]) is ndarray and is_half(values[0]):
+                return self._compute_half(values)
             if self.ufunc is None or len(values) > self.ufunc.nin:
                 return super().compute(values)
             settings = silence()
@@ -709,6 +711,15 @@ class ElementwiseOp(Op):
         except TypeError as error:
             dtypes = [str(v.dtype) for v in values if hasattr(v, "dtype")]
             raise DtypeError(f"{self.name}: not defined for {' and '.join(dtypes)}") from error
+
+    def _compute_half(self, values: Sequence[Any]) -> Any:
+        """By the loops of the native module for float32, where there is one."""
+        if backend.native is None or not isinstance(self.function, backend.native.OpFunction) or (
+            len(values) != len(self.tensors)
+        ):  # fmt: skip
+            return super().compute(values)
+        half = values[0].dtype
+        return narrowed(self.function(*(wrap(widened(v)) for v in values))._array, half)
 
     def _explain_shapes(self, values: Sequence[Any]) -> None:
         broadcast_shapes(self.name, *(v.shape for v in values if hasattr(v, "shape")))
@@ -726,7 +737,7 @@ class ElementwiseOp(Op):
                 continue
             if isinstance(value, ndarray):
                 if value.dtype != target:
-                    raw[i] = value.astype(target)
+                    raw[i] = convert(value, target)
             elif isinstance(value, (*_NUMBERS, generic)):
                 raw[i] = _number_as(value, target)
             else:

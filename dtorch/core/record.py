@@ -19,6 +19,7 @@ from dtorch.core.base import (
 )
 from dtorch.core.errors import GradError
 from dtorch.core.graph import Node, check_version, edge_of
+from dtorch.core.half import widened
 
 if TYPE_CHECKING:
     from dtorch.core.op import Op
@@ -103,8 +104,10 @@ class OpNode(Node):
         if self.saved is None:
             self.refuse_freed()
         saved = self._unpack(create_graph)
+        if not create_graph and self.op.wide:
+            saved, grad = [widened(value) for value in saved], widened(grad)
         grads: list[Any] = []
-        for function, sources, select, _ in self.plan.steps:
+        for function, sources, select, twin in self.plan.steps:
             args: list[Any] = []
             for source in sources:
                 if type(source) is tuple:
@@ -116,7 +119,9 @@ class OpNode(Node):
                                 if self.n_outputs > 1 else grad)  # fmt: skip
                 else:
                     args.append(self.materialize(grad, create_graph))
-            result = function(*args)
+            result = None if twin is None or create_graph else twin(*args)
+            if result is None:
+                result = function(*args)
             if select is not None:
                 grads.extend(result[i] for i in select)
             elif type(result) is list:

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "allocator.h"
 #include "bindings_nn.h"
+#include "half.h"
 #include "kernels/bfloat16.h"
 #include "kernels/matmul.h"
 #include "matrix_starts.h"
@@ -42,13 +42,6 @@ bool find_steps(PyArrayObject* array, std::size_t& row, std::size_t& column) {
   }
   return true;
 }
-
-// float16, or bfloat16, which the package ml_dtypes defines.
-bool is_bfloat16(PyArrayObject* array) {
-  return PyTypeNum_ISUSERDEF(PyArray_TYPE(array)) && PyArray_ITEMSIZE(array) == 2 &&
-         std::strcmp(PyArray_DESCR(array)->typeobj->tp_name, "ml_dtypes.bfloat16") == 0;
-}
-bool is_half(PyArrayObject* array) { return PyArray_TYPE(array) == NPY_HALF || is_bfloat16(array); }
 
 // Runs the kernel on memory of `elements` Ws, other threads of Python meanwhile on theirs.
 template <class W, class T, class Kernel>
@@ -122,14 +115,6 @@ PyObject* product(PyObject* first, PyObject* second) {
 #endif
   }
   return owner.inc_ref().ptr();
-}
-
-nb::object converted(nb::handle array, PyArray_Descr* type) {
-  Py_INCREF(type);
-  PyObject* result =
-      PyArray_FromAny(array.ptr(), type, 0, 0, NPY_ARRAY_ALIGNED | NPY_ARRAY_FORCECAST, nullptr);
-  if (result == nullptr) throw nb::python_error();
-  return nb::steal(result);
 }
 
 nb::object matmul_of(nb::handle a, nb::handle b) {

@@ -1,4 +1,5 @@
 #include "bindings_nn.h"
+#include "half.h"
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
@@ -624,6 +625,7 @@ void def_for(nb::module_& m) {
 void bind_nn(nb::module_& m) {
   bind_attention(m);
   bind_matmul(m);
+  bind_half(m);
   def_single_precision(m);
   def_for<float>(m);
   def_for<double>(m);

@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "elementwise.h"
+#include "half.h"
 
 namespace dtorch::core {
 
@@ -292,8 +293,8 @@ class Run {
     std::vector<Ref> grads;
     grads.reserve(static_cast<std::size_t>(count));
     const bool native = Py_TYPE(keep.get()) == op_node_type;
-    if (!(native ? apply_op(node, grad.get(), grads)
-                 : apply_other(keep.get(), grad.get(), grads))) {
+    if (!(native && !is_half_precision(grad.get()) ? apply_op(node, grad.get(), grads)
+                                                   : apply_other(keep.get(), grad.get(), grads))) {
       return explain(keep.get());
     }
     if (!is_none(hooks.get()) && !run_hooks_after(keep.get(), hooks.get(), grad.get(), grads)) {
@@ -354,6 +355,17 @@ class Run {
     PyObject* args[] = {grad.get(), info};
     grad = Ref(ensure_array(PyObject_Vectorcall(helpers.fit, args, 2, nullptr)));
     return static_cast<bool>(grad);
+  }
+
+  // Of float16 or bfloat16: what is done to widen it is up to OpNode.apply.
+  static bool is_half_precision(PyObject* grad) {
+    if (PyList_CheckExact(grad)) {
+      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(grad); ++i) {
+        if (is_half_precision(PyList_GET_ITEM(grad, i))) return true;
+      }
+      return false;
+    }
+    return is_array(grad) && is_half(as_array(grad));
   }
 
   static bool apply_other(PyObject* node, PyObject* grad, std::vector<Ref>& grads) {

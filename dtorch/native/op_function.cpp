@@ -9,12 +9,17 @@
 #include <cstring>
 
 #include "elementwise.h"
+#include "half.h"
 
 namespace dtorch::core {
 
 bool fast_paths = true;
 
 namespace {
+
+// In place of a loop's number: `ufunc` is no function of single elements, and float16 and bfloat16
+// need not be widened for it.
+constexpr int whole_array = -2;
 
 PyTypeObject* op_function_type = nullptr;
 PyObject* silence = nullptr;  // core.quiet.silence and restore
@@ -66,6 +71,7 @@ bool is_floating(PyArrayObject* array) {
 
 PyObject* compute_unary(OpFunction* op, PyObject* a) {
   if (op->floating && !is_floating(as_array(a))) return nullptr;
+  if (op->code > whole_array && is_half(as_array(a))) return nullptr;
   if (op->code >= 0) {
     PyObject* result = unary_array(static_cast<Unary>(op->code), as_array(a));
     if (result || PyErr_Occurred()) return result;
@@ -76,7 +82,8 @@ PyObject* compute_unary(OpFunction* op, PyObject* a) {
 // For arrays of one type and, as that rule counts dims, not for a 0-dim one beside another.
 PyObject* compute_binary(OpFunction* op, PyObject* a, PyObject* b) {
   if (PyArray_DESCR(as_array(a)) != PyArray_DESCR(as_array(b)) ||
-      (op->floating && !is_floating(as_array(a)))) {
+      (op->floating && !is_floating(as_array(a))) ||
+      (op->code > whole_array && is_half(as_array(a)))) {
     return nullptr;
   }
   if (op->code >= 0) {

@@ -90,7 +90,7 @@ def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
     return _adaptive_avg(3, input, output_size)
 
 
-@structured(tensors=("input",), outputs=("out", "index"), public=False)
+@structured(tensors=("input",), outputs=("out", "index"), public=False, wide=True)
 def largest_between(xp: Any, input: Any, bounds: Any) -> Any:
     """Largest value between the bounds given for each of the last dims, and its flat index."""
     nd = len(bounds)
@@ -221,7 +221,7 @@ def _starts(sample: Any, n: int, count: int, kernel: int) -> Any:
     return np.concatenate((first.astype(np.int64), last), -1)
 
 
-@structured(tensors=("input",), outputs=("out", "index"), public=False)
+@structured(tensors=("input",), outputs=("out", "index"), public=False, wide=True)
 def largest_from(xp: Any, input: Any, starts: Any, kernel: Ints) -> Any:
     """Largest value of the windows that begin at ``starts``, and its flat index.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtorch.core import backend
+import numpy as np
+
+from dtorch.core import backend, half
 from dtorch.core.op import method, structured
 
 
@@ -15,7 +17,7 @@ def convert(xp: Any, input: Any, dtype: Any) -> Any:
     target = dtype.numpy
     if input.dtype.kind == "c" and target.kind not in "cb":
         input = input.real
-    return input.astype(target)
+    return input.astype(target) if xp is not np else half.convert(input, target)
 
 
 @convert.gradient("input")

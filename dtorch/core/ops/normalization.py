@@ -20,14 +20,9 @@ from dtorch.core.ops.reduction import mean, sum
 Ints = tuple[int, ...]
 
 
-def _wide(array: Any) -> Any:
-    """Half-precision numbers as float32: sums of many of them need it."""
-    return array.astype(np.float32) if array.dtype.itemsize == 2 else array
-
-
 @structured(
     tensors=("input", "weight", "bias"), outputs=("out", "average", "variance", "scale"),
-    returns=3, public=False,
+    returns=3, public=False, wide=True, rounded=1,
 )  # fmt: skip
 def normalize(
     xp: Any, input: Any, weight: Any, bias: Any, grouped: Ints | None, dims: Ints, affine: Ints,
@@ -42,8 +37,7 @@ def normalize(
     Returns: result, mean, (biased) variance; and, kept for the gradient, what the deviation was
         multiplied by.
     """
-    x = _wide(input)
-    x = x if grouped is None else x.reshape(grouped)
+    x = input if grouped is None else input.reshape(grouped)
     average = x.mean(axis=dims, keepdims=True, dtype=x.dtype)
     out = x - average
     variance = xp.mean(xp.square(out), axis=dims, keepdims=True, dtype=x.dtype)
@@ -57,7 +51,7 @@ def normalize(
             out *= weight.reshape(affine)
     if bias is not None:
         out += bias.reshape(affine)
-    return out.reshape(input.shape).astype(input.dtype, copy=False), average, variance, scale
+    return out.reshape(input.shape), average, variance, scale
 
 
 @normalize.kernel("cpu")
@@ -106,8 +100,7 @@ def _gradients(
     dims: Ints, affine: Ints, needs: tuple[bool, bool, bool],
 ) -> list[Any]:  # fmt: skip
     shape = input.shape
-    grad, x = _wide(grad), _wide(input)
-    x = x if grouped is None else x.reshape(grouped)
+    x = input if grouped is None else input.reshape(grouped)
     hat = x - average
     hat *= scale
     over = _broadcast_dims(affine, shape)
@@ -142,12 +135,11 @@ def _gradients(
     return found
 
 
-@structured(tensors=("input", "average", "variance", "weight", "bias"), public=False)
+@structured(tensors=("input", "average", "variance", "weight", "bias"), public=False, wide=True)
 def normalize_by(
     xp: Any, input: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float
 ) -> Any:
     """Channels of ``(N, C, *)`` normalised by a given mean and variance."""
-    x = _wide(input)
     scale = 1 / xp.sqrt(variance + variance.dtype.type(eps))
     if weight is not None:
         scale = scale * weight
@@ -155,9 +147,9 @@ def normalize_by(
     if bias is not None:
         shift = shift + bias
     shape = (-1, *(1,) * (input.ndim - 2))
-    out = x * scale.astype(x.dtype, copy=False).reshape(shape)
+    out = input * scale.astype(input.dtype, copy=False).reshape(shape)
     out += shift.reshape(shape)
-    return out.astype(input.dtype, copy=False)
+    return out
 
 
 @normalize_by.kernel("cpu")

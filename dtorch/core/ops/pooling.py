@@ -96,7 +96,7 @@ def _taps(kernel: Ints, step: Ints, spread: Ints, counts: Ints) -> Any:
 # -- the largest of each window -----------------------------------------------------------------
 
 
-@structured(tensors=("input",), outputs=("out", "index"), public=False)
+@structured(tensors=("input",), outputs=("out", "index"), public=False, wide=True)
 def max_pool(
     xp: Any, input: Any, kernel: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints
 ) -> Any:
@@ -166,7 +166,7 @@ def _(grad, index, nd):
     return pick(grad, index, nd)
 
 
-@structured(tensors=("input", "index"), public=False)
+@structured(tensors=("input", "index"), public=False, wide=True)
 def pick(xp: Any, input: Any, index: Any, nd: int) -> Any:
     """The elements at flat indices within each plane."""
     at = _flat(index, nd, math.prod(input.shape[-nd:]))
