@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from dtorch.core.backend import native
@@ -36,7 +37,7 @@ _JOINED = 1 << 14  # data up to here is copied to save a call of write()
 _COMMENT = 1 << 16
 
 # The native module leaves it out where its own is not the faster one.
-crc32 = getattr(native, "crc32", zlib.crc32)
+crc32: Callable[..., int] = getattr(native, "crc32", zlib.crc32)
 
 
 class Entry(NamedTuple):

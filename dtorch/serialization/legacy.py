@@ -8,7 +8,7 @@ import struct
 import sys
 import tarfile
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -20,9 +20,15 @@ from dtorch.serialization.location import DeviceStorage, Restore
 from dtorch.serialization.pickler import CheckpointPickler
 from dtorch.serialization.rebuild import Rebuild, TypedStorage
 from dtorch.serialization.scan import pickle_end
-from dtorch.serialization.source import FileSource, Source
+from dtorch.serialization.source import FileSource, Source, byteswapped
 from dtorch.serialization.source_code import check_source
-from dtorch.serialization.unpickler import make_unpickler, run, unpickle, without_types
+from dtorch.serialization.unpickler import (
+    OBJECTS,
+    make_unpickler,
+    telling_damage,
+    unpickle,
+    without_types,
+)
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -59,29 +65,96 @@ class _Reader:
         """The next pickle of the stream."""
         if not safe:
             return make_unpickler(self, persistent, False, **options).load()
+        return unpickle(self._next_pickle(), persistent, True, **options)
+
+    def _next_pickle(self) -> bytes:
         size = _FIRST_PIECE
         while True:
             data = bytes(self._source.read(self.at, size))
             end = pickle_end(data, whole=len(data) < size)
             if end is not None:
-                break
+                self.at += end
+                return data[:end]
             size *= 4
-        self.at += end
-        return unpickle(data[:end], persistent, True, **options)
+
+    def find_storages(self, safe: bool, options: dict[str, Any]) -> dict[str, _Described]:
+        """The storages that the next pickle of the stream refers to."""
+        found: dict[str, _Described] = {}
+
+        def look(file: Any) -> None:
+            texts = {name: options[name] for name in ("encoding", "errors") if name in options}
+            _FindStorages(file, found, **texts).load()
+
+        if safe:
+            with telling_damage():
+                look(io.BytesIO(self._next_pickle()))
+        else:
+            look(self)
+        return found
+
+    def plain(self) -> Any:
+        """The next pickle, of numbers, texts and names of types."""
+        return self.unpickle(_no_references, True, {})
 
 
 def _no_references(pid: Any) -> Any:
     raise CheckpointError(f"checkpoint: it refers to {pid!r} where it has to be plain")
 
 
-class _StreamStorages:
-    """Makes the storages that a stream's pickle refers to; their contents come after it."""
+class _Inert:
+    """Stands for every object but texts, numbers and storages; whatever is done to it does nothing."""
 
-    def __init__(self, restore: Restore, nbytes: int) -> None:
-        self._restore = restore
-        self._left = nbytes
-        self.roots: dict[str, tuple[np.ndarray, int, dtype]] = {}
-        self._storages: dict[str, Any] = {}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def _nothing(self, *args: Any, **kwargs: Any) -> _Inert:
+        return self
+
+    __call__ = __setstate__ = __setitem__ = append = extend = add = _nothing
+
+
+class _FindStorages(pickle.Unpickler):
+    """Runs a pickle to learn which storages it refers to; makes nothing else.
+
+    Their contents come after it, and have to be there when tensors are made: a sparse one looks at
+    its indices.
+    """
+
+    def __init__(self, file: Any, found: dict[str, _Described], **options: Any) -> None:
+        super().__init__(file, **options)
+        self._found = found
+
+    def find_class(self, module: str, name: str) -> Any:
+        return OBJECTS.get((module, name), _Inert)
+
+    def persistent_load(self, pid: Any) -> Any:
+        if pid[0] == "storage":
+            _, type_name, key, location, numel, *_ = pid
+            if not isinstance(location, str) or not isinstance(numel, int):
+                raise CheckpointError(f"checkpoint: it refers to {pid!r}, expected a storage")
+            self._found.setdefault(
+                str(key), _Described(names.STORAGE_DTYPES[type_name], location, numel)
+            )
+        return _Inert  # a class, as it may have to be
+
+
+class _Described(NamedTuple):
+    """A storage as a reference in the pickle describes it."""
+
+    dtype: dtype
+    location: str
+    numel: int
+
+
+class _StreamStorages:
+    """Gives the storages for the references in a stream's pickle.
+
+    Attributes:
+        given: what the pickle got.
+    """
+
+    def __init__(self, storages: dict[str, Any]) -> None:
+        self._storages = storages
         self.given: list[TypedStorage] = []
 
     def __call__(self, pid: Any) -> Any:
@@ -89,34 +162,14 @@ class _StreamStorages:
             _, cls, file, source = pid
             check_source(cls, file, source)
             return cls
-        kind, type_name, key, location, numel, *view = pid
-        if kind != "storage" or not isinstance(location, str):
+        kind, type_name, key, _, _, *view = pid
+        if kind != "storage":
             raise CheckpointError(f"checkpoint: it refers to {pid!r}, expected a storage")
-        key, d = str(key), names.STORAGE_DTYPES[type_name]
-        if key not in self.roots:
-            self._make(key, d, location, numel)
-        typed = TypedStorage(self._storages[key], d, type_name)
+        typed = TypedStorage(self._storages[str(key)], names.STORAGE_DTYPES[type_name], type_name)
         if view and view[0] is not None:
             _, typed.offset, _ = view[0]
         self.given.append(typed)
         return typed
-
-    def _make(self, key: str, d: dtype, location: str, numel: int) -> None:
-        nbytes = numel * d.itemsize
-        if not 0 <= nbytes <= self._left:
-            raise CheckpointError(
-                f"checkpoint: storage {key} of {numel} elements is larger than the file"
-            )
-        self._left -= nbytes
-        memory = np.empty(nbytes, np.uint8)
-        restored = self._restore(Storage.from_bytes(memory), location)
-        if isinstance(restored, DeviceStorage):
-            raise CheckpointError(
-                f"load: this old format is read to the CPU only, a tensor was stored on {location}; "
-                "pass map_location='cpu'"
-            )
-        self.roots[key] = memory, numel, d
-        self._storages[key] = restored
 
 
 def read_stream(
@@ -131,32 +184,44 @@ def read_stream(
             f"{MAGIC} and {PROTOCOL}"
         )
     reader.unpickle(_no_references, safe, options)  # about the machine that wrote it
-    storages = _StreamStorages(restore, source.nbytes)
-    obj = reader.unpickle(storages, safe, options)
-    keys = reader.unpickle(_no_references, safe, options)
-    if not isinstance(keys, list):
-        raise CheckpointError("checkpoint: the list of its storages is damaged")
-    for key in map(str, keys):
-        if key not in storages.roots:
-            raise CheckpointError(f"checkpoint: storage {key} belongs to nothing in it")
-        _fill(source, reader, *storages.roots.pop(key))
-    if storages.roots:
-        raise CheckpointError(f"checkpoint: storages {sorted(storages.roots)} are missing")
+    pickle_at = reader.at
+    described = reader.find_storages(safe, options)
+    storages = _StreamStorages(_read_storages(source, reader, described, restore))
+    obj = _Reader(source, pickle_at).unpickle(storages, safe, options)
     return without_types(obj, storages.given), reader.at
 
 
-def _fill(source: Source, reader: _Reader, memory: np.ndarray, numel: int, d: dtype) -> None:
-    """Read one storage: the number of its elements, then these."""
-    raw = reader.read(_COUNT.size)
-    # A big-endian machine wrote both in its own order, as did every machine.
-    order = next((o for o in ("little", "big") if int.from_bytes(raw, o) == numel), None)
-    if order is None or len(raw) < _COUNT.size:
-        raise CheckpointError(f"checkpoint: a storage of {numel} elements is damaged or cut off")
-    source.fill(reader.at, memory)
-    reader.at += memory.nbytes
-    if order != sys.byteorder and memory.nbytes:
-        part = d.itemsize // 2 if d.is_complex else d.itemsize
-        memory.view(f"u{part}").byteswap(inplace=True)
+def _read_storages(
+    source: Source, reader: _Reader, described: dict[str, _Described], restore: Restore
+) -> dict[str, Any]:
+    keys = reader.plain()
+    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(described):
+        raise CheckpointError(
+            f"checkpoint: it refers to storages {sorted(described)} and has {keys!r}"
+        )
+    storages = {}
+    for key in map(str, keys):
+        d, location, numel = described[key]
+        raw = reader.read(_COUNT.size)
+        # The elements are little-endian always; the number is not in files that early versions
+        # wrote on big-endian machines.
+        numbers = (int.from_bytes(raw, order) for order in ("little", "big"))
+        if len(raw) < _COUNT.size or numel < 0 or numel not in numbers:
+            raise CheckpointError(
+                f"checkpoint: storage {key} of {numel} elements is damaged or cut off"
+            )
+        memory, owner = source.array(reader.at, numel * d.itemsize)
+        reader.at += memory.nbytes
+        if sys.byteorder == "big":
+            memory, owner = byteswapped(memory, d), None
+        restored = restore(Storage.from_bytes(memory, owner), location)
+        if isinstance(restored, DeviceStorage):
+            raise CheckpointError(
+                f"load: this old format is read to the CPU only, a tensor was stored on {location}; "
+                "pass map_location='cpu'"
+            )
+        storages[key] = restored
+    return storages
 
 
 def write_stream(
@@ -174,9 +239,11 @@ def write_stream(
     storages = {str(key): storage for key, storage in enumerate(writer.table.storages)}
     pickle.dump(sorted(storages), file, 2)
     for key in sorted(storages):
-        data = storages[key].data
-        file.write((len(data) // storages[key].dtype.itemsize).to_bytes(8, sys.byteorder))
-        file.write(data)
+        d, memory = storages[key].dtype, storages[key].array.reshape(-1).view(np.uint8)
+        if sys.byteorder == "big":
+            memory = byteswapped(memory, d)
+        file.write(_COUNT.pack(memory.nbytes // d.itemsize))
+        file.write(memory.data)
 
 
 # -- before 0.1.10 ---------------------------------------------------------------------------------
@@ -200,67 +267,66 @@ def read_tar(file: BinaryIO, restore: Restore, safe: bool, options: dict[str, An
             members = {name: _member(archive, name) for name in ("storages", "tensors", "pickle")}
     except tarfile.TarError as error:
         raise CheckpointError(f"checkpoint: the tar archive is damaged: {error}") from error
-    storages = _read_tar_storages(members["storages"], restore, options)
-    tensors = _read_tar_tensors(members["tensors"], storages, options)
+    places = {name: FileSource(file, *place) for name, place in members.items()}
+    with telling_damage():
+        storages = _read_tar_storages(places["storages"], restore)
+        tensors = _read_tar_tensors(places["tensors"], storages)
+        record = bytes(places["pickle"].read(0, places["pickle"].nbytes))
+        pickle_end(record)  # all versions with this format wrote codes that pass
 
-    def persistent(pid: Any) -> Any:
-        if isinstance(pid, tuple):
-            _, cls, path, source = (None, *pid) if len(pid) == 3 else pid
-            check_source(cls, path, source)
-            return cls
-        key = int(pid)
-        return tensors[key] if key in tensors else storages[key].storage
+        def persistent(pid: Any) -> Any:
+            if isinstance(pid, tuple):
+                _, cls, path, source = (None, *pid) if len(pid) == 3 else pid
+                check_source(cls, path, source)
+                return cls
+            key = int(pid)
+            return tensors[key] if key in tensors else storages[key].storage
 
-    return run(make_unpickler(_reader(members["pickle"]), persistent, False, **options), False)
+        return unpickle(record, persistent, False, **options)
 
 
-def _member(archive: tarfile.TarFile, name: str) -> bytes:
+def _member(archive: tarfile.TarFile, name: str) -> tuple[int, int]:
+    """Offset and size of a member."""
     try:
-        member = archive.extractfile(name)
+        member = archive.getmember(name)
     except KeyError:
         member = None
-    if member is None:
+    if member is None or not member.isreg() or member.issparse():
         raise CheckpointError(f"checkpoint: a tar archive without {name!r}, of another program")
-    return member.read()
+    return member.offset_data, member.size
 
 
-def _reader(data: bytes) -> _Reader:
-    return _Reader(FileSource(io.BytesIO(data)), 0)
-
-
-def _read_tar_storages(
-    data: bytes, restore: Restore, options: dict[str, Any]
-) -> dict[int, TypedStorage]:
-    reader, source = _reader(data), FileSource(io.BytesIO(data))
+def _read_tar_storages(source: Source, restore: Restore) -> dict[int, TypedStorage]:
+    reader = _Reader(source, 0)
     storages: dict[int, TypedStorage] = {}
-    for _ in range(reader.unpickle(_no_references, False, options)):
-        key, location, type_name = reader.unpickle(_no_references, False, options)
+    for _ in range(reader.plain()):
+        key, location, type_name = reader.plain()
         d = names.STORAGE_DTYPES[type_name]
-        numel = _COUNT.unpack(reader.read(_COUNT.size))[0]
-        memory, _owner = source.array(reader.at, numel * d.itemsize)
+        (numel,) = _COUNT.unpack(reader.read(_COUNT.size))
+        if numel < 0:
+            raise CheckpointError(f"checkpoint: storage {key} has {numel} elements")
+        memory, _ = source.array(reader.at, numel * d.itemsize)
         reader.at += memory.nbytes
         restored = restore(Storage.from_bytes(memory), location)
         storages[key] = TypedStorage(restored, d, type_name)
-    for view_key, root_key, offset, _size in reader.unpickle(_no_references, False, options):
+    for view_key, root_key, offset, _size in reader.plain():
         root = storages[root_key]
         view = storages[view_key] = TypedStorage(root.storage, root.dtype, root.type_name)
         view.offset = root.offset + offset
     return storages
 
 
-def _read_tar_tensors(
-    data: bytes, storages: dict[int, TypedStorage], options: dict[str, Any]
-) -> dict[int, Any]:
-    reader, rebuild = _reader(data), Rebuild()
+def _read_tar_tensors(source: Source, storages: dict[int, TypedStorage]) -> dict[int, Any]:
+    reader, rebuild = _Reader(source, 0), Rebuild()
     tensors = {}
-    for _ in range(reader.unpickle(_no_references, False, options)):
-        key, storage_key, _type = reader.unpickle(_no_references, False, options)
-        ndim = struct.unpack("<i4x", reader.read(8))[0]
+    for _ in range(reader.plain()):
+        key, storage_key, type_name = reader.plain()
+        (ndim,) = struct.unpack("<i4x", reader.read(8))
         numbers = struct.unpack(f"<{2 * ndim + 1}q", reader.read(8 * (2 * ndim + 1)))
         size, stride, offset = numbers[:ndim], numbers[ndim:-1], numbers[-1]
         storage = storages.get(storage_key)
         if storage is None:  # a tensor without elements
             storage = TypedStorage(Storage.from_bytes(np.empty(0, np.uint8)),
-                                   names.tensor_dtype(_type), "")  # fmt: skip
+                                   names.tensor_dtype(type_name), "")  # fmt: skip
         tensors[key] = rebuild.tensor_v2(storage, offset, size, stride)
     return tensors

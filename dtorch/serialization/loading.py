@@ -27,6 +27,9 @@ def load(
 ) -> Any:
     """Read what `save`, or a version of PyTorch, wrote.
 
+    Of an archive of TorchScript the tensors are read, as a state dict; its program is not run.
+    Quantised tensors come as the float32 numbers that they stand for.
+
     Args:
         f: a path, or a seekable binary file object.
         map_location: where storages go. None: the place they had; a device or its name; a dict

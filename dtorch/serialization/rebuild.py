@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -89,13 +89,15 @@ class Rebuild:
         requires_grad: bool = False, hooks: Any = None,
     ) -> Tensor:  # fmt: skip
         """``_rebuild_qtensor``: gives the numbers that the stored integers stand for, float32."""
-        stored = self.tensor_v2(storage, offset, size, stride)._array.astype(np.float64)
+        stored = _memory_of(self.tensor_v2(storage, offset, size, stride)).astype(np.float64)
         _, scale, zero_point, *rest = quantiser
         if rest:  # one scale for each index of a dim
-            shape = [-1 if dim == rest[0] else 1 for dim in range(stored.ndim)]
-            scale = np.reshape(scale._array, shape)
-            zero_point = np.reshape(zero_point._array, shape)
-        return wrap(((stored - zero_point) * scale).astype(np.float32))  # type: ignore[no-any-return]
+            shape = [n if dim == rest[0] else 1 for dim, n in enumerate(stored.shape)]
+            scale = np.reshape(_memory_of(scale), shape)
+            zero_point = np.reshape(_memory_of(zero_point), shape)
+        with np.errstate(all="ignore"):
+            steps = (stored - zero_point).astype(np.float32)
+            return wrap(steps * np.asarray(scale, np.float32))  # type: ignore[no-any-return]
 
     def parameter(self, data: Any, requires_grad: bool, hooks: Any) -> Any:
         """``_rebuild_parameter``."""
@@ -134,7 +136,7 @@ class Rebuild:
 
     def size(self, sizes: Any = ()) -> Size:
         """``Size``."""
-        return Size(sizes)
+        return Size(_plain(sizes))
 
     def device(self, *args: Any) -> device:
         """``device``."""
@@ -145,6 +147,7 @@ class Rebuild:
         if kind is not sparse_coo:
             raise CheckpointError(f"checkpoint: it has a tensor of {kind}, which dtorch lacks")
         indices, values, size, *coalesced = data
+        _memory_of(indices), _memory_of(values)
         # Indices that are promised to be sorted and are not would lead astray later.
         tensor: Tensor = sparse_coo_tensor(indices, values, size)
         return tensor.coalesce() if any(coalesced) else tensor
@@ -159,9 +162,21 @@ class Rebuild:
             "with to_dense() where the file was written"
         )
 
+    def ordered_dict(self, items: Any = ()) -> OrderedDict[Any, Any]:
+        """``collections.OrderedDict``."""
+        return OrderedDict(_plain(items))
+
     def counter(self, counts: Any = ()) -> Counter[Any]:
         """``collections.Counter``."""
-        return Counter(counts)
+        return Counter(_plain(counts))
+
+    def set(self, items: Any = ()) -> set[Any]:
+        """``set``."""
+        return set(_plain(items))
+
+    def frozenset(self, items: Any = ()) -> frozenset[Any]:
+        """``frozenset``."""
+        return frozenset(_plain(items))
 
     def encode(self, text: str, encoding: str = "latin1") -> bytes:
         """``_codecs.encode``: how protocol 2 writes bytes."""
@@ -171,8 +186,11 @@ class Rebuild:
 
     def bytearray(self, content: Any = b"", encoding: str = "latin1") -> bytearray:
         """``bytearray``, but not of a number, which would be a size."""
-        return bytearray(self.encode(content, encoding) if isinstance(content, str) else
-                         memoryview(content))  # fmt: skip
+        if isinstance(content, str):
+            content = self.encode(content, encoding)
+        if not isinstance(content, bytes):
+            raise CheckpointError(f"pickle: a bytearray of {type(content).__name__}")
+        return bytearray(content)
 
     def refused(self, name: str) -> Callable[..., NoReturn]:
         """A function for a kind of tensor that cannot be read."""
@@ -184,6 +202,24 @@ class Rebuild:
             )
 
         return refuse
+
+
+def _plain(items: Any) -> Any:
+    """A container that is as large as what the file has of it; a tensor may have any size."""
+    if not isinstance(items, (list, tuple, dict)):
+        raise CheckpointError(f"pickle: a container made of {type(items).__name__}")
+    return items
+
+
+def _memory_of(tensor: Tensor) -> np.ndarray:
+    """The elements of a tensor, if there is a piece of memory for each of them."""
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes:
+        raise CheckpointError(
+            f"checkpoint: elements of a quantised or sparse tensor of shape {tuple(tensor.shape)} "
+            "share their memory"
+        )
+    array: np.ndarray = tensor._array
+    return array
 
 
 def _view(storage: Storage, dtype: np.dtype[Any], offset: int, size: Any, stride: Any) -> Tensor:

@@ -7,6 +7,7 @@ lengths that fit the size of the pickle.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from dtorch.serialization.errors import CheckpointError
@@ -63,7 +64,12 @@ def pickle_end(data: bytes | memoryview, whole: bool = True) -> int | None:
 def _skip(size: int) -> re.Pattern[bytes]:
     """Matches a run of codes whose length is fixed, and of short texts."""
     # A memo index has four bytes, lowest first; it counts values, so it is below the size.
-    top, middle = size >> 24, (size >> 16) & 0xFF if size < 1 << 24 else 0xFF
+    return _pattern(size >> 24, (size >> 16) & 0xFF if size < 1 << 24 else 0xFF)
+
+
+@functools.lru_cache(maxsize=64)
+def _pattern(top: int, middle: int) -> re.Pattern[bytes]:
+    """With these as the largest values of the two high bytes of a memo index."""
     index = rb"[rj][\s\S]{2}" + _up_to(middle) + _up_to(top)
     texts = b"|".join(re.escape(b"%c\0\0\0" % n) + rb"[\s\S]{%d}" % n for n in range(_SHORT))
     fixed = (

@@ -8,10 +8,12 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from dtorch.core.dtype import dtype
 from dtorch.serialization.errors import CheckpointError
 
 _WINDOW = 1 << 20  # bytes read at once where small pieces are wanted
 _SMALL = 1 << 16
+_ALIGNMENT = 16
 
 
 class Source(Protocol):
@@ -29,21 +31,19 @@ class Source(Protocol):
     def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
         """Memory with these bytes, and the object that owns it (None for private memory)."""
 
-    def fill(self, offset: int, memory: np.ndarray) -> None:
-        """Read the bytes there into ``memory``."""
-
 
 class FileSource:
     """Reads a seekable binary file object; small pieces come from a window of it.
 
     Args:
         base: where in the file offset 0 is.
+        nbytes: how much of the file belongs to this; all that follows if left out.
     """
 
-    def __init__(self, file: BinaryIO, base: int = 0) -> None:
+    def __init__(self, file: BinaryIO, base: int = 0, nbytes: int | None = None) -> None:
         self._file = file
         self._base = base
-        self.nbytes = file.seek(0, os.SEEK_END) - base
+        self.nbytes = file.seek(0, os.SEEK_END) - base if nbytes is None else nbytes
         self._start = 0
         self._window, self._array = memoryview(b""), np.empty(0, np.uint8)  # the same bytes
 
@@ -68,17 +68,14 @@ class FileSource:
                 raise _ends(offset, nbytes)
             return memory, None
         memory = np.empty(nbytes, np.uint8)
-        self.fill(offset, memory)
-        return memory, None
-
-    def fill(self, offset: int, memory: np.ndarray) -> None:
         self._file.seek(self._base + offset)
         view = memory.data
         while view:
             count = self._read_into(view)
             if not count:
-                raise _ends(offset, memory.nbytes)
+                raise _ends(offset, nbytes)
             view = view[count:]
+        return memory, None
 
     def _read_into(self, view: memoryview) -> int:
         if hasattr(self._file, "readinto"):
@@ -102,10 +99,17 @@ class MappedSource:
     def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
         if offset + nbytes > self.nbytes:
             raise _ends(offset, nbytes)
-        return np.frombuffer(self._map, np.uint8, nbytes, offset), self._map
+        memory = np.frombuffer(self._map, np.uint8, nbytes, offset)
+        if offset % _ALIGNMENT:  # other programs write such files; kernels want aligned elements
+            return memory.copy(), None
+        return memory, self._map
 
-    def fill(self, offset: int, memory: np.ndarray) -> None:
-        memory[:] = self.array(offset, memory.nbytes)[0]
+
+def byteswapped(memory: np.ndarray, d: dtype) -> np.ndarray:
+    """The bytes of these elements in the other byte order."""
+    part = d.itemsize // 2 if d.is_complex else d.itemsize
+    whole = memory[: memory.nbytes - memory.nbytes % part]
+    return whole.view(f"u{part}").byteswap().view(np.uint8)
 
 
 def _ends(offset: int, nbytes: int) -> CheckpointError:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import pickle
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+import struct
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dtorch.core import dtype as dtypes
+from dtorch.core.errors import DeviceError, DtorchError
 from dtorch.core.storage import Storage
 from dtorch.core.typed_storage import typed_storage
 from dtorch.serialization import names
@@ -34,7 +36,10 @@ _METHODS = {
     names.DEVICE: "device",
     names.REBUILD_SPARSE: "sparse",
     names.GET_LAYOUT: "layout",
+    ("collections", "OrderedDict"): "ordered_dict",
     ("collections", "Counter"): "counter",
+    ("builtins", "set"): "set",
+    ("builtins", "frozenset"): "frozenset",
     ("_codecs", "encode"): "encode",
     ("builtins", "bytearray"): "bytearray",
 }
@@ -43,11 +48,8 @@ _OTHER_KINDS = (
     "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor",
     "_rebuild_meta_tensor_no_storage", "_rebuild_wrapper_subclass",
 )  # fmt: skip
-# Objects that no pickle can change: built-in types, dtypes, texts.
-_OBJECTS: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
+# Objects that no pickle can change: a built-in type, dtypes, texts.
+OBJECTS: dict[tuple[str, str], Any] = {
     ("builtins", "complex"): complex,
     **{("torch", d.name): d for d in dtypes.ALL},
     **{("torch", name): name for name in ("per_tensor_affine", "per_channel_affine")},
@@ -58,8 +60,8 @@ _OBJECTS: dict[tuple[str, str], Any] = {
     ("torch.storage", names.UNTYPED_STORAGE): names.UNTYPED_STORAGE,
     ("torch.storage", "_UntypedStorage"): names.UNTYPED_STORAGE,
 }
-_CHEAP_ERRORS = (AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError,
-                 OverflowError, AssertionError, pickle.UnpicklingError)  # fmt: skip
+_DAMAGE_ERRORS = (DtorchError, AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError,
+                 OverflowError, AssertionError, struct.error, pickle.UnpicklingError)  # fmt: skip
 
 Persistent = Callable[[Any], Any]
 
@@ -92,8 +94,8 @@ class CheckpointUnpickler(pickle.Unpickler):
         key = module, name
         if key in _METHODS:
             return getattr(self._rebuild, _METHODS[key])
-        if key in _OBJECTS:
-            return _OBJECTS[key]
+        if key in OBJECTS:
+            return OBJECTS[key]
         if module == "torch._utils" and name in _OTHER_KINDS:
             return self._rebuild.refused(name)
         if self._weights_only:
@@ -163,11 +165,18 @@ def run(unpickler: pickle.Unpickler, weights_only: bool) -> Any:
     """Unpickle; what a damaged file makes go wrong is told as CheckpointError."""
     if not weights_only:
         return unpickler.load()
-    try:
+    with telling_damage():
         return unpickler.load()
-    except CheckpointError:
+
+
+@contextlib.contextmanager
+def telling_damage() -> Iterator[None]:
+    """Raise as CheckpointError what damage makes go wrong in unpickling."""
+    try:
+        yield
+    except (CheckpointError, DeviceError):
         raise
-    except _CHEAP_ERRORS as error:
+    except _DAMAGE_ERRORS as error:
         raise CheckpointError(
             f"load: the pickle in the file is damaged: {type(error).__name__}: {error}"
         ) from error

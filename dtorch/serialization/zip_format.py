@@ -12,7 +12,8 @@ from dtorch.serialization.archive import Archive
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.location import Restore
 from dtorch.serialization.rebuild import TypedStorage
-from dtorch.serialization.source import Source
+from dtorch.serialization.source import Source, byteswapped
+from dtorch.serialization.torchscript import read_state_dict
 from dtorch.serialization.unpickler import unpickle, without_types
 
 
@@ -53,24 +54,20 @@ class _ZipStorages:
         memory, owner = self._archive.array(f"data/{key}")
         nbytes = memory.nbytes
         if self._foreign:
-            part = d.itemsize // 2 if d.is_complex else d.itemsize
-            memory = memory[: nbytes - nbytes % part].view(f"u{part}").byteswap().view("u1")
-            owner = None
+            memory, owner = byteswapped(memory, d), None
         return self._restore(Storage.from_bytes(memory, owner), location), nbytes
 
 
 def read_zip(source: Source, restore: Restore, safe: bool, options: dict[str, Any]) -> Any:
-    """The object in an archive."""
+    """The object in an archive; of one of TorchScript, which is a program, its state."""
     archive = Archive(source)
     if not archive.name:
         raise CheckpointError(
             "checkpoint: a zip archive without data.pkl, written by another program"
         )
-    if "constants.pkl" in archive and safe:
-        raise CheckpointError(
-            "checkpoint: this is a TorchScript archive, a program with weights; load it where it "
-            "was written and save its state_dict()"
-        )
     storages = _ZipStorages(archive, restore)
-    obj = unpickle(archive.read("data.pkl"), storages, safe, **options)
+    record = archive.read("data.pkl")
+    if "constants.pkl" in archive:
+        return read_state_dict(record, storages)
+    obj = unpickle(record, storages, safe, **options)
     return without_types(obj, storages.given)

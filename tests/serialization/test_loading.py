@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import pickletools
@@ -66,6 +67,14 @@ def test_mapped_tensors_change_in_this_process_only(tmp_path):
     tensor += 1
     assert tensor.sum().item() == 5000.0
     assert dtorch.load(path).sum().item() == 0.0
+
+
+def test_mapped_elements_are_aligned_even_if_those_in_the_file_are_not(tmp_path):
+    path = tmp_path / "a.pt"
+    path.write_bytes(edited(saved([dtorch.ones(3), dtorch.ones(5)]), lambda name, c: c))
+    for tensor in dtorch.load(path, mmap=True):
+        assert tensor.numpy().flags.aligned
+        assert tensor.sum().item() == tensor.numel()
 
 
 def test_big_endian_files_are_read():
@@ -278,6 +287,35 @@ def test_sparse_tensors_come_back():
         assert back.to_dense().tolist() == tensor.to_dense().tolist()
         assert back.is_coalesced() == tensor.is_coalesced()
     assert loaded(saved([dtorch.sparse_coo, dtorch.strided])) == [dtorch.sparse_coo, dtorch.strided]
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_quantised_tensors_are_the_numbers_that_they_stand_for(checkpoints, mmap):
+    expected = json.loads((checkpoints / "quantised.pth.json").read_text())
+    loaded_ = dtorch.load(checkpoints / "quantised.pth", mmap=mmap)
+    assert {name: tensor.tolist() for name, tensor in loaded_.items()} == expected
+    assert all(tensor.dtype is dtorch.float32 for tensor in loaded_.values())
+
+
+@pytest.mark.parametrize("stride", [0, 1])
+def test_quantised_tensors_without_memory_of_their_own_are_refused(checkpoints, stride):
+    # One byte, and 2**30 elements that all are this byte: eight gigabytes of numbers.
+    size = b"J\xff\xff\xff\x3f\x85K" + bytes((stride,)) + b"\x85"
+    pickled = (b"\x80\x02ctorch._utils\n_rebuild_qtensor\n((X\x07\0\0\0storagectorch\nQInt8Storage\n"
+               b"X\x01\0\0\x000X\x03\0\0\0cpuK\x01tQK\0" + size
+               + b"(ctorch\nper_tensor_affine\nG" + struct.pack(">d", 0.5) + b"K\0t"
+               b"\x89ccollections\nOrderedDict\n)RtR.")  # fmt: skip
+    with pytest.raises(CheckpointError, match="share their memory" if stride == 0 else "damaged"):
+        loaded(with_pickle(pickled))
+
+
+@pytest.mark.parametrize("name", ["collections\nOrderedDict", "__builtin__\nset",
+                                  "__builtin__\nfrozenset", "torch\nSize",
+                                  "collections\nCounter"])  # fmt: skip
+def test_containers_are_not_made_of_tensors_of_any_size(name):
+    tensor = tensor_pickle(size=(1 << 40, 2), stride=(0, 0))[2:-1]
+    with pytest.raises(CheckpointError, match="container made of Tensor"):
+        loaded(with_pickle(b"\x80\x02c" + name.encode() + b"\n" + tensor + b"\x85R."))
 
 
 def test_other_kinds_of_tensors_are_refused_by_name():

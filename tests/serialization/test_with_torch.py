@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import dtorch
 
 READ = """
@@ -15,6 +17,7 @@ print(json.dumps({
     "dtypes": {k: str(v.dtype) for k, v in obj["tensors"].items()},
     "shared": obj["tensors"]["row"].data_ptr() == obj["tensors"]["float32"].data_ptr() + 12,
     "grad": obj["tensors"]["leaf"].requires_grad,
+    "complex": str(obj["complex"]),
     "sparse": obj["sparse"].to_dense().tolist(),
     "rest": [repr(obj["rest"]), list(obj["size"]), str(obj["dtype"])],
 }))
@@ -38,24 +41,47 @@ def test_pytorch_reads_our_files_with_weights_only(tmp_path, run_torch):
     rest = {"a": [1, 2.5, None, True, (1, 2, 3, 4)], "b": b"\xff", "big": 2**70}
     path = tmp_path / "ours.pt"
     sparse = dtorch.eye(2).to_sparse()
-    dtorch.save({"tensors": tensors, "rest": rest, "sparse": sparse, "size": dtorch.Size([2, 3]),
+    dtorch.save({"tensors": tensors, "rest": rest, "sparse": sparse,
+                 "complex": dtorch.tensor([1 + 2j]), "size": dtorch.Size([2, 3]),
                  "dtype": dtorch.bfloat16}, path)  # fmt: skip
     seen = json.loads(run_torch(READ, path))
     for name, tensor in tensors.items():
         assert seen["values"][name] == tensor.double().tolist()
         assert seen["dtypes"][name] == str(tensor.dtype).replace("dtorch", "torch")
     assert seen["sparse"] == [[1.0, 0.0], [0.0, 1.0]]
+    assert seen["complex"] == "tensor([1.+2.j])"
     assert seen["shared"]
     assert seen["grad"]
     assert seen["rest"] == [repr(rest), [2, 3], "torch.bfloat16"]
 
 
-def test_we_read_files_that_pytorch_writes_now(tmp_path, run_torch):
+@pytest.mark.parametrize("kind", ["zip", "stream"])
+def test_we_read_files_that_pytorch_writes_now(tmp_path, run_torch, kind):
     path = tmp_path / "theirs.pt"
-    run_torch(WRITE, path, "zip")
+    run_torch(WRITE, path, kind)
     back = dtorch.load(path)
     assert back["row"].storage() is back["base"].storage()
     assert back["p"].requires_grad
     assert back["b"].dtype is dtorch.bfloat16
     assert back["n"] == [1, (2, None)]
     assert back["s"].to_dense().tolist() == [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]
+
+
+MAKE_OTHER_KINDS = """
+import runpy, sys, pathlib
+made = runpy.run_path(sys.argv[1])
+made["main"].__globals__["FOLDER"] = pathlib.Path(sys.argv[2])
+made["main"]()
+"""
+
+
+def test_the_stored_programs_and_quantised_tensors_are_those_of_pytorch(
+    tmp_path, run_torch, checkpoints
+):
+    run_torch(MAKE_OTHER_KINDS, checkpoints.parent / "make_other_kinds.py", tmp_path)
+    now, stored = (dtorch.load(folder / "script.pt") for folder in (tmp_path, checkpoints))
+    assert {k: v.tolist() for k, v in now.items()} == {k: v.tolist() for k, v in stored.items()}
+    written = (tmp_path / "quantised.pth.json").read_text()
+    assert written == (checkpoints / "quantised.pth.json").read_text()
+    values = {k: v.tolist() for k, v in dtorch.load(tmp_path / "quantised.pth").items()}
+    assert values == json.loads(written)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dtorch.autograd.variable import Variable
+from dtorch.core import backend
 from dtorch.core.creation import tensor, zeros
 from dtorch.core.errors import ArgumentError
 from dtorch.core.random import manual_seed, randn
@@ -151,6 +152,28 @@ def test_the_graph_of_fine_tuning_reaches_the_classifier_only(resnet18_from_cach
     assert output.requires_grad
     assert not features[0].requires_grad
     assert features[0].grad_fn is None
+
+
+def test_fine_tuning_takes_no_memory_for_what_is_frozen(resnet18_from_cache: Any) -> None:
+    if backend.native is None:
+        pytest.skip("the allocator that counts is in the native module")
+    model = resnet18_from_cache
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    model.fc = Linear(512, 10)
+    optimizer = SGD(model.fc.parameters(), lr=1e-2, momentum=0.9)
+    images, targets = Variable(randn(2, 3, 64, 64)), Variable(tensor([1, 2]))
+    model.eval()(images)  # layouts that inference prepares once
+    weights = sum(parameter.nbytes for parameter in model.parameters())
+    before = backend.native.allocator_stats()["bytes_in_use"]
+    loss = cross_entropy(model(images), targets)
+    during = backend.native.allocator_stats()["bytes_in_use"]
+    loss.backward()
+    optimizer.step()
+    after = backend.native.allocator_stats()["bytes_in_use"]
+    assert weights > 40_000_000
+    assert during - before < 200_000  # the graph of the classifier, no features of the layers below
+    assert after - before < 500_000  # gradients and momentum of the classifier
 
 
 def test_volatile_inference_keeps_no_graph(resnet18_from_cache: Any) -> None:
