@@ -16,8 +16,9 @@ from dtorch.autograd.watched import (
     start_watching,
     stop_watching,
 )
+from dtorch.core.elementwise import ElementwiseOp
 from dtorch.core.errors import ArgumentError
-from dtorch.core.op import CompositeOp, ElementwiseOp, Op, ViewOp
+from dtorch.core.op import CompositeOp, Op, ViewOp
 from dtorch.core.record import OpNode
 
 _MICRO = 1000  # nanoseconds in one

@@ -47,17 +47,10 @@ from dtorch.core.base import (
     wrap,
     wrap_view,
 )
-from dtorch.core.dtype import (
-    dtype,
-    from_numpy_dtype,
-    get_default_dtype,
-    result_dtype,
-    scalar_dtype,
-)
-from dtorch.core.errors import DtypeError, GradError
+from dtorch.core.errors import GradError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import edge_of
-from dtorch.core.half import convert, is_half, narrowed, widened
+from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.inplace import (
     become_volatile,
     bump,
@@ -72,7 +65,7 @@ from dtorch.core.inplace import (
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.quiet import restore, silence
 from dtorch.core.record import Formula, OpNode, Plan
-from dtorch.core.shapes import broadcast_shapes
+from dtorch.core.signature import MISSING, parameters_of, public_signature
 
 ndarray = np.ndarray
 generic = np.generic
@@ -100,15 +93,13 @@ def watch(delta: int) -> None:
         backend.native.set_fast_paths(fast_paths)
 
 
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 _TWINS: dict[tuple[str, ...], str] = {
     ("mul", "input"): "formula_mul",
     ("mul", "other"): "formula_mul",
     ("relu", "input"): "formula_relu",
 }
-_MISSING: Any = inspect.Parameter.empty
-_NUMBERS = (bool, int, float, complex)
-_OPERANDS = (TensorBase, *_NUMBERS, generic, ndarray)
+NUMBERS = (bool, int, float, complex)
+_OPERANDS = (TensorBase, *NUMBERS, generic, ndarray)
 
 
 class Op:
@@ -162,7 +153,7 @@ class Op:
         for alias, name in (aliases or {}).items():
             self.index[alias] = self.index[name]
         self.variadic = None if variadic is None else self.index[variadic]
-        required = [p.name for p in parameters if p.default is _MISSING]
+        required = [p.name for p in parameters if p.default is MISSING]
         self.tensors = tuple(required if tensors is None else tensors)
         self.tensor_indices = tuple(self.index[name] for name in self.tensors)
         self.outputs = tuple(outputs)
@@ -179,7 +170,7 @@ class Op:
         self.reference: Callable[..., Any] | None = None
         self.rearrange: Callable[..., Any] | None = None
         self.check_shape: Callable[..., Any] | None = None
-        self.signature = _public_signature(parameters, self)
+        self.signature = public_signature(parameters, self.has_out)
         self.function = _named(self._make_function(), self)
         self.inplace_function = _named(self._make_inplace(), self, "_") if inplace else None
         if public:
@@ -374,7 +365,7 @@ class Op:
                 raise TypeError(f"{self.name}() got several values for {self.params[i]!r}")
             values[i] = value
         for i, value in enumerate(values):
-            if value is _MISSING:
+            if value is MISSING:
                 raise TypeError(f"{self.name}() misses the argument {self.params[i]!r}")
         return values
 
@@ -387,7 +378,7 @@ class Op:
 
     def _make_function(self) -> Callable[..., Any]:
         bind, run, defaults = self.bind, self.run, self.defaults
-        required = sum(default is _MISSING for default in defaults)
+        required = sum(default is MISSING for default in defaults)
         positional = self.positional if self.variadic is None else -1
 
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -668,206 +659,6 @@ def _several(name: str, out: Any, count: int) -> Sequence[Any]:
     return out
 
 
-# -- elementwise --------------------------------------------------------------------------------
-
-
-class ElementwiseOp(Op):
-    """An operation on each element by itself; operands are promoted and broadcast."""
-
-    kind = "elementwise"
-
-    def __init__(
-        self,
-        body: Callable[..., Any],
-        *,
-        floating: bool = False,
-        promoted: Sequence[str] | None = None,
-        **options: Any,
-    ) -> None:
-        self.floating = floating  # integer operands are converted to the default dtype first
-        self._promoted = promoted
-        options.setdefault("inplace", True)
-        options.setdefault("wide", True)
-        super().__init__(body, **options)
-        names = self.tensors if promoted is None else promoted
-        self.promoted = tuple(self.index[name] for name in names)
-
-    def compute(self, values: Sequence[Any]) -> Any:
-        try:
-            if self.wide and type(values[0]) is ndarray and is_half(values[0]):
-                return self._compute_half(values)
-            if self.ufunc is None or len(values) > self.ufunc.nin:
-                return super().compute(values)
-            settings = silence()
-            try:
-                return self.ufunc(*values)
-            finally:
-                restore(settings)
-        except ValueError:
-            self._explain_shapes(values)
-            raise
-        except DtypeError:
-            raise  # the body has said what is wrong
-        except TypeError as error:
-            dtypes = [str(v.dtype) for v in values if hasattr(v, "dtype")]
-            raise DtypeError(f"{self.name}: not defined for {' and '.join(dtypes)}") from error
-
-    def _compute_half(self, values: Sequence[Any]) -> Any:
-        """By the loops of the native module for float32, where there is one."""
-        if backend.native is None or not isinstance(self.function, backend.native.OpFunction) or (
-            len(values) != len(self.tensors)
-        ):  # fmt: skip
-            return super().compute(values)
-        half = values[0].dtype
-        return narrowed(self.function(*(wrap(widened(v)) for v in values))._array, half)
-
-    def _explain_shapes(self, values: Sequence[Any]) -> None:
-        broadcast_shapes(self.name, *(v.shape for v in values if hasattr(v, "shape")))
-
-    def check_operand(self, i: int, value: Any) -> None:
-        if isinstance(value, (_NUMBERS, generic)):
-            return
-        super().check_operand(i, value)
-
-    def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
-        target = self.result_dtype(values).numpy
-        for i in self.promoted:
-            value = raw[i]
-            if value is None:
-                continue
-            if isinstance(value, ndarray):
-                if value.dtype != target:
-                    raw[i] = convert(value, target)
-            elif isinstance(value, (*_NUMBERS, generic)):
-                raw[i] = _number_as(value, target)
-            else:
-                raw[i] = value.astype(target)  # an array of another device
-        return raw
-
-    def result_dtype(self, values: Sequence[Any]) -> dtype:
-        """The dtype in which the operands are combined."""
-        ranks: tuple[list[dtype], list[dtype], list[dtype]] = ([], [], [])
-        for i in self.promoted:
-            value = values[i]
-            if isinstance(value, TensorBase):
-                ranks[0 if value._array.ndim else 1].append(from_numpy_dtype(value._array.dtype))
-            elif isinstance(value, _NUMBERS):
-                ranks[2].append(scalar_dtype(value))
-            elif isinstance(value, generic):
-                ranks[2].append(scalar_dtype(value.item()))
-        found = result_dtype(*ranks)
-        if self.floating and found.category < 2:
-            return get_default_dtype()
-        return found
-
-    def _make_function(self) -> Callable[..., Any]:
-        general = super()._make_function()
-        arity = len(self.tensors)
-        if self.tensors != self.params[:arity] or arity > 2 or self._promoted is not None:
-            return general
-        if backend.native is not None:
-            code = backend.native.loop_code(self.name, arity)
-            if code >= 0 or self.ufunc is not None:
-                return backend.native.OpFunction(general, self.ufunc, arity, code, self.floating)  # type: ignore[no-any-return]
-        elif self.ufunc is not None:
-            make = self._make_unary if arity == 1 else self._make_binary
-            return make(self.ufunc, general)
-        return general
-
-    def _make_inplace(self) -> Callable[..., Any]:
-        general = super()._make_inplace()
-        arity = len(self.tensors)
-        if backend.native is None or not isinstance(self.function, backend.native.OpFunction):
-            return general
-        code = backend.native.loop_code(self.name, arity)
-        if code < 0 or self.name in _COMPARISONS:
-            return general
-        return backend.native.OpFunction(general, None, arity, code, self.floating, True)  # type: ignore[no-any-return]
-
-    def _make_binary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
-        """The common case without detours: two tensors of one dtype on the CPU."""
-        floating = self.floating
-
-        def function(
-            input: Any = _MISSING, other: Any = _MISSING, *rest: Any, **kwargs: Any
-        ) -> Any:
-            if isinstance(input, TensorBase) and isinstance(other, TensorBase):
-                a, b = input._array, other._array
-                if (
-                    a.dtype is b.dtype
-                    and not (rest or kwargs)
-                    and fast_paths
-                    and not (floating and a.dtype.kind not in "fc")
-                    and type(a) is type(b) is ndarray
-                ):
-                    settings = silence()
-                    try:
-                        out = wrap(ufunc(a, b))
-                    except (ValueError, TypeError):
-                        return general(input, other)  # says what is wrong
-                    finally:
-                        restore(settings)
-                    combined = input._mode | other._mode
-                    if combined:
-                        self.set_history((input, other), (out,), (), combined)
-                    return out
-            given = [v for v in (input, other) if v is not _MISSING]
-            return general(*given, *rest, **kwargs)
-
-        return function
-
-    def _make_unary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
-        floating = self.floating
-
-        def function(input: Any = _MISSING, *rest: Any, **kwargs: Any) -> Any:
-            if isinstance(input, TensorBase) and not (rest or kwargs) and fast_paths:
-                a = input._array
-                if type(a) is ndarray and (not floating or a.dtype.kind in "fc"):
-                    settings = silence()
-                    try:
-                        out = wrap(ufunc(a))
-                    except TypeError:
-                        return general(input)  # says what is wrong
-                    finally:
-                        restore(settings)
-                    if input._mode:
-                        self.set_history((input,), (out,), (), input._mode)
-                    return out
-            return general(*(() if input is _MISSING else (input,)), *rest, **kwargs)
-
-        return function
-
-    def run_inplace(self, values: list[Any]) -> Any:
-        if self.ufunc is None or any(getattr(v, "_mode", PLAIN) for v in values):
-            return super().run_inplace(values)
-        target = values[0]
-        raw, combined = self.unwrap(values)
-        check_inplace(self.name + "_", target, combined)
-        array = target._array
-        raw = self.prepare(values, raw)
-        same = all(getattr(r, "dtype", array.dtype) == array.dtype for r in raw)
-        if not same or broadcast_shapes(self.name, *(np.shape(r) for r in raw)) != array.shape:
-            return super().run_inplace(values)
-        if self.ufunc.resolve_dtypes((*(array.dtype for _ in raw), None))[-1] != array.dtype:
-            return super().run_inplace(values)
-        settings = silence()
-        try:
-            self.ufunc(*raw, out=array)
-        finally:
-            restore(settings)
-        bump(target)
-        return target
-
-
-def _number_as(value: Any, target: np.dtype[Any]) -> Any:
-    """A number as a 0-dim array; integers out of range wrap as they do in conversions."""
-    settings = silence()
-    try:
-        return np.asarray(value).astype(target)
-    finally:
-        restore(settings)
-
-
 # -- views --------------------------------------------------------------------------------------
 
 
@@ -963,11 +754,6 @@ def method(name: str, value: Any) -> None:
 # -- decorators ---------------------------------------------------------------------------------
 
 
-def elementwise(**options: Any) -> Callable[[Callable[..., Any]], ElementwiseOp]:
-    """Define an `ElementwiseOp`."""
-    return lambda body: ElementwiseOp(body, **options)
-
-
 def structured(**options: Any) -> Callable[[Callable[..., Any]], Op]:
     """Define an `Op` with any rule of shapes and any number of outputs."""
     return lambda body: Op(body, **options)
@@ -981,37 +767,6 @@ def view(**options: Any) -> Callable[[Callable[..., Any]], ViewOp]:
 def composite(**options: Any) -> Callable[[Callable[..., Any]], CompositeOp]:
     """Define a `CompositeOp`."""
     return lambda body: CompositeOp(body, **options)
-
-
-def _public_signature(parameters: list[inspect.Parameter], op: Op) -> inspect.Signature:
-    return inspect.Signature([*parameters, _OUT] if op.has_out else parameters)
-
-
-_OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
-
-
-def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a plain function, read off its code: `inspect.signature` takes ten times
-    as long, and there are hundreds of operations to import."""
-    code, defaults = function.__code__, function.__defaults__ or ()
-    n = code.co_argcount
-    first_default = n - len(defaults)
-    keyword_defaults = function.__kwdefaults__ or {}
-    found = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=_MISSING if i < first_default else defaults[i - first_default],
-        )
-        for i, name in enumerate(code.co_varnames[:n])
-    ]
-    found += [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=keyword_defaults.get(name, _MISSING)
-        )
-        for name in code.co_varnames[n : n + code.co_kwonlyargcount]
-    ]
-    return found
 
 
 def _twin(name: str, args: tuple[str, ...]) -> Callable[..., Any] | None:

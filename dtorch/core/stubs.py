@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from dtorch.core import functions
-from dtorch.core.op import METHODS, REGISTRY, ElementwiseOp, Op, ViewOp
+from dtorch.core.elementwise import ElementwiseOp
+from dtorch.core.op import METHODS, REGISTRY, Op, ViewOp
 
 WIDTH = 100
 Parameter = inspect.Parameter

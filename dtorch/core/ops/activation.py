@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite, elementwise, structured
+from dtorch.core.op import composite, structured
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.error_function import erf, erf_of

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.dtype import dtype, refuse_dtypes
+from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError, DivisionError
-from dtorch.core.op import ElementwiseOp, composite, elementwise
+from dtorch.core.op import composite
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.complex import conj, conjugate, holds_complex, real
 from dtorch.core.ops.rounding import floor, trunc

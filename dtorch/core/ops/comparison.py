@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.op import ElementwiseOp, composite, elementwise
+from dtorch.core.elementwise import ElementwiseOp, elementwise
+from dtorch.core.op import composite
 
 
 def _comparison_samples(make):

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
-from dtorch.core.op import composite, elementwise, method, view
+from dtorch.core.op import composite, method, view
 
 
 def conjugate(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.op import elementwise
+from dtorch.core.elementwise import elementwise
 from dtorch.core.ops.exponential import exp
 
 # erf(x) = x * P(x**2) / Q(x**2), fitted to |x| < 4 with a relative error of 3e-8; beyond that

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.op import elementwise
+from dtorch.core.elementwise import elementwise
 from dtorch.core.ops.comparison import where
 
 

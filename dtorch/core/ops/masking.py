@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
-from dtorch.core.op import composite, elementwise, method, structured
+from dtorch.core.op import composite, method, structured
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.scatter import take_slice, unslice
 

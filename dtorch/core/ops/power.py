@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.dtype import refuse_dtypes
+from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
-from dtorch.core.op import elementwise
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.exponential import log

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.dtype import refuse_dtypes
-from dtorch.core.op import elementwise
+from dtorch.core.elementwise import elementwise
 
 
 def _rounding(op: Any, reference: Any) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.op import composite, elementwise
+from dtorch.core.elementwise import elementwise
+from dtorch.core.op import composite
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.exponential import log
 

@@ -1,0 +1,229 @@
+"""Operations on each element by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtorch.core import backend, op as op_module
+from dtorch.core.base import PLAIN, TensorBase, wrap
+from dtorch.core.dtype import (
+    dtype,
+    from_numpy_dtype,
+    get_default_dtype,
+    result_dtype,
+    scalar_dtype,
+)
+from dtorch.core.errors import DtypeError
+from dtorch.core.half import convert, is_half, narrowed, widened
+from dtorch.core.inplace import bump, check_inplace
+from dtorch.core.op import NUMBERS, Op
+from dtorch.core.quiet import restore, silence
+from dtorch.core.shapes import broadcast_shapes
+from dtorch.core.signature import MISSING
+
+ndarray = np.ndarray
+generic = np.generic
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+
+
+class ElementwiseOp(Op):
+    """An operation on each element by itself; operands are promoted and broadcast."""
+
+    kind = "elementwise"
+
+    def __init__(
+        self,
+        body: Callable[..., Any],
+        *,
+        floating: bool = False,
+        promoted: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        self.floating = floating  # integer operands are converted to the default dtype first
+        self._promoted = promoted
+        options.setdefault("inplace", True)
+        options.setdefault("wide", True)
+        super().__init__(body, **options)
+        names = self.tensors if promoted is None else promoted
+        self.promoted = tuple(self.index[name] for name in names)
+
+    def compute(self, values: Sequence[Any]) -> Any:
+        try:
+            if self.wide and type(values[0]) is ndarray and is_half(values[0]):
+                return self._compute_half(values)
+            if self.ufunc is None or len(values) > self.ufunc.nin:
+                return super().compute(values)
+            settings = silence()
+            try:
+                return self.ufunc(*values)
+            finally:
+                restore(settings)
+        except ValueError:
+            self._explain_shapes(values)
+            raise
+        except DtypeError:
+            raise  # the body has said what is wrong
+        except TypeError as error:
+            dtypes = [str(v.dtype) for v in values if hasattr(v, "dtype")]
+            raise DtypeError(f"{self.name}: not defined for {' and '.join(dtypes)}") from error
+
+    def _compute_half(self, values: Sequence[Any]) -> Any:
+        """By the loops of the native module for float32, where there is one."""
+        if backend.native is None or not isinstance(self.function, backend.native.OpFunction) or (
+            len(values) != len(self.tensors)
+        ):  # fmt: skip
+            return super().compute(values)
+        half = values[0].dtype
+        return narrowed(self.function(*(wrap(widened(v)) for v in values))._array, half)
+
+    def _explain_shapes(self, values: Sequence[Any]) -> None:
+        broadcast_shapes(self.name, *(v.shape for v in values if hasattr(v, "shape")))
+
+    def check_operand(self, i: int, value: Any) -> None:
+        if isinstance(value, (NUMBERS, generic)):
+            return
+        super().check_operand(i, value)
+
+    def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
+        target = self.result_dtype(values).numpy
+        for i in self.promoted:
+            value = raw[i]
+            if value is None:
+                continue
+            if isinstance(value, ndarray):
+                if value.dtype != target:
+                    raw[i] = convert(value, target)
+            elif isinstance(value, (*NUMBERS, generic)):
+                raw[i] = _number_as(value, target)
+            else:
+                raw[i] = value.astype(target)  # an array of another device
+        return raw
+
+    def result_dtype(self, values: Sequence[Any]) -> dtype:
+        """The dtype in which the operands are combined."""
+        ranks: tuple[list[dtype], list[dtype], list[dtype]] = ([], [], [])
+        for i in self.promoted:
+            value = values[i]
+            if isinstance(value, TensorBase):
+                ranks[0 if value._array.ndim else 1].append(from_numpy_dtype(value._array.dtype))
+            elif isinstance(value, NUMBERS):
+                ranks[2].append(scalar_dtype(value))
+            elif isinstance(value, generic):
+                ranks[2].append(scalar_dtype(value.item()))
+        found = result_dtype(*ranks)
+        if self.floating and found.category < 2:
+            return get_default_dtype()
+        return found
+
+    def _make_function(self) -> Callable[..., Any]:
+        general = super()._make_function()
+        arity = len(self.tensors)
+        if self.tensors != self.params[:arity] or arity > 2 or self._promoted is not None:
+            return general
+        if backend.native is not None:
+            code = backend.native.loop_code(self.name, arity)
+            if code >= 0 or self.ufunc is not None:
+                return backend.native.OpFunction(general, self.ufunc, arity, code, self.floating)  # type: ignore[no-any-return]
+        elif self.ufunc is not None:
+            make = self._make_unary if arity == 1 else self._make_binary
+            return make(self.ufunc, general)
+        return general
+
+    def _make_inplace(self) -> Callable[..., Any]:
+        general = super()._make_inplace()
+        arity = len(self.tensors)
+        if backend.native is None or not isinstance(self.function, backend.native.OpFunction):
+            return general
+        code = backend.native.loop_code(self.name, arity)
+        if code < 0 or self.name in _COMPARISONS:
+            return general
+        return backend.native.OpFunction(general, None, arity, code, self.floating, True)  # type: ignore[no-any-return]
+
+    def _make_binary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
+        """The common case without detours: two tensors of one dtype on the CPU."""
+        floating = self.floating
+
+        def function(input: Any = MISSING, other: Any = MISSING, *rest: Any, **kwargs: Any) -> Any:
+            if isinstance(input, TensorBase) and isinstance(other, TensorBase):
+                a, b = input._array, other._array
+                if (
+                    a.dtype is b.dtype
+                    and not (rest or kwargs)
+                    and op_module.fast_paths
+                    and not (floating and a.dtype.kind not in "fc")
+                    and type(a) is type(b) is ndarray
+                ):
+                    settings = silence()
+                    try:
+                        out = wrap(ufunc(a, b))
+                    except (ValueError, TypeError):
+                        return general(input, other)  # says what is wrong
+                    finally:
+                        restore(settings)
+                    combined = input._mode | other._mode
+                    if combined:
+                        self.set_history((input, other), (out,), (), combined)
+                    return out
+            given = [v for v in (input, other) if v is not MISSING]
+            return general(*given, *rest, **kwargs)
+
+        return function
+
+    def _make_unary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
+        floating = self.floating
+
+        def function(input: Any = MISSING, *rest: Any, **kwargs: Any) -> Any:
+            if isinstance(input, TensorBase) and not (rest or kwargs) and op_module.fast_paths:
+                a = input._array
+                if type(a) is ndarray and (not floating or a.dtype.kind in "fc"):
+                    settings = silence()
+                    try:
+                        out = wrap(ufunc(a))
+                    except TypeError:
+                        return general(input)  # says what is wrong
+                    finally:
+                        restore(settings)
+                    if input._mode:
+                        self.set_history((input,), (out,), (), input._mode)
+                    return out
+            return general(*(() if input is MISSING else (input,)), *rest, **kwargs)
+
+        return function
+
+    def run_inplace(self, values: list[Any]) -> Any:
+        if self.ufunc is None or any(getattr(v, "_mode", PLAIN) for v in values):
+            return super().run_inplace(values)
+        target = values[0]
+        raw, combined = self.unwrap(values)
+        check_inplace(self.name + "_", target, combined)
+        array = target._array
+        raw = self.prepare(values, raw)
+        same = all(getattr(r, "dtype", array.dtype) == array.dtype for r in raw)
+        if not same or broadcast_shapes(self.name, *(np.shape(r) for r in raw)) != array.shape:
+            return super().run_inplace(values)
+        if self.ufunc.resolve_dtypes((*(array.dtype for _ in raw), None))[-1] != array.dtype:
+            return super().run_inplace(values)
+        settings = silence()
+        try:
+            self.ufunc(*raw, out=array)
+        finally:
+            restore(settings)
+        bump(target)
+        return target
+
+
+def _number_as(value: Any, target: np.dtype[Any]) -> Any:
+    """A number as a 0-dim array; integers out of range wrap as they do in conversions."""
+    settings = silence()
+    try:
+        return np.asarray(value).astype(target)
+    finally:
+        restore(settings)
+
+
+def elementwise(**options: Any) -> Callable[[Callable[..., Any]], ElementwiseOp]:
+    """Define an `ElementwiseOp`."""
+    return lambda body: ElementwiseOp(body, **options)
