@@ -58,33 +58,58 @@ class Workspace {
 
 using Pair = std::array<std::size_t, 2>;
 
-Winograd winograd_shape(const char* name, const Array<const float, 4>& input, std::size_t filters,
-                        Pair padding, std::size_t out_height, std::size_t out_width) {
-  const Winograd shape = {
-      input.shape(0), input.shape(1), input.shape(2), input.shape(3),
-      filters,        padding[0],     padding[1],     static_cast<std::size_t>(get_num_threads())};
-  expect(shape.height + 2 * padding[0] == out_height + 2 &&
-             shape.width + 2 * padding[1] == out_width + 2,
-         name, "the sides of input and result do not fit");
-  expect(shape.images * shape.channels * shape.filters * out_height * out_width != 0, name,
+// Sides of a convolution's input and of its result.
+void expect_sides(const char* name, const Winograd& s, std::size_t height, std::size_t width,
+                  std::size_t out_height, std::size_t out_width) {
+  const auto fits = [&](std::size_t side, std::size_t pad, std::size_t out) {
+    return side + 2 * pad >= 3 && (side + 2 * pad - 3) / s.stride + 1 == out;
+  };
+  expect(s.stride == 1 || (s.stride == 2 && s.pad_height == 1 && s.pad_width == 1), name,
+         "stride is not 1, nor 2 with a padding of 1");
+  expect(fits(height, s.pad_height, out_height) && fits(width, s.pad_width, out_width), name,
+         "the sides of input and result do not fit");
+  expect(s.images * s.channels * s.filters * out_height * out_width != 0, name,
          "an array is empty");
-  return shape;
 }
 
+template <class T>
+Winograd winograd_shape(const Array<const float, 4>& input, const T& result, std::size_t stride,
+                        Pair padding) {
+  return {input.shape(0),
+          input.shape(1),
+          input.shape(2),
+          input.shape(3),
+          result.shape(1),
+          result.shape(2),
+          result.shape(3),
+          stride,
+          padding[0],
+          padding[1],
+          static_cast<std::size_t>(get_num_threads())};
+}
+
+// `padding` is that of the convolution, whose gradient this is where `transposed`.
 void winograd_convolution(Array<const float, 4> input, Array<const float, 4> weight,
-                          Array<const float, 1> bias, Pair padding, bool transposed,
-                          Array<float, 4> out) {
+                          Array<const float, 1> bias, std::size_t stride, Pair padding,
+                          bool transposed, Array<float, 4> out) {
   constexpr const char* name = "winograd_convolution";
-  const Winograd shape =
-      winograd_shape(name, input, out.shape(1), padding, out.shape(2), out.shape(3));
+  Winograd shape = winograd_shape(input, out, stride, padding);
   expect(weight.shape(transposed ? 1 : 0) == shape.filters &&
              weight.shape(transposed ? 0 : 1) == shape.channels && weight.shape(2) == 3 &&
              weight.shape(3) == 3,
          name, "weight does not fit");
   expect(out.shape(0) == shape.images, name, "out does not fit");
   expect(!bias.is_valid() || bias.shape(0) == shape.filters, name, "bias does not fit");
+  if (transposed) {
+    expect_sides(name, shape, shape.out_height, shape.out_width, shape.height, shape.width);
+    expect(padding[0] <= 2 && padding[1] <= 2, name, "padding is greater than 2");
+    shape.pad_height = stride == 1 ? 2 - padding[0] : 0;
+    shape.pad_width = stride == 1 ? 2 - padding[1] : 0;
+  } else {
+    expect_sides(name, shape, shape.height, shape.width, shape.out_height, shape.out_width);
+  }
   const float* shift = bias.is_valid() ? bias.data() : nullptr;
-  const Workspace<float> workspace(DTORCH_DISPATCH(winograd_workspace)(shape));
+  const Workspace<float> workspace(DTORCH_DISPATCH(winograd_workspace)(shape, transposed));
   const nb::gil_scoped_release released;
   DTORCH_DISPATCH(winograd_convolution)
   (shape, input.data(), weight.data(), shift, transposed, out.data(), workspace.get());
@@ -93,12 +118,12 @@ void winograd_convolution(Array<const float, 4> input, Array<const float, 4> wei
 void winograd_weight(Array<const float, 4> delta, Array<const float, 4> input, Pair padding,
                      Array<float, 4> out) {
   constexpr const char* name = "winograd_weight";
-  const Winograd shape =
-      winograd_shape(name, input, out.shape(0), padding, delta.shape(2), delta.shape(3));
-  expect(out.shape(1) == shape.channels && out.shape(2) == 3 && out.shape(3) == 3, name,
-         "out does not fit");
-  expect(delta.shape(0) == shape.images && delta.shape(1) == shape.filters, name,
-         "delta does not fit");
+  const Winograd shape = winograd_shape(input, delta, 1, padding);
+  expect_sides(name, shape, shape.height, shape.width, shape.out_height, shape.out_width);
+  expect(out.shape(0) == shape.filters && out.shape(1) == shape.channels && out.shape(2) == 3 &&
+             out.shape(3) == 3,
+         name, "out does not fit");
+  expect(delta.shape(0) == shape.images, name, "delta does not fit");
   const Workspace<float> workspace(DTORCH_DISPATCH(winograd_weight_workspace)(shape));
   const nb::gil_scoped_release released;
   DTORCH_DISPATCH(winograd_weight)
@@ -630,7 +655,7 @@ void bind_nn(nb::module_& m) {
   def_for<float>(m);
   def_for<double>(m);
   m.def("winograd_convolution", winograd_convolution, "input"_a.noconvert(), "weight"_a.noconvert(),
-        "bias"_a.noconvert().none(), "padding"_a, "transposed"_a, "out"_a.noconvert());
+        "bias"_a.noconvert().none(), "stride"_a, "padding"_a, "transposed"_a, "out"_a.noconvert());
   m.def("winograd_weight", winograd_weight, "delta"_a.noconvert(), "input"_a.noconvert(),
         "padding"_a, "out"_a.noconvert());
 }

@@ -91,18 +91,49 @@ def test_three_by_three_at_stride_one(n, channels, filters, height, width, paddi
     check_all(x, weight, bias, (1, 1), padding, (1, 1), 1)
 
 
-@pytest.mark.parametrize("filters", [256, 20])
-def test_winograd_keeps_six_digits_where_many_channels_are_summed_up(filters):
-    x, weight, bias = make(2, 256, filters, 14, 14)
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 4), channels=st.integers(1, 70), filters=st.integers(1, 70),
+    height=st.integers(2, 40), width=st.integers(2, 40), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_winograd_at_stride_two(native, n, channels, filters, height, width, seed):
+    x, weight, bias = make(n, channels, filters, height, width, seed=seed)
+    geometry = ((2, 2), (1, 1), (1, 1), 1)
+
+    def close(got, op, *values):
+        """To the sizes of what is summed up: a single sum may be next to nothing."""
+        expected = op.run_body(np, [wide(value) for value in values])
+        scale = op.run_body(
+            np, [np.abs(wide(v)) if isinstance(v, np.ndarray) else v for v in values]
+        )
+        assert np.linalg.norm(got - expected) <= 2e-6 * np.linalg.norm(scale)
+
+    out = conv.run_body(np, (x, weight, bias, *geometry))
+    native.winograd_convolution(x, weight, bias, 2, (1, 1), False, out)
+    close(out, conv, x, weight, bias, *geometry)
+    grad = np.empty_like(x)
+    native.winograd_convolution(out, weight, None, 2, (1, 1), True, grad)
+    close(grad, conv_input, out, weight, None, x.shape, *geometry)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("n", [1, 4])
+def test_three_by_three_of_a_network(n, stride):
+    x, weight, bias = make(n, 64, 48, 56, 56)
+    check_all(x, weight, bias, (stride, stride), (1, 1), (1, 1), 1)
+
+
+@pytest.mark.parametrize(("filters", "side", "stride"), [(256, 14, 1), (20, 14, 1), (64, 56, 2)])
+def test_winograd_keeps_six_digits_where_many_channels_are_summed_up(filters, side, stride):
+    x, weight, bias = make(2, 256, filters, side, side)
+    geometry = ((stride, stride), (1, 1), (1, 1), 1)
     for dtype in (np.float32, np.float64):
         expected = conv.run_body(
-            np, (x.astype(np.float64), weight.astype(np.float64), None, (1, 1), (1, 1), (1, 1), 1)
+            np, (x.astype(np.float64), weight.astype(np.float64), None, *geometry)
         )
-        got = conv.kernels["cpu"](
-            x.astype(dtype), weight.astype(dtype), None, (1, 1), (1, 1), (1, 1), 1
-        )
+        got = conv.kernels["cpu"](x.astype(dtype), weight.astype(dtype), None, *geometry)
         assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
-    check_all(x, weight, bias, (1, 1), (1, 1), (1, 1), 1)
+    check_all(x, weight, bias, *geometry)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +212,9 @@ def test_wrong_arrays_are_refused(native):
     with pytest.raises(ValueError, match="groups do not divide"):
         native.convolution(x, weight, None, *geometry, 3, np.empty_like(x))
     with pytest.raises(ValueError, match="sides"):
-        native.winograd_convolution(x, weight, None, (0, 0), False, np.empty_like(x))
+        native.winograd_convolution(x, weight, None, 1, (0, 0), False, np.empty_like(x))
+    with pytest.raises(ValueError, match="stride"):
+        native.winograd_convolution(x, weight, None, 2, (0, 0), False, np.empty_like(x))
     with pytest.raises(TypeError):
         native.convolution(x, weight.astype(float), None, *geometry, 1, np.empty_like(x))
 

@@ -18,7 +18,7 @@ Ints = tuple[int, ...]
 native = backend.native
 
 # Below these Winograd's transforms cost more than the multiplications they save.
-_CHANNELS, _TILES = 16, 8
+_CHANNELS, _TILES, _STRIDED_TILES = 16, 8, 48
 
 
 def _takes(*arrays: Any) -> bool:
@@ -45,17 +45,35 @@ def _geometry(stride: Ints, padding: Ints, dilation: Ints, groups: int) -> tuple
 
 
 def _suits_winograd(
-    input: Any, weight_shape: Ints, sides: Ints, stride: Ints, padding: Ints, dilation: Ints,
+    array: Any, weight_shape: Ints, sides: Ints, stride: Ints, padding: Ints, dilation: Ints,
     groups: int,
 ) -> bool:  # fmt: skip
+    """Whether it gains for a batch of ``array``; ``sides`` are those of the convolution's result."""
+    if (
+        array.dtype != np.float32
+        or tuple(weight_shape[2:]) != (3, 3)
+        or groups != 1
+        or tuple(dilation) != (1, 1)
+        or min(weight_shape[:2]) < _CHANNELS
+    ):
+        return False
+    tiles = len(array) * math.prod(-(-n // 4) for n in sides)
+    if tuple(stride) == (1, 1):
+        return max(padding) <= 2 and tiles >= _TILES
+    # A good half of the multiplications are left, so that tiles must be filled.
     return (
-        input.dtype == np.float32
-        and tuple(weight_shape[2:]) == (3, 3)
-        and groups == 1
-        and tuple(stride) == (1, 1) == tuple(dilation)
-        and max(padding) <= 2
-        and min(weight_shape[:2]) >= _CHANNELS
-        and len(input) * math.prod(-(-n // 4) for n in sides) >= _TILES
+        tuple(stride) == (2, 2)
+        and tuple(padding) == (1, 1)
+        and tiles >= _STRIDED_TILES
+        and 16 * tiles <= 1.1 * len(array) * math.prod(sides)
+    )
+
+
+def _sees_all(input_shape: Ints, result_shape: Ints, stride: Ints, padding: Ints) -> bool:
+    """Whether the result is that of all 3x3 windows."""
+    return all(
+        (n + 2 * p - 3) // s + 1 == m
+        for n, p, s, m in zip(input_shape[2:], padding, stride, result_shape[2:], strict=True)
     )
 
 
@@ -71,7 +89,7 @@ def _(input, weight, bias, stride, padding, dilation, groups):
     x, w, result = _images(input), _images(weight), _images(out)
     b = None if bias is None else np.ascontiguousarray(bias)
     if _suits_winograd(x, weight.shape, tuple(sides), stride, padding, dilation, groups):
-        native.winograd_convolution(x, w, b, tuple(padding), False, result)
+        native.winograd_convolution(x, w, b, stride[0], tuple(padding), False, result)
     else:
         native.convolution(x, w, b, *_geometry(stride, padding, dilation, groups), result)
     return out
@@ -85,10 +103,10 @@ def _(delta, weight, bias, shape, stride, padding, dilation, groups):
     out = np.empty(shape, delta.dtype)
     g, w, result = _images(delta), _images(weight), _images(out)
     b = None if bias is None else np.ascontiguousarray(bias)
-    if _suits_winograd(g, weight.shape, shape[2:], stride, padding, dilation, groups) and all(
-        n + 2 * p == m + 2 for n, p, m in zip(shape[2:], padding, delta.shape[2:], strict=True)
-    ):
-        native.winograd_convolution(g, w, b, tuple(2 - p for p in padding), True, result)
+    if _suits_winograd(
+        g, weight.shape, delta.shape[2:], stride, padding, dilation, groups
+    ) and _sees_all(shape, delta.shape, stride, padding):
+        native.winograd_convolution(g, w, b, stride[0], tuple(padding), True, result)
     else:
         native.convolution_input(g, w, *_geometry(stride, padding, dilation, groups), result)
         if bias is not None:
@@ -103,9 +121,10 @@ def _(delta, input, shape, stride, padding, dilation, groups):
         return conv_weight.run_body(np, values)
     out = np.empty(shape, delta.dtype)
     g, x, result = _images(delta), _images(input), _images(out)
-    if _suits_winograd(x, shape, delta.shape[2:], stride, padding, dilation, groups) and all(
-        n + 2 * p == m + 2
-        for n, p, m in zip(input.shape[2:], padding, delta.shape[2:], strict=True)
+    if (
+        tuple(stride) == (1, 1)
+        and _suits_winograd(x, shape, delta.shape[2:], stride, padding, dilation, groups)
+        and _sees_all(input.shape, delta.shape, stride, padding)
     ):
         native.winograd_weight(g, x, tuple(padding), result)
     else:

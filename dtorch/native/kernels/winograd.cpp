@@ -3,31 +3,35 @@
 #include "kernels/gemm.h"
 #include "kernels/integers.h"
 #include "kernels/items.h"
+#include "kernels/winograd_methods.h"
 
 namespace dtorch::DTORCH_CAPABILITY {
 namespace {
 
-using Wide = Vector<float>;
 constexpr std::size_t width_of_vector = lanes<float>;
 constexpr std::size_t block = tile_columns<float>;  // filters that are worked on at once
-constexpr std::size_t points = 36;                  // elements of a transformed tile
 constexpr std::size_t channels_at_once = 64;        // of a block of the weight's gradient
 
-// The 36 planes of transformed tiles are a multiple of 4 KiB apart where channels are a power of
+// The planes of transformed tiles are a multiple of 4 KiB apart where channels are a power of
 // two; then they would share the few places that a cache has for such addresses.
 std::size_t spread(std::size_t elements) { return elements + 5 * 16; }
 
-// Rows of tiles (4 rows of the result each) of all images are numbered one after another; a
-// segment is a range of them.
+// Elements of a transformed tile.
+template <class Method>
+inline constexpr std::size_t points_of = Method::points * Method::points;
+
+// Rows of tiles (Method::out rows of the result each) of all images are numbered one after another;
+// a segment is a range of them.
+template <class Method>
 struct Plan {
   std::size_t out_height, out_width, rows_per_image, tiles_per_row, rows, rows_per_segment,
       segments, tiles, channels, filters;
 
   Plan(const Winograd& s, std::size_t tiles_wanted)
-      : out_height(s.height + 2 * s.pad_height - 2),
-        out_width(s.width + 2 * s.pad_width - 2),
-        rows_per_image(divide_up(out_height, 4)),
-        tiles_per_row(divide_up(out_width, 4)),
+      : out_height(s.out_height),
+        out_width(s.out_width),
+        rows_per_image(divide_up(out_height, Method::out)),
+        tiles_per_row(divide_up(out_width, Method::out)),
         rows(s.images * rows_per_image),
         rows_per_segment(smaller(larger(tiles_wanted / tiles_per_row, 1), rows)),
         segments(divide_up(rows, rows_per_segment)),
@@ -35,13 +39,19 @@ struct Plan {
         channels(round_up(s.channels, width_of_vector)),
         filters(round_up(s.filters, block)) {}
 
-  std::size_t padded_width() const { return 4 * tiles_per_row + 2; }
+  // Elements of the input that tiles in a row meet, and elements of the result that they give.
+  static std::size_t seen(std::size_t count) {
+    return Method::step * count + Method::patch - Method::step;
+  }
+  static std::size_t given(std::size_t count) { return Method::out * count; }
+  std::size_t padded_width() const { return seen(tiles_per_row); }
+  std::size_t result_width() const { return given(tiles_per_row); }
   std::size_t image_rows() const { return smaller(rows_per_segment, rows_per_image); }
   std::size_t input_plane() const { return spread(tiles * channels); }
   std::size_t filter_plane() const { return spread(tiles * filters); }
   // Elements of the channels-last copy of a part of an image.
-  std::size_t input_copy() const { return (4 * image_rows() + 2) * padded_width() * channels; }
-  std::size_t delta_copy() const { return 4 * image_rows() * 4 * tiles_per_row * filters; }
+  std::size_t input_copy() const { return seen(image_rows()) * padded_width() * channels; }
+  std::size_t delta_copy() const { return given(image_rows()) * result_width() * filters; }
 
   // function(image, first row of tiles, number of rows, first tile in the segment)
   template <class Function>
@@ -62,75 +72,6 @@ struct Plan {
     return (smaller(begin + rows_per_segment, rows) - begin) * tiles_per_row;
   }
 };
-
-// -------------------------------------------------------------------------------- transforms
-
-// Toom and Cook's multiplication of polynomials at the points 0, a, -a, b, -b and infinity, with
-// a = 1 / sqrt(2) and b = sqrt(2): a quarter of the rounding errors of the customary 1 and 2, as
-// the powers of a and b are nearer to each other.
-constexpr float a1 = 0.70710678118654752f, b1 = 1.41421356237309505f;
-
-// Six values at a distance of `step` in, six out at the places of `put`.
-template <class Put>
-DTORCH_INLINE void transform_input(const Wide* d, std::size_t step, Put put) {
-  const Wide d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
-             d5 = d[5 * step];
-  const Wide p = d4 - 2.0f * d2, q = a1 * (d3 - 2.0f * d1);
-  const Wide r = d4 - 0.5f * d2, s = b1 * (d3 - 0.5f * d1);
-  put(0, d0 - 2.5f * d2 + d4);
-  put(1, p + q);
-  put(2, p - q);
-  put(3, r + s);
-  put(4, r - s);
-  put(5, d1 - 2.5f * d3 + d5);
-}
-
-template <class Put>
-DTORCH_INLINE void transform_product(const Wide* m, std::size_t step, Put put) {
-  const Wide m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step],
-             m5 = m[5 * step];
-  const Wide p = m1 + m2, q = a1 * (m1 - m2), r = m3 + m4, s = b1 * (m3 - m4);
-  put(0, m0 + p + r);
-  put(1, q + s);
-  put(2, 0.5f * p + 2.0f * r);
-  put(3, 0.5f * q + 2.0f * s + m5);
-}
-
-template <class Put>
-DTORCH_INLINE void transform_delta(const Wide* y, std::size_t step, Put put) {
-  const Wide y0 = y[0], y1 = y[step], y2 = y[2 * step], y3 = y[3 * step];
-  const Wide p = y0 + 0.5f * y2, q = a1 * (y1 + 0.5f * y3);
-  const Wide r = y0 + 2.0f * y2, s = b1 * (y1 + 2.0f * y3);
-  put(0, y0);
-  put(1, p + q);
-  put(2, p - q);
-  put(3, r + s);
-  put(4, r - s);
-  put(5, y3);
-}
-
-template <class Put>
-DTORCH_INLINE void transform_weight(const Wide* w, std::size_t step, Put put) {
-  const Wide w0 = w[0], w1 = w[step], w2 = w[2 * step];
-  const Wide p = (w0 + 0.5f * w2) * (-2.0f / 3), q = w1 * (-2.0f / 3 * a1);
-  const Wide r = (w0 + 2.0f * w2) * (1.0f / 6), s = w1 * (1.0f / 6 * b1);
-  put(0, w0);
-  put(1, p + q);
-  put(2, p - q);
-  put(3, r + s);
-  put(4, r - s);
-  put(5, w2);
-}
-
-template <class Put>
-DTORCH_INLINE void transform_weight_grad(const Wide* u, std::size_t step, Put put) {
-  const Wide u0 = u[0], u1 = u[step], u2 = u[2 * step], u3 = u[3 * step], u4 = u[4 * step],
-             u5 = u[5 * step];
-  const Wide p = (u1 + u2) * (-2.0f / 3), r = (u3 + u4) * (1.0f / 6);
-  put(0, u0 + p + r);
-  put(1, (u1 - u2) * (-2.0f / 3 * a1) + (u3 - u4) * (1.0f / 6 * b1));
-  put(2, 0.5f * p + 2.0f * r + u5);
-}
 
 // ----------------------------------------------------------------------- channels last and back
 
@@ -220,35 +161,38 @@ void copy_channels_first(const float* in, std::size_t rows, std::size_t row_widt
 
 // --------------------------------------------------------------------------------- segments
 
-// Transformed tiles of the input of a segment: (36, tiles, channels), planes input_plane() apart.
-void transform_segment(const Winograd& s, const Plan& plan, std::size_t segment, const float* input,
-                       float* copy, float* tiles) {
+// Transformed tiles of the input of a segment: (points, tiles, channels), input_plane() apart.
+template <class Method>
+void transform_segment(const Winograd& s, const Plan<Method>& plan, std::size_t segment,
+                       const float* input, float* copy, float* tiles) {
+  constexpr std::size_t patch = Method::patch, points = Method::points;
   const std::size_t wide = plan.padded_width(), channels = plan.channels;
   const std::size_t plane = plan.input_plane();
   plan.for_images(
       segment, [&](std::size_t image, std::size_t first, std::size_t count, std::size_t tile) {
-        const auto top =
-            static_cast<std::ptrdiff_t>(4 * first) - static_cast<std::ptrdiff_t>(s.pad_height);
+        const auto top = static_cast<std::ptrdiff_t>(Method::step * first) -
+                         static_cast<std::ptrdiff_t>(s.pad_height);
         copy_channels_last(input + image * s.channels * s.height * s.width, s.channels, s.height,
-                           s.width, top, 4 * count + 2, s.pad_width, wide, channels, copy);
+                           s.width, top, plan.seen(count), s.pad_width, wide, channels, copy);
         for (std::size_t row = 0; row < count; ++row) {
           for (std::size_t column = 0; column < plan.tiles_per_row; ++column, ++tile) {
-            const float* from = copy + (4 * row * wide + 4 * column) * channels;
+            const float* from = copy + Method::step * (row * wide + column) * channels;
             for (std::size_t c = 0; c < channels; c += width_of_vector) {
-              Wide part[points], line[6];
-#pragma GCC unroll 6
-              for (std::size_t x = 0; x < 6; ++x) {
-#pragma GCC unroll 6
-                for (std::size_t y = 0; y < 6; ++y) {
+              Wide part[points * patch], line[patch];
+#pragma GCC unroll 9
+              for (std::size_t x = 0; x < patch; ++x) {
+#pragma GCC unroll 9
+                for (std::size_t y = 0; y < patch; ++y) {
                   line[y] = load(from + (y * wide + x) * channels + c);
                 }
-                transform_input(line, 1, [&](std::size_t y, Wide v) { part[y * 6 + x] = v; });
+                Method::input(line, [&](std::size_t y, Wide v) { part[y * patch + x] = v; });
               }
               float* to = tiles + tile * channels + c;
-#pragma GCC unroll 6
-              for (std::size_t y = 0; y < 6; ++y) {
-                transform_input(part + y * 6, 1,
-                                [&](std::size_t x, Wide v) { store(to + (y * 6 + x) * plane, v); });
+#pragma GCC unroll 9
+              for (std::size_t y = 0; y < points; ++y) {
+                Method::input(part + y * patch, [&](std::size_t x, Wide v) {
+                  store(to + (y * points + x) * plane, v);
+                });
               }
             }
           }
@@ -256,44 +200,48 @@ void transform_segment(const Winograd& s, const Plan& plan, std::size_t segment,
       });
 }
 
-// Transformed tiles of the gradient of the result: (36, tiles, filters), filter_plane() apart.
-void transform_delta_segment(const Winograd& s, const Plan& plan, std::size_t segment,
+// Transformed tiles of the gradient of the result: (points, tiles, filters), filter_plane() apart.
+template <class Method>
+void transform_delta_segment(const Winograd& s, const Plan<Method>& plan, std::size_t segment,
                              const float* delta, float* copy, float* tiles) {
-  const std::size_t wide = 4 * plan.tiles_per_row, filters = plan.filters;
+  constexpr std::size_t out = Method::out, points = Method::points;
+  const std::size_t wide = plan.result_width(), filters = plan.filters;
   const std::size_t plane = plan.filter_plane();
-  plan.for_images(
-      segment, [&](std::size_t image, std::size_t first, std::size_t count, std::size_t tile) {
-        copy_channels_last(delta + image * s.filters * plan.out_height * plan.out_width, s.filters,
-                           plan.out_height, plan.out_width, static_cast<std::ptrdiff_t>(4 * first),
-                           4 * count, 0, wide, filters, copy);
-        for (std::size_t row = 0; row < count; ++row) {
-          for (std::size_t column = 0; column < plan.tiles_per_row; ++column, ++tile) {
-            const float* from = copy + (4 * row * wide + 4 * column) * filters;
-            for (std::size_t f = 0; f < filters; f += width_of_vector) {
-              Wide part[24], line[4];
+  plan.for_images(segment, [&](std::size_t image, std::size_t first, std::size_t count,
+                               std::size_t tile) {
+    copy_channels_last(delta + image * s.filters * plan.out_height * plan.out_width, s.filters,
+                       plan.out_height, plan.out_width, static_cast<std::ptrdiff_t>(out * first),
+                       plan.given(count), 0, wide, filters, copy);
+    for (std::size_t row = 0; row < count; ++row) {
+      for (std::size_t column = 0; column < plan.tiles_per_row; ++column, ++tile) {
+        const float* from = copy + out * (row * wide + column) * filters;
+        for (std::size_t f = 0; f < filters; f += width_of_vector) {
+          Wide part[points * out], line[out];
 #pragma GCC unroll 4
-              for (std::size_t x = 0; x < 4; ++x) {
+          for (std::size_t x = 0; x < out; ++x) {
 #pragma GCC unroll 4
-                for (std::size_t y = 0; y < 4; ++y) {
-                  line[y] = load(from + (y * wide + x) * filters + f);
-                }
-                transform_delta(line, 1, [&](std::size_t y, Wide v) { part[y * 4 + x] = v; });
-              }
-              float* to = tiles + tile * filters + f;
-#pragma GCC unroll 6
-              for (std::size_t y = 0; y < 6; ++y) {
-                transform_delta(part + y * 4, 1,
-                                [&](std::size_t x, Wide v) { store(to + (y * 6 + x) * plane, v); });
-              }
+            for (std::size_t y = 0; y < out; ++y) {
+              line[y] = load(from + (y * wide + x) * filters + f);
             }
+            Method::delta(line, [&](std::size_t y, Wide v) { part[y * out + x] = v; });
+          }
+          float* to = tiles + tile * filters + f;
+#pragma GCC unroll 9
+          for (std::size_t y = 0; y < points; ++y) {
+            Method::delta(part + y * out,
+                          [&](std::size_t x, Wide v) { store(to + (y * points + x) * plane, v); });
           }
         }
-      });
+      }
+    }
+  });
 }
 
-// Transformed weights of one block of filters: (36, channels, block).
+// Transformed weights of one block of filters: (points, channels, block).
+template <class Method>
 void transform_weights(const Winograd& s, const float* weight, bool transposed, std::size_t first,
                        float* out) {
+  constexpr std::size_t points = Method::points;
   const std::size_t filter_step = transposed ? 9 : s.channels * 9;
   const std::size_t channel_step = transposed ? s.filters * 9 : 9;
   for (std::size_t f = 0; f < block; f += width_of_vector) {
@@ -308,18 +256,18 @@ void transform_weights(const Winograd& s, const float* weight, bool transposed, 
           taps[t][i] = from[i * filter_step + (transposed ? 8 - t : t)];
         }
       }
-      Wide part[18], line[3];
+      Wide part[3 * points], line[3];
 #pragma GCC unroll 3
       for (std::size_t x = 0; x < 3; ++x) {
 #pragma GCC unroll 3
         for (std::size_t y = 0; y < 3; ++y) line[y] = load(taps[y * 3 + x]);
-        transform_weight(line, 1, [&](std::size_t y, Wide v) { part[y * 3 + x] = v; });
+        Method::weight(line, [&](std::size_t y, Wide v) { part[y * 3 + x] = v; });
       }
       float* to = out + c * block + f;
-#pragma GCC unroll 6
-      for (std::size_t y = 0; y < 6; ++y) {
-        transform_weight(part + y * 3, 1, [&](std::size_t x, Wide v) {
-          store(to + (y * 6 + x) * s.channels * block, v);
+#pragma GCC unroll 9
+      for (std::size_t y = 0; y < points; ++y) {
+        Method::weight(part + y * 3, [&](std::size_t x, Wide v) {
+          store(to + (y * points + x) * s.channels * block, v);
         });
       }
     }
@@ -327,47 +275,52 @@ void transform_weights(const Winograd& s, const float* weight, bool transposed, 
 }
 
 // Products of a segment's tiles with a block of filters, transformed back into the result.
-void multiply_segment(const Winograd& s, const Plan& plan, std::size_t segment, const float* tiles,
-                      const float* weights, const float* bias, std::size_t first, float* products,
-                      float* copy, float* out) {
+template <class Method>
+void multiply_segment(const Winograd& s, const Plan<Method>& plan, std::size_t segment,
+                      const float* tiles, const float* weights, const float* bias,
+                      std::size_t first, float* products, float* copy, float* out) {
   const std::size_t count = plan.tiles_of(segment), plane = spread(plan.tiles * block);
-  for (std::size_t p = 0; p < points; ++p) {
+  constexpr std::size_t out_side = Method::out, points = Method::points;
+  const std::size_t at_once = divide_up(count, divide_up(count, tile_rows));
+  for (std::size_t p = 0; p < points_of<Method>; ++p) {
     const float* a = tiles + p * plan.input_plane();
     const float* b = weights + p * s.channels * block;
-    for (std::size_t t = 0; t < count; t += tile_rows) {
-      multiply_rows<float, 2>(count - t, a + t * plan.channels, plan.channels, 1, b, block,
-                              products + p * plane + t * block, block, s.channels, false);
+    for (std::size_t t = 0; t < count; t += at_once) {
+      multiply_rows<float, 2>(smaller(count - t, at_once), a + t * plan.channels, plan.channels, 1,
+                              b, block, products + p * plane + t * block, block, s.channels, false);
     }
   }
-  const std::size_t known = smaller(s.filters - first, block), wide = 4 * plan.tiles_per_row;
+  const std::size_t known = smaller(s.filters - first, block), wide = plan.result_width();
   const std::size_t pixels = plan.out_height * plan.out_width;
   plan.for_images(
       segment, [&](std::size_t image, std::size_t first_row, std::size_t rows, std::size_t tile) {
         for (std::size_t row = 0; row < rows; ++row) {
           for (std::size_t column = 0; column < plan.tiles_per_row; ++column, ++tile) {
-            float* to = copy + (4 * row * wide + 4 * column) * block;
+            float* to = copy + out_side * (row * wide + column) * block;
             for (std::size_t f = 0; f < block; f += width_of_vector) {
               const float* from = products + tile * block + f;
-              Wide part[24], line[6];
+              Wide part[out_side * points], line[points];
               const Wide shift =
                   bias == nullptr || f >= known ? Wide{} : load_some(bias + first + f, known - f);
-#pragma GCC unroll 6
-              for (std::size_t x = 0; x < 6; ++x) {
-#pragma GCC unroll 6
-                for (std::size_t y = 0; y < 6; ++y) line[y] = load(from + (y * 6 + x) * plane);
-                transform_product(line, 1, [&](std::size_t y, Wide v) { part[y * 6 + x] = v; });
+#pragma GCC unroll 9
+              for (std::size_t x = 0; x < points; ++x) {
+#pragma GCC unroll 9
+                for (std::size_t y = 0; y < points; ++y) {
+                  line[y] = load(from + (y * points + x) * plane);
+                }
+                Method::product(line, [&](std::size_t y, Wide v) { part[y * points + x] = v; });
               }
-#pragma GCC unroll 4
-              for (std::size_t y = 0; y < 4; ++y) {
-                transform_product(part + y * 6, 1, [&](std::size_t x, Wide v) {
+#pragma GCC unroll 8
+              for (std::size_t y = 0; y < out_side; ++y) {
+                Method::product(part + y * points, [&](std::size_t x, Wide v) {
                   store(to + (y * wide + x) * block + f, v + shift);
                 });
               }
             }
           }
         }
-        const std::size_t top = 4 * first_row;
-        copy_channels_first(copy, smaller(4 * rows, plan.out_height - top), wide, block,
+        const std::size_t top = out_side * first_row;
+        copy_channels_first(copy, smaller(out_side * rows, plan.out_height - top), wide, block,
                             plan.out_width, known, pixels,
                             out + (image * s.filters + first) * pixels + top * plan.out_width);
       });
@@ -378,22 +331,24 @@ void multiply_segment(const Winograd& s, const Plan& plan, std::size_t segment, 
 // Two orders of work. Few filters: their transformed weights stay near the processor, and every
 // segment is taken from input to result at once. Many: the transformed input is kept instead, and
 // every block of filters is transformed, used for all segments, and forgotten.
+template <class Method>
 struct Schedule {
   bool filters_outside;
-  Plan plan;
+  Plan<Method> plan;
   std::size_t blocks, weights, tiles, products, output_copy;
 
   explicit Schedule(const Winograd& s)
       : filters_outside(false), plan(s, 8), blocks(divide_up(s.filters, block)) {
-    const std::size_t per_tile = points * plan.channels;
+    const std::size_t per_tile = points_of<Method> * plan.channels;
     const std::size_t all_tiles = plan.rows * plan.tiles_per_row * per_tile;
-    const std::size_t all_weights = points * s.channels * blocks * block;
+    const std::size_t all_weights = points_of<Method> * s.channels * blocks * block;
     filters_outside = all_weights > (1 << 20) && all_tiles < 4 * all_weights;
-    plan = Plan(s, filters_outside ? 32 : larger(8, (std::size_t{112} << 10) / per_tile));
-    weights = points * s.channels * block;
-    tiles = points * plan.input_plane();
-    products = points * spread(plan.tiles * block);
-    output_copy = 4 * plan.image_rows() * 4 * plan.tiles_per_row * block;
+    plan = Plan<Method>(
+        s, filters_outside ? 32 : larger(Method::least_tiles, (std::size_t{112} << 10) / per_tile));
+    weights = points_of<Method> * s.channels * block;
+    tiles = points_of<Method> * plan.input_plane();
+    products = points_of<Method> * spread(plan.tiles * block);
+    output_copy = plan.given(plan.image_rows()) * plan.result_width() * block;
   }
 
   // Workspace of one slot: a copy of the input, or one of the result; products; then weights or
@@ -403,17 +358,11 @@ struct Schedule {
   std::size_t kept() const { return filters_outside ? plan.segments * tiles : blocks * weights; }
 };
 
-}  // namespace
-
-std::size_t winograd_workspace(Winograd s) {
-  const Schedule schedule(s);
-  return schedule.kept() + s.slots * schedule.slot();
-}
-
-void winograd_convolution(Winograd s, const float* input, const float* weight, const float* bias,
-                          bool transposed, float* out, float* workspace) {
-  const Schedule schedule(s);
-  const Plan& plan = schedule.plan;
+template <class Method>
+void convolve(const Winograd& s, const float* input, const float* weight, const float* bias,
+              bool transposed, float* out, float* workspace) {
+  const Schedule<Method> schedule(s);
+  const Plan<Method>& plan = schedule.plan;
   float* kept = workspace;
   const auto copy_of = [&](std::size_t slot) {
     return workspace + schedule.kept() + slot * schedule.slot();
@@ -426,7 +375,7 @@ void winograd_convolution(Winograd s, const float* input, const float* weight, c
       float* copy = copy_of(slot);
       float* products = copy + schedule.copies();
       float* weights = products + schedule.products;
-      transform_weights(s, weight, transposed, b * block, weights);
+      transform_weights<Method>(s, weight, transposed, b * block, weights);
       for (std::size_t segment = 0; segment < plan.segments; ++segment) {
         multiply_segment(s, plan, segment, kept + segment * schedule.tiles, weights, bias,
                          b * block, products, copy, out);
@@ -435,7 +384,7 @@ void winograd_convolution(Winograd s, const float* input, const float* weight, c
     return;
   }
   for_each_item(schedule.blocks, s.slots, [&](std::size_t b, std::size_t) {
-    transform_weights(s, weight, transposed, b * block, kept + b * schedule.weights);
+    transform_weights<Method>(s, weight, transposed, b * block, kept + b * schedule.weights);
   });
   for_each_item(plan.segments, s.slots, [&](std::size_t segment, std::size_t slot) {
     float* copy = copy_of(slot);
@@ -449,26 +398,51 @@ void winograd_convolution(Winograd s, const float* input, const float* weight, c
   });
 }
 
+// Calls function with the method for a shape.
+template <class Function>
+auto by_method(const Winograd& s, bool transposed, Function function) {
+  if (s.stride == 1) return function(UnitStride{});
+  if (transposed) return function(StrideTwoBackward{});
+  return function(StrideTwo{});
+}
+
+}  // namespace
+
+std::size_t winograd_workspace(Winograd s, bool transposed) {
+  return by_method(s, transposed, [&]<class Method>(Method) {
+    const Schedule<Method> schedule(s);
+    return schedule.kept() + s.slots * schedule.slot();
+  });
+}
+
+void winograd_convolution(Winograd s, const float* input, const float* weight, const float* bias,
+                          bool transposed, float* out, float* workspace) {
+  by_method(s, transposed, [&]<class Method>(Method) {
+    convolve<Method>(s, input, weight, bias, transposed, out, workspace);
+  });
+}
+
 // ------------------------------------------------------------------------ gradient of weights
 
 namespace {
 
 // Transformed input and gradient of a chunk of segments are kept; their products are summed up in
 // items of a block of filters and of channels. With one chunk an item is finished at once.
+template <class Method>
 struct WeightSchedule {
-  Plan plan;
+  Plan<Method> plan;
   std::size_t input_tiles, delta_tiles, chunk, chunks, blocks, parts, sums;
 
   explicit WeightSchedule(const Winograd& s)
       : plan(s, 56),
-        input_tiles(points * plan.input_plane()),
-        delta_tiles(points * plan.filter_plane()),
+        input_tiles(points_of<Method> * plan.input_plane()),
+        delta_tiles(points_of<Method> * plan.filter_plane()),
         chunk(smaller(larger((std::size_t{4} << 20) / (input_tiles + delta_tiles), s.slots),
                       plan.segments)),
         chunks(divide_up(plan.segments, chunk)),
         blocks(divide_up(s.filters, block)),
         parts(divide_up(s.channels, channels_at_once)),
-        sums(points * channels_at_once * block) {}
+        sums(points_of<Method> * channels_at_once * block) {}
 
   std::size_t copies() const { return larger(plan.input_copy(), plan.delta_copy()); }
   std::size_t kept_sums(std::size_t slots) const {
@@ -476,27 +450,29 @@ struct WeightSchedule {
   }
 };
 
-// weight_grad of a block of filters and of channels from its 36 sums of products.
+// weight_grad of a block of filters and of channels from its sums of products.
+template <class Method>
 void finish_weights(const Winograd& s, const float* sums, std::size_t filter, std::size_t channel,
                     std::size_t channels, float* weight_grad) {
+  constexpr std::size_t points = Method::points;
   const std::size_t filters = smaller(s.filters - filter, block);
   for (std::size_t c = 0; c < channels; ++c) {
     for (std::size_t f = 0; f < filters; f += width_of_vector) {
-      Wide part[18], line[6];
+      Wide part[3 * points], line[points];
       const float* from = sums + c * block + f;
-#pragma GCC unroll 6
-      for (std::size_t x = 0; x < 6; ++x) {
-#pragma GCC unroll 6
-        for (std::size_t y = 0; y < 6; ++y) {
-          line[y] = load(from + (y * 6 + x) * channels_at_once * block);
+#pragma GCC unroll 9
+      for (std::size_t x = 0; x < points; ++x) {
+#pragma GCC unroll 9
+        for (std::size_t y = 0; y < points; ++y) {
+          line[y] = load(from + (y * points + x) * channels_at_once * block);
         }
-        transform_weight_grad(line, 1, [&](std::size_t y, Wide v) { part[y * 6 + x] = v; });
+        Method::weight_grad(line, [&](std::size_t y, Wide v) { part[y * points + x] = v; });
       }
       float taps[9][width_of_vector];
 #pragma GCC unroll 3
       for (std::size_t y = 0; y < 3; ++y) {
-        transform_weight_grad(part + y * 6, 1,
-                              [&](std::size_t x, Wide v) { store(taps[y * 3 + x], v); });
+        Method::weight_grad(part + y * points,
+                            [&](std::size_t x, Wide v) { store(taps[y * 3 + x], v); });
       }
       const std::size_t known = smaller(filters - f, width_of_vector);
       float* to = weight_grad + ((filter + f) * s.channels + channel + c) * 9;
@@ -508,18 +484,11 @@ void finish_weights(const Winograd& s, const float* sums, std::size_t filter, st
   }
 }
 
-}  // namespace
-
-std::size_t winograd_weight_workspace(Winograd s) {
-  const WeightSchedule schedule(s);
-  return schedule.chunk * (schedule.input_tiles + schedule.delta_tiles) +
-         s.slots * schedule.copies() + schedule.kept_sums(s.slots);
-}
-
-void winograd_weight(Winograd s, const float* delta, const float* input, float* weight_grad,
-                     float* workspace) {
-  const WeightSchedule schedule(s);
-  const Plan& plan = schedule.plan;
+template <class Method>
+void sum_weights(const Winograd& s, const float* delta, const float* input, float* weight_grad,
+                 float* workspace) {
+  const WeightSchedule<Method> schedule(s);
+  const Plan<Method>& plan = schedule.plan;
   float* inputs = workspace;
   float* deltas = inputs + schedule.chunk * schedule.input_tiles;
   float* copies = deltas + schedule.chunk * schedule.delta_tiles;
@@ -542,7 +511,7 @@ void winograd_weight(Winograd s, const float* delta, const float* input, float* 
           const std::size_t channel = item % schedule.parts * channels_at_once;
           const std::size_t channels = smaller(s.channels - channel, channels_at_once);
           float* sums = all_sums + (schedule.chunks == 1 ? slot : item) * schedule.sums;
-          for (std::size_t p = 0; p < points; ++p) {
+          for (std::size_t p = 0; p < points_of<Method>; ++p) {
             for (std::size_t i = 0; i < count; ++i) {
               const float* a = inputs + i * schedule.input_tiles + p * plan.input_plane() + channel;
               const float* b = deltas + i * schedule.delta_tiles + p * plan.filter_plane() + filter;
@@ -554,10 +523,23 @@ void winograd_weight(Winograd s, const float* delta, const float* input, float* 
             }
           }
           if (chunk + 1 == schedule.chunks) {
-            finish_weights(s, sums, filter, channel, channels, weight_grad);
+            finish_weights<Method>(s, sums, filter, channel, channels, weight_grad);
           }
         });
   }
+}
+
+}  // namespace
+
+std::size_t winograd_weight_workspace(Winograd s) {
+  const WeightSchedule<UnitStride> schedule(s);
+  return schedule.chunk * (schedule.input_tiles + schedule.delta_tiles) +
+         s.slots * schedule.copies() + schedule.kept_sums(s.slots);
+}
+
+void winograd_weight(Winograd s, const float* delta, const float* input, float* weight_grad,
+                     float* workspace) {
+  sum_weights<UnitStride>(s, delta, input, weight_grad, workspace);
 }
 
 }  // namespace dtorch::DTORCH_CAPABILITY
