@@ -23,6 +23,7 @@ from dtorch.data.failure import WorkerDied, death_message
 from dtorch.data.transfer import BatchUnpickler, lend
 from dtorch.data.worker import KEY, Task, run_worker
 from dtorch.multiprocessing.arena import Block, allocate
+from dtorch.multiprocessing.processes import activity
 
 _GRACE_S = 1.0  # for a worker to finish its batch before it is ended by signal
 
@@ -146,16 +147,6 @@ class Worker:
         code = self.process.exitcode
         return WorkerDied(death_message(self.id, self.pid, code, task), self.id, self.pid, code)
 
-    def state(self) -> str:
-        """What the system says it does."""
-        try:
-            with open(f"/proc/{self.pid}/stat") as file:
-                letter = file.read().rpartition(")")[2].split()[0]
-        except OSError:
-            return "unknown"
-        return {"T": "stopped by a signal", "D": "waiting for a device", "R": "running",
-                "S": "waiting"}.get(letter, letter)  # fmt: skip
-
 
 class WorkerPool:
     """Worker processes, stopped when the object goes.
@@ -229,7 +220,7 @@ class WorkerPool:
                         f"worker {answer.worker.id} (pid {answer.worker.pid}):\n{answer.content}"
                     )
         texts += [
-            f"worker {worker.id} (pid {worker.pid}) does not answer, it is {worker.state()}"
+            f"worker {worker.id} (pid {worker.pid}) does not answer, it is {activity(worker.pid)}"
             for worker in waiting.values()
         ]
         return "\n".join(texts)

@@ -21,6 +21,17 @@ def start_time(pid: int) -> int | None:
     return None if state in b"ZXx" else int(fields[18])
 
 
+def activity(pid: int) -> str:
+    """What the system says a process is doing, as the end of a sentence."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            letter = file.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return "unknown"
+    return {"T": "stopped by a signal", "D": "waiting for a device", "R": "running",
+            "S": "waiting"}.get(letter, letter)  # fmt: skip
+
+
 def _answers(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -206,6 +206,7 @@ def _run(
 def end_with_parent(parent: int) -> None:
     """Leave no orphan when the parent is killed. A child of the fork server has another one."""
     if parent and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        # Not SIGTERM: a forked child has its parent's handler of that, which may do anything.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)  # it was gone before the line above
+            os.kill(os.getpid(), signal.SIGKILL)  # it was gone before the line above

@@ -28,6 +28,10 @@ class Board:
         """A board in new shared memory."""
         return cls(zeros(_LINE * (workers + 1), dtype=int64).share_memory_())
 
+    def reset(self) -> None:
+        """As it was when it was new; while there are no workers."""
+        self.words.zero_()
+
     def open_gate(self) -> None:
         """Let the workers begin."""
         atomics.store(self._at + 8 * _GATE, 1)

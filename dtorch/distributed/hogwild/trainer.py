@@ -19,6 +19,7 @@ from dtorch.core.errors import ArgumentError
 from dtorch.distributed.hogwild.board import Board
 from dtorch.distributed.hogwild.progress import Progress
 from dtorch.distributed.hogwild.worker import DONE, FAILED, METRICS, READY, Task, run_worker
+from dtorch.multiprocessing.processes import activity
 from dtorch.multiprocessing.spawn import (
     ProcessException,
     ProcessExitedException,
@@ -27,6 +28,7 @@ from dtorch.multiprocessing.spawn import (
 from dtorch.serialization.saving import save
 
 _TICK_S = 0.2
+_STALLED_S = 60.0
 _START_METHODS = ("spawn", "fork")
 _POLICIES = ("fail", "replace")
 WORKERS_VARIABLE = "DTORCH_HOGWILD_WORKERS"  # set by dtorch-launch --mode hogwild
@@ -80,6 +82,9 @@ class _Running:
         self.life = life
         self.is_ready = False
         self.failure: str | None = None
+        self.steps = 0
+        self.steps_since = time.monotonic()  # when it had done as many first
+        self.was_reported = False
 
 
 class Hogwild:
@@ -141,6 +146,10 @@ class Hogwild:
         self.nprocs = _default_workers() if nprocs is None else nprocs
         if self.nprocs < 1:
             raise ArgumentError(f"Hogwild: nprocs is {nprocs}, expected at least 1")
+        for name, value in {"seed": seed, "max_replacements": max_replacements,
+                            "checkpoint_every": checkpoint_every, "grace": grace}.items():  # fmt: skip
+            if value < 0:
+                raise ArgumentError(f"Hogwild: {name} is {value}, expected at least 0")
         self.model = model
         self.optimizer = optimizer
         self._train = train
@@ -169,7 +178,7 @@ class Hogwild:
         self._board.stop()
 
     def run(self, timeout: float | None = None) -> Result:
-        """Train until every worker has returned.
+        """Train until every worker has returned; another run goes on with the same parameters.
 
         Ctrl-C and SIGTERM stop the run in order, with a last checkpoint.
 
@@ -180,6 +189,7 @@ class Hogwild:
                 others were stopped before.
             KeyboardInterrupt: after Ctrl-C, when everything has ended.
         """
+        self._board.reset()
         return _Run(self, timeout).to_end()
 
 
@@ -195,15 +205,16 @@ class _Run:
         self._progress = Progress(trainer._shows_progress)
         self._began: float | None = None
         self._late_error: ProcessException | None = None  # of a worker that was asked to stop
+        self._signals: list[int] = []  # to stop, that came
         self._timeout = timeout
         self._next_checkpoint = time.monotonic() + trainer._checkpoint_every
 
     def to_end(self) -> Result:
-        with _signals_noted() as received:
+        with _signals_noted(self._signals):
             try:
                 for rank in range(self._trainer.nprocs):
                     self._start(rank, life=0)
-                while self._workers and not self._is_to_stop(received):
+                while self._workers and not self._is_to_stop():
                     self._tick()
                 self._stop_in_order()
                 if self._late_error is not None:
@@ -215,7 +226,7 @@ class _Run:
                 self._end_all()
                 self._progress.end()
                 self._conclude()
-        if signal.SIGINT in received:
+        if signal.SIGINT in self._signals:
             raise KeyboardInterrupt
         return self._result
 
@@ -235,19 +246,26 @@ class _Run:
 
     def _tick(self) -> None:
         """Wait for the next thing to happen, and deal with it."""
-        waiting: list[Any] = [worker.process.sentinel for worker in self._workers.values()]
-        waiting += [worker.pipe for worker in self._workers.values() if not worker.pipe.closed]
-        connection.wait(waiting, _TICK_S)
-        for rank, worker in list(self._workers.items()):
-            ended = not worker.process.is_alive()  # before the pipe is read to its end
-            self._read(rank, worker)
-            if ended:
-                self._take_end(rank, worker)
+        for rank, worker in self._ended_workers(_TICK_S):
+            self._take_end(rank, worker)
         if self._began is None and all(worker.is_ready for worker in self._workers.values()):
             self._began = time.monotonic()
             self._board.open_gate()
         self._save_if_due()
+        self._report_stalls()
         self._progress.update(self._steps(), len(self._workers), self._mean_metrics())
+
+    def _ended_workers(self, seconds: float) -> list[tuple[int, _Running]]:
+        """Those that have ended, once something has happened; all they have sent was read."""
+        waiting: list[Any] = [worker.process.sentinel for worker in self._workers.values()]
+        waiting += [worker.pipe for worker in self._workers.values() if not worker.pipe.closed]
+        connection.wait(waiting, seconds)
+        ended = []
+        for rank, worker in list(self._workers.items()):
+            if not worker.process.is_alive():  # seen before its pipe is read to the end
+                ended.append((rank, worker))
+            self._read(rank, worker)
+        return ended
 
     def _read(self, rank: int, worker: _Running) -> None:
         try:
@@ -269,6 +287,9 @@ class _Run:
             self._result.values[rank] = content
 
     def _take_end(self, rank: int, worker: _Running) -> None:
+        if self._signals:  # which may have gone to the whole group of processes
+            self._take_late_end(rank, worker)
+            return
         del self._workers[rank]
         worker.process.join()
         worker.pipe.close()
@@ -279,7 +300,7 @@ class _Run:
         crashes = self._result.crashes
         if not self._trainer._replaces:
             raise error
-        if len(crashes) == self._trainer._max_replacements:
+        if len(crashes) >= self._trainer._max_replacements:
             error.add_note(f"{len(crashes)} workers had been replaced before")
             raise error
         crashes.append(crash)
@@ -289,13 +310,28 @@ class _Run:
         )
         self._start(rank, worker.life + 1)
 
-    def _is_to_stop(self, signals: list[int]) -> bool:
+    def _report_stalls(self) -> None:
+        """Name workers that have counted steps and do no more. They may have a reason."""
+        now = time.monotonic()
+        for rank, worker in self._workers.items():
+            steps = self._board.steps(rank)
+            if steps != worker.steps:
+                worker.steps, worker.steps_since, worker.was_reported = steps, now, False
+            elif steps and not worker.was_reported and now - worker.steps_since >= _STALLED_S:
+                worker.was_reported = True
+                pid = worker.process.pid or 0
+                self._progress.say(
+                    f"hogwild: worker {rank} (pid {pid}) is in step {steps:,} for "
+                    f"{now - worker.steps_since:.0f} s; it is {activity(pid)}"
+                )
+
+    def _is_to_stop(self) -> bool:
         is_over_time = (
             self._timeout is not None
             and self._began is not None
             and time.monotonic() - self._began >= self._timeout
         )
-        self._result.stopped = bool(signals) or is_over_time or self._board.is_stopping()
+        self._result.stopped = bool(self._signals) or is_over_time or self._board.is_stopping()
         return self._result.stopped
 
     def _stop_in_order(self) -> None:
@@ -305,13 +341,8 @@ class _Run:
         self._board.stop()
         end = time.monotonic() + self._trainer._grace
         while self._workers and (left := end - time.monotonic()) > 0:
-            sentinels = [worker.process.sentinel for worker in self._workers.values()]
-            connection.wait(sentinels, left)
-            for rank, worker in list(self._workers.items()):
-                ended = not worker.process.is_alive()
-                self._read(rank, worker)
-                if ended:
-                    self._take_late_end(rank, worker)
+            for rank, worker in self._ended_workers(left):
+                self._take_late_end(rank, worker)
 
     def _take_late_end(self, rank: int, worker: _Running) -> None:
         del self._workers[rank]
@@ -381,21 +412,20 @@ def _exception(rank: int, worker: _Running) -> ProcessException:
 
 
 @contextlib.contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Numbers of the signals to stop that come meanwhile, instead of what they do otherwise."""
-    received: list[int] = []
+def _signals_noted(received: list[int]) -> Iterator[None]:
+    """Append the signals to stop that come meanwhile, instead of what they do otherwise."""
     if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread may have handlers
+        yield  # only the main thread may have handlers
         return
     previous = {
         number: signal.signal(number, lambda number, _: received.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield received
+        yield
     finally:
         for number, handler in previous.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _default_workers() -> int:

@@ -113,14 +113,14 @@ class Worker:
 def run_worker(task: Task, connection: Connection) -> None:
     """The process of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer has it too, and stops us in order
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the trainer's handler, after a fork
     end_with_parent(task.parent)
     set_num_threads(task.threads)
     seed = _seed_everything(task)
     worker = Worker(task, seed, connection)
     try:
         connection.send((READY, None))
-        if task.life == 0:
-            Board(task.words).wait_at_gate()
+        Board(task.words).wait_at_gate()
         value = task.train(worker, *task.args)
         worker.flush()
         connection.send((DONE, value))

@@ -138,6 +138,40 @@ def test_ctrl_c_ends_the_run_in_order_and_is_passed_on(tmp_path):
     assert dtorch.load(tmp_path / "last.pth")["steps"] > 0
 
 
+def terminate_the_group(worker):
+    for step in worker.steps():
+        if worker.rank == 0 and step == 5:
+            os.kill(os.getppid(), signal.SIGTERM)  # as a job manager does to all of a job
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.001)
+
+
+def test_a_signal_to_all_processes_is_no_crash():
+    result = hogwild(terminate_the_group).run()
+    assert result.stopped
+    assert result.crashes == []
+
+
+def return_much(worker):
+    for _ in worker.steps():
+        time.sleep(0.001)
+    return bytes(1 << 20)
+
+
+def test_a_large_value_arrives_also_after_the_stop():
+    start = time.monotonic()
+    result = hogwild(return_much, grace=20).run(timeout=0.1)
+    assert [len(value) for value in result.values] == [1 << 20] * 2
+    assert time.monotonic() - start < 10
+
+
+def test_another_run_starts_anew():
+    trainer = hogwild(for_ever)
+    first, second = trainer.run(timeout=0.2), trainer.run(timeout=0.2)
+    assert min(first.steps, second.steps) > 10
+    assert second.seconds >= 0.2
+
+
 def raise_at_three(worker):
     for step in worker.steps(6):
         if worker.rank == 1 and step == 3:
@@ -191,6 +225,22 @@ def test_a_worker_that_does_not_react_is_killed_after_the_grace():
     assert result.stopped
     assert result.steps_by_worker[0] == 0
     assert time.monotonic() - start < 3
+
+
+def be_stopped_in_step_three(worker):
+    for step in worker.steps():
+        if worker.rank == 1 and step == 3:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(0.001)
+
+
+def test_a_worker_that_does_no_more_steps_is_named_once(monkeypatch, capsys):
+    monkeypatch.setattr("dtorch.distributed.hogwild.trainer._STALLED_S", 0.5)
+    hogwild(be_stopped_in_step_three, grace=0.1).run(timeout=2)
+    text = capsys.readouterr().err
+    assert text.count("hogwild: worker 1 (pid ") == 1
+    assert "in step 3 for" in text
+    assert "stopped by a signal" in text
 
 
 def fail_at_the_end(worker):
@@ -250,6 +300,9 @@ def test_the_number_of_workers_comes_from_the_launcher(monkeypatch):
         ({"nprocs": 0}, "nprocs is 0"),
         ({"on_crash": "ignore"}, "'ignore'"),
         ({"start_method": "magic"}, "'magic'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"max_replacements": -1}, "max_replacements is -1"),
+        ({"grace": -0.5}, "grace is -0.5"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
