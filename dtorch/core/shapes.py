@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dtorch.core import backend
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 
@@ -130,7 +131,18 @@ def sum_to(grad: Any, shape: tuple[int, ...]) -> Any:
     if isinstance(grad, TensorBase):
         summed: Any = grad.sum(dims, keepdim=True) if dims else grad  # type: ignore[attr-defined]
         return summed.reshape(shape)
+    if len(dims) == lead:
+        return sum_leading(grad, lead).reshape(shape)
     return (grad.sum(axis=dims, keepdims=True) if dims else grad).reshape(shape)
+
+
+def sum_leading(array: Any, lead: int) -> Any:
+    """Sum of an array over its first ``lead`` dims."""
+    if lead and backend.native is not None:
+        summed = backend.native.array_sum_leading(array, lead)
+        if summed is not None:
+            return summed
+    return array.sum(axis=tuple(range(lead)))
 
 
 def expect_dims(op: str, input: Any, names: Sequence[str], remedy: str = "") -> tuple[int, ...]:

@@ -59,8 +59,29 @@ void run(Kernel kernel, std::size_t elements, Product shape, PyArrayObject* a,
   allocator::release(workspace);
 }
 
-// Null without an exception: for numpy.matmul.
-PyObject* product(PyObject* first, PyObject* second) {
+template <class T>
+void run(const Product& s, PyArrayObject* a, const std::vector<std::size_t>& a_at, PyArrayObject* b,
+         const std::vector<std::size_t>& b_at, PyObject* bias, PyArrayObject* out) {
+  const T* start = bias == nullptr ? nullptr : static_cast<const T*>(PyArray_DATA(as_array(bias)));
+  const auto kernel = [start](Product shape, const T* from_a, const std::size_t* starts_a,
+                              const T* from_b, const std::size_t* starts_b, T* to, T* workspace) {
+    DTORCH_DISPATCH(matmul<T>)
+    (shape, from_a, starts_a, from_b, starts_b, start, to, workspace);
+  };
+  run<T, T>(kernel, DTORCH_DISPATCH(matmul_workspace<T>)(s), s, a, a_at, b, b_at, out);
+}
+
+// Whether it is an array of that type with `size` elements side by side.
+bool is_row(PyObject* object, int type, npy_intp size) {
+  if (!PyArray_CheckExact(object)) return false;
+  PyArrayObject* row = as_array(object);
+  return PyArray_TYPE(row) == type && PyArray_NDIM(row) == 1 && PyArray_DIM(row, 0) == size &&
+         PyArray_IS_C_CONTIGUOUS(row) && PyArray_ISBEHAVED_RO(row);
+}
+
+// Null without an exception: for numpy.matmul. bias: null, or a row to be added to each of the
+// result.
+PyObject* product(PyObject* first, PyObject* second, PyObject* bias = nullptr) {
   if (!PyArray_CheckExact(first) || !PyArray_CheckExact(second)) return nullptr;
   PyArrayObject *a = as_array(first), *b = as_array(second);
   const int type = PyArray_TYPE(a), a_dims = PyArray_NDIM(a), b_dims = PyArray_NDIM(b);
@@ -71,6 +92,7 @@ PyObject* product(PyObject* first, PyObject* second) {
   }
   const npy_intp* a_sizes = PyArray_DIMS(a);
   const npy_intp* b_sizes = PyArray_DIMS(b);
+  if (bias != nullptr && (half || !is_row(bias, type, b_sizes[b_dims - 1]))) return nullptr;
   if (a_sizes[a_dims - 1] != b_sizes[b_dims - 2]) return nullptr;
   // Stacked matrices times one are one tall matrix times it.
   const bool tall = b_dims == 2 && a_dims > 2;
@@ -103,11 +125,9 @@ PyObject* product(PyObject* first, PyObject* second) {
   const nb::object owner = nb::steal(out);
   PyArrayObject* to = as_array(out);
   if (type == NPY_FLOAT) {
-    const std::size_t elements = DTORCH_DISPATCH(matmul_workspace<float>)(s);
-    run<float, float>(DTORCH_DISPATCH(matmul<float>), elements, s, a, a_at, b, b_at, to);
+    run<float>(s, a, a_at, b, b_at, bias, to);
   } else if (type == NPY_DOUBLE) {
-    const std::size_t elements = DTORCH_DISPATCH(matmul_workspace<double>)(s);
-    run<double, double>(DTORCH_DISPATCH(matmul<double>), elements, s, a, a_at, b, b_at, to);
+    run<double>(s, a, a_at, b, b_at, bias, to);
 #if DTORCH_X86
   } else {
     run<std::uint32_t, std::uint16_t>(avx512_bf16::matmul, avx512_bf16::matmul_workspace(s), s, a,
@@ -130,8 +150,17 @@ nb::object matmul_of(nb::handle a, nb::handle b) {
   return nb::handle(general)(a, b);
 }
 
+// a @ b + row, or None for arrays that the kernel does not know.
+nb::object matmul_plus_row(nb::handle a, nb::handle b, nb::handle row) {
+  PyObject* result = product(a.ptr(), b.ptr(), row.ptr());
+  return result == nullptr ? nb::none() : nb::steal(result);
+}
+
 }  // namespace
 
-void bind_matmul(nb::module_& m) { m.def("matmul", matmul_of, "a"_a, "b"_a); }
+void bind_matmul(nb::module_& m) {
+  m.def("matmul", matmul_of, "a"_a, "b"_a);
+  m.def("matmul_plus_row", matmul_plus_row, "a"_a, "b"_a, "row"_a);
+}
 
 }  // namespace dtorch

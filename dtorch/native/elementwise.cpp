@@ -322,6 +322,55 @@ T sum_all(const T* data, std::size_t n) {
 
 }  // namespace
 
+namespace {
+
+// Parts of the rows are summed at the same time, then their sums. How many there are does not
+// depend on the number of threads, so neither does the result.
+template <class T>
+void sum_matrix(const T* input, T* out, std::size_t rows, std::size_t columns) {
+  constexpr std::size_t most_parts = 8;
+  const std::size_t parts = std::min(most_parts, rows * columns / elements_per_range);
+  if (parts < 2) return DTORCH_DISPATCH(sum_rows)(input, out, rows, columns);
+  const std::size_t rows_of_part = (rows + parts - 1) / parts;
+  std::vector<T> sums(parts * columns);
+  parallel_for(0, parts, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t p = begin; p < end; ++p) {
+      const std::size_t first = std::min(rows, p * rows_of_part);
+      const std::size_t count = std::min(rows - first, rows_of_part);
+      DTORCH_DISPATCH(sum_rows)
+      (input + first * columns, sums.data() + p * columns, count, columns);
+    }
+  });
+  DTORCH_DISPATCH(sum_rows)
+  (static_cast<const T*>(sums.data()), out, parts, columns);
+}
+
+}  // namespace
+
+PyObject* sum_leading(PyArrayObject* input, int lead) {
+  const int type = PyArray_TYPE(input), ndim = PyArray_NDIM(input);
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !usable(input) || lead < 0 || lead > ndim ||
+      !PyArray_IS_C_CONTIGUOUS(input)) {
+    return nullptr;
+  }
+  const npy_intp* dims = PyArray_DIMS(input);
+  PyObject* out = PyArray_EMPTY(ndim - lead, const_cast<npy_intp*>(dims) + lead, type, 0);
+  if (!out) return nullptr;
+  auto* sums = reinterpret_cast<PyArrayObject*>(out);
+  std::size_t rows = 1;
+  for (int i = 0; i < lead; ++i) rows *= static_cast<std::size_t>(dims[i]);
+  const auto columns = static_cast<std::size_t>(PyArray_SIZE(sums));
+  Released released(PyArray_SIZE(input));
+  if (type == NPY_FLOAT) {
+    sum_matrix(static_cast<const float*>(PyArray_DATA(input)),
+               static_cast<float*>(PyArray_DATA(sums)), rows, columns);
+  } else {
+    sum_matrix(static_cast<const double*>(PyArray_DATA(input)),
+               static_cast<double*>(PyArray_DATA(sums)), rows, columns);
+  }
+  return out;
+}
+
 PyObject* sum_array(PyArrayObject* input) {
   const int type = PyArray_TYPE(input);
   if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !usable(input)) return nullptr;

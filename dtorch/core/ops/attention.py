@@ -112,12 +112,14 @@ def tiled_attention(
 
     Reference: Dao et al. 2022, arXiv:2205.14135.
     """
-    return tiles.forward(xp, *_stacked(xp, query, key, value, mask), options)
+    q, k, v, m = _stacked(xp, query, key, value, mask)
+    return tiles.forward(xp, q, k, v, m, options)
 
 
 @tiled_attention.kernel("cpu")
 def _(query, key, value, mask, options):
-    found = tiles.forward_kernel(*_stacked(np, query, key, value, mask), options)
+    q, k, v, m = _stacked(np, query, key, value, mask)
+    found = tiles.forward_kernel(q, k, v, m, options)
     if found is None:
         return tiled_attention.run_body(np, (query, key, value, mask, options))
     return found
@@ -132,9 +134,11 @@ def _(grad, query, key, value, mask, options, out, log_sums):
             (grad,),
         )
     xp = backend.array_module(grad)
-    arrays = _stacked(xp, query, key, value, mask)
-    found = tiles.backward_kernel(grad, *arrays, options, out, log_sums)
-    return tiles.backward(xp, grad, *arrays, options, out, log_sums) if found is None else found
+    q, k, v, m = _stacked(xp, query, key, value, mask)
+    found = tiles.backward_kernel(grad, q, k, v, m, options, out, log_sums)
+    if found is None:
+        return tiles.backward(xp, grad, q, k, v, m, options, out, log_sums)
+    return found
 
 
 def attend(

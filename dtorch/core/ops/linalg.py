@@ -13,7 +13,7 @@ from dtorch.core.op import composite, structured
 from dtorch.core.ops.complex import conj
 from dtorch.core.ops.repetition import roll
 from dtorch.core.ops.view import permute, transpose, unsqueeze
-from dtorch.core.shapes import broadcast_shapes, normalize_dim
+from dtorch.core.shapes import broadcast_shapes, normalize_dim, sum_to
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -499,6 +499,32 @@ def _(*matrices):
     return np.linalg.multi_dot(matrices) if len(matrices) > 1 else matrices[0]
 
 
+@structured(tensors=("input", "weight", "bias"), public=False)
+def affine(xp: Any, input: Any, weight: Any, bias: Any) -> Any:
+    """``input @ weight.T + bias``, all of one dtype and ``bias`` of one dim."""
+    return xp.matmul(input, weight.T) + bias
+
+
+@affine.kernel("cpu")
+def _(input, weight, bias):
+    out = backend.native.matmul_plus_row(input, weight.T, bias)
+    if out is None:
+        out = _product(input, weight.T)
+        out += bias
+    return out
+
+
+@affine.gradient("input", "weight", "bias")
+def _(grad, input, weight, needs):
+    rows = grad.reshape((-1, grad.shape[-1]))
+    flat = input.reshape((-1, input.shape[-1]))
+    return [
+        matmul(grad, weight) if needs[0] else None,
+        matmul(transpose(rows, 0, 1), flat) if needs[1] else None,
+        sum_to(rows, (rows.shape[-1],)) if needs[2] else None,
+    ]
+
+
 @composite(tensors=("input", "weight", "bias"), method=False)
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """Affine map ``input @ weight.T + bias`` of the last dim.
@@ -510,8 +536,20 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             f"linear: input of shape {_shape(input)} does not fit the weight of shape "
             f"{_shape(weight)}; the last size of the input must be the second of the weight"
         )
+    if bias is not None and bias.ndim == 1 and input.ndim > 1 and _is_affine(input, weight, bias):
+        return affine(input, weight, bias)
     out = matmul(input, permute(weight, (1, 0)))
     return out if bias is None else out + bias
+
+
+def _is_affine(input: Any, weight: Any, bias: Any) -> bool:
+    kind = input._array.dtype
+    return (
+        kind.kind == "f"
+        and kind.itemsize > 2
+        and kind == weight._array.dtype == bias._array.dtype
+        and bias.shape[0] == weight.shape[0]
+    )
 
 
 @linear.samples

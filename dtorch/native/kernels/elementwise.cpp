@@ -192,6 +192,23 @@ T sum_of(const T* input, std::size_t n) {
   return sums[0];
 }
 
+template <class T>
+void rows_added(const T* input, T* sums, std::size_t rows, std::size_t columns) {
+  for (std::size_t j = 0; j < columns; ++j) sums[j] = 0;
+  std::size_t i = 0;
+  for (; i + 4 <= rows; i += 4, input += 4 * columns) {
+#pragma omp simd
+    for (std::size_t j = 0; j < columns; ++j) {
+      sums[j] +=
+          (input[j] + input[columns + j]) + (input[2 * columns + j] + input[3 * columns + j]);
+    }
+  }
+  for (; i < rows; ++i, input += columns) {
+#pragma omp simd
+    for (std::size_t j = 0; j < columns; ++j) sums[j] += input[j];
+  }
+}
+
 }  // namespace
 
 BinaryLoop binary_loop(Binary op, Element element) {
@@ -221,5 +238,12 @@ UnaryLoop unary_loop(Unary op, Element element) {
 
 float sum_block(const float* input, std::size_t n) { return sum_of(input, n); }
 double sum_block(const double* input, std::size_t n) { return sum_of(input, n); }
+
+void sum_rows(const float* input, float* sums, std::size_t rows, std::size_t columns) {
+  rows_added(input, sums, rows, columns);
+}
+void sum_rows(const double* input, double* sums, std::size_t rows, std::size_t columns) {
+  rows_added(input, sums, rows, columns);
+}
 
 }  // namespace dtorch::DTORCH_CAPABILITY

@@ -45,4 +45,7 @@ DTORCH_KERNELS(
   // Sum of n numbers, always in the same order of additions: blocks, then pairs of blocks.
   float sum_block(const float* input, std::size_t n);
   double sum_block(const double* input, std::size_t n);
+  // Sums of the columns of a matrix.
+  void sum_rows(const float* input, float* sums, std::size_t rows, std::size_t columns);
+  void sum_rows(const double* input, double* sums, std::size_t rows, std::size_t columns);
 )

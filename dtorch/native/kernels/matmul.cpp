@@ -68,11 +68,17 @@ void pack_rows(const Product& s, const T* a, std::size_t rows, std::size_t depth
   }
 }
 
-// Panels begin .. end of the columns of up to rows_at_once rows of one product.
+// Panels begin .. end of the columns of up to rows_at_once rows of one product, plus `start`.
 template <class T>
 void multiply_block(const Product& s, const T* a, const T* packed, std::size_t rows,
-                    std::size_t begin, std::size_t end, T* out, T* workspace) {
+                    std::size_t begin, std::size_t end, const T* start, T* out, T* workspace) {
   constexpr std::size_t wide = tile_columns<T>;
+  if (start != nullptr) {
+    const std::size_t first = begin * wide, count = smaller(s.columns, end * wide) - first;
+    for (std::size_t i = 0; i < rows; ++i) {
+      __builtin_memcpy(out + i * s.columns + first, start + first, count * sizeof(T));
+    }
+  }
   for (std::size_t k = 0; k < s.depth; k += depth_at_once) {
     const std::size_t depth = smaller(s.depth - k, depth_at_once);
     pack_rows(s, a + k * s.a_column, rows, depth, workspace);
@@ -82,7 +88,8 @@ void multiply_block(const Product& s, const T* a, const T* packed, std::size_t r
       for (std::size_t i = 0; i < rows; i += tile_rows) {
         const T* block = workspace + i / lanes<T> * lanes<T> * depth + i % lanes<T>;
         multiply_edge<T>(rows - i, known, block, 1, lanes<T>, b, wide,
-                         out + i * s.columns + panel * wide, s.columns, depth, k != 0);
+                         out + i * s.columns + panel * wide, s.columns, depth,
+                         k != 0 || start != nullptr);
       }
     }
   }
@@ -97,7 +104,7 @@ std::size_t matmul_workspace(Product s) {
 
 template <class T>
 void matmul(Product s, const T* a, const std::size_t* a_at, const T* b, const std::size_t* b_at,
-            T* out, T* workspace) {
+            const T* start, T* out, T* workspace) {
   const Blocks<T> blocks(s);
   const std::size_t size = s.rows * s.columns, panel = tile_columns<T> * s.depth;
   const std::size_t packed_rows = rows_at_once * smaller(s.depth, depth_at_once);
@@ -110,7 +117,7 @@ void matmul(Product s, const T* a, const std::size_t* a_at, const T* b, const st
       }
       for (std::size_t i = 0; i < s.rows; i += rows_at_once) {
         multiply_block(s, a + a_at[batch] + i * s.a_row, packed, smaller(s.rows - i, rows_at_once),
-                       0, blocks.panels, out + batch * size + i * s.columns, rows);
+                       0, blocks.panels, start, out + batch * size + i * s.columns, rows);
       }
     });
     return;
@@ -125,15 +132,16 @@ void matmul(Product s, const T* a, const std::size_t* a_at, const T* b, const st
       const std::size_t i = item / blocks.column_blocks * rows_at_once;
       const std::size_t begin = item % blocks.column_blocks * blocks.columns;
       multiply_block(s, a + a_at[batch] + i * s.a_row, packed, smaller(s.rows - i, rows_at_once),
-                     begin, smaller(begin + blocks.columns, blocks.panels),
+                     begin, smaller(begin + blocks.columns, blocks.panels), start,
                      out + batch * size + i * s.columns, workspace + slot * blocks.slot);
     });
   }
 }
 
-#define DTORCH_INSTANTIATE(T)                        \
-  template std::size_t matmul_workspace<T>(Product); \
-  template void matmul(Product, const T*, const std::size_t*, const T*, const std::size_t*, T*, T*);
+#define DTORCH_INSTANTIATE(T)                                                               \
+  template std::size_t matmul_workspace<T>(Product);                                        \
+  template void matmul(Product, const T*, const std::size_t*, const T*, const std::size_t*, \
+                       const T*, T*, T*);
 DTORCH_INSTANTIATE(float)
 DTORCH_INSTANTIATE(double)
 #undef DTORCH_INSTANTIATE

@@ -20,8 +20,9 @@ DTORCH_KERNELS(
   template <class T>
   std::size_t matmul_workspace(Product shape);
 
-  // a_at, b_at: where each matrix of the batch begins, in elements.
+  // a_at, b_at: where each matrix of the batch begins, in elements. start: null, or a row that is
+  // added to each of out.
   template <class T>
   void matmul(Product shape, const T* a, const std::size_t* a_at, const T* b,
-              const std::size_t* b_at, T* out, T* workspace);
+              const std::size_t* b_at, const T* start, T* out, T* workspace);
 )
