@@ -133,3 +133,25 @@ def test_result_does_not_depend_on_the_number_of_threads(native, dtype):
     for other in found[1:]:
         for one, two in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_a_row_is_added_to_each_of_a_product(native, data):
+    rows, depth, columns = (data.draw(st.integers(60, 300)) for _ in range(3))
+    a, b = data.draw(matrices(rows, depth)), data.draw(matrices(depth, columns))
+    row = np.random.default_rng(1).standard_normal(columns).astype(a.dtype)
+    got = native.matmul_plus_row(a, b, row)
+    if got is None:  # a small product, or a layout for NumPy
+        return
+    expected = np.matmul(a, b) + row
+    terms = np.matmul(np.abs(a), np.abs(b)) + np.abs(row)
+    assert (np.abs(got - expected) <= TOLERANCE[a.dtype.type] * 8 * terms).all()
+
+
+def test_a_row_that_does_not_fit_is_for_numpy(native):
+    a, b = np.ones((200, 100), np.float32), np.ones((100, 80), np.float32)
+    assert native.matmul_plus_row(a, b, np.ones(80, np.float32)) is not None
+    for row in (np.ones(79, np.float32), np.ones(80), np.ones((1, 80), np.float32),
+                np.ones(160, np.float32)[::2], None):  # fmt: skip
+        assert native.matmul_plus_row(a, b, row) is None
