@@ -64,12 +64,16 @@ POLICIES: dict[Op, str] = {
 }
 
 
+# Compiled functions, whose calls come by their operation only if they are told so.
+_COMPILED = tuple(op.function for op in POLICIES if hasattr(op.function, "shortcut"))
+
+
 def install(call: Any) -> None:
     """Put ``call`` between the operations named here and their callers; None removes it."""
     for op in POLICIES:
         op.policy = call
-        if hasattr(op.function, "shortcut"):  # compiled: calls do not come by otherwise
-            op.function.shortcut = call is None
+    for function in _COMPILED:
+        function.shortcut = call is None
 
 
 def target_of(op: Op, values: list[Any], lower: dtype) -> dtype | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import is_half, widened
 from dtorch.core.op import composite, structured
@@ -60,25 +61,31 @@ def _same_dtype(name: str, input: Any, other: Any) -> None:
         )
 
 
+def _conjugate(value: Any) -> Any:
+    """The value itself unless it is complex: NumPy copies arrays of bfloat16."""
+    array = value._array if isinstance(value, TensorBase) else value
+    return value.conj() if array.dtype.kind == "c" else value
+
+
 @matmul.gradient("input")
 def _(grad, input_shape, other):
     if len(input_shape) == 1 and other.ndim == 1:
-        return grad * other.conj()
+        return grad * _conjugate(other)
     if other.ndim == 1:
-        return unsqueeze(grad, -1) * other.conj()
+        return unsqueeze(grad, -1) * _conjugate(other)
     g = unsqueeze(grad, -2) if len(input_shape) == 1 else grad
-    out = matmul(g, transpose(other, -2, -1).conj())
+    out = matmul(g, _conjugate(transpose(other, -2, -1)))
     return out.reshape((*out.shape[:-2], out.shape[-1])) if len(input_shape) == 1 else out
 
 
 @matmul.gradient("other")
 def _(grad, input, other_shape):
     if input.ndim == 1 and len(other_shape) == 1:
-        return grad * input.conj()
+        return grad * _conjugate(input)
     if input.ndim == 1:
-        return unsqueeze(input.conj(), -1) * unsqueeze(grad, -2)
+        return unsqueeze(_conjugate(input), -1) * unsqueeze(grad, -2)
     if len(other_shape) == 1:
-        out = matmul(transpose(input, -2, -1).conj(), unsqueeze(grad, -1))
+        out = matmul(_conjugate(transpose(input, -2, -1)), unsqueeze(grad, -1))
         return out.reshape(out.shape[:-1])
     if len(other_shape) == 2:
         # One product over all leading dims, instead of many that would then be summed; in the
@@ -86,8 +93,8 @@ def _(grad, input, other_shape):
         if input.ndim > 2:
             input = input.reshape((-1, input.shape[-1]))
             grad = grad.reshape((-1, grad.shape[-1]))
-        return transpose(matmul(transpose(grad, 0, 1), input.conj()), 0, 1)
-    return matmul(transpose(input, -2, -1).conj(), grad)
+        return transpose(matmul(transpose(grad, 0, 1), _conjugate(input)), 0, 1)
+    return matmul(_conjugate(transpose(input, -2, -1)), grad)
 
 
 @matmul.samples
