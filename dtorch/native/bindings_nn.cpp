@@ -268,6 +268,16 @@ T* data_or_null(const Array<T, 1>& array, std::size_t size, const char* kernel) 
 }
 
 template <class T>
+void sum_channels_of(Array<const T, 3> input, Array<T, 1> out) {
+  const std::size_t images = input.shape(0), channels = input.shape(1), pixels = input.shape(2);
+  expect(out.size() == channels, "sum_channels", "out does not fit the input");
+  for_parts(channels, images * pixels, [&](std::size_t first, std::size_t last) {
+    DTORCH_DISPATCH(sum_channels)
+    (input.data(), out.data(), images, channels, pixels, first, last);
+  });
+}
+
+template <class T>
 void normalize_channels_of(Array<const T, 3> input, Array<const T, 1> weight,
                            Array<const T, 1> bias, double eps, Array<T, 3> out, Array<T, 1> average,
                            Array<T, 1> variance, Array<T, 1> scale) {
@@ -380,6 +390,7 @@ void normalize_rows_backward_of(Array<const T, 2> grad, Array<const T, 2> input,
 
 template <class T>
 void def_normalization(nb::module_& m) {
+  m.def("sum_channels", sum_channels_of<T>, "input"_a.noconvert(), "out"_a.noconvert());
   m.def("normalize_channels", normalize_channels_of<T>, "input"_a.noconvert(),
         "weight"_a.noconvert().none(), "bias"_a.noconvert().none(), "eps"_a, "out"_a.noconvert(),
         "average"_a.noconvert(), "variance"_a.noconvert(), "scale"_a.noconvert());

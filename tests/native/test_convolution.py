@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dtorch.core import backend
-from dtorch.core.ops.convolution import conv, conv_input, conv_weight
+from dtorch.core.ops.convolution import channel_sum, conv, conv_input, conv_weight
 
 pytestmark = pytest.mark.skipif(backend.native is None, reason="no native module")
 
@@ -38,6 +38,9 @@ def check_all(x, weight, bias, stride, padding, dilation, groups):
     shift = None if bias is None else rng.standard_normal(x.shape[1]).astype(x.dtype)
     check(conv_input, (delta, weight, shift, x.shape, *geometry))
     check(conv_weight, (delta, x, weight.shape, *geometry))
+    dims = (0, *range(2, delta.ndim))
+    error = np.abs(channel_sum.kernels["cpu"](delta) - wide(delta).sum(dims))
+    assert (error <= TOLERANCE[delta.dtype] * np.abs(delta).sum(dims)).all()
 
 
 @st.composite
@@ -171,6 +174,16 @@ def test_one_channel_for_each_filter(dtype, filters, stride):
     check_all(x, weight, bias, (stride,) * 2, (1, 1), (1, 1), 24)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("padding", [(0, 0), (2, 2), (3, 1), (7, 0)])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_one_channel_for_each_filter_at_stride_one(dtype, padding, kernel):
+    x, weight, bias = make(2, 6, 12, 9, 35, (kernel, kernel), groups=6, dtype=dtype)
+    check_all(x, weight, bias, (1, 1), padding, (1, 1), 6)
+    x, weight, bias = make(2, 6, 6, 9, 35, (kernel, kernel), groups=6, dtype=dtype)
+    check_all(x, weight, bias, (1, 1), padding, (1, 1), 6)
+
+
 def test_scattered_arrays_give_the_same():
     x, weight, bias = make(2, 20, 20, 9, 12)
     spread = np.zeros((2, 9, 12, 40), np.float32).transpose(0, 3, 1, 2)[:, ::2]
@@ -221,7 +234,7 @@ def test_wrong_arrays_are_refused(native):
 
 EVERY_VARIANT = """
 import numpy as np
-from dtorch.core.ops.convolution import conv, conv_input, conv_weight
+from dtorch.core.ops.convolution import channel_sum, conv, conv_input, conv_weight
 rng = np.random.default_rng(0)
 for dtype, bound in ((np.float32, 5e-6), (np.float64, 1e-13)):
     for groups, k, stride in ((1, 3, 1), (1, 5, 2), (20, 3, 1)):

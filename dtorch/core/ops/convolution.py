@@ -19,7 +19,7 @@ import numpy as np
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.padding import constant_pad
-from dtorch.core.ops.reduction import sum
+from dtorch.core.ops.reduction import spread, sum
 from dtorch.core.shapes import per_dim, window_count
 
 Ints = tuple[int, ...]
@@ -111,7 +111,7 @@ def _(grad, input, weight_shape, stride, padding, dilation, groups):
 
 @conv.gradient("bias")
 def _(grad):
-    return sum(grad, (0, *range(2, grad.ndim)))
+    return channel_sum(grad)
 
 
 @structured(tensors=("delta", "weight", "bias"), public=False, wide=True)
@@ -170,7 +170,18 @@ def _(grad, delta, weight_shape, stride, padding, dilation, groups):
 
 @conv_input.gradient("bias")
 def _(grad):
-    return sum(grad, (0, *range(2, grad.ndim)))
+    return channel_sum(grad)
+
+
+@structured(tensors=("input",), public=False)
+def channel_sum(xp: Any, input: Any) -> Any:
+    """Sum of ``(n, c, *sides)`` over all but ``c``."""
+    return sum.run_body(xp, (input, (0, *range(2, input.ndim)), False, None))
+
+
+@channel_sum.gradient("input")
+def _(grad, input_shape):
+    return spread(grad, input_shape, (0, *range(2, len(input_shape))), False)
 
 
 _ONE_PRODUCT = 1 << 18  # elements of all weight gradients of a batch that are formed at once

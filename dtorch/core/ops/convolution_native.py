@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
-from dtorch.core.ops.convolution import conv, conv_input, conv_weight
+from dtorch.core.ops.convolution import channel_sum, conv, conv_input, conv_weight
 from dtorch.core.shapes import window_count
 
 Ints = tuple[int, ...]
@@ -129,4 +129,13 @@ def _(delta, input, shape, stride, padding, dilation, groups):
         native.winograd_weight(g, x, tuple(padding), result)
     else:
         native.convolution_weight(g, x, *_geometry(stride, padding, dilation, groups), result)
+    return out
+
+
+@channel_sum.kernel("cpu")
+def _(input):
+    if not input.size or input.dtype not in (np.float32, np.float64):
+        return channel_sum.run_body(np, (input,))
+    out = np.empty(input.shape[1], input.dtype)
+    native.sum_channels(np.ascontiguousarray(input).reshape(*input.shape[:2], -1), out)
     return out

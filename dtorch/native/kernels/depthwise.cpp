@@ -42,6 +42,44 @@ void convolve_plane(const Parts<T>& parts, const T* planes, const std::size_t* o
   }
 }
 
+// Square kernels of a fixed size at stride 1: down a strip of vectors, every row is loaded once for
+// the rows of the result that see it, and nothing is copied before.
+template <class T, std::size_t K>
+void convolve_strips(const Convolution& s, const T* plane, const T* weights, T shift, T* out) {
+  const auto width = static_cast<std::ptrdiff_t>(s.width);
+  const auto height = static_cast<std::ptrdiff_t>(s.height);
+  for (std::size_t x = 0; x < s.out_width; x += lanes<T>) {
+    const std::ptrdiff_t left = static_cast<std::ptrdiff_t>(x) - s.pad_width;
+    Vector<T> sums[K];  // of the rows that end with this one, with the next, ...
+#pragma GCC unroll 5
+    for (std::size_t i = 0; i < K; ++i) sums[i] = Vector<T>{} + shift;
+    for (std::size_t y = 0; y < s.out_height + K - 1; ++y) {
+      const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(y) - s.pad_height;
+      if (row >= 0 && row < height) {
+        const T* line = plane + row * width + left;
+#pragma GCC unroll 5
+        for (std::size_t j = 0; j < K; ++j) {
+          const std::ptrdiff_t at = left + static_cast<std::ptrdiff_t>(j);
+          const Vector<T> met = load_between(line + j, -at, width - at);
+#pragma GCC unroll 5
+          for (std::size_t i = 0; i < K; ++i) sums[i] += weights[(K - 1 - i) * K + j] * met;
+        }
+      }
+      if (y + 1 >= K) store_some(out + (y + 1 - K) * s.out_width + x, sums[0], s.out_width - x);
+#pragma GCC unroll 5
+      for (std::size_t i = 0; i + 1 < K; ++i) sums[i] = sums[i + 1];
+      sums[K - 1] = Vector<T>{} + shift;
+    }
+  }
+}
+
+// Whether there are strips for this shape.
+bool goes_in_strips(const Convolution& s) {
+  return s.stride_height == 1 && s.stride_width == 1 && s.dilation_height == 1 &&
+         s.dilation_width == 1 && s.kernel_height == s.kernel_width &&
+         (s.kernel_height == 3 || s.kernel_height == 5);
+}
+
 // sums[tap] += what the tap meets times the gradient, over one plane.
 template <class T>
 void correlate_plane(const Parts<T>& parts, const T* planes, const std::size_t* offsets,
@@ -78,21 +116,34 @@ void depthwise_convolution(Convolution s, const T* input, const T* weight, const
   const Parts<T> parts(s, windows);
   const std::size_t taps = parts.taps, filters = s.filters / s.groups;
   const std::size_t pixels = s.out_height * s.out_width;
+  const bool strips = goes_in_strips(s);
   for_each_item(s.images * s.channels, s.slots, [&](std::size_t item, std::size_t slot) {
     T* memory = workspace + slot * parts.size();
     auto* offsets = reinterpret_cast<std::size_t*>(memory);
     T* weights = reinterpret_cast<T*>(offsets + taps);
     T* planes = memory + parts.table;
     T* sums = planes + parts.planes;
-    for (std::size_t t = 0; t < taps; ++t) offsets[t] = windows.offset(t);
-    windows.fill(input + item * s.height * s.width, 0, s.out_height, planes);
+    const T* plane = input + item * s.height * s.width;
+    if (!strips) {
+      for (std::size_t t = 0; t < taps; ++t) offsets[t] = windows.offset(t);
+      windows.fill(plane, 0, s.out_height, planes);
+    }
     for (std::size_t f = 0; f < filters; ++f) {
       const std::size_t filter = item % s.channels * filters + f;
       for (std::size_t t = 0; t < taps; ++t) {
         weights[t] = weight[filter * taps + (turned ? taps - 1 - t : t)];
       }
-      convolve_plane(parts, planes, offsets, weights, bias == nullptr ? T(0) : bias[filter], sums);
+      const T shift = bias == nullptr ? T(0) : bias[filter];
       T* to = out + (item * filters + f) * pixels;
+      if (strips) {
+        if (s.kernel_height == 3) {
+          convolve_strips<T, 3>(s, plane, weights, shift, to);
+        } else {
+          convolve_strips<T, 5>(s, plane, weights, shift, to);
+        }
+        continue;
+      }
+      convolve_plane(parts, planes, offsets, weights, shift, sums);
       for (std::size_t y = 0; y < s.out_height; ++y, to += s.out_width) {
         for (std::size_t x = 0; x < s.out_width; x += lanes<T>) {
           store_some(to + x, load(sums + y * windows.row + x), s.out_width - x);

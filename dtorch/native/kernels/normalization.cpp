@@ -35,6 +35,18 @@ DTORCH_INLINE double sum_of_products(const T* grad, const T* x, T mean, std::siz
 }  // namespace
 
 template <class T>
+void sum_channels(const T* input, T* out, std::size_t images, std::size_t channels,
+                  std::size_t pixels, std::size_t first, std::size_t last) {
+  for (std::size_t c = first; c < last; ++c) {
+    double sum = 0;
+    for (std::size_t i = 0; i < images; ++i) {
+      sum += sum_of(input + (i * channels + c) * pixels, pixels);
+    }
+    out[c] = static_cast<T>(sum);
+  }
+}
+
+template <class T>
 void normalize_channels(const T* input, const T* weight, const T* bias, double eps, T* out,
                         T* average, T* variance, T* scale, std::size_t images, std::size_t channels,
                         std::size_t pixels, std::size_t first, std::size_t last) {
@@ -166,6 +178,8 @@ void normalize_rows_backward(const T* grad, const T* input, const T* weight, con
 }
 
 #define DTORCH_INSTANTIATE(T)                                                                     \
+  template void sum_channels(const T*, T*, std::size_t, std::size_t, std::size_t, std::size_t,    \
+                             std::size_t);                                                        \
   template void normalize_channels(const T*, const T*, const T*, double, T*, T*, T*, T*,          \
                                    std::size_t, std::size_t, std::size_t, std::size_t,            \
                                    std::size_t);                                                  \

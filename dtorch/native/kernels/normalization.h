@@ -6,6 +6,11 @@
 #include "kernels/dispatch.h"
 
 DTORCH_KERNELS(
+  // out (channels first .. last) = sums over images and pixels.
+  template <class T>
+  void sum_channels(const T* input, T* out, std::size_t images, std::size_t channels,
+                    std::size_t pixels, std::size_t first, std::size_t last);
+
   // Channels first .. last of (images, channels, pixels): out = (input - mean) * scale * weight +
   // bias, with scale = 1 / sqrt(variance + eps). Weight and bias may be null.
   template <class T>
