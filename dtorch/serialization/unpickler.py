@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import pickle
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -60,6 +61,7 @@ OBJECTS: dict[tuple[str, str], Any] = {
     ("torch.storage", names.UNTYPED_STORAGE): names.UNTYPED_STORAGE,
     ("torch.storage", "_UntypedStorage"): names.UNTYPED_STORAGE,
 }
+_DTYPE_NAME = re.compile(r"(q?u?int|b?float|bits|complex)\d+(x\d+|_\w+)*")
 _DAMAGE_ERRORS = (DtorchError, AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError,
                  OverflowError, AssertionError, struct.error, pickle.UnpicklingError)  # fmt: skip
 
@@ -98,6 +100,11 @@ class CheckpointUnpickler(pickle.Unpickler):
             return OBJECTS[key]
         if module == "torch._utils" and name in _OTHER_KINDS:
             return self._rebuild.refused(name)
+        if module == "torch" and _DTYPE_NAME.fullmatch(name):
+            raise CheckpointError(
+                f"load: the file has a tensor of torch.{name}, a dtype that dtorch does not have; "
+                "convert it where the file was written"
+            )
         if self._weights_only:
             return _safe_global(module, name)
         if module.split(".", 1)[0] in ("torch", "torchvision"):

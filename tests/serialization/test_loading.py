@@ -330,6 +330,12 @@ def test_other_kinds_of_tensors_are_refused_by_name():
 # -- damage --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "uint16", "bits1x8", "quint4x2"])
+def test_other_dtypes_are_refused_by_name(name):
+    with pytest.raises(CheckpointError, match=f"torch.{name}, a dtype that dtorch does not have"):
+        loaded(with_pickle(b"\x80\x02ctorch\n" + name.encode() + b"\n."))
+
+
 def test_a_file_cut_off_anywhere_is_refused():
     data = saved({"a": dtorch.ones(100)})
     for size in range(0, len(data), 37):
