@@ -27,7 +27,7 @@ export DTORCH_REQUIRE_NATIVE ?= 1
 endif
 endif
 
-.PHONY: train test check install wheel stubs native-sanitize bench clean
+.PHONY: train test test-torch check install wheel stubs native-sanitize bench clean
 .DELETE_ON_ERROR:
 
 train: $(STAMPS)/dtorch $(STAMPS)/examples
@@ -38,6 +38,11 @@ test: $(STAMPS)/dtorch $(STAMPS)/test
 	DTORCH_NATIVE=0 $(BIN)/pytest --quiet --no-header -r fE tests/core $(wildcard tests/nn tests/optim)
 	@echo "== the whole suite"
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+# Optional: PyTorch, an interpreter with it in TORCH_PYTHON, has to read our files and we its own.
+test-torch: $(STAMPS)/dtorch $(STAMPS)/test
+	@test -x "$(TORCH_PYTHON)" || { echo "TORCH_PYTHON names no interpreter with PyTorch"; exit 1; }
+	DTORCH_TEST_TORCH_PYTHON=$(TORCH_PYTHON) $(BIN)/pytest tests/serialization $(PYTEST_ARGS)
 
 check: $(STAMPS)/dtorch $(STAMPS)/dev
 	$(BIN)/ruff format --check .
