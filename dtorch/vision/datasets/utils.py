@@ -49,7 +49,8 @@ def extract_archive(
     Args:
         directory: where to. Default: the archive's.
     Raises:
-        ArgumentError: a name in the archive leads out of the directory, or its kind is unknown.
+        ArgumentError: a name in the archive leads out of the directory, its entries overlap (and
+            would unpack to far more than it), or its kind is unknown.
     """
     path = Path(archive)
     target = path.parent if directory is None else Path(directory)
@@ -76,6 +77,8 @@ def _extract_zip(path: Path, target: Path) -> None:
         for name in archive.namelist():
             if not (inside / name).resolve().is_relative_to(inside):
                 raise ArgumentError(f"{path}: not unpacked, {name!r} leads out of the directory")
+        if sum(entry.compress_size for entry in archive.infolist()) > path.stat().st_size:
+            raise ArgumentError(f"{path}: not unpacked, its entries overlap each other")
         archive.extractall(target)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import gzip
 import hashlib
 import io
@@ -85,6 +86,20 @@ def test_archives_that_lead_out_are_refused(tmp_path: Path) -> None:
         extract_archive(tmp_path / "c.txt")
     assert not (tmp_path / "a.txt").exists()
     assert not (tmp_path / "b.txt").exists()
+
+
+def test_archives_whose_entries_overlap_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("kernel", bytes(1 << 20))
+        first = archive.filelist[0]
+        for number in range(50):  # each stands for the same compressed bytes
+            entry = copy.copy(first)
+            entry.filename = f"copy{number}"
+            archive.filelist.append(entry)
+    with pytest.raises(ArgumentError, match="entries overlap"):
+        extract_archive(path, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_lists_are_sorted(tmp_path: Path) -> None:
