@@ -15,6 +15,7 @@ from multiprocessing.reduction import ForkingPickler
 from types import FunctionType
 from typing import Any
 
+from dtorch.core.base import PLAIN
 from dtorch.core.creation import tensor_from_storage
 from dtorch.core.dtype import as_dtype
 from dtorch.core.errors import DeviceError, GradError, StorageError
@@ -39,15 +40,21 @@ def reduce_storage(storage: Storage) -> _Reduced:
     Raises:
         StorageError: it is a mapped file or something else that cannot be moved.
     """
-    storage.share_memory_()
+    return rebuild_storage, (_sent(storage),)
+
+
+def _sent(storage: Storage) -> Handle:
     block = storage.owner
+    if not isinstance(block, Block):
+        storage.share_memory_()
+        block = storage.owner
     if not isinstance(block, Block):
         raise StorageError(
             f"cannot send {storage!r} of a {type(block).__name__} to another process; clone() it"
         )
     handle = send(block)
     _storages[_key(handle)] = storage
-    return rebuild_storage, (handle,)
+    return handle
 
 
 def rebuild_storage(handle: Handle) -> Storage:
@@ -76,17 +83,21 @@ def reduce_tensor(tensor: Tensor) -> _Reduced:
         raise DeviceError(f"cannot send a tensor on {tensor.device} yet; send tensor.cpu()")
     if tensor._hooks is not None and (tensor._hooks.on_grad or tensor._hooks.post_accumulate):
         warnings.warn("the hooks of a tensor are not sent with it", stacklevel=2)
+    storage = storage_of(tensor)
+    view = (tensor.dtype.name, tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+    is_data = type(tensor) is Tensor and tensor._mode == PLAIN and tensor._grad is None
+    if is_data and not vars(tensor):  # by the shortest way: a small message is all overhead
+        return rebuild_plain_tensor, (_sent(storage), *view)
     return rebuild_tensor, (
-        type(tensor),
-        storage_of(tensor),
-        tensor.dtype.name,
-        tensor.storage_offset(),
-        tuple(tensor.shape),
-        tensor.stride(),
-        tensor._mode,
-        tensor.grad,
-        vars(tensor) or None,
-    )
+        type(tensor), storage, *view, tensor._mode, tensor.grad, vars(tensor) or None,
+    )  # fmt: skip
+
+
+def rebuild_plain_tensor(
+    handle: Handle, dtype: str, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
+) -> Tensor:
+    """The tensor that `reduce_tensor` took apart, of one that was nothing but data."""
+    return tensor_from_storage(rebuild_storage(handle), as_dtype(dtype), offset, size, stride)
 
 
 def rebuild_tensor(
@@ -121,6 +132,8 @@ def _reduce(obj: Any) -> Any:
 def _reduce_any(pickler: ForkingPickler, obj: Any) -> Any:
     if isinstance(obj, Tensor):
         return reduce_tensor(obj)
+    if obj is rebuild_plain_tensor:
+        return NotImplemented
     if isinstance(obj, (FunctionType, type)) and must_travel_as_code(obj):
         return pickle.loads, (pickle_by_value(obj, _reduce),)
     return NotImplemented
