@@ -160,7 +160,7 @@ nb::object matmul_plus_row(nb::handle a, nb::handle b, nb::handle row) {
 
 void bind_matmul(nb::module_& m) {
   m.def("matmul", matmul_of, "a"_a, "b"_a);
-  m.def("matmul_plus_row", matmul_plus_row, "a"_a, "b"_a, "row"_a);
+  m.def("matmul_plus_row", matmul_plus_row, "a"_a, "b"_a, "row"_a.none());
 }
 
 }  // namespace dtorch
