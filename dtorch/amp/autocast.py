@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from dtorch.amp.state import (
+    DEVICES,
     check_device_type,
     is_autocast_available,
     set_autocast_enabled,
@@ -62,7 +63,6 @@ class autocast(contextlib.ContextDecorator):  # noqa: N801 - the public name of 
         )
         self.cache_enabled = state.cache_enabled if cache_enabled is None else bool(cache_enabled)
         self.enabled = bool(enabled) and self._is_supported()
-        self._before: list[tuple[bool, dtype_type, bool]] = []
 
     def _is_supported(self) -> bool:
         if not is_autocast_available(self.device):
@@ -76,22 +76,22 @@ class autocast(contextlib.ContextDecorator):  # noqa: N801 - the public name of 
 
     def __enter__(self) -> autocast:
         device = self.device
-        self._before.append((state.enabled[device], state.dtypes[device], state.cache_enabled))
+        state.before.append((state.enabled[device], state.dtypes[device], state.cache_enabled))
         state.dtypes[device] = self.fast_dtype
         state.cache_enabled = self.cache_enabled
-        state.depth += 1
         set_autocast_enabled(device, self.enabled)
         return self
 
     def __exit__(self, *_: object) -> None:
-        enabled, state.dtypes[self.device], state.cache_enabled = self._before.pop()
+        enabled, state.dtypes[self.device], state.cache_enabled = state.before.pop()
         set_autocast_enabled(self.device, enabled)
-        state.depth -= 1
-        if not state.depth:
+        if not state.before:
             state.cache.clear()
 
-    def _recreate_cm(self) -> autocast:
-        """A fresh region for each call of a decorated function: calls may overlap."""
-        fresh = object.__new__(type(self))
-        fresh.__dict__.update(self.__dict__, _before=[])
-        return fresh
+
+def regions_here() -> list[autocast]:
+    """Regions that cast as it is done here, for what runs later or in another thread."""
+    return [
+        autocast(device, state.dtypes[device], state.enabled[device], state.cache_enabled)
+        for device in DEVICES
+    ]

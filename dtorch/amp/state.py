@@ -23,7 +23,8 @@ class _State(threading.local):
         self.enabled = dict.fromkeys(DEVICES, False)
         self.dtypes = {"cpu": bfloat16, "cuda": float16}
         self.cache_enabled = True
-        self.depth = 0  # of regions
+        # What regions of this thread found: enabled and dtype of their device, cache_enabled.
+        self.before: list[tuple[bool, dtype, bool]] = []
         # Parameters converted in this region, by what the result depends on; with the parameter,
         # so that its id names nobody else meanwhile.
         self.cache: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from dtorch.amp.autocast import regions_here
 from dtorch.autograd.backward import backward
 from dtorch.autograd.function import Function
 from dtorch.autograd.graph import saved_tensors_hooks
@@ -21,7 +22,7 @@ __all__ = ["checkpoint", "checkpoint_sequential"]
 
 
 class _Replay:
-    """Calls a function again as it was called first: same arguments, same random numbers."""
+    """Calls a function again as it was called first: same arguments, random numbers and casts."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class _Replay:
         self.args = tuple(args)
         self.kwargs = kwargs
         self.rng_state = get_rng_state() if preserve_rng_state else None
+        self.regions = regions_here()
 
     @contextlib.contextmanager
     def random_numbers(self) -> Iterator[None]:
@@ -45,7 +47,11 @@ class _Replay:
             yield
 
     def run(self, args: Sequence[Any]) -> Any:
-        with self.random_numbers(), enable_grad():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.random_numbers())
+            stack.enter_context(enable_grad())
+            for region in self.regions:
+                stack.enter_context(region)
             return self.function(*args, **self.kwargs)
 
 

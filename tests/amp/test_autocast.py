@@ -106,6 +106,29 @@ def test_threads_have_settings_of_their_own() -> None:
     assert found == [f32, f16]
 
 
+def test_one_object_serves_for_several_threads() -> None:
+    region, found = dtorch.autocast("cpu"), []
+    inside, outside = threading.Event(), threading.Event()
+
+    def elsewhere() -> None:
+        dtorch.set_autocast_dtype("cpu", f16)
+        with region:
+            inside.set()
+            assert outside.wait(20)
+            found.append(product())
+        found.append(dtorch.get_autocast_dtype("cpu"))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    assert inside.wait(20)
+    with region:
+        pass
+    outside.set()
+    thread.join()
+    assert found == [bf16, f16]
+    assert dtorch.get_autocast_dtype("cpu") is bf16
+
+
 def test_other_dtypes_are_left_alone() -> None:
     with dtorch.autocast("cpu"):
         assert (matrix(f64) @ matrix(f64)).dtype is f64

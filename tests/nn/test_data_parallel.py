@@ -48,3 +48,11 @@ def test_first_failure_is_raised() -> None:
 
     with pytest.raises(ValueError, match="no 1"):
         parallel.parallel_apply([Fails(), Fails()], [dtorch.tensor(1), dtorch.tensor(1)])
+
+
+def test_threads_cast_as_the_calling_one() -> None:
+    shared = nn.DataParallel(nn.Linear(2, 3), device_ids=["cpu", "cpu"])
+    with dtorch.autocast("cpu"):
+        out = shared(dtorch.randn(4, 2))
+    assert out.dtype is dtorch.bfloat16
+    assert shared(dtorch.randn(4, 2)).dtype is dtorch.float32

@@ -133,3 +133,20 @@ def test_sequences(use_reentrant: bool) -> None:
     assert found == pytest.approx(x.grad.tolist())
     with pytest.raises(ValueError, match="segments is 5"):
         checkpoint_sequential(functions, 5, x)
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_second_call_casts_as_the_first(use_reentrant: bool) -> None:
+    layer, seen = dtorch.nn.Linear(3, 3), []
+
+    def part(x: dtorch.Tensor) -> dtorch.Tensor:
+        out = layer(x)
+        seen.append(out.dtype)
+        return out.exp()
+
+    x = dtorch.ones(2, 3, requires_grad=True)
+    with dtorch.autocast("cpu"):
+        out = checkpoint(part, x, use_reentrant=use_reentrant)
+    out.float().sum().backward()
+    assert seen == [dtorch.bfloat16] * 2
+    assert layer.weight.grad.dtype is x.grad.dtype is dtorch.float32

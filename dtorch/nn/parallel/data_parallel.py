@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import importlib
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -123,12 +125,16 @@ def parallel_apply(
     results: list[Any] = [None] * len(modules)
     failures: list[BaseException | None] = [None] * len(modules)
     recording = is_grad_enabled()
+    # Loaded here, because few need it: threads record and cast as the calling one does.
+    regions = importlib.import_module("dtorch.amp.autocast").regions_here()
 
     def run(i: int) -> None:
         backend.install_allocator_in_this_thread()
         args = inputs[i] if isinstance(inputs[i], (tuple, list)) else (inputs[i],)
         try:
-            with set_grad_enabled(recording):
+            with contextlib.ExitStack() as stack:
+                for context in (set_grad_enabled(recording), *regions):
+                    stack.enter_context(context)
                 results[i] = modules[i](*args, **kwargs_tup[i])
         except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             failures[i] = error
