@@ -153,5 +153,5 @@ def test_a_row_that_does_not_fit_is_for_numpy(native):
     a, b = np.ones((200, 100), np.float32), np.ones((100, 80), np.float32)
     assert native.matmul_plus_row(a, b, np.ones(80, np.float32)) is not None
     for row in (np.ones(79, np.float32), np.ones(80), np.ones((1, 80), np.float32),
-                np.ones(160, np.float32)[::2], None):  # fmt: skip
+                np.ones(160, np.float32)[::2]):  # fmt: skip
         assert native.matmul_plus_row(a, b, row) is None
