@@ -14,6 +14,7 @@
 #include <string>
 
 #include "allocator.h"
+#include "kernels/activation.h"
 #include "kernels/convolution.h"
 #include "kernels/depthwise.h"
 #include "kernels/gelu.h"
@@ -634,6 +635,53 @@ void lstm_backward_of(ConstFloats grad_out, ConstFloats gates, ConstFloats squas
    grad_hidden.data(), grad_cell.data(), delta.data(), workspace.get());
 }
 
+// ------------------------------------------------------------------------------- activations
+
+template <class T>
+void activate_of(Activation f, Elements<const T> input, Elements<T> out, double a, double b,
+                 double c) {
+  expect(out.size() == input.size(), "activate", "out does not fit the input");
+  for_parts(input.size(), 1, [&](std::size_t begin, std::size_t end) {
+    DTORCH_DISPATCH(activate)
+    (f, ActivationParameters{a, b, c}, input.data() + begin, out.data() + begin, end - begin);
+  });
+}
+
+template <class T>
+void activate_backward_of(Activation f, Elements<const T> grad, Elements<const T> known,
+                          Elements<T> grad_input, double a, double b, double c) {
+  expect(grad.size() == known.size() && grad_input.size() == known.size(), "activate_backward",
+         "the arrays differ in size");
+  for_parts(known.size(), 1, [&](std::size_t begin, std::size_t end) {
+    DTORCH_DISPATCH(activate_backward)
+    (f, ActivationParameters{a, b, c}, grad.data() + begin, known.data() + begin,
+     grad_input.data() + begin, end - begin);
+  });
+}
+
+template <class T>
+void def_activation(nb::module_& m) {
+  m.def("activate", activate_of<T>, "f"_a, "input"_a.noconvert(), "out"_a.noconvert(), "a"_a = 0.0,
+        "b"_a = 0.0, "c"_a = 0.0);
+  m.def("activate_backward", activate_backward_of<T>, "f"_a, "grad"_a.noconvert(),
+        "known"_a.noconvert(), "grad_input"_a.noconvert(), "a"_a = 0.0, "b"_a = 0.0, "c"_a = 0.0);
+}
+
+void def_activation_names(nb::module_& m) {
+  nb::enum_<Activation>(m, "Activation")
+      .value("celu", Activation::celu)
+      .value("hardsigmoid", Activation::hardsigmoid)
+      .value("hardswish", Activation::hardswish)
+      .value("hardtanh", Activation::hardtanh)
+      .value("leaky_relu", Activation::leaky_relu)
+      .value("logsigmoid", Activation::logsigmoid)
+      .value("mish", Activation::mish)
+      .value("sigmoid", Activation::sigmoid)
+      .value("silu", Activation::silu)
+      .value("softplus", Activation::softplus)
+      .value("tanh", Activation::tanh);
+}
+
 void def_single_precision(nb::module_& m) {
   m.def("gelu", gelu_of, "input"_a.noconvert(), "out"_a.noconvert());
   m.def("gelu_backward", gelu_backward_of, "grad"_a.noconvert(), "input"_a.noconvert(),
@@ -650,6 +698,7 @@ void def_single_precision(nb::module_& m) {
 
 template <class T>
 void def_for(nb::module_& m) {
+  def_activation<T>(m);
   def_convolution<T>(m);
   def_normalization<T>(m);
   def_pooling<T>(m);
@@ -663,6 +712,7 @@ void bind_nn(nb::module_& m) {
   bind_matmul(m);
   bind_half(m);
   def_single_precision(m);
+  def_activation_names(m);
   def_for<float>(m);
   def_for<double>(m);
   m.def("winograd_convolution", winograd_convolution, "input"_a.noconvert(), "weight"_a.noconvert(),

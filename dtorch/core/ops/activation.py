@@ -11,6 +11,7 @@ from dtorch.core import backend
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
+from dtorch.core.ops import activation_native as compiled
 from dtorch.core.ops.comparison import where
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.error_function import erf, erf_of
@@ -52,6 +53,9 @@ def sigmoid(xp: Any, input: Any) -> Any:
 
 @sigmoid.gradient("input")
 def _(grad, out):
+    found = compiled.backward("sigmoid", grad, out)
+    if found is not None:
+        return found
     return grad * conjugate(out * (1 - out))
 
 
@@ -70,6 +74,9 @@ def leaky_relu(xp: Any, input: Any, negative_slope: float = 0.01) -> Any:
 
 @leaky_relu.gradient("input")
 def _(grad, input, negative_slope):
+    found = compiled.backward("leaky_relu", grad, input, negative_slope)
+    if found is not None:
+        return found
     return where(input > 0, grad, grad * negative_slope)
 
 
@@ -97,6 +104,9 @@ def elu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
 
 @elu.gradient("input")
 def _(grad, input, out, alpha):
+    found = compiled.backward("celu", grad, input, alpha, 1, 1)
+    if found is not None:
+        return found
     return where(input > 0, grad, grad * (out + alpha))
 
 
@@ -126,6 +136,9 @@ def softplus(xp: Any, input: Any, beta: float = 1.0, threshold: float = 20.0) ->
 
 @softplus.gradient("input")
 def _(grad, input, beta, threshold):
+    found = compiled.backward("softplus", grad, input, beta, threshold)
+    if found is not None:
+        return found
     return where(input * beta > threshold, grad, grad * sigmoid(input * beta))
 
 
@@ -171,6 +184,9 @@ def hardtanh(xp: Any, input: Any, min_val: float = -1.0, max_val: float = 1.0) -
 
 @hardtanh.gradient("input")
 def _(grad, input, min_val, max_val):
+    found = compiled.backward("hardtanh", grad, input, min_val, max_val)
+    if found is not None:
+        return found
     return where((input > min_val) & (input < max_val), grad, grad * 0)
 
 
@@ -193,6 +209,9 @@ def relu6(xp: Any, input: Any) -> Any:
 
 @relu6.gradient("input")
 def _(grad, input):
+    found = compiled.backward("hardtanh", grad, input, 0, 6)
+    if found is not None:
+        return found
     return where((input > 0) & (input < 6), grad, grad * 0)
 
 
@@ -277,6 +296,9 @@ def logsigmoid(xp: Any, input: Any) -> Any:
 
 @logsigmoid.gradient("input")
 def _(grad, input):
+    found = compiled.backward("logsigmoid", grad, input)
+    if found is not None:
+        return found
     return grad * sigmoid(-input)
 
 
@@ -366,6 +388,9 @@ def silu(xp: Any, input: Any) -> Any:
 
 @silu.gradient("input")
 def _(grad, input):
+    found = compiled.backward("silu", grad, input)
+    if found is not None:
+        return found
     s = sigmoid(input)
     return grad * (s * (1 + input * (1 - s)))
 
@@ -385,6 +410,9 @@ def mish(xp: Any, input: Any) -> Any:
 
 @mish.gradient("input")
 def _(grad, input):
+    found = compiled.backward("mish", grad, input)
+    if found is not None:
+        return found
     t = tanh(softplus(input))
     return grad * (t + input * (1 - t * t) * sigmoid(input))
 
@@ -394,6 +422,7 @@ mish.expect(lambda input: input * np.tanh(np.log1p(np.exp(input))))
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
+_SELU = (_SELU_SCALE * _SELU_ALPHA, _SELU_SCALE, 1.0)
 
 
 @elementwise(method=False)
@@ -408,7 +437,10 @@ def selu(xp: Any, input: Any) -> Any:
 
 
 @selu.gradient("input")
-def _(grad, out):
+def _(grad, input, out):
+    found = compiled.backward("celu", grad, input, *_SELU)
+    if found is not None:
+        return found
     return where(out > 0, grad * _SELU_SCALE, grad * (out + _SELU_SCALE * _SELU_ALPHA))
 
 
@@ -420,14 +452,19 @@ selu.expect(
 )
 
 
+def _celu_parameters(alpha: float) -> tuple[float, ...]:
+    if alpha == 0:
+        raise ArgumentError("celu: alpha is 0, expected another number")
+    return alpha, 1, 1 / alpha
+
+
 @elementwise(method=False)
 def celu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
     """``max(input, 0) + min(alpha * (exp(input / alpha) - 1), 0)``.
 
     Reference: Barron 2017, arXiv:1704.07483.
     """
-    if alpha == 0:
-        raise ArgumentError("celu: alpha is 0, expected another number")
+    _celu_parameters(alpha)
     kind = input.dtype.type
     below = kind(alpha) * xp.expm1(xp.minimum(input, kind(0)) / kind(alpha))
     return xp.where(input > 0, input, below)
@@ -435,6 +472,9 @@ def celu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
 
 @celu.gradient("input")
 def _(grad, input, out, alpha):
+    found = compiled.backward("celu", grad, input, *_celu_parameters(alpha))
+    if found is not None:
+        return found
     return where(input > 0, grad, grad * (out / alpha + 1))
 
 
@@ -459,6 +499,9 @@ def hardsigmoid(xp: Any, input: Any) -> Any:
 
 @hardsigmoid.gradient("input")
 def _(grad, input):
+    found = compiled.backward("hardsigmoid", grad, input)
+    if found is not None:
+        return found
     return where((input > -3) & (input < 3), grad * (1 / 6), grad * 0)
 
 
@@ -473,6 +516,9 @@ def hardswish(xp: Any, input: Any) -> Any:
 
 @hardswish.gradient("input")
 def _(grad, input):
+    found = compiled.backward("hardswish", grad, input)
+    if found is not None:
+        return found
     inside = grad * (input * (1 / 3) + 0.5)
     return where(input < -3, grad * 0, where(input > 3, grad, inside))
 
@@ -485,6 +531,23 @@ hardsigmoid.samples(_hard_samples)
 hardswish.samples(_hard_samples)
 hardsigmoid.expect(lambda input: np.minimum(np.maximum(input / 6 + 0.5, 0), 1))
 hardswish.expect(lambda input: input * np.minimum(np.maximum(input / 6 + 0.5, 0), 1))
+
+
+for _op, _name, _parameters in (
+    (celu, "celu", _celu_parameters),
+    (elu, "celu", lambda alpha: (alpha, 1, 1)),
+    (selu, "celu", lambda: _SELU),
+    (hardsigmoid, "hardsigmoid", lambda: ()),
+    (hardswish, "hardswish", lambda: ()),
+    (hardtanh, "hardtanh", lambda low, high: (low, high)),
+    (relu6, "hardtanh", lambda: (0, 6)),
+    (leaky_relu, "leaky_relu", lambda slope: (slope,)),
+    (logsigmoid, "logsigmoid", lambda: ()),
+    (mish, "mish", lambda: ()),
+    (silu, "silu", lambda: ()),
+    (softplus, "softplus", lambda beta, threshold: (beta, threshold)),
+):
+    compiled.compile_forward(_op, _name, _parameters)
 
 
 @elementwise(tensors=("input", "weight"), method=False, public=False, inplace=False)

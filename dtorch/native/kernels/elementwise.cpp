@@ -165,6 +165,8 @@ UnaryLoop floating_unary(Unary op) {
       return unary<T, Sqrt>;
     case Unary::exp:
       return unary<T, Exp>;
+    case Unary::tanh:
+      return unary<T, Tanh>;
     case Unary::sigmoid:
       return unary<T, Sigmoid>;
     case Unary::relu:
@@ -228,7 +230,7 @@ BinaryLoop binary_loop(Binary op, Element element) {
 UnaryLoop unary_loop(Unary op, Element element) {
   switch (element) {
     case Element::float32:
-      return op == Unary::tanh ? unary<float, Tanh> : floating_unary<float>(op);
+      return floating_unary<float>(op);
     case Element::float64:
       return floating_unary<double>(op);
     default:

@@ -92,6 +92,43 @@ DTORCH_INLINE double exponential_below(double x) {
   return x < -708.0 ? 0.0 : found;
 }
 
+// exp(x) - 1. Near 0 x plus x^2 times a polynomial, as above; elsewhere the difference is exact
+// enough.
+DTORCH_INLINE float exponential_minus_1(float x) {
+  float p = 1.392621347e-3f;
+  p = p * x + 8.363202972e-3f;
+  p = p * x + 4.166655444e-2f;
+  p = p * x + 1.666657685e-1f;
+  p = p * x + 0.5f;
+  const float near = p * (x * x) + x, far = exponential(x) - 1.0f;
+  return x * x < 0.12f ? near : far;
+}
+DTORCH_INLINE double exponential_minus_1(double x) {
+  double p = 2.51004241570050668e-8;
+  p = p * x + 2.76201387197339956e-7;
+  p = p * x + 2.75572683786841929e-6;
+  p = p * x + 2.48015211902177277e-5;
+  p = p * x + 1.98412698631059687e-4;
+  p = p * x + 1.38888889172817933e-3;
+  p = p * x + 8.33333333333005135e-3;
+  p = p * x + 4.16666666666239915e-2;
+  p = p * x + 1.66666666666666675e-1;
+  p = p * x + 0.500000000000000103;
+  const double near = p * (x * x) + x, far = exponential(x) - 1.0;
+  return x * x < 0.12 ? near : far;
+}
+
+// log(1 + x) for x from 0 to 1: the series of 2 atanh(x / (2 + x)), whose argument is at most 1/3.
+template <class T>
+DTORCH_INLINE T log_of_1_plus(T x) {
+  constexpr int terms = sizeof(T) == 4 ? 7 : 17;
+  const T s = x / (x + T(2)), z = s * s;
+  T p = T(1) / T(2 * terms + 1);
+#pragma GCC unroll 17
+  for (int i = terms - 1; i >= 0; --i) p = p * z + T(1) / T(2 * i + 1);
+  return T(2) * s * p;
+}
+
 DTORCH_INLINE float natural_log(float x) { return __builtin_logf(x); }
 DTORCH_INLINE double natural_log(double x) { return __builtin_log(x); }
 
@@ -110,6 +147,11 @@ DTORCH_INLINE float hyperbolic_tangent(float x) {
   const float near = p * z * x + x;
   const float far = 1.0f - 2.0f / (exponential(2.0f * size) + 1.0f);
   return size < 0.625f ? near : __builtin_copysignf(far, x);
+}
+
+DTORCH_INLINE double hyperbolic_tangent(double x) {
+  const double m = exponential_minus_1(-2.0 * magnitude(x));
+  return __builtin_copysign(-m / (m + 2.0), x);
 }
 
 DTORCH_INLINE float logistic(float x) { return 1.0f / (1.0f + exponential(-x)); }
