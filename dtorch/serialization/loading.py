@@ -8,9 +8,10 @@ from typing import Any, BinaryIO
 
 from dtorch.core.errors import ArgumentError
 from dtorch.serialization.errors import CheckpointError
-from dtorch.serialization.legacy import STREAM_START, is_tar, read_stream, read_tar
 from dtorch.serialization.location import Restore, restore_by
 from dtorch.serialization.source import FileSource, MappedSource, Source
+from dtorch.serialization.stream_format import STREAM_START, read_stream
+from dtorch.serialization.tar_format import is_tar, read_tar
 from dtorch.serialization.zip_format import read_zip
 
 _ZIP_MAGIC = b"PK\3\4"

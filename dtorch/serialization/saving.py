@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from dtorch.serialization.archive import ALIGNMENT, ArchiveWriter, Writable
 from dtorch.serialization.atomic import replacing
-from dtorch.serialization.legacy import write_stream
 from dtorch.serialization.pickler import CheckpointPickler, StoredStorage
+from dtorch.serialization.stream_format import write_stream
 
 _VERSION = b"3\n"
 

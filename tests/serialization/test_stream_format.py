@@ -6,14 +6,13 @@ import io
 import json
 import pickle
 import struct
-import tarfile
 from types import SimpleNamespace
 
 import pytest
 
 import dtorch
 from dtorch import nn
-from dtorch.serialization import CheckpointError, SourceChangeWarning, legacy, source_code
+from dtorch.serialization import CheckpointError, SourceChangeWarning, source_code, stream_format
 
 
 def stream(*objects) -> bytes:
@@ -27,18 +26,6 @@ def stream(*objects) -> bytes:
 def test_a_stream_of_the_reference_implementation_is_read_exactly(checkpoints, described, safe):
     described(dtorch.load(checkpoints / "legacy.pth", weights_only=safe), "legacy.pth")
     described(dtorch.load(checkpoints / "legacy.pth", mmap=True), "legacy.pth")
-
-
-def test_a_tar_of_the_first_versions_is_read_exactly(checkpoints, described):
-    back = dtorch.load(checkpoints / "tar.pth", weights_only=False)
-    described(back, "tar.pth")
-    back["weight"][0, 0] = 5.0
-    assert back["weight_t"][0, 0].item() == 5.0
-
-
-def test_a_tar_needs_trust(checkpoints):
-    with pytest.raises(pickle.UnpicklingError, match="weights_only=False"):
-        dtorch.load(checkpoints / "tar.pth")
 
 
 def test_a_stream_we_write_comes_back_with_its_sharing():
@@ -68,7 +55,7 @@ def test_a_stream_of_a_big_endian_machine_is_read():
 
 def test_a_big_endian_machine_reads_and_writes_the_same_streams(monkeypatch):
     # Here the test machine takes the part of the other: what it writes as such is turned.
-    monkeypatch.setattr(legacy, "sys", SimpleNamespace(byteorder="big"))
+    monkeypatch.setattr(stream_format, "sys", SimpleNamespace(byteorder="big"))
     obj = [dtorch.tensor([1.5, 2.5]), dtorch.tensor([1 + 2j])]
     data = stream(obj)
     assert struct.pack(">ff", 1.5, 2.5) in data
@@ -125,14 +112,6 @@ def test_storages_larger_than_the_file_are_refused_before_memory_is_taken():
     assert b"K\x14N" in data
     with pytest.raises(CheckpointError, match="damaged or cut off"):
         dtorch.load(io.BytesIO(data.replace(b"K\x14N", b"J\xff\xff\xff\x7fN")))
-
-
-def test_a_tar_of_another_program_is_refused():
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        archive.addfile(tarfile.TarInfo("readme"))
-    with pytest.raises(CheckpointError, match="storages"):
-        dtorch.load(io.BytesIO(file.getvalue()), weights_only=False)
 
 
 class Model(nn.Module):

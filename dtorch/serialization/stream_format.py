@@ -1,0 +1,193 @@
+"""The format of 0.1.10 to 1.5: pickles, then the storages as they are in memory."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from dtorch.core.dtype import dtype
+from dtorch.core.storage import Storage
+from dtorch.serialization import names
+from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.location import DeviceStorage, Restore
+from dtorch.serialization.pickle_reader import PickleReader, no_references
+from dtorch.serialization.pickler import CheckpointPickler
+from dtorch.serialization.rebuild import TypedStorage
+from dtorch.serialization.source import Source, byteswapped
+from dtorch.serialization.source_code import check_source
+from dtorch.serialization.unpickler import OBJECTS, telling_damage, without_types
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+STREAM_START = pickle.dumps(MAGIC, 2)
+_COUNT = struct.Struct("<q")
+_TYPE_SIZES = {"short": 2, "int": 4, "long": 4}
+
+
+class _Inert:
+    """Stands for every object but texts, numbers and storages; whatever is done to it does nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def _nothing(self, *args: Any, **kwargs: Any) -> _Inert:
+        return self
+
+    __call__ = __setstate__ = __setitem__ = append = extend = add = _nothing
+
+
+class _FindStorages(pickle.Unpickler):
+    """Runs a pickle to learn which storages it refers to; makes nothing else.
+
+    Their contents come after it, and have to be there when tensors are made: a sparse one looks at
+    its indices.
+    """
+
+    def __init__(self, file: Any, found: dict[str, _Described], **options: Any) -> None:
+        super().__init__(file, **options)
+        self._found = found
+
+    def find_class(self, module: str, name: str) -> Any:
+        return OBJECTS.get((module, name), _Inert)
+
+    def persistent_load(self, pid: Any) -> Any:
+        if pid[0] == "storage":
+            _, type_name, key, location, numel, *_ = pid
+            if not isinstance(location, str) or not isinstance(numel, int):
+                raise CheckpointError(f"checkpoint: it refers to {pid!r}, expected a storage")
+            self._found.setdefault(
+                str(key), _Described(names.STORAGE_DTYPES[type_name], location, numel)
+            )
+        return _Inert  # a class, as it may have to be
+
+
+class _Described(NamedTuple):
+    """A storage as a reference in the pickle describes it."""
+
+    dtype: dtype
+    location: str
+    numel: int
+
+
+class _StreamStorages:
+    """Gives the storages for the references in a stream's pickle.
+
+    Attributes:
+        given: what the pickle got.
+    """
+
+    def __init__(self, storages: dict[str, Any]) -> None:
+        self._storages = storages
+        self.given: list[TypedStorage] = []
+
+    def __call__(self, pid: Any) -> Any:
+        if pid[0] == "module":
+            _, cls, file, source = pid
+            check_source(cls, file, source)
+            return cls
+        kind, type_name, key, _, _, *view = pid
+        if kind != "storage":
+            raise CheckpointError(f"checkpoint: it refers to {pid!r}, expected a storage")
+        typed = TypedStorage(self._storages[str(key)], names.STORAGE_DTYPES[type_name], type_name)
+        if view and view[0] is not None:
+            _, typed.offset, _ = view[0]
+        self.given.append(typed)
+        return typed
+
+
+def read_stream(
+    source: Source, start: int, restore: Restore, safe: bool, options: dict[str, Any]
+) -> tuple[Any, int]:
+    """The object that begins at ``start``, and where the next one begins."""
+    reader = PickleReader(source, start)
+    magic, protocol = (reader.unpickle(no_references, safe, options) for _ in range(2))
+    if magic != MAGIC or protocol != PROTOCOL:
+        raise CheckpointError(
+            f"checkpoint: its magic number is {magic!r} and its protocol {protocol!r}, expected "
+            f"{MAGIC} and {PROTOCOL}"
+        )
+    reader.unpickle(no_references, safe, options)  # about the machine that wrote it
+    pickle_at = reader.at
+    described = _find_storages(reader, safe, options)
+    storages = _StreamStorages(_read_storages(source, reader, described, restore))
+    obj = PickleReader(source, pickle_at).unpickle(storages, safe, options)
+    return without_types(obj, storages.given), reader.at
+
+
+def _find_storages(
+    reader: PickleReader, safe: bool, options: dict[str, Any]
+) -> dict[str, _Described]:
+    """The storages that the next pickle of the stream refers to."""
+    found: dict[str, _Described] = {}
+
+    def look(file: Any) -> None:
+        texts = {name: options[name] for name in ("encoding", "errors") if name in options}
+        _FindStorages(file, found, **texts).load()
+
+    if safe:
+        with telling_damage():
+            look(io.BytesIO(reader.next_pickle()))
+    else:
+        look(reader)
+    return found
+
+
+def _read_storages(
+    source: Source, reader: PickleReader, described: dict[str, _Described], restore: Restore
+) -> dict[str, Any]:
+    keys = reader.plain()
+    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(described):
+        raise CheckpointError(
+            f"checkpoint: it refers to storages {sorted(described)} and has {keys!r}"
+        )
+    storages = {}
+    for key in map(str, keys):
+        d, location, numel = described[key]
+        raw = reader.read(_COUNT.size)
+        # The elements are little-endian always; the number is not in files that early versions
+        # wrote on big-endian machines.
+        numbers = (int.from_bytes(raw, order) for order in ("little", "big"))
+        if len(raw) < _COUNT.size or numel < 0 or numel not in numbers:
+            raise CheckpointError(
+                f"checkpoint: storage {key} of {numel} elements is damaged or cut off"
+            )
+        memory, owner = source.array(reader.at, numel * d.itemsize)
+        reader.at += memory.nbytes
+        if sys.byteorder == "big":
+            memory, owner = byteswapped(memory, d), None
+        restored = restore(Storage.from_bytes(memory, owner), location)
+        if isinstance(restored, DeviceStorage):
+            raise CheckpointError(
+                f"load: this old format is read to the CPU only, a tensor was stored on {location}; "
+                "pass map_location='cpu'"
+            )
+        storages[key] = restored
+    return storages
+
+
+def write_stream(
+    obj: Any, file: BinaryIO, pickler: Callable[..., CheckpointPickler], protocol: int
+) -> None:
+    """Write an object in the format of 0.1.11 to 1.5."""
+    sys_info = {"protocol_version": PROTOCOL, "little_endian": sys.byteorder == "little",
+                "type_sizes": _TYPE_SIZES}  # fmt: skip
+    for plain in (MAGIC, PROTOCOL, sys_info):
+        pickle.dump(plain, file, 2)
+    stream = io.BytesIO()
+    writer = pickler(stream, protocol, is_stream=True)
+    writer.dump(obj)
+    file.write(stream.getbuffer())
+    storages = {str(key): storage for key, storage in enumerate(writer.table.storages)}
+    pickle.dump(sorted(storages), file, 2)
+    for key in sorted(storages):
+        d, memory = storages[key].dtype, storages[key].array.reshape(-1).view(np.uint8)
+        if sys.byteorder == "big":
+            memory = byteswapped(memory, d)
+        file.write(_COUNT.pack(memory.nbytes // d.itemsize))
+        file.write(memory.data)
