@@ -54,9 +54,9 @@ class Twister:
     def seed(self, seed: int) -> None:
         """Start the stream of a seed below 2**64."""
         if backend.native is not None:
-            backend.native.seed_mersenne(self._words_at, seed)
-        else:
-            ctypes.memmove(self._words_at, words_of(seed).tobytes(), _NBYTES)
+            backend.native.seed_mersenne(self._words_at, self._position_at, seed)
+            return
+        ctypes.memmove(self._words_at, words_of(seed).tobytes(), _NBYTES)
         self._position.value = _WORDS
 
     def get(self) -> tuple[bytes, int]:

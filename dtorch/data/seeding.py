@@ -9,6 +9,7 @@ sample, what it fetched before, or how samples are put into batches.
 from __future__ import annotations
 
 import contextlib
+import functools
 import operator
 import random
 from collections.abc import Iterator
@@ -55,22 +56,15 @@ class Streams:
         return place % len(came) + (before << _REPEAT_SHIFT)
 
 
-class _Twisters:
+@functools.cache
+def _twisters() -> tuple[PythonTwister, NumpyTwister]:
     """Made on first use, as finding out where they are takes a while."""
-
-    python: PythonTwister | None = None
-    numpy: NumpyTwister | None = None
-
-    @classmethod
-    def get(cls) -> tuple[PythonTwister, NumpyTwister]:
-        if cls.python is None or cls.numpy is None:
-            cls.python, cls.numpy = python_twister(), NumpyTwister()
-        return cls.python, cls.numpy
+    return python_twister(), NumpyTwister()
 
 
 def seed_sample(base_seed: int, stream: int) -> None:
     """Begin a sample."""
-    python, numpy = _Twisters.get()
+    python, numpy = _twisters()
     seed = (base_seed + (stream + 1) * _ODD) & _MASK
     default_generator.manual_seed(seed)
     python.seed(seed)
@@ -87,7 +81,7 @@ def seed_everything(seed: int) -> None:
 @contextlib.contextmanager
 def generators_kept() -> Iterator[None]:
     """After the block the generators go on as if nothing had been drawn or seeded in it."""
-    python, numpy = _Twisters.get()
+    python, numpy = _twisters()
     states = default_generator.detach(), python.get(), numpy.get()
     try:
         yield

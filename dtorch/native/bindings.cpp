@@ -17,8 +17,8 @@
 #include "core.h"
 #include "crc32.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/mersenne.h"
 #include "kernels/softmax.h"
-#include "mersenne.h"
 #include "shared_memory.h"
 #include "thread_pool.h"
 
@@ -291,10 +291,11 @@ NB_MODULE(_native, m) {
 
   m.def(
       "seed_mersenne",
-      [](std::uintptr_t words, std::uint64_t seed) {
-        dtorch::seed_mersenne(reinterpret_cast<std::uint32_t*>(words), seed);
+      [](std::uintptr_t words, std::uintptr_t position, std::uint64_t seed) {
+        DTORCH_DISPATCH(seed_mersenne)
+        (reinterpret_cast<std::uint32_t*>(words), reinterpret_cast<std::int32_t*>(position), seed);
       },
-      "words"_a, "seed"_a);
+      "words"_a, "position"_a, "seed"_a);
   // Absent where zlib's is the faster one.
   if (dtorch::has_fast_crc32()) m.def("crc32", crc32, "data"_a, "value"_a = 0);
 

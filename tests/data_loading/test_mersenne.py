@@ -42,10 +42,11 @@ def test_seeds_that_are_apart_by_a_step_share_no_words(seed, steps):
 
 @pytest.mark.skipif(backend.native is None, reason="no native module")
 @given(seeds)
-def test_the_native_module_gives_the_same_words(seed):
-    words = np.zeros(624, np.uint32)
-    backend.native.seed_mersenne(words.ctypes.data, seed)
+def test_the_native_module_gives_the_same_words_all_used(seed):
+    words, position = np.zeros(624, np.uint32), np.zeros(1, np.int32)
+    backend.native.seed_mersenne(words.ctypes.data, position.ctypes.data, seed)
     assert (words == mersenne.words_of(seed)).all()
+    assert position[0] == 624
 
 
 @given(seeds)
