@@ -225,8 +225,8 @@ else:
     SavedOutput = backend.native.SavedOutput
     StorageBase = backend.native.StorageBase
     TensorBase = backend.native.TensorBase
-    counter_of = TensorBase._version.__get__
-    set_counter = TensorBase._version.__set__
+    counter_of = TensorBase._counter.__get__
+    set_counter = TensorBase._counter.__set__
     Version = backend.native.Version
     View = backend.native.View
     fill = backend.native.fill

@@ -38,16 +38,39 @@ from dtorch.core.quiet import restore, silence
 from dtorch.core.shapes import sum_to
 
 ndarray = np.ndarray
-_accumulation = threading.Lock()  # two threads may run backward over graphs that share leaves
 
 
-def _renew_lock() -> None:
-    """In a forked child: the thread that held the lock may not live on."""
-    global _accumulation
-    _accumulation = threading.Lock()
+class _AccumulationLock:
+    """Held while ``.grad`` changes: two threads may run backward over graphs that share leaves.
+
+    The compiled engine takes the same lock, so it is that module's where there is one.
+    """
+
+    def __init__(self) -> None:
+        if backend.native is None:
+            self.renew()
+        else:
+            self._acquire = backend.native.lock_accumulation
+            self._release = backend.native.unlock_accumulation
+
+    def renew(self) -> None:
+        """In a forked child: the thread that held the lock may not live on."""
+        if backend.native is None:
+            lock = threading.Lock()
+            self._acquire: Callable[[], object] = lock.acquire
+            self._release: Callable[[], object] = lock.release
+        else:
+            backend.native.renew_accumulation_lock()
+
+    def __enter__(self) -> None:
+        self._acquire()
+
+    def __exit__(self, *exc: object) -> None:
+        self._release()
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+_accumulation = _AccumulationLock()
+os.register_at_fork(after_in_child=_accumulation.renew)
 
 
 class Node(NodeBase):

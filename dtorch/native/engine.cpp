@@ -50,6 +50,25 @@ class Ref {
   PyObject* object_ = nullptr;
 };
 
+// Two threads may run backward over graphs that share leaves, in this engine or in Python's: all
+// take one lock to change `.grad`. Whoever waits for it lets the interpreter go on.
+PyThread_type_lock accumulation = nullptr;
+
+void lock_accumulation() {
+  if (PyThread_acquire_lock(accumulation, NOWAIT_LOCK) == PY_LOCK_ACQUIRED) return;
+  PyThreadState* state = PyEval_SaveThread();
+  PyThread_acquire_lock(accumulation, WAIT_LOCK);
+  PyEval_RestoreThread(state);
+}
+
+class Accumulating {
+ public:
+  Accumulating() { lock_accumulation(); }
+  ~Accumulating() { PyThread_release_lock(accumulation); }
+  Accumulating(const Accumulating&) = delete;
+  Accumulating& operator=(const Accumulating&) = delete;
+};
+
 // What a run knows of a node or a leaf.
 struct Entry {
   Ref target;
@@ -231,28 +250,44 @@ class Run {
   }
 
   static bool accumulate(Tensor* leaf, Ref grad) {
-    if (is_none(leaf->grad)) {
-      auto* array = as_array(grad.get());
-      // Taken over if nobody else can reach it, else copied: two leaves must not share a gradient.
-      if (Py_REFCNT(grad.get()) != 1 || PyArray_BASE(array) ||
-          !(PyArray_FLAGS(array) & NPY_ARRAY_OWNDATA)) {
-        grad = Ref(PyArray_NewCopy(array, NPY_KEEPORDER));
-        if (!grad) return false;
+    bool done = false;
+    {
+      const Accumulating lock;
+      if (!(is_none(leaf->grad) ? set_grad(leaf, grad) : add_to_grad(leaf, grad.get(), done))) {
+        return false;
       }
-      PyObject* tensor = wrap(grad.release());
-      if (!tensor) return false;
-      Py_XSETREF(leaf->grad, tensor);
-      return true;
-    }
-    PyObject* so_far = is_tensor(leaf->grad) ? as_tensor(leaf->grad)->array : nullptr;
-    if (is_array(so_far) &&
-        binary_into(Binary::add, as_array(so_far), as_array(grad.get()), as_array(so_far))) {
-      PyObject* version = as_tensor(leaf->grad)->version;
-      if (!is_none(version)) ++reinterpret_cast<Version*>(version)->value;
-      return true;
+      if (!grad || done) return true;
     }
     PyObject* args[] = {reinterpret_cast<PyObject*>(leaf), grad.get()};
     return static_cast<bool>(Ref(PyObject_Vectorcall(helpers.finish_leaf, args, 2, nullptr)));
+  }
+
+  // The first gradient of a leaf; `grad` is empty afterwards.
+  static bool set_grad(Tensor* leaf, Ref& grad) {
+    auto* array = as_array(grad.get());
+    // Taken over if nobody else can reach it, else copied: two leaves must not share a gradient.
+    if (Py_REFCNT(grad.get()) != 1 || PyArray_BASE(array) ||
+        !(PyArray_FLAGS(array) & NPY_ARRAY_OWNDATA)) {
+      grad = Ref(PyArray_NewCopy(array, NPY_KEEPORDER));
+      if (!grad) return false;
+    }
+    PyObject* tensor = wrap(grad.release());
+    if (!tensor) return false;
+    Py_XSETREF(leaf->grad, tensor);
+    return true;
+  }
+
+  // `done` tells whether the arrays were of a kind that is added here.
+  static bool add_to_grad(Tensor* leaf, PyObject* grad, bool& done) {
+    PyObject* so_far = is_tensor(leaf->grad) ? as_tensor(leaf->grad)->array : nullptr;
+    if (!is_array(so_far) ||
+        !binary_into(Binary::add, as_array(so_far), as_array(grad), as_array(so_far))) {
+      return !PyErr_Occurred();
+    }
+    PyObject* version = as_tensor(leaf->grad)->version;
+    if (!is_none(version)) ++reinterpret_cast<Version*>(version)->value;
+    done = true;
+    return true;
   }
 
   // No gradient arrived: what the node leads to waits for one contribution less each.
@@ -542,6 +577,23 @@ PyObject* run_backward(PyObject*, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* py_lock_accumulation(PyObject*, PyObject*) {
+  lock_accumulation();
+  Py_RETURN_NONE;
+}
+
+PyObject* py_unlock_accumulation(PyObject*, PyObject*) {
+  PyThread_release_lock(accumulation);
+  Py_RETURN_NONE;
+}
+
+// In a forked child: the thread that held the lock may not live on.
+PyObject* renew_accumulation_lock(PyObject*, PyObject*) {
+  accumulation = PyThread_allocate_lock();  // the old one may be held for ever
+  if (!accumulation) return PyErr_NoMemory();
+  Py_RETURN_NONE;
+}
+
 PyObject* set_helpers(PyObject*, PyObject* args) {
   PyObject *before, *after, *finish_leaf, *fit, *check_version, *freed, *zeros, *node_type;
   if (!PyArg_ParseTuple(args, "OOOOOOOO", &before, &after, &finish_leaf, &fit, &check_version,
@@ -612,6 +664,9 @@ PyCFunction fastcall(F* function) {
 PyMethodDef functions[] = {
     {"run_backward", run_backward, METH_VARARGS,
      "Walk the graph from [(edge, gradient)] and accumulate into every leaf."},
+    {"lock_accumulation", py_lock_accumulation, METH_NOARGS, "Whoever changes `.grad` holds it."},
+    {"unlock_accumulation", py_unlock_accumulation, METH_NOARGS, nullptr},
+    {"renew_accumulation_lock", renew_accumulation_lock, METH_NOARGS, "After fork, in the child."},
     {"set_helpers", set_helpers, METH_VARARGS, nullptr},
     {"formula_mul", fastcall(formula_mul), METH_FASTCALL, "grad * other on arrays, or None"},
     {"formula_relu", fastcall(formula_relu), METH_FASTCALL, "grad where out > 0, or None"},
@@ -625,6 +680,8 @@ PyMethodDef functions[] = {
 }  // namespace
 
 bool add_engine(PyObject* module) {
+  accumulation = PyThread_allocate_lock();
+  if (!accumulation) return false;
   str_apply = PyUnicode_InternFromString("apply");
   str_release = PyUnicode_InternFromString("release");
   str_steps = PyUnicode_InternFromString("steps");

@@ -265,7 +265,7 @@ PyMemberDef tensor_members[] = {
     {"_grad", T_OBJECT, offsetof(Tensor, grad), 0, nullptr},
     {"_grad_fn", T_OBJECT, offsetof(Tensor, grad_fn), 0, nullptr},
     {"_hooks", T_OBJECT, offsetof(Tensor, hooks), 0, nullptr},
-    {"_version", T_OBJECT, offsetof(Tensor, version), 0, nullptr},
+    {"_counter", T_OBJECT, offsetof(Tensor, version), 0, nullptr},
     {"_view", T_OBJECT, offsetof(Tensor, view), 0, nullptr},
     {"_mode", T_INT, offsetof(Tensor, mode), 0, nullptr},
     {"_output_nr", T_INT, offsetof(Tensor, output_nr), 0, nullptr},

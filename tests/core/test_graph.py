@@ -596,6 +596,31 @@ def test_two_threads_with_shared_leaves_sum_their_gradients(size: int, passes: i
     assert (y.grad == 2 * passes * 1.0).all()
 
 
+@pytest.mark.parametrize("rounds", [6])
+def test_threads_in_either_engine_sum_their_gradients(rounds: int) -> None:
+    """Naming ``inputs`` takes the Python engine; arrays this large are added without the GIL."""
+    x = dtorch.ones(1_000_000, requires_grad=True)
+    start = threading.Barrier(4)
+    missed = []
+
+    def work(engine: dict[str, list[dtorch.Tensor]]) -> None:
+        for k in range(rounds):
+            if start.wait() == 0:
+                x.grad = None  # the first gradients of each round meet, too
+            start.wait()
+            for _ in range(3):
+                x.sum().backward(**engine)
+            if start.wait() == 0 and not (x.grad == 12.0).all():
+                missed.append(k)
+
+    threads = [threading.Thread(target=work, args=(kind,)) for kind in 2 * [{}, {"inputs": [x]}]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert missed == []
+
+
 def test_backward_inside_a_hook() -> None:
     x, other = leaf(1.0), leaf(2.0)
     y = x * 2
