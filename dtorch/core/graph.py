@@ -47,6 +47,8 @@ class _AccumulationLock:
     """
 
     def __init__(self) -> None:
+        self._acquire: Callable[[], object]
+        self._release: Callable[[], object]
         if backend.native is None:
             self.renew()
         else:
@@ -57,8 +59,7 @@ class _AccumulationLock:
         """In a forked child: the thread that held the lock may not live on."""
         if backend.native is None:
             lock = threading.Lock()
-            self._acquire: Callable[[], object] = lock.acquire
-            self._release: Callable[[], object] = lock.release
+            self._acquire, self._release = lock.acquire, lock.release
         else:
             backend.native.renew_accumulation_lock()
 

@@ -99,6 +99,38 @@ def test_gradient_of_the_determinant_of_a_singular_matrix_is_its_cofactors() -> 
     np.testing.assert_allclose(x.grad.numpy(), [[4, -2], [-2, 1]], atol=1e-12)
 
 
+@pytest.mark.parametrize("complex_", [False, True])
+@pytest.mark.parametrize("shape", [(2, 4), (4, 2), (2, 3, 5), (3, 3)])
+def test_gradient_of_rectangular_lu(shape: tuple[int, ...], complex_: bool) -> None:
+    start = numbers(*shape, complex_=complex_)
+    check_gradient(lambda x: weighted(dtorch.linalg.lu_factor(x)[0]), start)
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_gradient_of_complete_qr_holds_for_the_space_beside_the_columns(complex_: bool) -> None:
+    def projection(x: Any) -> Any:
+        q, r = dtorch.linalg.qr(x, "complete")
+        beside = q[:, 2:] @ q[:, 2:].mH
+        return weighted(beside) + weighted((q[:, :2] @ r[:2]) ** 2) + weighted(r.abs())
+
+    check_gradient(projection, numbers(4, 2, complex_=complex_))
+
+
+def test_gradient_of_the_sign_of_complex_determinants() -> None:
+    check_gradient(
+        lambda x: weighted(dtorch.linalg.slogdet(x)[0]) + weighted(dtorch.logdet(x)),
+        numbers(3, 3, complex_=True),
+    )
+
+
+@pytest.mark.parametrize("name", ["svd", "svdvals", "eigh", "eig", "eigvals", "pinv"])
+def test_factorizations_refuse_nan_instead_of_iterating_for_ever(name: str) -> None:
+    broken = dtorch.eye(3)
+    broken[1, 2] = float("nan")
+    with pytest.raises(LinAlgError, match="nan or infinite"):
+        getattr(dtorch.linalg, name)(broken)
+
+
 @pytest.mark.parametrize("shape", [(150, 150), (200, 130), (130, 200), (3, 70, 70)])
 def test_blocked_lu_gives_back_the_matrix(shape: tuple[int, ...]) -> None:
     a = numbers(*shape)

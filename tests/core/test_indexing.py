@@ -223,3 +223,18 @@ def test_value_of_a_wrong_shape_changes_nothing() -> None:
             x[index] = dtorch.ones(4)
     assert not x.numpy().any()
     assert x._version == 0
+
+
+def test_an_int_beside_arrays_selects_first_and_moves_no_dim() -> None:
+    x = dtorch.arange(24).reshape(2, 3, 4)
+    columns = dtorch.tensor([0, 3])
+    assert dtorch.equal(x[1, :, columns], x[1][:, columns])
+    assert dtorch.equal(x[columns[:1], :, 2], x[:, :, 2][columns[:1]])
+    mask = dtorch.tensor([True, False, True])
+    assert dtorch.equal(x[1, mask, 1:], x[1][mask][:, 1:])
+    assert x[0, None, :, columns].shape == (1, 3, 2)
+    x[0, :, columns] = dtorch.tensor([[-1, -2], [-3, -4], [-5, -6]])
+    assert x[0].tolist() == [[-1, 1, 2, -2], [-3, 5, 6, -4], [-5, 9, 10, -6]]
+    y = dtorch.ones(2, 3, 4, requires_grad=True)
+    y[0, :, columns].sum().backward()
+    assert y.grad.sum((0, 1)).tolist() == [3, 0, 0, 3]

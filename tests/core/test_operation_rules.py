@@ -174,3 +174,80 @@ def test_powers_of_special_exponents_equal_general_ones() -> None:
     for exponent in (-2, -1, -0.5, 0.5, 2, 3, 4):
         expected = [v**exponent for v in x.tolist()]
         assert (x**exponent).tolist() == pytest.approx(expected, rel=1e-14)
+
+
+def test_sign_of_nan_is_zero() -> None:
+    assert dtorch.tensor([nan, -2.0, 0.0]).sign().tolist() == [0, -1, 0]
+    assert dtorch.tensor([nan, 3.0]).sgn_().tolist() == [0, 1]
+
+
+def test_all_and_any_of_classic_masks_are_masks() -> None:
+    mask = dtorch.ByteTensor([[1, 0], [2, 3]])
+    for out in (mask.all(1), mask.any(0), mask.all(), mask.any()):
+        assert out.dtype is dtorch.uint8
+    assert mask.all(1).tolist() == [0, 1]
+    assert dtorch.tensor([1, 0]).any().dtype is dtorch.bool
+
+
+def test_median_of_nothing_is_nan() -> None:
+    assert math.isnan(dtorch.zeros(0).median())
+    assert math.isnan(dtorch.zeros(0).nanmedian())
+
+
+def test_infinities_become_the_largest_number_of_the_narrow_dtype() -> None:
+    half = dtorch.tensor([math.inf, -math.inf, nan, 1.5], dtype=dtorch.float16)
+    assert half.nan_to_num().tolist() == [65504, -65504, 0, 1.5]
+    brain = half.bfloat16().nan_to_num(posinf=7)
+    assert brain.tolist() == [7, dtorch.finfo(dtorch.bfloat16).min, 0, 1.5]
+    complex_ = dtorch.complex(dtorch.tensor([math.inf, 1.0]), dtorch.tensor([nan, 2.0]))
+    assert complex_.nan_to_num(posinf=3.0).tolist() == [3 + 0j, 1 + 2j]
+
+
+def test_integers_to_negative_powers_round_towards_zero() -> None:
+    base = dtorch.tensor([2, 1, -1, -1, 0, 3])
+    exponent = dtorch.tensor([-1, -5, -2, -3, -1, 2])
+    assert (base**exponent).tolist() == [0, 1, 1, -1, 0, 9]
+    assert (2 ** dtorch.tensor([3, -1])).tolist() == [8, 0]
+    with pytest.raises(ArgumentError, match="integer power -1; convert"):
+        base**-1
+
+
+def test_shifts() -> None:
+    x = dtorch.tensor([1, -3, 4])
+    assert (x << 2).tolist() == [4, -12, 16]
+    assert (x >> 1).tolist() == [0, -2, 2]
+    assert (1 << dtorch.tensor([0, 3])).tolist() == [1, 8]
+    x <<= dtorch.tensor([1, 0, 2])
+    assert x.tolist() == [2, -3, 16]
+    with pytest.raises(DtypeError, match="bitwise_left_shift: not defined for"):
+        dtorch.ones(2) << 1
+
+
+def test_functions_of_single_numbers() -> None:
+    one = dtorch.tensor(1.0)
+    assert float(one.erf()) == pytest.approx(math.erf(1))
+    zero = dtorch.tensor(0)
+    assert one.gather(0, zero).shape == ()
+    assert float(one.scatter_add(0, zero, one)) == 2
+    assert float(one.scatter(0, zero, dtorch.tensor(5.0))) == 5
+    assert [tuple(t.shape) for t in one.unique(return_inverse=True, return_counts=True)] == [
+        (1,), (), (1,),
+    ]  # fmt: skip
+
+
+def test_differences_of_nothing() -> None:
+    assert dtorch.zeros(0).diff(n=2).shape == (0,)
+    assert dtorch.zeros(2, 1).diff().shape == (2, 0)
+
+
+def test_reversed_goes_backwards_along_the_first_dim() -> None:
+    assert reversed(dtorch.tensor([[1, 2], [3, 4]])).tolist() == [[3, 4], [1, 2]]
+    assert reversed(dtorch.tensor(3)).item() == 3
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_of_integers_asks_for_a_dtype(name: str) -> None:
+    whole = dtorch.tensor([1, 1])
+    with pytest.raises(DtypeError, match="give dtype="):
+        getattr(whole, name)(0)
+    assert getattr(whole, name)(0, dtype=dtorch.float64).dtype is dtorch.float64

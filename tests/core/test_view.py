@@ -117,3 +117,15 @@ def test_pieces() -> None:
     assert [len(p) for p in x.chunk(4)] == [2, 2, 2, 1]
     assert [len(p) for p in x.chunk(5)] == [2, 2, 2, 1]
     assert dtorch.zeros(0).chunk(2)[0].shape == (0,)
+
+
+def test_view_reads_the_same_memory_as_another_dtype() -> None:
+    x = dtorch.tensor([1.0, -2.0])
+    bits = x.view(dtorch.int32)
+    assert bits.tolist() == [0x3F800000, -0x40000000]
+    bits[0] = 0x40400000
+    assert x[0] == 3.0
+    assert x.view(dtorch.uint8).shape == (8,)
+    assert x.view(dtorch.float64).shape == (1,)
+    with pytest.raises(ShapeError, match="cannot be read as"):
+        dtorch.ones(3).view(dtorch.float64)

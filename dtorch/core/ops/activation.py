@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
@@ -649,6 +650,7 @@ def log_softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
 def _along(input: Any, dim: int, dtype: Any) -> tuple[Any, Any]:
     if dtype is not None:
         input = input.astype(dtype.numpy)
+    refuse_dtypes("softmax", "iub", input, "give dtype=dtorch.float32")
     if not input.ndim:
         return (), input
     return normalize_dim("softmax", dim, input.ndim), input

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.dtype import dtype, refuse_dtypes
+from dtorch.core.dtype import dtype, finfo, from_numpy_dtype, refuse_dtypes
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError, DivisionError
 from dtorch.core.op import composite
@@ -344,7 +344,15 @@ abs.unary_operator("__abs__")
 def sign(xp: Any, input: Any) -> Any:
     """-1, 0 or 1 by the sign of the element; the gradient is zero."""
     refuse_dtypes("sign", "c", input, "use sgn, or the sign of a part")
-    return input.copy() if input.dtype == np.bool_ else xp.sign(input)
+    return _sign(xp, input)
+
+
+def _sign(xp: Any, input: Any) -> Any:
+    """The sign, 0 of nan."""
+    if input.dtype == np.bool_:
+        return input.copy()
+    out = xp.sign(input)
+    return xp.where(input == input, out, input.dtype.type(0)) if out.dtype.kind == "f" else out
 
 
 @sign.gradient("input")
@@ -365,7 +373,7 @@ def _(input):
 @elementwise()
 def sgn(xp: Any, input: Any) -> Any:
     """``input / |input|``, 0 at 0: the sign, or the complex number of size 1 in its direction."""
-    return input.copy() if input.dtype == np.bool_ else xp.sign(input)
+    return _sign(xp, input)
 
 
 @sgn.gradient("input")
@@ -506,7 +514,7 @@ def _(input, other):
     return np.abs(input) * np.where(other < 0, -1, 1)
 
 
-@elementwise()
+@elementwise(wide=False)  # the largest number is that of the narrow dtype
 def nan_to_num(xp: Any, input: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """The elements with numbers in place of nan, inf and -inf.
 
@@ -514,9 +522,22 @@ def nan_to_num(xp: Any, input: Any, nan: Any = 0.0, posinf: Any = None, neginf: 
         nan: in place of nan.
         posinf, neginf: in place of the infinities. Default: the largest and lowest of the dtype.
     """
+    out = xp.array(input)
     if input.dtype.kind in "iub":
-        return input.copy()
-    return xp.nan_to_num(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
+        return out
+    limits = finfo(from_numpy_dtype(input.dtype))
+    parts = (out.real, out.imag) if input.dtype.kind == "c" else (out,)
+    for part in parts:
+        odd = ~xp.isfinite(part)
+        if not odd.any():
+            continue
+        values = part[odd]
+        large = limits.max if posinf is None else posinf
+        low = limits.min if neginf is None else neginf
+        part[odd] = xp.where(
+            xp.isnan(values), 0.0 if nan is None else nan, xp.where(values > 0, large, low)
+        ).astype(part.dtype)
+    return out
 
 
 @nan_to_num.gradient("input")

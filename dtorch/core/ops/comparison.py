@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.op import composite
 
@@ -114,6 +115,20 @@ def bitwise_xor(xp: Any, input: Any, other: Any) -> Any:
     return xp.bitwise_xor(input, other)
 
 
+@elementwise()
+def bitwise_left_shift(xp: Any, input: Any, other: Any) -> Any:
+    """Bits of integers moved up by ``other`` places: ``input * 2 ** other`` without the overflow."""
+    refuse_dtypes("bitwise_left_shift", "fc", input)
+    return xp.left_shift(input, other)
+
+
+@elementwise()
+def bitwise_right_shift(xp: Any, input: Any, other: Any) -> Any:
+    """Bits of integers moved down by ``other`` places; the sign stays."""
+    refuse_dtypes("bitwise_right_shift", "fc", input)
+    return xp.right_shift(input, other)
+
+
 @elementwise(ufunc=np.invert)
 def bitwise_not(xp: Any, input: Any) -> Any:
     """All bits inverted: of integers, or bool."""
@@ -138,6 +153,14 @@ for _op, _reference in (
 ):
     _op.samples(lambda make: iter([((make(3, 4) > 0,), {}), ((make(3).long(),), {})]))
     _op.expect(_reference)
+for _op, _reference in (
+    (bitwise_left_shift, lambda input, other: input * 2**other),
+    (bitwise_right_shift, lambda input, other: input // 2**other),
+):
+    _op.samples(lambda make: iter([((make.index(3, 4, high=9), make.index(4, high=5)), {})]))
+    _op.expect(_reference)
+bitwise_left_shift.operator("__lshift__", "__rlshift__", "__ilshift__")
+bitwise_right_shift.operator("__rshift__", "__rrshift__", "__irshift__")
 bitwise_and.operator("__and__", "__rand__", "__iand__")
 bitwise_or.operator("__or__", "__ror__", "__ior__")
 bitwise_xor.operator("__xor__", "__rxor__", "__ixor__")

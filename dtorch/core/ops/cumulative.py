@@ -235,7 +235,8 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     out = cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):
         size = out.shape[dim]
-        later, earlier = narrow(out, dim, 1, size - 1), narrow(out, dim, 0, size - 1)
+        left = max(size - 1, 0)
+        later, earlier = narrow(out, dim, min(size, 1), left), narrow(out, dim, 0, left)
         out = later != earlier if str(out.dtype).endswith("bool") else sub(later, earlier)
     return out
 

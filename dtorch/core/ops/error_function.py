@@ -58,7 +58,7 @@ def erf_of(xp: Any, x: Any) -> Any:
 
 
 def _polynomial(xp: Any, t: Any, coefficients: tuple[float, ...]) -> Any:
-    out = t * np.float32(coefficients[-1])
+    out = np.asarray(t * np.float32(coefficients[-1]))
     for coefficient in coefficients[-2:0:-1]:
         out += np.float32(coefficient)
         out *= t

@@ -12,7 +12,13 @@ from dtorch.core.ops.complex import real
 from dtorch.core.ops.diagonal import diag_embed, diagonal, tril
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul
-from dtorch.core.ops.solving import adjoint, expect_matrices, solve_matrices, solve_triangular
+from dtorch.core.ops.solving import (
+    adjoint,
+    expect_finite,
+    expect_matrices,
+    solve_matrices,
+    solve_triangular,
+)
 from dtorch.core.ops.view import narrow, unsqueeze
 
 
@@ -51,16 +57,25 @@ def _(grad, out):
 
 
 @structured(tensors=("input",), outputs=("Q", "R"), public=False)
-def qr_reduced(xp: Any, input: Any) -> Any:
-    """Orthonormal columns Q and an upper triangle R with ``Q R = input``."""
+def qr_pair(xp: Any, input: Any, complete: bool = False) -> Any:
+    """Orthonormal columns Q and an upper triangle R with ``Q R = input``; Q square if complete.
+
+    The columns that only ``complete`` adds to Q span the rest of the space in some way: gradients
+    hold for what depends on that space alone.
+    """
     expect_matrices("qr", input, square=False)
-    return xp.linalg.qr(input)
+    return xp.linalg.qr(input, "complete" if complete else "reduced")
 
 
-@qr_reduced.gradient("input")
+@qr_pair.gradient("input")
 def _(grads, input, Q, R):
     to_q, to_r = grads
     k, n = R.shape[-2], R.shape[-1]
+    if Q.shape[-1] > n:
+        first, rest = narrow(Q, -1, 0, n), narrow(Q, -1, n, Q.shape[-1] - n)
+        to_rest = narrow(to_q, -1, n, Q.shape[-1] - n)
+        to_first = narrow(to_q, -1, 0, n) - matmul(rest, matmul(adjoint(to_rest), first))
+        return _qr_back(to_first, narrow(to_r, -2, 0, n), first, narrow(R, -2, 0, n))
     if n <= k:
         return _qr_back(to_q, to_r, Q, R)
     # Wide: the first columns are factored, the others follow as Q^H times them.
@@ -86,6 +101,7 @@ def svd_reduced(xp: Any, input: Any, full_matrices: bool = False) -> Any:
     Gradients of the columns that only ``full_matrices`` adds are not defined and count as zero.
     """
     expect_matrices("svd", input, square=False)
+    expect_finite("svd", xp, input)
     return xp.linalg.svd(input, full_matrices=full_matrices)
 
 
@@ -125,6 +141,7 @@ def _(grad, out):
 def eigh_pair(xp: Any, input: Any, uplo: str = "L") -> Any:
     """Ascending eigenvalues and the eigenvectors of Hermitian matrices; one triangle is read."""
     expect_matrices("eigh", input)
+    expect_finite("eigh", xp, input)
     try:
         return tuple(xp.linalg.eigh(input, uplo))
     except xp.linalg.LinAlgError as error:
@@ -144,6 +161,7 @@ def _(grads, values, vectors):
 def eig_pair(xp: Any, input: Any) -> Any:
     """Complex eigenvalues and eigenvectors of square matrices."""
     expect_matrices("eig", input)
+    expect_finite("eig", xp, input)
     try:
         values, vectors = xp.linalg.eig(input)
     except xp.linalg.LinAlgError as error:

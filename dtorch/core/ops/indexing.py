@@ -143,7 +143,31 @@ def _parse_array(part: Any, shape: tuple[int, ...], dim: int) -> Any:
 def _getitem(input: Any, index: Any) -> Any:
     """Elements or parts: a view for ints, slices, None and ``...``; a copy for arrays and masks."""
     parsed, basic = parse_index(input._array.shape, index)
-    return _basic.function(input, parsed) if basic else take_slice.function(input, parsed)
+    if basic:
+        return _basic.function(input, parsed)
+    ints, parsed = _ints_first(parsed)
+    part = input if ints is None else _basic.function(input, ints)
+    return take_slice.function(part, parsed)
+
+
+def _ints_first(parsed: tuple[Any, ...]) -> tuple[tuple[Any, ...] | None, tuple[Any, ...]]:
+    """The index as one of ints, which comes first, and one of the arrays beside them.
+
+    NumPy counts ints among the arrays, and moves the dim of arrays that do not stand side by side
+    to the front; here an int selects before.
+    """
+    if not any(type(part) is int for part in parsed):
+        return None, parsed
+    first: list[Any] = []
+    for part in parsed:
+        if type(part) is int or part is Ellipsis:
+            first.append(part)
+        elif part is not None:
+            bools = isinstance(part, np.ndarray) and part.dtype == np.bool_
+            first += [slice(None)] * (part.ndim if bools else 1)
+    if not any(part is Ellipsis for part in first):
+        first.append(Ellipsis)
+    return tuple(first), tuple(part for part in parsed if type(part) is not int)
 
 
 def _setitem(input: Any, index: Any, value: Any) -> None:
@@ -153,6 +177,9 @@ def _setitem(input: Any, index: Any, value: Any) -> None:
         part = _basic.function(input, parsed)
         _assign(part, value)
         return
+    ints, parsed = _ints_first(parsed)
+    if ints is not None:
+        input = _basic.function(input, ints)
     value = _as_operand(input, value)
     put_slice.inplace_function(input, parsed, value)  # type: ignore[misc]  # made by inplace=True
 

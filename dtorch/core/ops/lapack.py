@@ -16,6 +16,7 @@ from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.matrix import QR, least_squares, linalg_cholesky, linalg_qr
 from dtorch.core.ops.solving import (
     adjoint,
+    expect_finite,
     expect_matrices,
     explain_singular,
     lu_parts,
@@ -370,6 +371,7 @@ def eig(a: Any, eigenvectors: bool = False) -> tuple[Any, Any]:
     expect_matrices("eig", a._array)
     if a.ndim != 2:
         raise ShapeError(f"eig: input has shape {tuple(a.shape)}, expected 2 dimensions")
+    expect_finite("eig", np, a._array)
     values, vectors = np.linalg.eig(a._array)
     pairs = np.stack([values.real, values.imag], -1).astype(a._array.dtype)
     if not eigenvectors:

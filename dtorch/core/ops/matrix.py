@@ -12,6 +12,7 @@ from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
+from dtorch.core.ops.complex import conjugate, holds_complex, imag
 from dtorch.core.ops.diagonal import diag_embed
 from dtorch.core.ops.exponential import log
 from dtorch.core.ops.factorization import (
@@ -19,7 +20,7 @@ from dtorch.core.ops.factorization import (
     eig_pair,
     eigh_pair,
     expm,
-    qr_reduced,
+    qr_pair,
     svd_reduced,
 )
 from dtorch.core.ops.linalg import chain_matmul, matmul
@@ -130,8 +131,11 @@ def sign_and_log(xp: Any, input: Any) -> Any:
 
 
 @sign_and_log.gradient("input")
-def _(grads, input):
-    return unsqueeze(unsqueeze(grads[1], -1), -1) * adjoint(inverse(input))
+def _(grads, input, sign):
+    factor = grads[1]
+    if holds_complex(input):  # the sign turns with the phase of the determinant
+        factor = factor + imag(grads[0] * conjugate(sign)) * 1j
+    return unsqueeze(unsqueeze(factor, -1), -1) * adjoint(inverse(input))
 
 
 @composite(tensors=("input",))
@@ -202,19 +206,15 @@ def linalg_qr(A: Any, mode: str = "reduced") -> QR:
     """Orthonormal columns Q and upper triangles R with ``Q R = A``.
 
     Args:
-        mode: ``"reduced"``; ``"complete"``: a square Q, without gradient for tall matrices;
-            ``"r"``: R alone, Q is empty.
+        mode: ``"reduced"``; ``"complete"``: a square Q; ``"r"``: R alone, Q is empty.
     """
     if mode == "reduced":
-        return QR(*qr_reduced(A))
+        return QR(*qr_pair(A))
     if mode == "r":
-        return QR(A.new_empty(0), qr_reduced(A)[1])
+        return QR(A.new_empty(0), qr_pair(A)[1])
     if mode != "complete":
         raise ArgumentError(f"qr: mode is {mode!r}, expected 'reduced', 'complete' or 'r'")
-    if A.shape[-2] <= A.shape[-1]:
-        return QR(*qr_reduced(A))
-    expect_matrices("qr", A._array, square=False)
-    return QR(*(wrap(part) for part in np.linalg.qr(A._array, "complete")))
+    return QR(*qr_pair(A, True))
 
 
 @linalg_qr.samples
@@ -411,9 +411,9 @@ def linalg_lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None
 def least_squares(A: Any, B: Any) -> Any:
     """The shortest X with least ``|A X - B|``, for A of full rank."""
     if A.shape[-2] >= A.shape[-1]:
-        Q, R = qr_reduced(A)
+        Q, R = qr_pair(A)
         return solve_triangular(R, matmul(adjoint(Q), B), upper=True)
-    Q, R = qr_reduced(adjoint(A))
+    Q, R = qr_pair(adjoint(A))
     return matmul(Q, solve_triangular(adjoint(R), B, upper=False))
 
 

@@ -18,19 +18,33 @@ from dtorch.core.ops.exponential import log
 def pow(xp: Any, input: Any, exponent: Any) -> Any:
     """Power ``input ** exponent``; either may be a number.
 
+    Integers to negative integer powers of a tensor are rounded towards zero.
+
     Raises:
-        ArgumentError: an integer to a negative integer power.
+        ArgumentError: integers to one negative integer power.
     """
     if np.result_type(input).kind == np.result_type(exponent).kind == "b":
         refuse_dtypes("pow", "b", input)
     kind = np.result_type(exponent).kind
     if np.result_type(input).kind in "iub" and kind in "iub" and np.any(exponent < 0):
-        raise ArgumentError("pow: integers to negative integer powers are not defined")
+        if not np.ndim(exponent):
+            raise ArgumentError(
+                f"pow: integers to the negative integer power {exponent}; convert the tensor first"
+            )
+        return xp.where(
+            exponent < 0, _inverse_power(xp, input, exponent), xp.power(input, abs(exponent))
+        )
     if np.ndim(exponent) == 0 and np.ndim(input) and input.dtype.kind in "fc":
         special = _SPECIAL_POWERS.get(complex(exponent))
         if special is not None:
             return special(xp, input)
     return xp.power(input, exponent)
+
+
+def _inverse_power(xp: Any, input: Any, exponent: Any) -> Any:
+    """``input ** exponent`` of integers with ``exponent < 0``: only 1 and -1 give more than 0."""
+    odd = 1 - 2 * (exponent & 1)
+    return xp.where(input == 1, 1, xp.where(input == -1, odd, 0)).astype(input.dtype)
 
 
 # Multiplication and roots are many times faster than the general power.

@@ -297,14 +297,16 @@ argmin.expect(lambda input, dim=None, keepdim=False: np.argmax(-input, dim, keep
 
 @structured(tensors=("input",))
 def all(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """Whether all elements are not zero."""
-    return xp.all(input, axis=normalize_dims("all", dim, input.ndim), keepdims=keepdim)
+    """Whether all elements are not zero: bool, but uint8 of a uint8 tensor, the classic mask."""
+    out = xp.all(input, axis=normalize_dims("all", dim, input.ndim), keepdims=keepdim)
+    return out.astype(np.uint8) if input.dtype == np.uint8 else out
 
 
 @structured(tensors=("input",))
 def any(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """Whether some element is not zero."""
-    return xp.any(input, axis=normalize_dims("any", dim, input.ndim), keepdims=keepdim)
+    """Whether some element is not zero: bool, but uint8 of a uint8 tensor, the classic mask."""
+    out = xp.any(input, axis=normalize_dims("any", dim, input.ndim), keepdims=keepdim)
+    return out.astype(np.uint8) if input.dtype == np.uint8 else out
 
 
 for _op, _reference in ((all, np.min), (any, np.max)):

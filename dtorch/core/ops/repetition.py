@@ -125,6 +125,14 @@ def _(input, dims):
     return input
 
 
+def _reversed(self: Any) -> Any:
+    """``reversed(tensor)``: a copy with the order reversed along the first dim."""
+    return flip(self, (0,) if self.dim() else ())
+
+
+method("__reversed__", _reversed)
+
+
 @composite(tensors=("input",))
 def fliplr(input: Any) -> Any:
     """A copy with the columns in reverse order."""

@@ -132,8 +132,8 @@ def _(grad, dim, index, input_shape):
 
 def along(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
     """The full index that replaces only dimension ``dim`` of each place in ``index`` by it."""
-    grid = list(xp.ogrid[tuple(slice(size) for size in index.shape)])
     if index.ndim == 0:
-        return (index,)
+        return ()
+    grid = list(xp.ogrid[tuple(slice(size) for size in index.shape)])
     grid[dim] = index
     return tuple(grid)

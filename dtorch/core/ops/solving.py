@@ -11,8 +11,9 @@ from dtorch.core.base import wrap
 from dtorch.core.errors import DtypeError, LinAlgError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.diagonal import tril, triu
+from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul
-from dtorch.core.ops.view import transpose, unsqueeze
+from dtorch.core.ops.view import narrow, transpose, unsqueeze
 
 _BLOCK = 64
 
@@ -34,6 +35,12 @@ def expect_matrices(name: str, array: Any, square: bool = True) -> None:
         raise DtypeError(
             f"{name}: input is {array.dtype}, expected float32, float64, complex64 or complex128"
         )
+
+
+def expect_finite(name: str, xp: Any, input: Any) -> None:
+    """LAPACK's iterations may never end on nan or inf."""
+    if not xp.isfinite(input).all():
+        raise LinAlgError(f"{name}: the matrix has elements that are nan or infinite")
 
 
 def adjoint(matrix: Any) -> Any:
@@ -200,15 +207,34 @@ def lu_parts(xp: Any, A: Any, pivot: bool = True) -> Any:
 
 @lu_parts.gradient("A")
 def _(grad, LU, order):
-    if LU.shape[-1] != LU.shape[-2]:
-        raise ShapeError(f"lu_factor: the gradient is known for square matrices, not {LU.shape}")
+    m, n = LU.shape[-2], LU.shape[-1]
+    k = min(m, n)
+    square = narrow(narrow(LU, -2, 0, k), -1, 0, k)
+    to_square = narrow(narrow(grad, -2, 0, k), -1, 0, k)
+    if n > m:  # the columns beyond are those of A, solved by L
+        upper, to_upper = narrow(LU, -1, k, n - k), narrow(grad, -1, k, n - k)
+        beyond = solve_triangular(
+            adjoint(_unit_lower(square)), to_upper, upper=True, left=True, unitriangular=True
+        )
+        to_square = to_square - tril(matmul(beyond, adjoint(upper)), -1)
+        out = cat([_square_lu_back(to_square, square), beyond], -1)
+    elif m > n:  # the rows beyond are those of A, solved by U
+        lower, to_lower = narrow(LU, -2, k, m - k), narrow(grad, -2, k, m - k)
+        beyond = solve_triangular(adjoint(triu(square)), to_lower, upper=False, left=False)
+        to_square = to_square - triu(matmul(adjoint(lower), beyond))
+        out = cat([_square_lu_back(to_square, square), beyond], -2)
+    else:
+        out = _square_lu_back(to_square, square)
+    return permute_rows(out, order)
+
+
+def _square_lu_back(grad: Any, LU: Any) -> Any:
     lower_rows = tril(matmul(adjoint(_unit_lower(LU)), tril(grad, -1)), -1)
     upper_rows = triu(matmul(triu(grad), adjoint(triu(LU))))
     inner = solve_triangular(adjoint(triu(LU)), lower_rows + upper_rows, upper=False, left=False)
-    inner = solve_triangular(
+    return solve_triangular(
         adjoint(_unit_lower(LU)), inner, upper=True, left=True, unitriangular=True
     )
-    return permute_rows(inner, order)
 
 
 def _unit_lower(lu: Any) -> Any:
@@ -398,6 +424,7 @@ def pinverse(xp: Any, input: Any, rcond: float = 1e-15) -> Any:
     expect_matrices("pinverse", input, square=False)
     if not input.size:
         return xp.zeros((*input.shape[:-2], input.shape[-1], input.shape[-2]), input.dtype)
+    expect_finite("pinverse", xp, input)
     return xp.linalg.pinv(input, rcond)
 
 

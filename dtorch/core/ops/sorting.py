@@ -219,9 +219,11 @@ nanmedian_along.gradient("input")(put_back)
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """The lower of the two elements in the middle: of all, or along ``dim`` with its index.
 
-    A nan among the elements is the result.
+    A nan among the elements is the result, and that of no elements at all.
     """
     if dim is None:
+        if not input.numel() and input.is_floating_point():
+            return input.new_full((), np.nan)
         return median_along(input.reshape(-1), 0)[0]
     return median_along(input, dim, keepdim)
 
@@ -230,6 +232,8 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor 
 def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """Like `median`, of the elements that are not nan."""
     if dim is None:
+        if not input.numel() and input.is_floating_point():
+            return input.new_full((), np.nan)
         return nanmedian_along(input.reshape(-1), 0)[0]
     return nanmedian_along(input, dim, keepdim)
 

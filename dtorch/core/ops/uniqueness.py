@@ -16,7 +16,7 @@ from dtorch.core.shapes import normalize_dim
 def _chosen(parts: tuple[Any, ...], flags: tuple[bool, bool]) -> Any:
     """The values, and the inverse and the counts as far as asked for."""
     kept = [parts[0], *(part for part, wanted in zip(parts[1:], flags, strict=True) if wanted)]
-    tensors = tuple(wrap(np.ascontiguousarray(part)) for part in kept)
+    tensors = tuple(wrap(np.asarray(part, order="C")) for part in kept)
     return tensors if len(tensors) > 1 else tensors[0]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, set_counter, shared_version, wrap
+from dtorch.core.dtype import dtype
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import composite, method, view
@@ -34,12 +35,24 @@ def _(grad, input_shape):
 
 
 def _view(input: Any, *shape: Any) -> Any:
-    """The same memory in another shape; one size may be -1.
+    """The same memory in another shape, of which one size may be -1; or read as another dtype.
 
     Raises:
         ShapeError: the elements do not fit, or their order in memory asks for a copy.
     """
+    if len(shape) == 1 and isinstance(shape[0], dtype):
+        return _reinterpreted.function(input, shape[0])
     return _reshaped.function(input, *shape)
+
+
+@view(method=False, public=False)
+def _reinterpreted(xp: Any, input: Any, dtype: dtype) -> Any:
+    try:
+        return input.view(dtype.numpy)
+    except ValueError as error:
+        raise ShapeError(
+            f"view: {input.dtype} of shape {input.shape} cannot be read as {dtype}: {error}"
+        ) from None
 
 
 def viewable(array: Any, shape: tuple[int, ...]) -> bool:
