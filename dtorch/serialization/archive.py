@@ -22,7 +22,7 @@ LIMIT_32 = 0xFFFF_FFFF  # from here on a field needs its 64-bit form
 LIMIT_16 = 0xFFFF
 
 _LOCAL = struct.Struct("<4s5H3I2H")
-_LOCAL_SIZES = struct.Struct("<26x2H")
+_LOCAL_SIZES = struct.Struct("<4s22x2H")  # its magic number, and the sizes of name and extra
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _END_64 = struct.Struct("<4sQ2H2I4Q")
@@ -204,9 +204,12 @@ class Archive:
                 "unpack the file and pack it again with `zip -0`"
             )
         header = self._source.read(entry.header_at, _LOCAL.size)
-        if len(header) < _LOCAL.size or header[:4] != _LOCAL_MAGIC:
+        try:
+            magic, name_size, extra_size = _LOCAL_SIZES.unpack(header)
+        except struct.error:  # the file ends within it
+            magic = b""
+        if magic != _LOCAL_MAGIC:
             raise CheckpointError(f"zip archive: no header of {name!r} at {entry.header_at}")
-        name_size, extra_size = _LOCAL_SIZES.unpack(header)
         at = entry.header_at + _LOCAL.size + name_size + extra_size
         if at + entry.nbytes > self._source.nbytes:
             raise CheckpointError(f"zip archive: cut off within {name!r}")

@@ -164,7 +164,7 @@ class Rebuild:
 
     def ordered_dict(self, items: Any = ()) -> OrderedDict[Any, Any]:
         """``collections.OrderedDict``."""
-        return OrderedDict(_plain(items))
+        return OrderedDict(_plain(items)) if items != () else OrderedDict()
 
     def counter(self, counts: Any = ()) -> Counter[Any]:
         """``collections.Counter``."""

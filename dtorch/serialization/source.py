@@ -61,8 +61,10 @@ class FileSource:
         if offset + nbytes > self.nbytes:
             raise _ends(offset, nbytes)
         if 0 < nbytes <= _SMALL:
-            self.read(offset, nbytes)
             start = offset - self._start
+            if start < 0 or start + nbytes > self._array.nbytes:
+                self.read(offset, nbytes)
+                start = 0
             memory = self._array[start : start + nbytes].copy()
             if memory.nbytes < nbytes:  # the file has become shorter
                 raise _ends(offset, nbytes)
