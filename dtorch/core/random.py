@@ -16,7 +16,7 @@ import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.device import as_device
-from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype, int64
+from dtorch.core.dtype import as_dtype, finfo, from_numpy_dtype, get_default_dtype, int64
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.op import method
@@ -460,7 +460,7 @@ def random_(self: Any, *bounds: Any, generator: Generator | None = None, **named
     if array.dtype.kind in "iu":
         top = int(np.iinfo(array.dtype).max) + 1
     else:
-        top = 2 if array.dtype.kind == "b" else 2 ** (np.finfo(array.dtype).nmant + 1)
+        top = 2 if array.dtype.kind == "b" else round(2 / finfo(array.dtype).eps)
     low, high = 0, top
     if len(bounds) == 1 or "to" in named:
         high = named.pop("to", bounds[-1] if bounds else top)

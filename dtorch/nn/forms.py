@@ -11,6 +11,7 @@ import numpy as np
 
 from dtorch.core import functions
 from dtorch.core.base import wrap
+from dtorch.core.half import is_half
 from dtorch.core.op import REGISTRY
 from dtorch.core.ops.loss_margin import triplet
 from dtorch.core.random import uniform
@@ -106,9 +107,9 @@ def gumbel_softmax(
     """
     array = logits._array
     # The negative logarithm of uniform numbers is exponential, that of such is Gumbel noise.
-    exponential = -np.log1p(-uniform(array.shape, array.dtype, None))
-    tiny = np.finfo(array.dtype).tiny
-    noise = -np.log(np.maximum(exponential, tiny))
+    kind = np.dtype(np.float32) if is_half(array) else array.dtype
+    exponential = -np.log1p(-uniform(array.shape, kind, None))
+    noise = -np.log(np.maximum(exponential, np.finfo(kind).tiny)).astype(array.dtype, copy=False)
     soft: Any = functions.softmax((logits + wrap(noise)) / tau, dim)
     if not hard:
         return soft

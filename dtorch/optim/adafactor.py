@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.dtype import finfo
 from dtorch.optim.optimizer import Optimizer, check_options, with_gradients
 
 
@@ -52,7 +53,7 @@ class Adafactor(Optimizer):
         kind = array.dtype.type
         least, least_size = group["eps"]
         if least is None:
-            least = float(np.finfo(array.dtype).eps)
+            least = finfo(array.dtype).eps
         if not state:
             state["step"] = wrap(np.zeros((), np.float32))
             if array.ndim > 1:

@@ -14,6 +14,7 @@ from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import enable_grad, no_grad
 from dtorch.core.graph import RemovableHandle
+from dtorch.core.quiet import restore, silence
 from dtorch.core.tensor import Tensor
 
 ndarray = np.ndarray
@@ -150,9 +151,13 @@ class Optimizer:
         Returns: what ``closure`` returned, or None.
         """
         loss = loss_of(closure)
-        with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
+        settings = silence()
+        try:
+            with no_grad():
+                for group in self.param_groups:
+                    self._step_group(group)
+        finally:
+            restore(settings)
         return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:

@@ -144,3 +144,41 @@ def test_recurrent_layers_train_in_half_precision(half: Any) -> None:
         assert out.dtype is half
         out.float().sum().backward()
         assert all(p.grad.dtype is half for p in layer.parameters())
+
+
+OPTIMIZERS = [
+    "SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "RMSprop", "Rprop",
+    "ASGD", "Adafactor",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_keep_parameters_in_half_precision(name: str, half: Any) -> None:
+    weight = dtorch.ones(3, 2, dtype=half, requires_grad=True)
+    optimizer = getattr(dtorch.optim, name)([weight], lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        weight.float().square().sum().backward()
+        optimizer.step()
+    assert weight.dtype is half
+    if name != "Adadelta":  # its first steps are smaller than a digit
+        assert not (weight == 1).any()
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+def test_layers_that_are_no_operations_keep_half_precision(half: Any) -> None:
+    x = vectors(4, 6, half)
+    assert nnf.rms_norm(x, (6,)).dtype is half
+    assert nnf.gumbel_softmax(x).dtype is half
+    layer = dtorch.nn.utils.parametrizations.spectral_norm(dtorch.nn.Linear(6, 2).to(half))
+    assert layer(x).dtype is half
+    attend = dtorch.nn.MultiheadAttention(6, 2).to(half)
+    assert attend(x, x, x)[0].dtype is half
+
+
+@pytest.mark.parametrize(("half", "limit"), [(dtorch.bfloat16, 256), (dtorch.float16, 2048)])
+def test_random_whole_numbers_are_exact(half: Any, limit: int) -> None:
+    drawn = dtorch.empty(500, dtype=half).random_().float()
+    assert float(drawn.max()) <= limit
+    assert float(drawn.max()) > limit / 2

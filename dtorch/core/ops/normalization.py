@@ -9,6 +9,7 @@ import numpy as np
 
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.half import is_half
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import normalization_native
@@ -429,13 +430,19 @@ def rms_norm(
 
     Args:
         normalized_shape: sizes of the dims over which the mean is taken.
-        eps: added to the mean square. Default: the smallest step from 1 of the dtype.
+        eps: added to the mean square. Default: the smallest step from 1 of the dtype, at least of
+            float32.
 
     Reference: Zhang and Sennrich 2019, arXiv:1910.07467.
     """
     _, dims = _trailing("rms_norm", input, normalized_shape, weight=weight)
+    if is_half(input._array):  # in float32, with its eps
+        wide = rms_norm(
+            input.float(), normalized_shape, None if weight is None else weight.float(), eps
+        )
+        return wide.to(input.dtype)
     if eps is None:
-        if input.dtype.category != 2 or input.dtype.itemsize == 2:
+        if input.dtype.category != 2:
             raise DtypeError(f"rms_norm: input is {input.dtype}, pass eps for it")
         eps = float(np.finfo(input.dtype.numpy).eps)
     out = input * (mean(input * input, dims, True) + eps) ** -0.5

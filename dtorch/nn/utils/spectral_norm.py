@@ -35,7 +35,7 @@ def unit(vector: Any, eps: float) -> Any:
 
 def random_unit(size: int, kind: Any, eps: float) -> Any:
     """A random array of length 1."""
-    return unit(standard_normal((size,), kind, None), eps)
+    return unit(standard_normal((size,), kind, None), eps).astype(kind, copy=False)
 
 
 def iterate(matrix: Any, u: Any, v: Any, steps: int, eps: float, left_first: bool = False) -> None:
