@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 import traceback
@@ -10,6 +9,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from dtorch.core.errors import DtorchError
+from dtorch.multiprocessing.budget import oom_kills
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -105,11 +105,7 @@ def _signal_name(number: int) -> str:
 
 
 def _oom_kills() -> str:
-    try:
-        with open("/proc/self/cgroup") as file:
-            path = next(line[3:].strip() for line in file if line.startswith("0::"))
-        with open(os.path.join("/sys/fs/cgroup", path.lstrip("/"), "memory.events")) as file:
-            counts = dict(line.split() for line in file)
-    except (OSError, StopIteration, ValueError):
-        return ""
-    return f" (cgroup: oom_kill {counts.get('oom_kill', '0')})"
+    count = oom_kills()
+    return (
+        f"; the kernel has killed {count} in its control group for want of memory" if count else ""
+    )

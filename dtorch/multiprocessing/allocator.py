@@ -10,6 +10,7 @@ from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.blocks import Arena
 from dtorch.multiprocessing.budget import check_available
 from dtorch.multiprocessing.delivery import LostMessages
+from dtorch.multiprocessing.descriptors import descriptors_counted
 from dtorch.multiprocessing.memory import populate
 
 SMALLEST_ARENA = 64 << 20
@@ -138,9 +139,10 @@ class Allocator:
         return self._recycled(size)
 
     def _grow(self, size: int) -> Arena:
-        check_available(size)
         ahead = min(SMALLEST_ARENA << len(self.arenas), LARGEST_ARENA)
-        arena = Arena.create(max(ahead, -(-size // layout.PAGE) * layout.PAGE))
+        with descriptors_counted():
+            check_available(size)
+            arena = Arena.create(max(ahead, -(-size // layout.PAGE) * layout.PAGE))
         self.arenas.append(arena)
         self._tail[arena.id] = arena.data_at
         return arena

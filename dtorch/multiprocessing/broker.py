@@ -15,6 +15,7 @@ from multiprocessing.spawn import get_executable
 
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing.broker_server import DEPOSIT, FETCH, HAVE, REQUEST
+from dtorch.multiprocessing.descriptors import descriptors_counted
 
 _TIMEOUT_S = 10.0
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -78,7 +79,7 @@ def _address() -> str:
 def _ask(address: str, kind: bytes, arena_id: int, fds: list[int]) -> tuple[bytes, list[int]]:
     if not hasattr(socket, "SOCK_SEQPACKET") or not hasattr(os, "pidfd_open"):
         raise StorageError("shared memory: passing tensors between processes needs Linux >= 5.3")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
+    with descriptors_counted(), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
         peer.settimeout(_TIMEOUT_S)
         peer.connect("\0" + address)
         request = REQUEST.pack(kind, arena_id, _parent_pid())

@@ -24,6 +24,18 @@ def check_available(nbytes: int) -> None:
             )
 
 
+def oom_kills() -> int:
+    """How many processes the kernel has killed in this one's control group for want of memory."""
+    for folder in _memory_groups():
+        for name in ("memory.events", "memory.oom_control"):  # of version 2 and 1
+            try:
+                lines = (folder / name).read_text().splitlines()
+            except OSError:
+                continue
+            return int(dict(line.split() for line in lines).get("oom_kill", 0))
+    return 0
+
+
 def _budgets() -> Iterator[tuple[int, int, str]]:
     """(used, limit, whose) of everything that limits this process."""
     machine = _machine()

@@ -248,6 +248,65 @@ def test_a_full_control_group_is_told_before_the_kernel_kills(run_script, small_
     assert works == "1000.0"
 
 
+GREEDY = """
+    from dtorch.data import DataLoader
+    from dtorch.data.failure import WorkerDied
+
+    class Greedy:
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, index):
+            return len(bytearray(b"x") * (400 << 20)) if index == 5 else index
+
+    if __name__ == "__main__":
+        try:
+            list(DataLoader(Greedy(), 2, num_workers=1))
+        except WorkerDied as error:
+            print(error)
+"""
+
+
+def test_a_loader_worker_that_takes_too_much_memory_is_told_as_such(run_script, small_group):
+    enter = ("sh", "-c", f'echo $$ > {small_group}/cgroup.procs; exec "$@"', "sh")
+    told = run_script(GREEDY, prefix=enter)
+    assert "SIGKILL" in told
+    assert "dataset indices [4, 5]" in told
+    assert "the kernel has killed 1 in its control group for want of memory" in told
+
+
+NO_DESCRIPTORS = """
+    import os, resource, socket
+    import dtorch
+    import dtorch.multiprocessing
+    tensor = dtorch.zeros(1000)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    pairs = [socket.socketpair() for _ in range(20)]
+    files = []
+    try:
+        while True:
+            files.append(os.open("/", os.O_RDONLY))
+    except OSError:
+        pass
+    try:
+        tensor.share_memory_()
+    except OSError as error:
+        print(error)
+    for pair in pairs:
+        pair[0].close()
+        pair[1].close()
+    tensor.share_memory_()
+    print(float(tensor.sum()))
+"""
+
+
+def test_want_of_descriptors_is_told_with_who_has_them(run_script):
+    told, works = run_script(NO_DESCRIPTORS).splitlines()
+    assert "all 64 descriptors of this process are in use (40 sockets, " in told
+    assert " files" in told
+    assert works == "0.0"
+
+
 POSIX = """
     import os
     del os.memfd_create  # as on systems that have none
