@@ -27,6 +27,18 @@ class Adadelta(Optimizer):
         weight_decay: times the parameter, added to its gradient.
 
     Reference: Zeiler 2012, arXiv:1212.5701.
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = Adadelta([w])
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> bool((w < 1).all())
+        True
     """
 
     def __init__(

@@ -28,6 +28,18 @@ class Adafactor(Optimizer):
         weight_decay: times lr and the parameter, subtracted from it.
 
     Reference: Shazeer and Stern 2018, arXiv:1804.04235.
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = Adafactor([w], lr=0.5)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> dtorch.allclose(w, dtorch.full((2,), 0.5), atol=1e-4)
+        True
     """
 
     def __init__(

@@ -29,6 +29,18 @@ class Adagrad(Optimizer):
 
     Reference: Duchi et al. 2011, "Adaptive subgradient methods for online learning and stochastic
     optimization".
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = Adagrad([w], lr=0.5)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> dtorch.allclose(w, dtorch.full((2,), 0.5), atol=1e-4)
+        True
     """
 
     def __init__(

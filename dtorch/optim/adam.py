@@ -64,6 +64,18 @@ class Adam(Optimizer):
             `AdamW`.
 
     Reference: Kingma and Ba 2014, arXiv:1412.6980; Reddi et al. 2019, arXiv:1904.09237.
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = Adam([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> dtorch.allclose(w, dtorch.full((2,), 0.9), atol=1e-4)
+        True
     """
 
     def __init__(
@@ -125,6 +137,20 @@ class AdamW(Adam):
     """`Adam` whose weight decay acts on the parameter itself, not through the gradient.
 
     Reference: Loshchilov and Hutter 2017, arXiv:1711.05101.
+
+    Args: as of `Adam`, but ``weight_decay`` is 0.01 unless given.
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = AdamW([w], lr=0.1, weight_decay=0.5)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> dtorch.allclose(w, dtorch.full((2,), 0.85), atol=1e-4)
+        True
     """
 
     def __init__(

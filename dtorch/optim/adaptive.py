@@ -37,6 +37,18 @@ class Adamax(Optimizer):
         weight_decay: times the parameter, added to its gradient.
 
     Reference: Kingma and Ba 2014, arXiv:1412.6980, section 7.1.
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = Adamax([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> dtorch.allclose(w, dtorch.full((2,), 0.9), atol=1e-4)
+        True
     """
 
     def __init__(
@@ -82,6 +94,18 @@ class NAdam(Optimizer):
         decoupled_weight_decay: as in `AdamW`.
 
     Reference: Dozat 2016, "Incorporating Nesterov momentum into Adam".
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = NAdam([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> bool((w < 1).all())
+        True
     """
 
     def __init__(
@@ -139,6 +163,18 @@ class RAdam(Optimizer):
         decoupled_weight_decay: as in `AdamW`.
 
     Reference: Liu et al. 2019, arXiv:1908.03265.
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = RAdam([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> dtorch.allclose(w, dtorch.full((2,), 0.8), atol=1e-4)
+        True
     """
 
     def __init__(

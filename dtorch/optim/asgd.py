@@ -27,6 +27,20 @@ class ASGD(Optimizer):
         weight_decay: times the parameter, added to its gradient.
 
     Reference: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging".
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = ASGD([w], lr=0.25, lambd=0)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> dtorch.allclose(w, dtorch.full((2,), 0.5), atol=1e-4)
+        True
+        >>> tuple(optimizer.state[w]["ax"].shape)
+        (2,)
     """
 
     def __init__(

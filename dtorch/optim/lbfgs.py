@@ -30,6 +30,24 @@ class LBFGS(Optimizer):
         line_search_fn: None or ``"strong_wolfe"``.
 
     Reference: Nocedal and Wright 2006, "Numerical optimization", algorithms 7.4 and 7.5.
+
+    Raises:
+        ValueError: a negative ``lr``, an unknown ``line_search_fn``, several groups, or a step without
+            a closure; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = LBFGS([w], line_search_fn="strong_wolfe")
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = ((w - 3) ** 2).sum()
+        ...     loss.backward()
+        ...     return loss
+        >>> optimizer.step(closure).item()
+        8.0
+        >>> dtorch.allclose(w, dtorch.full((2,), 3.0))
+        True
     """
 
     def __init__(

@@ -66,6 +66,16 @@ class Optimizer:
     Raises:
         TypeError: a bare tensor instead of several, or something else than tensors.
         ValueError: no parameters, a parameter twice, or one that was computed.
+
+    A subclass states what it does with a group in ``_step_group``, or overrides ``step``.
+
+    Example:
+        >>> import dtorch
+        >>> model = dtorch.nn.Linear(2, 1)
+        >>> groups = [{"params": [model.weight], "lr": 0.5}, {"params": [model.bias]}]
+        >>> optimizer = dtorch.optim.SGD(groups, lr=0.1)
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.5, 0.1]
     """
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:

@@ -30,6 +30,18 @@ class RMSprop(Optimizer):
 
     Reference: Hinton 2012, lecture 6e of "Neural networks for machine learning"; Graves 2013,
     arXiv:1308.0850 (centered).
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = RMSprop([w], lr=0.05)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> dtorch.allclose(w, dtorch.full((2,), 0.5), atol=1e-4)
+        True
     """
 
     def __init__(

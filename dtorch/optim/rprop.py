@@ -22,6 +22,18 @@ class Rprop(Optimizer):
 
     Reference: Riedmiller and Braun 1993, "A direct adaptive method for faster backpropagation
     learning".
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.ones(2))
+        >>> optimizer = Rprop([w], lr=0.5)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> dtorch.allclose(w, dtorch.full((2,), 0.5), atol=1e-4)
+        True
     """
 
     def __init__(

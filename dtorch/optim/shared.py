@@ -30,7 +30,14 @@ class SharedAdam(Adam):
 
 
 class SharedAdamW(AdamW):
-    """`AdamW` with one set of averages for all processes; see `SharedAdam`."""
+    """`AdamW` with one set of averages for all processes; see `SharedAdam`.
+
+    >>> import dtorch
+    >>> model = dtorch.nn.Linear(2, 1).share_memory()
+    >>> optimizer = SharedAdamW(model.parameters())
+    >>> optimizer.state[model.weight]["exp_avg"].is_shared()
+    True
+    """
 
     def __init__(self, params: Any, *args: Any, **options: Any) -> None:
         super().__init__(params, *args, **options)
@@ -38,7 +45,14 @@ class SharedAdamW(AdamW):
 
 
 class SharedRMSprop(RMSprop):
-    """`RMSprop` with one set of averages for all processes; see `SharedAdam`."""
+    """`RMSprop` with one set of averages for all processes; see `SharedAdam`.
+
+    >>> import dtorch
+    >>> model = dtorch.nn.Linear(2, 1).share_memory()
+    >>> optimizer = SharedRMSprop(model.parameters())
+    >>> optimizer.state[model.weight]["square_avg"].is_shared()
+    True
+    """
 
     def __init__(self, params: Any, *args: Any, **options: Any) -> None:
         super().__init__(params, *args, **options)
@@ -46,7 +60,14 @@ class SharedRMSprop(RMSprop):
 
 
 class SharedSGD(SGD):
-    """`SGD` with one momentum for all processes; see `SharedAdam`."""
+    """`SGD` with one momentum for all processes; see `SharedAdam`.
+
+    >>> import dtorch
+    >>> model = dtorch.nn.Linear(2, 1).share_memory()
+    >>> optimizer = SharedSGD(model.parameters(), momentum=0.9)
+    >>> optimizer.state[model.weight]["momentum_buffer"].is_shared()
+    True
+    """
 
     def __init__(self, params: Any, *args: Any, **options: Any) -> None:
         super().__init__(params, *args, **options)

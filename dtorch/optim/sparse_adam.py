@@ -21,6 +21,20 @@ class SparseAdam(Optimizer):
         params: parameters or groups of them; their gradients must be sparse.
         lr, betas, eps: as in `Adam`.
         maximize: climb instead of descending.
+
+    Raises:
+        ValueError: an option is out of its range; or as `Optimizer`.
+        RuntimeError: a step meets a dense gradient.
+
+    Example:
+        >>> import dtorch
+        >>> table = dtorch.nn.Embedding(3, 2, sparse=True)
+        >>> _ = dtorch.nn.init.ones_(table.weight)
+        >>> optimizer = SparseAdam(table.parameters(), lr=0.5)
+        >>> table(dtorch.tensor([1])).sum().backward()
+        >>> optimizer.step()
+        >>> (table.weight < 1).any(dim=1).tolist()
+        [False, True, False]
     """
 
     def __init__(

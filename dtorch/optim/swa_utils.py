@@ -18,14 +18,29 @@ from dtorch.core.errors import ArgumentError
 from dtorch.core.grad_mode import no_grad
 from dtorch.nn.module import Module
 from dtorch.nn.normalization import _BatchNorm
-from dtorch.optim.lr_scheduler import LRScheduler, _for_groups
+from dtorch.optim.lr_scheduler.base import LRScheduler, for_groups
 from dtorch.optim.optimizer import Optimizer, changed
 
 MultiAverage = Callable[[list[Any], list[Any], Any], None]
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverage:
-    """A function for `AveragedModel` that keeps ``decay`` of the average at each update."""
+    """A function for `AveragedModel` that keeps ``decay`` of the average at each update.
+
+    Args:
+        decay: from 0 to 1.
+
+    Raises:
+        ValueError: ``decay`` is out of its range.
+
+    Example:
+        >>> import dtorch
+        >>> model = dtorch.nn.Linear(2, 1)
+        >>> average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+        >>> average.update_parameters(model)
+        >>> int(average.n_averaged)
+        1
+    """
     if not 0 <= decay <= 1:
         raise ArgumentError(f"get_ema_multi_avg_fn: decay is {decay}, expected 0 to 1")
 
@@ -37,7 +52,15 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverage:
 
 
 def get_swa_multi_avg_fn() -> MultiAverage:
-    """A function for `AveragedModel` that averages all updates alike."""
+    """A function for `AveragedModel` that averages all updates alike.
+
+    Example:
+        >>> import dtorch
+        >>> mean, new = dtorch.tensor([1.0]), dtorch.tensor([4.0])
+        >>> get_swa_multi_avg_fn()([mean], [new], 2)
+        >>> mean.tolist()
+        [2.0]
+    """
 
     def average(averages: list[Any], currents: list[Any], num_averaged: Any) -> None:
         share = 1 / (float(num_averaged) + 1)
@@ -48,14 +71,29 @@ def get_swa_multi_avg_fn() -> MultiAverage:
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Any, Any, Any], Any]:
-    """Like `get_ema_multi_avg_fn`, for one tensor at a time."""
+    """Like `get_ema_multi_avg_fn`, for one tensor at a time.
+
+    Raises:
+        ValueError: ``decay`` is not from 0 to 1.
+
+    Example:
+        >>> import dtorch
+        >>> get_ema_avg_fn(0.5)(dtorch.tensor(1.0), dtorch.tensor(3.0), 1).item()
+        2.0
+    """
     if not 0 <= decay <= 1:
         raise ArgumentError(f"get_ema_avg_fn: decay is {decay}, expected 0 to 1")
     return lambda mean, current, num_averaged: mean * decay + current * (1 - decay)
 
 
 def get_swa_avg_fn() -> Callable[[Any, Any, Any], Any]:
-    """Like `get_swa_multi_avg_fn`, for one tensor at a time."""
+    """Like `get_swa_multi_avg_fn`, for one tensor at a time.
+
+    Example:
+        >>> import dtorch
+        >>> get_swa_avg_fn()(dtorch.tensor(1.0), dtorch.tensor(4.0), 2).item()
+        2.0
+    """
     return lambda mean, current, num_averaged: mean + (current - mean) / (num_averaged + 1)
 
 
@@ -81,6 +119,19 @@ class AveragedModel(Module):
     Attributes:
         module: the averaged copy.
         n_averaged: number of updates.
+
+    Raises:
+        ValueError: both ``avg_fn`` and ``multi_avg_fn``.
+
+    Example:
+        >>> import dtorch
+        >>> model = dtorch.nn.Linear(1, 1, bias=False)
+        >>> average = AveragedModel(model)
+        >>> for value in (1.0, 2.0):
+        ...     _ = dtorch.nn.init.constant_(model.weight, value)
+        ...     average.update_parameters(model)
+        >>> average.module.weight.tolist()
+        [[1.5]]
     """
 
     def __init__(
@@ -130,6 +181,16 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
     Args:
         loader: gives batches: inputs, or lists and tuples that begin with them.
+
+        model: run in training mode without gradients; its mode is restored.
+        device: where batches are moved first.
+
+    Example:
+        >>> import dtorch
+        >>> norm = dtorch.nn.BatchNorm1d(1)
+        >>> update_bn([dtorch.tensor([[1.0], [3.0]]), dtorch.tensor([[5.0], [7.0]])], norm)
+        >>> norm.running_mean.tolist()
+        [4.0]
     """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     if not norms:
@@ -155,6 +216,22 @@ class SWALR(LRScheduler):
     Args:
         swa_lr: the value, for all groups or each.
         anneal_strategy: ``"cos"`` or ``"linear"``.
+
+        anneal_epochs: at least 0; 0 sets the value at the first step.
+
+    Raises:
+        ValueError: ``anneal_strategy`` or ``anneal_epochs`` as above, or a list ``swa_lr`` that is not
+            as long as the list of groups.
+
+    Example:
+        >>> import dtorch
+        >>> optimizer = dtorch.optim.SGD([dtorch.ones(1)], lr=1.0)
+        >>> schedule = SWALR(optimizer, swa_lr=0.5, anneal_epochs=2)
+        >>> for _ in range(2):
+        ...     optimizer.step()
+        ...     schedule.step()
+        >>> schedule.get_last_lr()
+        [0.5]
     """
 
     def __init__(
@@ -171,7 +248,7 @@ class SWALR(LRScheduler):
             )
         for group, lr in zip(
             optimizer.param_groups,
-            _for_groups("SWALR", "swa_lr", swa_lr, len(optimizer.param_groups)),
+            for_groups("SWALR", "swa_lr", swa_lr, len(optimizer.param_groups)),
             strict=True,
         ):
             group["swa_lr"] = lr
