@@ -506,6 +506,15 @@ def _(*matrices):
     return np.linalg.multi_dot(matrices) if len(matrices) > 1 else matrices[0]
 
 
+def plus_row(a: Any, b: Any, row: Any) -> Any:
+    """``a @ b + row`` of arrays, compiled."""
+    out = backend.native.matmul_plus_row(a, b, row)
+    if out is None:
+        out = _product(a, b)
+        out += row
+    return out
+
+
 @structured(tensors=("input", "weight", "bias"), public=False)
 def affine(xp: Any, input: Any, weight: Any, bias: Any) -> Any:
     """``input @ weight.T + bias``, all of one dtype and ``bias`` of one dim."""
@@ -514,11 +523,7 @@ def affine(xp: Any, input: Any, weight: Any, bias: Any) -> Any:
 
 @affine.kernel("cpu")
 def _(input, weight, bias):
-    out = backend.native.matmul_plus_row(input, weight.T, bias)
-    if out is None:
-        out = _product(input, weight.T)
-        out += bias
-    return out
+    return plus_row(input, weight.T, bias)
 
 
 @affine.gradient("input", "weight", "bias")

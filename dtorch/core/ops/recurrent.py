@@ -21,6 +21,7 @@ from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.trigonometric import tanh
 from dtorch.core.ops.view import permute
+from dtorch.core.shapes import sum_leading
 
 Sizes = tuple[int, ...]
 
@@ -152,7 +153,7 @@ def _(
     if found is None:
         found = _lstm_deltas(grads, w_hh, w_hr, gates, squashed, cells, sizes, reverse)
     delta, dh, dc, dw_hr = found
-    bias = delta.sum(0) if needs[5] or needs[6] else None
+    bias = sum_leading(delta, 1) if needs[5] or needs[6] else None
     return [
         matmul(delta, w_ih) if needs[0] else None, dh, dc,
         matmul(delta.T, input) if needs[3] else None,
@@ -287,10 +288,11 @@ def _(
         e[:, 2 * width :] = dn * r
         dh[:size] = dy * z + np.matmul(e, w_hh)
     return [
-        np.matmul(delta, w_ih) if needs[0] else None, dh,
-        np.matmul(delta.T, input) if needs[2] else None,
-        np.matmul(delta_h.T, hiddens) if needs[3] else None,
-        delta.sum(0) if needs[4] else None, delta_h.sum(0) if needs[5] else None,
+        matmul(delta, w_ih) if needs[0] else None, dh,
+        matmul(delta.T, input) if needs[2] else None,
+        matmul(delta_h.T, hiddens) if needs[3] else None,
+        sum_leading(delta, 1) if needs[4] else None,
+        sum_leading(delta_h, 1) if needs[5] else None,
     ]  # fmt: skip
 
 
@@ -363,11 +365,11 @@ def _(
         np.add(dh[:size], grads[0][rows], out=d)
         d *= (1 - y * y) if nonlinearity == "tanh" else (y > 0)
         dh[:size] = np.matmul(d, w_hh)
-    bias = delta.sum(0) if needs[4] or needs[5] else None
+    bias = sum_leading(delta, 1) if needs[4] or needs[5] else None
     return [
-        np.matmul(delta, w_ih) if needs[0] else None, dh,
-        np.matmul(delta.T, input) if needs[2] else None,
-        np.matmul(delta.T, hiddens) if needs[3] else None,
+        matmul(delta, w_ih) if needs[0] else None, dh,
+        matmul(delta.T, input) if needs[2] else None,
+        matmul(delta.T, hiddens) if needs[3] else None,
         bias, None if bias is None else bias.copy(),
     ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
-from dtorch.core.ops.linalg import matmul
+from dtorch.core.ops.linalg import matmul, plus_row
 
 Sizes = tuple[int, ...]
 
@@ -36,9 +36,7 @@ def lstm(
 ) -> Any:  # fmt: skip
     if not _known(w_hr, input, hidden, cell, w_ih, w_hh, b_ih, b_hh):
         return None
-    gates = matmul(input, w_ih.T)
-    if b_ih is not None:
-        gates += b_ih + b_hh
+    gates = matmul(input, w_ih.T) if b_ih is None else plus_row(input, w_ih.T, b_ih + b_hh)
     rows = (input.shape[0], hidden.shape[1])
     out, squashed, hiddens, cells = (np.empty(rows, np.float32) for _ in range(4))
     h, c = hidden.copy(order="C"), cell.copy(order="C")
