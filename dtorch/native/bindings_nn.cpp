@@ -17,6 +17,7 @@
 #include "kernels/activation.h"
 #include "kernels/convolution.h"
 #include "kernels/depthwise.h"
+#include "kernels/embedding.h"
 #include "kernels/gelu.h"
 #include "kernels/normalization.h"
 #include "kernels/optimizer.h"
@@ -635,6 +636,29 @@ void lstm_backward_of(ConstFloats grad_out, ConstFloats gates, ConstFloats squas
    grad_hidden.data(), grad_cell.data(), delta.data(), workspace.get());
 }
 
+// --------------------------------------------------------------------------------- embedding
+
+template <class T>
+void add_rows_of(Array<const T, 2> delta, Array<const std::int64_t, 1> index, Array<T, 2> out) {
+  const std::size_t count = delta.shape(0), columns = delta.shape(1);
+  const auto rows = static_cast<std::int64_t>(out.shape(0));
+  expect(index.shape(0) == count && out.shape(1) == columns, "add_rows",
+         "the arrays do not fit each other");
+  expect(std::all_of(index.data(), index.data() + count,
+                     [rows](std::int64_t row) { return 0 <= row && row < rows; }),
+         "add_rows", "a row is outside the table");
+  for_parts(columns, count, [&](std::size_t first, std::size_t last) {
+    DTORCH_DISPATCH(add_rows)
+    (delta.data(), index.data(), out.data(), count, columns, first, last);
+  });
+}
+
+template <class T>
+void def_embedding(nb::module_& m) {
+  m.def("add_rows", add_rows_of<T>, "delta"_a.noconvert(), "index"_a.noconvert(),
+        "out"_a.noconvert());
+}
+
 // ------------------------------------------------------------------------------- activations
 
 template <class T>
@@ -700,6 +724,7 @@ template <class T>
 void def_for(nb::module_& m) {
   def_activation<T>(m);
   def_convolution<T>(m);
+  def_embedding<T>(m);
   def_normalization<T>(m);
   def_pooling<T>(m);
   def_optimizer<T>(m);

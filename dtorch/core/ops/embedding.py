@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
@@ -71,6 +73,20 @@ def rows_added(
         counts = xp.diff(xp.concatenate((starts, xp.asarray([flat.size]))))
         sums /= counts[:, None].astype(sums.dtype)
     out[ordered[starts]] = sums
+    if padding_idx is not None:
+        out[padding_idx] = 0
+    return out
+
+
+@rows_added.kernel("cpu")
+def _(delta, index, shape, padding_idx, by_frequency):
+    columns = math.prod(shape[1:])
+    if delta.dtype.char not in "fd" or by_frequency or not columns:
+        return rows_added.run_body(np, (delta, index, shape, padding_idx, by_frequency))
+    out = np.zeros(shape, delta.dtype)
+    flat = np.ascontiguousarray(delta).reshape(-1, columns)
+    rows = np.ascontiguousarray(index, np.int64).reshape(-1)
+    backend.native.add_rows(flat, rows, out.reshape(-1, columns))
     if padding_idx is not None:
         out[padding_idx] = 0
     return out

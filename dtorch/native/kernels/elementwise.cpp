@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/activation.h"
 #include "kernels/vector_math.h"
 
 namespace dtorch::DTORCH_CAPABILITY {
@@ -101,6 +102,13 @@ void unary(const void* input_data, void* out_data, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) out[i] = F::of(input[i]);
 }
 
+// An activation with the default parameters.
+template <class T, Activation f>
+void activation(const void* input, void* out, std::size_t n) {
+  const ActivationParameters parameters = {0, 6, 0};  // of relu6, the others have none
+  activate(f, parameters, static_cast<const T*>(input), static_cast<T*>(out), n);
+}
+
 template <class T>
 BinaryLoop floating_binary(Binary op) {
   switch (op) {
@@ -173,6 +181,18 @@ UnaryLoop floating_unary(Unary op) {
       return unary<T, Relu>;
     case Unary::reciprocal:
       return unary<T, Reciprocal>;
+    case Unary::hardsigmoid:
+      return activation<T, Activation::hardsigmoid>;
+    case Unary::hardswish:
+      return activation<T, Activation::hardswish>;
+    case Unary::logsigmoid:
+      return activation<T, Activation::logsigmoid>;
+    case Unary::mish:
+      return activation<T, Activation::mish>;
+    case Unary::relu6:
+      return activation<T, Activation::hardtanh>;
+    case Unary::silu:
+      return activation<T, Activation::silu>;
     default:
       return nullptr;
   }

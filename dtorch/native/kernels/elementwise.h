@@ -24,7 +24,24 @@ enum class Binary {
   ge,
   count
 };
-enum class Unary { neg, abs, square, sqrt, exp, tanh, sigmoid, relu, reciprocal, count };
+enum class Unary {
+  neg,
+  abs,
+  square,
+  sqrt,
+  exp,
+  tanh,
+  sigmoid,
+  relu,
+  reciprocal,
+  hardsigmoid,
+  hardswish,
+  logsigmoid,
+  mish,
+  relu6,
+  silu,
+  count
+};
 enum class Element { float32, float64, int64, count };
 
 // out[i] = f(a[i * a_step], b[i * b_step]) for i < n. Steps are 0 or 1, in elements. The outputs of
