@@ -251,3 +251,19 @@ def test_softmax_of_integers_asks_for_a_dtype(name: str) -> None:
     with pytest.raises(DtypeError, match="give dtype="):
         getattr(whole, name)(0)
     assert getattr(whole, name)(0, dtype=dtorch.float64).dtype is dtorch.float64
+
+
+def test_index_add_of_numbers_sums_all_that_meet() -> None:
+    index = dtorch.tensor([3, 0, 3, 3, 1])
+    source = dtorch.tensor([1.0, 2.0, 4.0, 8.0, 16.0])
+    for dtype in (dtorch.float32, dtorch.float64, dtorch.int64):
+        out = dtorch.ones(5, dtype=dtype).index_add(0, index, source.to(dtype))
+        assert out.tolist() == [3, 17, 1, 14, 1]
+        assert out.dtype is dtype
+
+
+def test_special_functions_of_many_numbers_equal_those_of_few() -> None:
+    x = dtorch.linspace(-3.3, 9.1, 20_001, dtype=dtorch.float64)
+    for name in ("lgamma", "digamma"):
+        whole = getattr(x.view(3, -1).t(), name)()
+        assert dtorch.equal(whole[7], getattr(x.view(3, -1)[:, 7], name)())

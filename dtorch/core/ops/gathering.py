@@ -10,7 +10,14 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.comparison import where
-from dtorch.core.ops.scatter import add_at_flat, along, gather_along, scatter_sum, unslice
+from dtorch.core.ops.scatter import (
+    add_at_flat,
+    along,
+    flat_places,
+    gather_along,
+    scatter_sum,
+    unslice,
+)
 from dtorch.core.shapes import normalize_dim
 
 
@@ -22,7 +29,9 @@ def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
         index: int64, of as many dims as ``input``; the shape of the result.
     """
     dim, index = _check_index("gather", input, dim, index)
-    return gather_along.body(xp, input, dim, index)
+    if not index.size or not input.ndim:
+        return gather_along.body(xp, input, dim, index)
+    return xp.take(input.reshape(-1), flat_places(xp, index, input.shape, dim))
 
 
 def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:

@@ -75,6 +75,9 @@ def add_rows(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
 
 def sums_by_index(xp: Any, source: Any, dim: int, index: Any) -> tuple[Any, Any]:
     """The different numbers in ``index``, and for each the sum of the slices that have it."""
+    if source.ndim == 1 and source.dtype.char in "fd" and int(index.min()) >= 0:
+        places = xp.flatnonzero(xp.bincount(index))
+        return places, xp.bincount(index, source)[places].astype(source.dtype, copy=False)
     order = xp.argsort(index, kind="stable")
     places = index[order]
     first = xp.flatnonzero(xp.concatenate(([True], places[1:] != places[:-1])))
@@ -89,16 +92,21 @@ def add_at_flat(xp: Any, out: Any, index: Any, source: Any, dim: int) -> None:
 
     On the flattened array: NumPy adds at one index faster than at one for each dim.
     """
-    if not index.size:
-        return
+    if index.size:
+        place = flat_places(xp, index, out.shape, dim)
+        xp.add.at(out.reshape(-1), place.reshape(-1), source.reshape(-1))
+
+
+def flat_places(xp: Any, index: Any, shape: tuple[int, ...], dim: int) -> Any:
+    """Where in a flattened array of ``shape`` the elements at ``index`` along ``dim`` lie."""
     place = xp.zeros((1,) * index.ndim, np.int64)
     step = 1
     for d in range(index.ndim - 1, -1, -1):
         along_d = index if d == dim else xp.arange(index.shape[d]).reshape(
             [-1 if k == d else 1 for k in range(index.ndim)])  # fmt: skip
         place = place + along_d * step
-        step *= out.shape[d]
-    xp.add.at(out.reshape(-1), place.reshape(-1), source.reshape(-1))
+        step *= shape[d]
+    return place
 
 
 @add_rows.gradient("grad")

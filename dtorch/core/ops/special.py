@@ -44,28 +44,40 @@ _ZETA_LESS_ONE = (
 
 def _lgamma_around_two(t: Any) -> Any:
     """log Gamma(2 + t) for ``|t| <= 0.5``."""
-    terms = [(-1) ** k * zeta / k for k, zeta in enumerate(_ZETA_LESS_ONE, 2)]
-    return t * (1 - 0.5772156649015329 + t * np.polyval(terms[::-1], t))
+    series = np.zeros_like(t)
+    for k, zeta in reversed(list(enumerate(_ZETA_LESS_ONE, 2))):
+        series *= t
+        series += (-1) ** k * zeta / k
+    return t * (1 - 0.5772156649015329 + t * series)
 
 
 def _lgamma_positive(x: Any) -> Any:
     """Around 1 and 2, where it vanishes, by series; elsewhere by Stirling's formula."""
+    out = np.empty_like(x)
     near = (x > 0.5) & (x < 2.5)
-    low = near & (x < 1.5)
-    t = np.where(near, np.where(low, x - 1, x - 2), 0)
-    series = _lgamma_around_two(t) - np.where(low, np.log1p(t), 0)
-    shifted = np.where(x < 8, x, 8)
-    product = np.ones_like(x)
-    for k in range(8):
-        product = np.where(x < 8, product * (shifted + k), product)
-    large = np.where(x < 8, x + 8, x)
-    stirling = _stirling(large) - np.where(x < 8, np.log(product), 0)
-    return np.where(near, series, stirling)
+    if near.any():
+        part = x[near]
+        low = part < 1.5
+        t = np.where(low, part - 1, part - 2)
+        out[near] = _lgamma_around_two(t) - np.where(low, np.log1p(t), 0)
+    small = ~near & (x < 8)
+    if small.any():  # a product moves them up to where Stirling's formula holds
+        part = x[small]
+        product = part.copy()
+        for k in range(1, 8):
+            product *= part + k
+        out[small] = _stirling(part + 8) - np.log(product)
+    large = ~near & ~small
+    if large.any():
+        out[large] = _stirling(x[large])
+    return out
 
 
 def _lgamma(x: Any) -> Any:
-    positive = np.where(x > 0, x, 1 - x)
+    positive = np.asarray(np.where(x > 0, x, 1 - x))
     out = _lgamma_positive(np.where(np.isfinite(positive), positive, 1))
+    if (x > 0).all() and np.isfinite(x).all():
+        return out
     fraction = x - np.round(x)
     reflected = np.log(math.pi / np.abs(np.sin(math.pi * fraction))) - out
     out = np.where(x > 0, out, np.where(fraction == 0, np.inf, reflected))
@@ -118,8 +130,19 @@ def _polygamma(n: int, x: Any) -> Any:
     return sign * _hurwitz(n + 1, moved) + extra
 
 
+_CHUNK = 1 << 12  # elements whose intermediate results stay in the processor's cache
+
+
 def _in_double(function: Any, input: Any, *args: Any) -> Any:
-    return function(*args, input.astype(np.float64)).astype(input.dtype, copy=False)
+    """``function`` of the elements in double precision, chunk by chunk."""
+    if input.size <= _CHUNK:
+        return function(*args, input.astype(np.float64)).astype(input.dtype, copy=False)
+    out = np.empty(input.shape, input.dtype)
+    flat, source = out.reshape(-1), input.reshape(-1)
+    for start in range(0, input.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        flat[part] = function(*args, source[part].astype(np.float64))
+    return out
 
 
 @elementwise(floating=True)

@@ -34,11 +34,15 @@ def unique(
     """
     array = input._array
     axis = None if dim is None else normalize_dim("unique", dim, array.ndim)
-    values, inverse, counts = np.unique(
-        array, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
-    )
-    inverse = inverse.reshape(array.shape if axis is None else -1)
-    return _chosen((values, inverse, counts), (return_inverse, return_counts))
+    found: Any = np.unique(  # type: ignore[call-overload]  # the flags are no literals
+        array, return_inverse=return_inverse, return_counts=return_counts, axis=axis,
+        equal_nan=False,
+    )  # fmt: skip
+    values, *rest = found if return_inverse or return_counts else (found,)
+    if return_inverse:
+        rest[0] = rest[0].reshape(array.shape if axis is None else -1)
+    tensors = tuple(wrap(np.asarray(part, order="C")) for part in (values, *rest))
+    return tensors if rest else tensors[0]
 
 
 @unique.samples
