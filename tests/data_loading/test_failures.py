@@ -14,10 +14,12 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dtorch
 from dtorch.data import DataLoader, IterableDataset, WorkerDied, iterators
+from dtorch.multiprocessing import arena
 from dtorch.multiprocessing.processes import start_time
 
 
@@ -195,6 +197,37 @@ def test_death_is_noticed_within_a_tenth_of_a_second():
     assert time.monotonic() - begin < 0.1 + 0.5  # and the other worker ends in order
     with pytest.raises(RuntimeError, match="begin a new one"):
         next(iterator)
+
+
+class Images(Numbers):
+    def __getitem__(self, index):
+        return dtorch.full((64, 64), float(index)), index
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_death_at_any_moment_is_told_or_came_too_late(number):
+    random = np.random.default_rng(0)
+    told = []
+    gc.collect()
+    blocks = arena.usage().blocks
+    for _ in range(10):
+        quiet = {"worker_init_fn": lambda worker: faulthandler.disable()}  # of the test runner
+        iterator = iter(DataLoader(Images(400), 10, num_workers=2, **quiet))
+        victim = iterator._pool.workers[int(random.integers(2))].pid
+        taken = [next(iterator)[1] for _ in range(int(random.integers(1, 20)))]
+        time.sleep(float(random.random()) * 0.002)
+        os.kill(victim, number)
+        begin = time.monotonic()
+        try:
+            taken += [indices for _, indices in iterator]
+        except WorkerDied as error:
+            told.append((error.pid == victim, error.exitcode))
+        assert time.monotonic() - begin < 5
+        assert [int(i) for indices in taken for i in indices] == list(range(10 * len(taken)))
+        del iterator
+    assert set(told) == {(True, -number)}
+    gc.collect()
+    assert arena.usage().blocks <= blocks
 
 
 def test_a_loader_works_again_after_a_death():
