@@ -27,49 +27,134 @@ class _Inplace(Module):
 
 
 class ReLU(_Inplace):
-    """``max(x, 0)``."""
+    """``max(x, 0)``.
+
+    Args:
+        inplace: write the result over the input.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> ReLU()(dtorch.tensor([-1.0, 0.0, 2.0])).tolist()
+        [0.0, 0.0, 2.0]
+    """
 
     def forward(self, input: Any) -> Any:
         return input.relu_() if self.inplace else input.relu()
 
 
 class ReLU6(_Inplace):
-    """``min(max(x, 0), 6)``."""
+    """``min(max(x, 0), 6)``.
+
+    Args:
+        inplace: write the result over the input.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> ReLU6()(dtorch.tensor([-1.0, 3.0, 7.0])).tolist()
+        [0.0, 3.0, 6.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.relu6(input, self.inplace)
 
 
 class SiLU(_Inplace):
-    """``x * sigmoid(x)``, also known as swish."""
+    """``x * sigmoid(x)``, also known as swish.
+
+    Args:
+        inplace: write the result over the input.
+
+    Reference: Elfwing et al. 2017, arXiv:1702.03118.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> SiLU()(dtorch.tensor([0.0])).tolist()
+        [0.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.silu(input, self.inplace)
 
 
 class Mish(_Inplace):
-    """``x * tanh(softplus(x))``."""
+    """``x * tanh(softplus(x))``.
+
+    Args:
+        inplace: write the result over the input.
+
+    Reference: Misra 2019, arXiv:1908.08681.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Mish()(dtorch.tensor([0.0])).tolist()
+        [0.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.mish(input, self.inplace)
 
 
 class SELU(_Inplace):
-    """Self-normalising `ELU`."""
+    """Self-normalising `ELU`.
+
+    Args:
+        inplace: write the result over the input.
+
+    Reference: Klambauer et al. 2017, arXiv:1706.02515.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> SELU()(dtorch.tensor([0.0])).tolist()
+        [0.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.selu(input, self.inplace)
 
 
 class Hardswish(_Inplace):
-    """``x`` times `Hardsigmoid` of it."""
+    """``x`` times `Hardsigmoid` of it.
+
+    Args:
+        inplace: write the result over the input.
+
+    Reference: Howard et al. 2019, arXiv:1905.02244.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Hardswish()(dtorch.tensor([-3.0, 0.0, 3.0])).tolist()
+        [-0.0, 0.0, 3.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.hardswish(input, self.inplace)
 
 
 class Hardsigmoid(_Inplace):
-    """``x / 6 + 1/2``, cut off at 0 and 1."""
+    """``x / 6 + 1/2``, cut off at 0 and 1.
+
+    Args:
+        inplace: write the result over the input.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Hardsigmoid()(dtorch.tensor([-3.0, 0.0, 3.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.hardsigmoid(input, self.inplace)
@@ -86,21 +171,60 @@ class _Alpha(Module):
 
 
 class ELU(_Alpha):
-    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere."""
+    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere.
+
+    Args:
+        alpha: less this is what very negative input approaches.
+        inplace: write the result over the input.
+
+    Reference: Clevert et al. 2015, arXiv:1511.07289.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> ELU(alpha=0.5)(dtorch.tensor([-100.0, 0.0, 2.0])).tolist()
+        [-0.5, 0.0, 2.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.elu(input, self.alpha, self.inplace)
 
 
 class CELU(_Alpha):
-    """`ELU` that is continuously differentiable for every ``alpha``."""
+    """`ELU` that is continuously differentiable for every ``alpha``.
+
+    Args:
+        alpha: less this is what very negative input approaches; not 0.
+        inplace: write the result over the input.
+
+    Reference: Barron 2017, arXiv:1704.07483.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> CELU(alpha=0.5)(dtorch.tensor([-100.0, 0.0, 2.0])).tolist()
+        [-0.5, 0.0, 2.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.celu(input, self.alpha, self.inplace)
 
 
 class LeakyReLU(Module):
-    """``x`` where positive, ``negative_slope * x`` elsewhere."""
+    """``x`` where positive, ``negative_slope * x`` elsewhere.
+
+    Args:
+        inplace: write the result over the input.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> LeakyReLU(0.5)(dtorch.tensor([-1.0, 0.0, 2.0])).tolist()
+        [-0.5, 0.0, 2.0]
+    """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
@@ -115,7 +239,18 @@ class LeakyReLU(Module):
 
 
 class Threshold(Module):
-    """``x`` where above ``threshold``, ``value`` elsewhere."""
+    """``x`` where above ``threshold``, ``value`` elsewhere.
+
+    Args:
+        inplace: write the result over the input.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Threshold(0.5, 9.0)(dtorch.tensor([0.0, 0.5, 2.0])).tolist()
+        [9.0, 9.0, 2.0]
+    """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
@@ -137,6 +272,16 @@ class Hardtanh(Module):
 
     Args:
         min_value, max_value: classic names of the bounds.
+
+    Raises:
+        ValueError: ``max_val`` is not above ``min_val``.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Hardtanh()(dtorch.tensor([-3.0, 0.5, 2.0])).tolist()
+        [-1.0, 0.5, 1.0]
     """
 
     def __init__(
@@ -172,6 +317,15 @@ class RReLU(Module):
 
     Args:
         lower, upper: bounds of the uniform distribution of the slope.
+
+    Reference: Xu et al. 2015, arXiv:1505.00853.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> RReLU(0.25, 0.75).eval()(dtorch.tensor([-1.0, 0.0, 2.0])).tolist()
+        [-0.5, 0.0, 2.0]
     """
 
     def __init__(
@@ -197,6 +351,17 @@ class PReLU(Module):
     Args:
         num_parameters: 1, or the number of channels for a slope of each.
         init: slope to begin with.
+
+    Shape of a slope for each channel: channels are the second dim of the input.
+
+    Reference: He et al. 2015, arXiv:1502.01852.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> PReLU()(dtorch.tensor([-1.0, 0.0, 2.0])).tolist()
+        [-0.25, 0.0, 2.0]
     """
 
     def __init__(
@@ -221,7 +386,20 @@ class PReLU(Module):
 
 
 class GELU(Module):
-    """``x`` times the normal distribution function of it."""
+    """``x`` times the normal distribution function of it.
+
+    Args:
+        approximate: ``"none"``, or ``"tanh"`` for the formula with a hyperbolic tangent.
+
+    Reference: Hendrycks and Gimpel 2016, arXiv:1606.08415.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> GELU()(dtorch.tensor([0.0])).tolist()
+        [0.0]
+    """
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -235,7 +413,17 @@ class GELU(Module):
 
 
 class GLU(Module):
-    """The first half along ``dim`` times the sigmoid of the second."""
+    """The first half along ``dim`` times the sigmoid of the second.
+
+    Shape: the size of ``dim`` must be even and is halved.
+
+    Reference: Dauphin et al. 2016, arXiv:1612.08083.
+
+    Example:
+        >>> import dtorch
+        >>> GLU()(dtorch.tensor([4.0, 6.0, 0.0, 0.0])).tolist()
+        [2.0, 3.0]
+    """
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -258,21 +446,48 @@ class _Lambd(Module):
 
 
 class Hardshrink(_Lambd):
-    """``x`` where ``|x| > lambd``, 0 elsewhere."""
+    """``x`` where ``|x| > lambd``, 0 elsewhere.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Hardshrink()(dtorch.tensor([-1.0, 0.25, 2.0])).tolist()
+        [-1.0, 0.0, 2.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return functions.hardshrink(input, self.lambd)
 
 
 class Softshrink(_Lambd):
-    """``x`` moved toward 0 by ``lambd``."""
+    """``x`` moved toward 0 by ``lambd``.
+
+    Args:
+        lambd: at least 0.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Softshrink()(dtorch.tensor([-1.0, 0.25, 2.0])).tolist()
+        [-0.5, 0.0, 1.5]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return functions.softshrink(input, self.lambd)
 
 
 class Softplus(Module):
-    """``log(1 + exp(beta * x)) / beta``; ``x`` itself where ``beta * x`` exceeds ``threshold``."""
+    """``log(1 + exp(beta * x)) / beta``; ``x`` itself where ``beta * x`` exceeds ``threshold``.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Softplus()(dtorch.tensor([30.0])).tolist()
+        [30.0]
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -287,35 +502,75 @@ class Softplus(Module):
 
 
 class Sigmoid(Module):
-    """``1 / (1 + exp(-x))``."""
+    """``1 / (1 + exp(-x))``.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Sigmoid()(dtorch.tensor([0.0])).tolist()
+        [0.5]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return functions.sigmoid(input)
 
 
 class Tanh(Module):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Tanh()(dtorch.tensor([0.0])).tolist()
+        [0.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return functions.tanh(input)
 
 
 class LogSigmoid(Module):
-    """Logarithm of the sigmoid."""
+    """Logarithm of the sigmoid.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> LogSigmoid()(dtorch.tensor([-100.0])).tolist()
+        [-100.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return functions.logsigmoid(input)
 
 
 class Softsign(Module):
-    """``x / (1 + |x|)``."""
+    """``x / (1 + |x|)``.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Softsign()(dtorch.tensor([-1.0, 0.0, 3.0])).tolist()
+        [-0.5, 0.0, 0.75]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return functions.softsign(input)
 
 
 class Tanhshrink(Module):
-    """``x - tanh(x)``."""
+    """``x - tanh(x)``.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Tanhshrink()(dtorch.tensor([0.0])).tolist()
+        [0.0]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return functions.tanhshrink(input)
@@ -331,28 +586,70 @@ class _AlongDim(Module):
 
 
 class Softmax(_AlongDim):
-    """Exponentials along ``dim``, divided by their sum."""
+    """Exponentials along ``dim``, divided by their sum.
+
+    Args:
+        dim: whose elements belong together. Without it one is chosen, with a warning.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Softmax(dim=0)(dtorch.tensor([1.0, 1.0])).tolist()
+        [0.5, 0.5]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.softmax(input, self.dim, 5)
 
 
 class LogSoftmax(_AlongDim):
-    """Logarithm of `Softmax`."""
+    """Logarithm of `Softmax`.
+
+    Args:
+        dim: whose elements belong together. Without it one is chosen, with a warning.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> LogSoftmax(dim=0)(dtorch.tensor([1.0, 1.0])).exp().tolist()
+        [0.5, 0.5]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.log_softmax(input, self.dim, 5)
 
 
 class Softmin(_AlongDim):
-    """`Softmax` of the negative input."""
+    """`Softmax` of the negative input.
+
+    Args:
+        dim: whose elements belong together. Without it one is chosen, with a warning.
+
+    Shape: any; the output has that of the input.
+
+    Example:
+        >>> import dtorch
+        >>> Softmin(dim=0)(dtorch.tensor([1.0, 1.0])).tolist()
+        [0.5, 0.5]
+    """
 
     def forward(self, input: Tensor) -> Any:
         return forms.softmin(input, self.dim, 5)
 
 
 class Softmax2d(Module):
-    """`Softmax` over the channels of ``(N, C, H, W)`` or ``(C, H, W)``."""
+    """`Softmax` over the channels of ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    Raises:
+        RuntimeError: input of other than 3 or 4 dims.
+
+    Example:
+        >>> import dtorch
+        >>> Softmax2d()(dtorch.ones(1, 2, 1, 1)).flatten().tolist()
+        [0.5, 0.5]
+    """
 
     def forward(self, input: Tensor) -> Any:
         if input.ndim not in (3, 4):

@@ -35,6 +35,19 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         head_bias: whether the scores of frequent classes and clusters have a bias.
 
     Reference: Grave et al. 2016, arXiv:1609.04309.
+
+    Raises:
+        ValueError: ``cutoffs`` that do not increase from 1 to ``n_classes - 1``.
+        IndexError: a target that is no class.
+
+    Example:
+        >>> import dtorch
+        >>> layer = AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs=[5, 10])
+        >>> output, loss = layer(dtorch.ones(3, 8), dtorch.tensor([0, 7, 19]))
+        >>> tuple(output.shape)
+        (3,)
+        >>> tuple(layer.log_prob(dtorch.ones(3, 8)).shape)
+        (3, 20)
     """
 
     def __init__(

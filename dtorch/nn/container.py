@@ -144,6 +144,12 @@ class ModuleList(_Listed):
 
     Args:
         modules: modules to begin with.
+
+    Example:
+        >>> import dtorch
+        >>> layers = ModuleList(dtorch.nn.Linear(2, 2) for _ in range(3))
+        >>> len(layers), len(list(layers.parameters()))
+        (3, 6)
     """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
@@ -188,6 +194,12 @@ class ModuleDict(Module):
 
     Args:
         modules: a mapping or pairs of names and modules.
+
+    Example:
+        >>> import dtorch
+        >>> layers = ModuleDict({"act": dtorch.nn.ReLU()})
+        >>> layers["act"]
+        ReLU()
     """
 
     def __init__(self, modules: Any = None) -> None:
@@ -271,6 +283,12 @@ class ParameterList(Module):
     Args:
         values: parameters to begin with.
         parameters: classic name of ``values``.
+
+    Example:
+        >>> import dtorch
+        >>> weights = ParameterList([dtorch.zeros(2), dtorch.zeros(3)])
+        >>> [name for name, _ in weights.named_parameters()]
+        ['0', '1']
     """
 
     def __init__(self, values: Iterable[Any] | None = None, parameters: Any = None) -> None:
@@ -331,6 +349,8 @@ class ParameterList(Module):
         return "\n".join(f"  ({i}): {_described(value)}" for i, value in enumerate(self))
 
     def __repr__(self) -> str:
+        if not len(self):
+            return f"{self._get_name()}()"
         return f"{self._get_name()}(\n  " + self.extra_repr().replace("\n", "\n  ") + "\n)"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -350,6 +370,12 @@ class ParameterDict(Module):
 
     Args:
         parameters: a mapping or pairs of names and parameters.
+
+    Example:
+        >>> import dtorch
+        >>> weights = ParameterDict({"left": dtorch.zeros(2)})
+        >>> weights["left"].requires_grad
+        True
     """
 
     def __init__(self, parameters: Any = None) -> None:

@@ -151,6 +151,16 @@ class Conv1d(_Conv):
     Attributes:
         weight: ``(out_channels, in_channels / groups, kernel_size)``.
         bias: ``(out_channels,)`` or None.
+
+    Raises:
+        ValueError: ``groups`` does not divide both channels, an unknown ``padding_mode`` or word for
+            ``padding``, or ``"same"`` with a stride.
+        RuntimeError: the input has other channels or dims, or is smaller than the kernel.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(Conv1d(4, 8, 3, stride=2)(dtorch.ones(2, 4, 9)).shape)
+        (2, 8, 4)
     """
 
     _dims = 1
@@ -180,7 +190,13 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """Cross-correlation of volumes ``(N, C, D, H, W)`` with learned kernels; see `Conv2d`."""
+    """Cross-correlation of volumes ``(N, C, D, H, W)`` with learned kernels; see `Conv2d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(Conv3d(1, 2, 3, padding="same")(dtorch.ones(1, 1, 4, 5, 6)).shape)
+        (1, 2, 4, 5, 6)
+    """
 
     _dims = 3
     _function = staticmethod(functions.conv3d)
@@ -245,7 +261,13 @@ class _ConvTranspose(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """Transposed convolution of signals ``(N, C, L)``; see `ConvTranspose2d`."""
+    """Transposed convolution of signals ``(N, C, L)``; see `ConvTranspose2d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(ConvTranspose1d(4, 2, 3, stride=2)(dtorch.ones(1, 4, 5)).shape)
+        (1, 2, 11)
+    """
 
     _dims = 1
     _function = staticmethod(functions.conv_transpose1d)
@@ -261,6 +283,17 @@ class ConvTranspose2d(_ConvTranspose):
     Attributes:
         weight: ``(in_channels, out_channels / groups, rows, columns)``.
         bias: ``(out_channels,)`` or None.
+
+    Raises:
+        ValueError: as `Conv1d`; or a ``padding_mode`` other than ``"zeros"``.
+
+    Example:
+        >>> import dtorch
+        >>> layer = ConvTranspose2d(4, 2, 3, stride=2, padding=1)
+        >>> tuple(layer(dtorch.ones(1, 4, 5, 5)).shape)
+        (1, 2, 9, 9)
+        >>> tuple(layer(dtorch.ones(1, 4, 5, 5), output_size=(10, 10)).shape)
+        (1, 2, 10, 10)
     """
 
     _dims = 2
@@ -268,7 +301,13 @@ class ConvTranspose2d(_ConvTranspose):
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """Transposed convolution of volumes ``(N, C, D, H, W)``; see `ConvTranspose2d`."""
+    """Transposed convolution of volumes ``(N, C, D, H, W)``; see `ConvTranspose2d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(ConvTranspose3d(1, 2, 2, stride=2)(dtorch.ones(1, 1, 3, 3, 3)).shape)
+        (1, 2, 6, 6, 6)
+    """
 
     _dims = 3
     _function = staticmethod(functions.conv_transpose3d)

@@ -10,7 +10,20 @@ from dtorch.nn.module import Module
 
 
 class PairwiseDistance(Module):
-    """p-norm, over the last dim, of the difference of two tensors; ``eps`` is added to it."""
+    """p-norm, over the last dim, of the difference of two tensors; ``eps`` is added to it.
+
+    Args:
+        p: of the norm.
+        eps: keeps the gradient finite at distance 0.
+        keepdim: keep the last dim, of size 1.
+
+    Shape: ``(N, D)`` or ``(D,)`` twice; output ``(N,)`` or ``()``.
+
+    Example:
+        >>> import dtorch
+        >>> PairwiseDistance(eps=0)(dtorch.zeros(1, 2), dtorch.tensor([[3.0, 4.0]])).tolist()
+        [5.0]
+    """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()
@@ -23,7 +36,17 @@ class PairwiseDistance(Module):
 
 
 class CosineSimilarity(Module):
-    """Cosine of the angle between two tensors along ``dim``."""
+    """Cosine of the angle between two tensors along ``dim``.
+
+    Args:
+        dim: of the vectors.
+        eps: least norm of each.
+
+    Example:
+        >>> import dtorch
+        >>> CosineSimilarity(dim=0)(dtorch.tensor([3.0, 0.0]), dtorch.tensor([5.0, 0.0])).item()
+        1.0
+    """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()

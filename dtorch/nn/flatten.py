@@ -12,7 +12,13 @@ from dtorch.nn.module import Module
 
 
 class Flatten(Module):
-    """Joins the dims from ``start_dim`` to ``end_dim``; by default all but the batch."""
+    """Joins the dims from ``start_dim`` to ``end_dim``; by default all but the batch.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(Flatten()(dtorch.ones(2, 3, 4)).shape)
+        (2, 12)
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -27,7 +33,17 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Splits the dim ``dim`` into dims of the sizes ``unflattened_size``, one of which may be -1."""
+    """Splits the dim ``dim`` into dims of the sizes ``unflattened_size``, one of which may be -1.
+
+    Raises:
+        TypeError: ``dim`` is no int.
+        RuntimeError: the sizes do not multiply to that of the dim.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(Unflatten(1, (2, -1))(dtorch.ones(3, 8)).shape)
+        (3, 2, 4)
+    """
 
     def __init__(self, dim: int, unflattened_size: Any) -> None:
         super().__init__()

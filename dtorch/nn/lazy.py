@@ -53,7 +53,18 @@ class LazyModuleMixin(Module):
 
 
 class LazyLinear(LazyModuleMixin, Linear):
-    """`Linear` that takes ``in_features`` from its first input."""
+    """`Linear` that takes ``in_features`` from its first input.
+
+    Arguments are those of `Linear` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyLinear(2)
+        >>> tuple(layer(dtorch.ones(3, 4)).shape)
+        (3, 2)
+        >>> layer
+        Linear(in_features=4, out_features=2, bias=True)
+    """
 
     cls_to_become = Linear
 
@@ -106,68 +117,138 @@ class _LazyConv(LazyModuleMixin, _ConvNd):
         self.reset_parameters()
 
 
-class LazyConv1d(_LazyConv, Conv1d):
-    """`Conv1d` that takes ``in_channels`` from its first input."""
+class _LazyForward(_LazyConv):
+    """Of `Conv1d`, `Conv2d` and `Conv3d`."""
+
+    def __init__(
+        self, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
+        dilation: Any = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode,
+            device, dtype,
+        )  # fmt: skip
+
+
+class _LazyTransposed(_LazyConv):
+    """Of `ConvTranspose1d`, `ConvTranspose2d` and `ConvTranspose3d`."""
+
+    def __init__(
+        self, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
+        output_padding: Any = 0, groups: int = 1, bias: bool = True, dilation: Any = 1,
+        padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation,
+            padding_mode, device, dtype,
+        )  # fmt: skip
+
+
+class LazyConv1d(_LazyForward, Conv1d):
+    """`Conv1d` that takes ``in_channels`` from its first input.
+
+    Arguments are those of `Conv1d` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyConv1d(4, 3)
+        >>> out = layer(dtorch.ones(2, 3, 5))
+        >>> layer.in_channels
+        3
+        >>> type(layer).__name__
+        'Conv1d'
+    """
 
     cls_to_become = Conv1d
 
-    def __init__(
-        self, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
-        dilation: Any = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode,
-            device, dtype,
-        )  # fmt: skip
 
+class LazyConv2d(_LazyForward, Conv2d):
+    """`Conv2d` that takes ``in_channels`` from its first input.
 
-class LazyConv2d(_LazyConv, Conv2d):
-    """`Conv2d` that takes ``in_channels`` from its first input."""
+    Arguments are those of `Conv2d` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyConv2d(4, 3)
+        >>> out = layer(dtorch.ones(2, 3, 5, 5))
+        >>> layer.in_channels
+        3
+        >>> type(layer).__name__
+        'Conv2d'
+    """
 
     cls_to_become = Conv2d
 
-    def __init__(
-        self, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
-        dilation: Any = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode,
-            device, dtype,
-        )  # fmt: skip
 
+class LazyConv3d(_LazyForward, Conv3d):
+    """`Conv3d` that takes ``in_channels`` from its first input.
 
-class LazyConv3d(_LazyConv, Conv3d):
-    """`Conv3d` that takes ``in_channels`` from its first input."""
+    Arguments are those of `Conv3d` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyConv3d(4, 3)
+        >>> out = layer(dtorch.ones(2, 3, 5, 5, 5))
+        >>> layer.in_channels
+        3
+        >>> type(layer).__name__
+        'Conv3d'
+    """
 
     cls_to_become = Conv3d
 
-    def __init__(
-        self, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
-        dilation: Any = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode,
-            device, dtype,
-        )  # fmt: skip
 
+class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
+    """`ConvTranspose1d` that takes ``in_channels`` from its first input.
 
-class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
-    """`ConvTranspose1d` that takes ``in_channels`` from its first input."""
+    Arguments are those of `ConvTranspose1d` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyConvTranspose1d(4, 3)
+        >>> out = layer(dtorch.ones(2, 3, 5))
+        >>> layer.in_channels
+        3
+        >>> type(layer).__name__
+        'ConvTranspose1d'
+    """
 
     cls_to_become = ConvTranspose1d
 
 
-class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
-    """`ConvTranspose2d` that takes ``in_channels`` from its first input."""
+class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):
+    """`ConvTranspose2d` that takes ``in_channels`` from its first input.
+
+    Arguments are those of `ConvTranspose2d` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyConvTranspose2d(4, 3)
+        >>> out = layer(dtorch.ones(2, 3, 5, 5))
+        >>> layer.in_channels
+        3
+        >>> type(layer).__name__
+        'ConvTranspose2d'
+    """
 
     cls_to_become = ConvTranspose2d
 
 
-class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
-    """`ConvTranspose3d` that takes ``in_channels`` from its first input."""
+class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):
+    """`ConvTranspose3d` that takes ``in_channels`` from its first input.
+
+    Arguments are those of `ConvTranspose3d` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyConvTranspose3d(4, 3)
+        >>> out = layer(dtorch.ones(2, 3, 5, 5, 5))
+        >>> layer.in_channels
+        3
+        >>> type(layer).__name__
+        'ConvTranspose3d'
+    """
 
     cls_to_become = ConvTranspose3d
 
@@ -175,15 +256,19 @@ class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
 class _LazyNorm(LazyModuleMixin, _NormBase):
     """A norm that takes ``num_features`` from its first input."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(0, *args, **kwargs)
+    def __init__(
+        self, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True,
+        track_running_stats: bool = True, device: Any = None, dtype: Any = None, *,
+        bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(0, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        made = {"device": device, "dtype": dtype}
         for name, parameter in self._parameters.items():
             if parameter is not None:
-                self._parameters[name] = UninitializedParameter(dtype=parameter.dtype)
+                self._parameters[name] = UninitializedParameter(**made)
         for name in ("running_mean", "running_var"):
-            buffer = self._buffers[name]
-            if buffer is not None:
-                self._buffers[name] = UninitializedBuffer(dtype=buffer.dtype)
+            if self._buffers[name] is not None:
+                self._buffers[name] = UninitializedBuffer(**made)
 
     def reset_parameters(self) -> None:
         if self.num_features:
@@ -199,36 +284,111 @@ class _LazyNorm(LazyModuleMixin, _NormBase):
 
 
 class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
-    """`BatchNorm1d` that takes ``num_features`` from its first input."""
+    """`BatchNorm1d` that takes ``num_features`` from its first input.
+
+    Arguments are those of `BatchNorm1d` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyBatchNorm1d()
+        >>> out = layer(dtorch.ones(2, 3, 5))
+        >>> layer.num_features
+        3
+        >>> type(layer).__name__
+        'BatchNorm1d'
+    """
 
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
-    """`BatchNorm2d` that takes ``num_features`` from its first input."""
+    """`BatchNorm2d` that takes ``num_features`` from its first input.
+
+    Arguments are those of `BatchNorm2d` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyBatchNorm2d()
+        >>> out = layer(dtorch.ones(2, 3, 5, 5))
+        >>> layer.num_features
+        3
+        >>> type(layer).__name__
+        'BatchNorm2d'
+    """
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
-    """`BatchNorm3d` that takes ``num_features`` from its first input."""
+    """`BatchNorm3d` that takes ``num_features`` from its first input.
+
+    Arguments are those of `BatchNorm3d` from the second on.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyBatchNorm3d()
+        >>> out = layer(dtorch.ones(2, 3, 5, 5, 5))
+        >>> layer.num_features
+        3
+        >>> type(layer).__name__
+        'BatchNorm3d'
+    """
 
     cls_to_become = BatchNorm3d
 
 
 class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
-    """`InstanceNorm1d` that takes ``num_features`` from its first input."""
+    """`InstanceNorm1d` that takes ``num_features`` from its first input.
+
+    Arguments are those of `InstanceNorm1d` from the second on. Unlike there, ``affine`` and
+    ``track_running_stats`` are True by default.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyInstanceNorm1d()
+        >>> out = layer(dtorch.ones(2, 3, 5))
+        >>> layer.num_features
+        3
+        >>> type(layer).__name__
+        'InstanceNorm1d'
+    """
 
     cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
-    """`InstanceNorm2d` that takes ``num_features`` from its first input."""
+    """`InstanceNorm2d` that takes ``num_features`` from its first input.
+
+    Arguments are those of `InstanceNorm2d` from the second on. Unlike there, ``affine`` and
+    ``track_running_stats`` are True by default.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyInstanceNorm2d()
+        >>> out = layer(dtorch.ones(2, 3, 5, 5))
+        >>> layer.num_features
+        3
+        >>> type(layer).__name__
+        'InstanceNorm2d'
+    """
 
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
-    """`InstanceNorm3d` that takes ``num_features`` from its first input."""
+    """`InstanceNorm3d` that takes ``num_features`` from its first input.
+
+    Arguments are those of `InstanceNorm3d` from the second on. Unlike there, ``affine`` and
+    ``track_running_stats`` are True by default.
+
+    Example:
+        >>> import dtorch
+        >>> layer = LazyInstanceNorm3d()
+        >>> out = layer(dtorch.ones(2, 3, 5, 5, 5))
+        >>> layer.num_features
+        3
+        >>> type(layer).__name__
+        'InstanceNorm3d'
+    """
 
     cls_to_become = InstanceNorm3d

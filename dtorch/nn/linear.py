@@ -14,7 +14,13 @@ from dtorch.nn.parameter import Parameter
 
 
 class Identity(Module):
-    """Returns its input; takes and ignores any arguments."""
+    """Returns its input; takes and ignores any arguments.
+
+    Example:
+        >>> import dtorch
+        >>> Identity()(dtorch.ones(2)).tolist()
+        [1.0, 1.0]
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -72,6 +78,13 @@ class Bilinear(Module):
     Attributes:
         weight: ``(out_features, in1_features, in2_features)``, uniform in ±1/sqrt(in1_features).
         bias: ``(out_features,)`` from the same range, or None.
+
+    Shape: inputs ``(*, in1_features)`` and ``(*, in2_features)``, output ``(*, out_features)``.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(Bilinear(3, 4, 2)(dtorch.ones(5, 3), dtorch.ones(5, 4)).shape)
+        (5, 2)
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.loss import check_reduction, legacy_reduction
 from dtorch.core.ops.loss_margin import triplet
 from dtorch.core.tensor import Tensor
+from dtorch.nn.distance import PairwiseDistance
 from dtorch.nn.module import Module
 
 
@@ -48,21 +49,52 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """Absolute difference of input and target."""
+    """Absolute difference of input and target.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> L1Loss()(dtorch.tensor([1.0, 2.0]), dtorch.tensor([2.0, 4.0])).item()
+        1.5
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Any:
         return functions.l1_loss(input, target, reduction=self.reduction)
 
 
 class MSELoss(_Loss):
-    """Squared difference of input and target."""
+    """Squared difference of input and target.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> MSELoss()(dtorch.tensor([1.0, 2.0]), dtorch.tensor([2.0, 5.0])).item()
+        5.0
+        >>> MSELoss(reduction="none")(dtorch.tensor([1.0, 2.0]), dtorch.tensor([2.0, 5.0])).tolist()
+        [1.0, 9.0]
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Any:
         return functions.mse_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(_Loss):
-    """Squared difference over ``2 * beta`` up to ``beta``, absolute less ``beta / 2`` beyond."""
+    """Squared difference over ``2 * beta`` up to ``beta``, absolute less ``beta / 2`` beyond.
+
+    Args:
+        beta: at least 0; 0 gives `L1Loss`.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Reference: Girshick 2015, arXiv:1504.08083.
+
+    Example:
+        >>> import dtorch
+        >>> SmoothL1Loss()(dtorch.tensor([0.0]), dtorch.tensor([3.0])).item()
+        2.5
+    """
 
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
@@ -76,7 +108,20 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """Half the squared difference up to ``delta``, linear with slope ``delta`` beyond."""
+    """Half the squared difference up to ``delta``, linear with slope ``delta`` beyond.
+
+    Args:
+        delta: above 0.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Reference: Huber 1964, "Robust estimation of a location parameter".
+
+    Example:
+        >>> import dtorch
+        >>> HuberLoss(delta=2.0)(dtorch.tensor([0.0]), dtorch.tensor([3.0])).item()
+        4.0
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
@@ -92,6 +137,12 @@ class KLDivLoss(_Loss):
     Args:
         reduction: also ``"batchmean"``: the sum over the batch size, the true divergence.
         log_target: the target are log-probabilities, too.
+
+    Example:
+        >>> import dtorch
+        >>> p = dtorch.tensor([[0.5, 0.5]])
+        >>> KLDivLoss(reduction="batchmean")(p.log(), p).item()
+        0.0
     """
 
     def __init__(
@@ -116,6 +167,16 @@ class BCELoss(_WeightedLoss):
 
     Args:
         weight: factor of each element; broadcasts.
+
+    Raises:
+        ValueError: a probability outside 0 to 1.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> round(BCELoss()(dtorch.tensor([0.5, 0.5]), dtorch.tensor([1.0, 0.0])).item(), 4)
+        0.6931
     """
 
     def forward(self, input: Tensor, target: Tensor) -> Any:
@@ -130,6 +191,14 @@ class BCEWithLogitsLoss(_Loss):
     Args:
         weight: factor of each element; broadcasts.
         pos_weight: factor of the part of events that happen; broadcasts.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> loss = BCEWithLogitsLoss()(dtorch.tensor([0.0, 0.0]), dtorch.tensor([1.0, 0.0]))
+        >>> round(loss.item(), 4)
+        0.6931
     """
 
     def __init__(
@@ -153,6 +222,13 @@ class PoissonNLLLoss(_Loss):
         log_input: the input are logarithms of the expected counts.
         full: add Stirling's approximation of the constant term.
         eps: added to expected counts before their logarithm is taken.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> PoissonNLLLoss()(dtorch.tensor([0.0]), dtorch.tensor([2.0])).item()
+        1.0
     """
 
     def __init__(
@@ -176,6 +252,19 @@ class GaussianNLLLoss(_Loss):
     Args:
         full: add the constant term.
         eps: least variance.
+
+    Shape: input and target alike; the variance like them, or one for each row.
+
+    Raises:
+        ValueError: a negative variance.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> one = dtorch.tensor([1.0])
+        >>> GaussianNLLLoss()(one, dtorch.tensor([3.0]), one).item()
+        2.0
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
@@ -193,6 +282,18 @@ class NLLLoss(_WeightedLoss):
     Args:
         weight: ``(C,)``; the mean divides by the weights used.
         ignore_index: target that counts nothing.
+
+    Shape: target ``(N, *)`` of int64. ``reduction``: ``"mean"`` (default),
+    ``"sum"`` or ``"none"``, which keeps that shape.
+
+    Raises:
+        IndexError: a target that is no class.
+
+    Example:
+        >>> import dtorch
+        >>> scores = dtorch.tensor([[-1.0, -2.0], [-3.0, -4.0]])
+        >>> NLLLoss()(scores, dtorch.tensor([0, 1])).item()
+        2.5
     """
 
     def __init__(
@@ -209,7 +310,14 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """Classic name of `NLLLoss` for images ``(N, C, H, W)``."""
+    """Classic name of `NLLLoss` for images ``(N, C, H, W)``.
+
+    Example:
+        >>> import dtorch
+        >>> loss = NLLLoss2d()(dtorch.zeros(1, 3, 2, 2), dtorch.zeros(1, 2, 2).long())
+        >>> abs(loss.item())
+        0.0
+    """
 
 
 class CrossEntropyLoss(_WeightedLoss):
@@ -219,6 +327,17 @@ class CrossEntropyLoss(_WeightedLoss):
         weight: ``(C,)``; the mean divides by the weights used.
         ignore_index: target that counts nothing.
         label_smoothing: share of the target given to all classes alike.
+
+    Shape: target ``(N, *)`` of int64, or probabilities ``(N, C, *)``.
+
+    Raises:
+        IndexError: a target that is no class.
+
+    Example:
+        >>> import dtorch
+        >>> loss = CrossEntropyLoss()(dtorch.zeros(2, 4), dtorch.tensor([0, 3]))
+        >>> round(loss.item(), 4)
+        1.3863
     """
 
     def __init__(
@@ -237,7 +356,15 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """The distance itself for pairs alike (1), what it lacks of ``margin`` for others (-1)."""
+    """The distance itself for pairs alike (1), what it lacks of ``margin`` for others (-1).
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> HingeEmbeddingLoss()(dtorch.tensor([2.0, 0.25]), dtorch.tensor([1, -1])).item()
+        1.375
+    """
 
     def __init__(
         self, margin: float = 1.0, size_average: Any = None, reduce: Any = None,
@@ -255,7 +382,16 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """``max(0, -target * (input1 - input2) + margin)``."""
+    """``max(0, -target * (input1 - input2) + margin)``.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> first, second = dtorch.tensor([1.0, 2.0]), dtorch.tensor([2.0, 1.0])
+        >>> MarginRankingLoss()(first, second, dtorch.tensor([1, 1])).item()
+        0.5
+    """
 
     def __init__(
         self, margin: float = 0.0, size_average: Any = None, reduce: Any = None,
@@ -271,7 +407,18 @@ class MarginRankingLoss(_Loss):
 
 
 class CosineEmbeddingLoss(_Loss):
-    """``1 - cos`` for pairs alike (1), ``max(0, cos - margin)`` for others (-1)."""
+    """``1 - cos`` for pairs alike (1), ``max(0, cos - margin)`` for others (-1).
+
+    Args:
+        margin: -1 to 1, usually 0 to 0.5.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> CosineEmbeddingLoss()(dtorch.ones(1, 2), dtorch.ones(1, 2), dtorch.tensor([-1])).item()
+        1.0
+    """
 
     def __init__(
         self, margin: float = 0.0, size_average: Any = None, reduce: Any = None,
@@ -287,7 +434,15 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """``log(1 + exp(-target * input))`` for targets of 1 and -1."""
+    """``log(1 + exp(-target * input))`` for targets of 1 and -1.
+
+    ``reduction``: ``"mean"`` (default), ``"sum"`` or ``"none"``, which keeps the shape of the input.
+
+    Example:
+        >>> import dtorch
+        >>> round(SoftMarginLoss()(dtorch.tensor([0.0]), dtorch.tensor([1.0])).item(), 4)
+        0.6931
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Any:
         return functions.soft_margin_loss(input, target, reduction=self.reduction)
@@ -295,7 +450,15 @@ class SoftMarginLoss(_Loss):
 
 class MultiLabelMarginLoss(_Loss):
     """What every wrong class lacks of being 1 below each right one; targets list the right ones,
-    then -1."""
+    then -1.
+
+    Shape: input and target ``(N, C)`` or ``(C,)``; the target of int64.
+
+    Example:
+        >>> import dtorch
+        >>> MultiLabelMarginLoss()(dtorch.tensor([[0.5, 1.0]]), dtorch.tensor([[0, -1]])).item()
+        0.75
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Any:
         return functions.multilabel_margin_loss(input, target, reduction=self.reduction)
@@ -306,6 +469,14 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
     Args:
         weight: of each class.
+
+    Shape: input and target ``(N, C)``; each target 0 or 1.
+
+    Example:
+        >>> import dtorch
+        >>> loss = MultiLabelSoftMarginLoss()(dtorch.zeros(1, 2), dtorch.tensor([[1.0, 0.0]]))
+        >>> round(loss.item(), 4)
+        0.6931
     """
 
     def forward(self, input: Tensor, target: Tensor) -> Any:
@@ -320,6 +491,16 @@ class MultiMarginLoss(_WeightedLoss):
     Args:
         p: 1 or 2.
         weight: of each class.
+
+    Shape: input ``(N, C)``, target ``(N,)`` of int64.
+
+    Raises:
+        ValueError: another ``p``.
+
+    Example:
+        >>> import dtorch
+        >>> MultiMarginLoss()(dtorch.tensor([[0.5, 1.0]]), dtorch.tensor([0])).item()
+        0.75
     """
 
     def __init__(
@@ -344,6 +525,17 @@ class TripletMarginLoss(_Loss):
     Args:
         p, eps: of the distance d; see `dtorch.nn.functional.pairwise_distance`.
         swap: take the distance of positive and negative if it is smaller.
+
+    Shape: three inputs ``(N, D)`` or ``(D,)``. ``reduction``: ``"mean"`` (default),
+    ``"sum"`` or ``"none"``, which keeps the batch.
+
+    Reference: Balntas et al. 2016, "Learning local feature descriptors with triplets".
+
+    Example:
+        >>> import dtorch
+        >>> zero = dtorch.zeros(1, 2)
+        >>> TripletMarginLoss()(zero, zero, zero).item()
+        1.0
     """
 
     def __init__(
@@ -368,6 +560,13 @@ class TripletMarginWithDistanceLoss(_Loss):
 
     Args:
         distance_function: takes two tensors. Default: the Euclidean distance.
+
+    Example:
+        >>> import dtorch
+        >>> distance = dtorch.nn.PairwiseDistance(p=1, eps=0)
+        >>> loss = TripletMarginWithDistanceLoss(distance_function=distance)
+        >>> loss(dtorch.zeros(1, 2), dtorch.ones(1, 2), dtorch.zeros(1, 2)).item()
+        3.0
     """
 
     def __init__(
@@ -375,15 +574,16 @@ class TripletMarginWithDistanceLoss(_Loss):
         reduction: str = "mean",
     ) -> None:  # fmt: skip
         super().__init__(reduction=reduction)
-        self.distance_function = distance_function
+        self.distance_function = (
+            PairwiseDistance() if distance_function is None else distance_function
+        )
         self.margin = margin
         self.swap = swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Any:
         return triplet(
-            "TripletMarginWithDistanceLoss",
-            self.distance_function or functions.pairwise_distance,
-            anchor, positive, negative, self.margin, self.swap, self.reduction,
+            "TripletMarginWithDistanceLoss", self.distance_function, anchor, positive, negative,
+            self.margin, self.swap, self.reduction,
         )  # fmt: skip
 
 
@@ -393,6 +593,17 @@ class CTCLoss(_Loss):
     Args:
         blank: class that stands for no label.
         zero_infinity: infinite losses count as 0.
+
+    Shape: log-probabilities ``(T, N, C)`` or ``(T, C)``; targets ``(N, S)``, or all joined; lengths
+    ``(N,)``. The mean first divides each loss by the length of its target.
+
+    Reference: Graves et al. 2006, "Connectionist temporal classification".
+
+    Example:
+        >>> import dtorch
+        >>> scores = dtorch.zeros(2, 1, 2).log_softmax(2)
+        >>> round(CTCLoss()(scores, dtorch.tensor([[1]]), [2], [1]).item(), 4)
+        0.2877
     """
 
     def __init__(

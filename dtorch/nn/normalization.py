@@ -130,6 +130,21 @@ class BatchNorm1d(_BatchNorm):
         momentum: weight of the new statistics; None averages all batches alike.
         affine: scale and shift by learned weight and bias.
         track_running_stats: keep statistics for evaluation; without, the batch's own always serve.
+        eps: added to the variance.
+        bias: False leaves the shift out.
+
+    Shape: output as input.
+
+    Raises:
+        RuntimeError: input of other dims or channels.
+        ValueError: training on one value for each channel.
+
+    Reference: Ioffe and Szegedy 2015, arXiv:1502.03167.
+
+    Example:
+        >>> import dtorch
+        >>> BatchNorm1d(1)(dtorch.tensor([[1.0], [3.0]])).round(decimals=3).tolist()
+        [[-1.0], [1.0]]
     """
 
     _ndims = (2, 3)
@@ -137,14 +152,26 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Each channel of ``(N, C, H, W)`` standardised over the batch; see `BatchNorm1d`."""
+    """Each channel of ``(N, C, H, W)`` standardised over the batch; see `BatchNorm1d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(BatchNorm2d(3)(dtorch.ones(2, 3, 4, 4)).shape)
+        (2, 3, 4, 4)
+    """
 
     _ndims = (4,)
     _shapes = "(batch, channels, height, width)"
 
 
 class BatchNorm3d(_BatchNorm):
-    """Each channel of ``(N, C, D, H, W)`` standardised over the batch; see `BatchNorm1d`."""
+    """Each channel of ``(N, C, D, H, W)`` standardised over the batch; see `BatchNorm1d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(BatchNorm3d(3)(dtorch.ones(2, 3, 4, 4, 4)).shape)
+        (2, 3, 4, 4, 4)
+    """
 
     _ndims = (5,)
     _shapes = "(batch, channels, depth, height, width)"
@@ -179,21 +206,47 @@ class _InstanceNorm(_NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Each channel of each sample of ``(N, C, L)`` standardised by itself."""
+    """Each channel of each sample of ``(N, C, L)`` standardised by itself.
+
+    Args: those of `BatchNorm1d`, but ``affine`` and ``track_running_stats`` are False by default.
+
+    Reference: Ulyanov et al. 2016, arXiv:1607.08022.
+
+    Example:
+        >>> import dtorch
+        >>> InstanceNorm1d(1)(dtorch.tensor([[[1.0, 3.0]]])).round(decimals=3).tolist()
+        [[[-1.0, 1.0]]]
+    """
 
     _ndims = (2, 3)
     _shapes = "(batch, channels, length) or (channels, length)"
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Each channel of each sample of ``(N, C, H, W)`` standardised by itself."""
+    """Each channel of each sample of ``(N, C, H, W)`` standardised by itself.
+
+    Arguments are those of `InstanceNorm1d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(InstanceNorm2d(3)(dtorch.ones(2, 3, 4, 4)).shape)
+        (2, 3, 4, 4)
+    """
 
     _ndims = (3, 4)
     _shapes = "(batch, channels, height, width) or (channels, height, width)"
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Each channel of each sample of ``(N, C, D, H, W)`` standardised by itself."""
+    """Each channel of each sample of ``(N, C, D, H, W)`` standardised by itself.
+
+    Arguments are those of `InstanceNorm1d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(InstanceNorm3d(3)(dtorch.ones(2, 3, 4, 4, 4)).shape)
+        (2, 3, 4, 4, 4)
+    """
 
     _ndims = (4, 5)
     _shapes = "(batch, channels, depth, height, width) or without batch"
@@ -207,6 +260,15 @@ class LayerNorm(Module):
 
     Attributes:
         weight, bias: ``normalized_shape``, ones and zeros at the start; or None.
+
+    Shape: ``(*, *normalized_shape)``; output as input.
+
+    Reference: Ba et al. 2016, arXiv:1607.06450.
+
+    Example:
+        >>> import dtorch
+        >>> LayerNorm(2)(dtorch.tensor([[1.0, 3.0]])).round(decimals=3).tolist()
+        [[-1.0, 1.0]]
     """
 
     def __init__(
@@ -251,7 +313,18 @@ def _sizes(normalized_shape: Any) -> tuple[int, ...]:
 
 
 class RMSNorm(Module):
-    """The last dims divided by their root mean square, then scaled; see `LayerNorm`."""
+    """The last dims divided by their root mean square, then scaled; see `LayerNorm`.
+
+    Args:
+        eps: added to the mean square. Default: the spacing of the dtype at 1.
+
+    Reference: Zhang and Sennrich 2019, arXiv:1910.07467.
+
+    Example:
+        >>> import dtorch
+        >>> RMSNorm(2)(dtorch.tensor([[2.0, 2.0]])).round(decimals=3).tolist()
+        [[1.0, 1.0]]
+    """
 
     def __init__(
         self, normalized_shape: Any, eps: float | None = None, elementwise_affine: bool = True,
@@ -287,6 +360,18 @@ class GroupNorm(Module):
 
     Attributes:
         weight, bias: ``(num_channels,)``, ones and zeros at the start; None if not ``affine``.
+
+    Shape: ``(N, num_channels, *)``; output as input.
+
+    Raises:
+        ValueError: ``num_groups`` does not divide ``num_channels``.
+
+    Reference: Wu and He 2018, arXiv:1803.08494.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(GroupNorm(2, 4)(dtorch.ones(2, 4, 3)).shape)
+        (2, 4, 3)
     """
 
     def __init__(
@@ -331,6 +416,14 @@ class LocalResponseNorm(Module):
 
     Args:
         size: number of neighbouring channels.
+        alpha, beta, k: the divisor is ``(k + alpha * mean of squares) ** beta``.
+
+    Reference: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional networks".
+
+    Example:
+        >>> import dtorch
+        >>> LocalResponseNorm(1, alpha=3.0, beta=1.0)(dtorch.ones(1, 2, 1)).tolist()
+        [[[0.25], [0.25]]]
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
@@ -348,7 +441,13 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(LocalResponseNorm):
-    """Classic name of `LocalResponseNorm` for images."""
+    """Classic name of `LocalResponseNorm` for images.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(CrossMapLRN2d(3)(dtorch.ones(1, 4, 2, 2)).shape)
+        (1, 4, 2, 2)
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
         super().__init__(size, alpha, beta, k)

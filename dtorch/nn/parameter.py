@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import PLAIN, REQUIRES_GRAD, fill
+from dtorch.core.creation import empty
 from dtorch.core.errors import ArgumentError, DtypeError
 from dtorch.core.storage import storage_of
 from dtorch.core.tensor import Tensor
@@ -71,6 +72,13 @@ class Buffer(Tensor):
     Args:
         data: its memory is shared, not copied.
         persistent: whether it is part of the state dict.
+
+    Example:
+        >>> import dtorch
+        >>> module = dtorch.nn.Module()
+        >>> module.mean = Buffer(dtorch.zeros(2))
+        >>> list(module.state_dict())
+        ['mean']
     """
 
     __slots__ = ()
@@ -88,33 +96,58 @@ class UninitializedTensorMixin:
 
     def materialize(self: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Become an uninitialised tensor of ``shape``; the object stays the same one."""
-        wanted = self._array.dtype if dtype is None else dtype.numpy
-        self._array = np.empty(tuple(shape), wanted)
+        made = empty(tuple(shape), device=device or self.device, dtype=dtype or self.dtype)
+        self._array = made._array
         self._storage = None
         self.__class__ = self.cls_to_become
 
 
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
-    """A `Parameter` without sizes."""
+    """A `Parameter` without sizes.
+
+    Args:
+        requires_grad: as in `Parameter`.
+        device, dtype: of the tensor it will become.
+
+    Example:
+        >>> import dtorch
+        >>> made = UninitializedParameter()
+        >>> made.materialize((2, 3))
+        >>> type(made).__name__, tuple(made.shape)
+        ('Parameter', (2, 3))
+    """
 
     __slots__ = ()
     cls_to_become = Parameter
 
     def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
-        return super().__new__(cls, None, requires_grad)
+        return super().__new__(cls, empty(0, device=device, dtype=dtype), requires_grad)
 
     def __repr__(self) -> str:
         return "<UninitializedParameter>"
 
 
 class UninitializedBuffer(UninitializedTensorMixin, Buffer):
-    """A `Buffer` without sizes."""
+    """A `Buffer` without sizes.
+
+    Args:
+        requires_grad: whether operations on it are recorded.
+        device, dtype: of the tensor it will become.
+
+    Example:
+        >>> import dtorch
+        >>> made = UninitializedBuffer()
+        >>> made.materialize((2,))
+        >>> tuple(made.shape)
+        (2,)
+    """
 
     __slots__ = ()
     cls_to_become = Buffer
 
     def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> Any:
-        return super().__new__(cls, None)
+        made = super().__new__(cls, empty(0, device=device, dtype=dtype))
+        return made.requires_grad_() if requires_grad else made
 
     def __repr__(self) -> str:
         return "<UninitializedBuffer>"

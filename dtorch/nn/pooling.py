@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from dtorch.core import functions
 from dtorch.core.ops.adaptive import check_fractional
+from dtorch.core.shapes import per_dim
 from dtorch.core.tensor import Tensor
 from dtorch.nn.module import Module
 
@@ -42,7 +43,23 @@ class _MaxPool(_Pool):
 
 
 class MaxPool1d(_MaxPool):
-    """Largest value in each window of ``(N, C, L)``."""
+    """Largest value in each window of ``(N, C, L)``.
+
+    Args:
+        kernel_size: of the window, an int or one for each dim.
+        stride: between windows; by default ``kernel_size``.
+        padding: at both ends of each dim, at most half the kernel.
+        dilation: between elements of a window.
+        return_indices: return also where the values were found, for `MaxUnpool1d`.
+        ceil_mode: a window may go past the end.
+
+    Shape: input ``(N, C, L)`` or ``(C, L)``; output with fewer elements.
+
+    Example:
+        >>> import dtorch
+        >>> MaxPool1d(2)(dtorch.arange(6.0).reshape(1, 1, 6)).tolist()
+        [[[1.0, 3.0, 5.0]]]
+    """
 
     _function = staticmethod(functions.max_pool1d)
 
@@ -54,23 +71,39 @@ class MaxPool2d(_MaxPool):
         kernel_size, stride, padding, dilation, ceil_mode: as in
             `dtorch.nn.functional.max_pool2d`.
         return_indices: return also where the values were found, for `MaxUnpool2d`.
+
+    Example:
+        >>> import dtorch
+        >>> MaxPool2d(2)(dtorch.arange(16.0).reshape(1, 1, 4, 4)).tolist()
+        [[[[5.0, 7.0], [13.0, 15.0]]]]
     """
 
     _function = staticmethod(functions.max_pool2d)
 
 
 class MaxPool3d(_MaxPool):
-    """Largest value in each window of ``(N, C, D, H, W)``."""
+    """Largest value in each window of ``(N, C, D, H, W)``.
+
+    Arguments are those of `MaxPool1d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(MaxPool3d(2)(dtorch.ones(1, 2, 4, 4, 6)).shape)
+        (1, 2, 2, 2, 3)
+    """
 
     _function = staticmethod(functions.max_pool3d)
 
 
 class _MaxUnpool(_Pool):
+    _dims: ClassVar[int]
+
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
+        name, n = type(self).__name__, self._dims
+        self.kernel_size = per_dim(name, "kernel_size", kernel_size, n)
+        self.stride = self.kernel_size if stride is None else per_dim(name, "stride", stride, n)
+        self.padding = per_dim(name, "padding", padding, n)
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Any:
         return type(self)._function(
@@ -82,26 +115,57 @@ class _MaxUnpool(_Pool):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """Values put back to where `MaxPool1d` found them, zeros elsewhere."""
+    """Values put back to where `MaxPool1d` found them, zeros elsewhere.
 
+    Args:
+        kernel_size, stride, padding: those of the pooling.
+
+    Call it with the values, their indices and, where the stride leaves a choice, ``output_size``.
+
+    Example:
+        >>> import dtorch
+        >>> out, indices = MaxPool1d(2, return_indices=True)(dtorch.arange(4.0).reshape(1, 1, 4))
+        >>> MaxUnpool1d(2)(out, indices).tolist()
+        [[[0.0, 1.0, 0.0, 3.0]]]
+    """
+
+    _dims = 1
     _function = staticmethod(functions.max_unpool1d)
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """Values put back to where `MaxPool2d` found them, zeros elsewhere."""
+    """Values put back to where `MaxPool2d` found them, zeros elsewhere.
 
+    Arguments are those of `MaxUnpool1d`.
+
+    Example:
+        >>> import dtorch
+        >>> out, indices = MaxPool2d(2, return_indices=True)(dtorch.arange(4.0).reshape(1, 1, 2, 2))
+        >>> MaxUnpool2d(2)(out, indices).tolist()
+        [[[[0.0, 0.0], [0.0, 3.0]]]]
+    """
+
+    _dims = 2
     _function = staticmethod(functions.max_unpool2d)
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """Values put back to where `MaxPool3d` found them, zeros elsewhere."""
+    """Values put back to where `MaxPool3d` found them, zeros elsewhere.
 
+    Arguments are those of `MaxUnpool1d`.
+
+    Example:
+        >>> import dtorch
+        >>> out, indices = MaxPool3d(2, return_indices=True)(dtorch.ones(1, 1, 4, 4, 4))
+        >>> tuple(MaxUnpool3d(2)(out, indices).shape)
+        (1, 1, 4, 4, 4)
+    """
+
+    _dims = 3
     _function = staticmethod(functions.max_unpool3d)
 
 
-class AvgPool1d(_Pool):
-    """Mean of each window of ``(N, C, L)``."""
-
+class _AvgPool(_Pool):
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
         count_include_pad: bool = True,
@@ -113,22 +177,55 @@ class AvgPool1d(_Pool):
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool1d(_AvgPool):
+    """Mean of each window of ``(N, C, L)``.
+
+    Args:
+        kernel_size: of the window, an int or one for each dim.
+        stride: between windows; by default ``kernel_size``.
+        padding: at both ends of each dim, at most half the kernel.
+        ceil_mode: a window may go past the end.
+        count_include_pad: whether the zeros of the padding count.
+
+    Example:
+        >>> import dtorch
+        >>> AvgPool1d(2)(dtorch.arange(6.0).reshape(1, 1, 6)).tolist()
+        [[[0.5, 2.5, 4.5]]]
+    """
+
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:  # fmt: skip
+        kernel_size = per_dim("AvgPool1d", "kernel_size", kernel_size, 1)
+        stride = None if stride is None else per_dim("AvgPool1d", "stride", stride, 1)
+        padding = per_dim("AvgPool1d", "padding", padding, 1)
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+
     def forward(self, input: Tensor) -> Any:
         return functions.avg_pool1d(
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
             self.count_include_pad,
         )  # fmt: skip
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
-
-class AvgPool2d(AvgPool1d):
+class AvgPool2d(_AvgPool):
     """Mean of each window of ``(N, C, H, W)``.
 
     Args:
         count_include_pad: whether the zeros of the padding count.
         divisor_override: divide by this number instead of the number of elements.
+
+    The other arguments are those of `AvgPool1d`.
+
+    Example:
+        >>> import dtorch
+        >>> AvgPool2d(2)(dtorch.arange(16.0).reshape(1, 1, 4, 4)).tolist()
+        [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
 
     _function = staticmethod(functions.avg_pool2d)
@@ -148,7 +245,13 @@ class AvgPool2d(AvgPool1d):
 
 
 class AvgPool3d(AvgPool2d):
-    """Mean of each window of ``(N, C, D, H, W)``; see `AvgPool2d`."""
+    """Mean of each window of ``(N, C, D, H, W)``; see `AvgPool2d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(AvgPool3d(2)(dtorch.ones(1, 2, 4, 4, 6)).shape)
+        (1, 2, 2, 2, 3)
+    """
 
     _function = staticmethod(functions.avg_pool3d)
 
@@ -176,19 +279,45 @@ class _LPPool(_Pool):
 
 
 class LPPool1d(_LPPool):
-    """``(sum of x**p)**(1/p)`` over each window of ``(N, C, L)``."""
+    """``(sum of x**p)**(1/p)`` over each window of ``(N, C, L)``.
+
+    Args:
+        norm_type: p; not 0.
+        kernel_size, stride, ceil_mode: as in `MaxPool1d`.
+
+    Example:
+        >>> import dtorch
+        >>> LPPool1d(2, 2)(dtorch.tensor([[[3.0, 4.0, 6.0, 8.0]]])).tolist()
+        [[[5.0, 10.0]]]
+    """
 
     _function = staticmethod(functions.lp_pool1d)
 
 
 class LPPool2d(_LPPool):
-    """``(sum of x**p)**(1/p)`` over each window of ``(N, C, H, W)``."""
+    """``(sum of x**p)**(1/p)`` over each window of ``(N, C, H, W)``.
+
+    Arguments are those of `LPPool1d`.
+
+    Example:
+        >>> import dtorch
+        >>> LPPool2d(1, 2)(dtorch.arange(4.0).reshape(1, 1, 2, 2)).tolist()
+        [[[[6.0]]]]
+    """
 
     _function = staticmethod(functions.lp_pool2d)
 
 
 class LPPool3d(_LPPool):
-    """``(sum of x**p)**(1/p)`` over each window of ``(N, C, D, H, W)``."""
+    """``(sum of x**p)**(1/p)`` over each window of ``(N, C, D, H, W)``.
+
+    Arguments are those of `LPPool1d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(LPPool3d(2, 2)(dtorch.ones(1, 1, 4, 4, 4)).shape)
+        (1, 1, 2, 2, 2)
+    """
 
     _function = staticmethod(functions.lp_pool3d)
 
@@ -206,7 +335,16 @@ class _AdaptiveAvgPool(_Pool):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """Means of ``output_size`` windows that divide ``(N, C, L)`` evenly."""
+    """Means of ``output_size`` windows that divide ``(N, C, L)`` evenly.
+
+    Args:
+        output_size: number of windows.
+
+    Example:
+        >>> import dtorch
+        >>> AdaptiveAvgPool1d(2)(dtorch.arange(6.0).reshape(1, 1, 6)).tolist()
+        [[[1.0, 4.0]]]
+    """
 
     _function = staticmethod(functions.adaptive_avg_pool1d)
 
@@ -216,13 +354,27 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
     Args:
         output_size: rows and columns of the output; None keeps a size.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(AdaptiveAvgPool2d((3, None))(dtorch.ones(1, 2, 6, 8)).shape)
+        (1, 2, 3, 8)
     """
 
     _function = staticmethod(functions.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """Means of ``output_size`` windows that divide ``(N, C, D, H, W)`` evenly."""
+    """Means of ``output_size`` windows that divide ``(N, C, D, H, W)`` evenly.
+
+    Args:
+        output_size: an int, or one for each of the last 3 dims; None keeps a size.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(AdaptiveAvgPool3d((3, 2, 1))(dtorch.ones(1, 2, 6, 8, 4)).shape)
+        (1, 2, 3, 2, 1)
+    """
 
     _function = staticmethod(functions.adaptive_avg_pool3d)
 
@@ -241,19 +393,49 @@ class _AdaptiveMaxPool(_Pool):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """Largest values of ``output_size`` windows that divide ``(N, C, L)`` evenly."""
+    """Largest values of ``output_size`` windows that divide ``(N, C, L)`` evenly.
+
+    Args:
+        output_size: number of windows.
+        return_indices: return also where the values were found.
+
+    Example:
+        >>> import dtorch
+        >>> AdaptiveMaxPool1d(2)(dtorch.arange(6.0).reshape(1, 1, 6)).tolist()
+        [[[2.0, 5.0]]]
+    """
 
     _function = staticmethod(functions.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """Largest values of ``output_size`` windows that divide ``(N, C, H, W)`` evenly."""
+    """Largest values of ``output_size`` windows that divide ``(N, C, H, W)`` evenly.
+
+    Args:
+        output_size: an int, or one for each of the last 2 dims; None keeps a size.
+        return_indices: return also where the values were found.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(AdaptiveMaxPool2d((3, None))(dtorch.ones(1, 2, 6, 8)).shape)
+        (1, 2, 3, 8)
+    """
 
     _function = staticmethod(functions.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """Largest values of ``output_size`` windows that divide ``(N, C, D, H, W)`` evenly."""
+    """Largest values of ``output_size`` windows that divide ``(N, C, D, H, W)`` evenly.
+
+    Args:
+        output_size: an int, or one for each of the last 3 dims; None keeps a size.
+        return_indices: return also where the values were found.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(AdaptiveMaxPool3d((3, 2, 1))(dtorch.ones(1, 2, 6, 8, 4)).shape)
+        (1, 2, 3, 2, 1)
+    """
 
     _function = staticmethod(functions.adaptive_max_pool3d)
 
@@ -288,12 +470,28 @@ class FractionalMaxPool2d(_FractionalMaxPool):
         _random_samples: ``(N, C, 2)`` in [0, 1), from which the places follow.
 
     Reference: Graham 2014, arXiv:1412.6071.
+
+    Raises:
+        ValueError: none or both of ``output_size`` and ``output_ratio``, or a ratio outside 0 to 1.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(FractionalMaxPool2d(2, output_size=(3, 4))(dtorch.ones(1, 2, 7, 9)).shape)
+        (1, 2, 3, 4)
     """
 
     _function = staticmethod(functions.fractional_max_pool2d)
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """Largest values of windows that begin at random places, in order, of ``(N, C, D, H, W)``."""
+    """Largest values of windows that begin at random places, in order, of ``(N, C, D, H, W)``.
+
+    Arguments and errors are those of `FractionalMaxPool2d`, with three dims.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(FractionalMaxPool3d(2, output_ratio=0.5)(dtorch.ones(1, 1, 6, 6, 6)).shape)
+        (1, 1, 3, 3, 3)
+    """
 
     _function = staticmethod(functions.fractional_max_pool3d)

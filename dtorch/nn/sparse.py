@@ -26,6 +26,16 @@ class Embedding(Module):
 
     Attributes:
         weight: ``(num_embeddings, embedding_dim)``, normal with mean 0 and variance 1.
+
+    Raises:
+        RuntimeError: a given weight of another shape.
+        IndexError: a number that is no row.
+
+    Example:
+        >>> import dtorch
+        >>> table = Embedding.from_pretrained(dtorch.tensor([[0.0, 1.0], [2.0, 3.0]]))
+        >>> table(dtorch.tensor([1, 1, 0])).tolist()
+        [[2.0, 3.0], [2.0, 3.0], [0.0, 1.0]]
     """
 
     def __init__(
@@ -111,6 +121,16 @@ class EmbeddingBag(Module):
 
     Attributes:
         weight: ``(num_embeddings, embedding_dim)``, normal with mean 0 and variance 1.
+
+    Shape: input ``(N, L)``, a bag in each row; or ``(M,)`` with the offsets ``(N,)`` at which bags
+    begin. Output ``(N, embedding_dim)``.
+
+    Example:
+        >>> import dtorch
+        >>> rows = dtorch.tensor([[0.0, 1.0], [2.0, 3.0]])
+        >>> table = EmbeddingBag.from_pretrained(rows, mode="sum")
+        >>> table(dtorch.tensor([1, 1, 0]), dtorch.tensor([0, 2])).tolist()
+        [[4.0, 6.0], [0.0, 1.0]]
     """
 
     def __init__(

@@ -16,6 +16,13 @@ class Upsample(Module):
         size: sizes of the output; or
         scale_factor: how many times the input's.
         mode, align_corners, recompute_scale_factor: as in `dtorch.nn.functional.interpolate`.
+
+    Shape: ``(N, C, *)`` with 1, 2 or 3 further dims.
+
+    Example:
+        >>> import dtorch
+        >>> Upsample(scale_factor=2)(dtorch.tensor([[[1.0, 2.0]]])).tolist()
+        [[[1.0, 1.0, 2.0, 2.0]]]
     """
 
     def __init__(
@@ -45,21 +52,50 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """Resizes images by taking the nearest pixel."""
+    """Resizes images by taking the nearest pixel.
+
+    Args:
+        size, scale_factor: as in `Upsample`.
+
+    Example:
+        >>> import dtorch
+        >>> UpsamplingNearest2d(scale_factor=2)(dtorch.tensor([[[[1.0, 2.0]]]])).tolist()
+        [[[[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]]]
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """Resizes images bilinearly, with the corners aligned."""
+    """Resizes images bilinearly, with the corners aligned.
+
+    Args:
+        size, scale_factor: as in `Upsample`.
+
+    Example:
+        >>> import dtorch
+        >>> UpsamplingBilinear2d(size=(1, 3))(dtorch.tensor([[[[1.0, 2.0]]]])).tolist()
+        [[[[1.0, 1.5, 2.0]]]]
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
 
 
 class PixelShuffle(Module):
-    """``(*, C * r * r, H, W)`` rearranged to ``(*, C, H * r, W * r)``."""
+    """``(*, C * r * r, H, W)`` rearranged to ``(*, C, H * r, W * r)``.
+
+    Args:
+        upscale_factor: r.
+
+    Reference: Shi et al. 2016, arXiv:1609.05158.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(PixelShuffle(2)(dtorch.ones(1, 8, 3, 3)).shape)
+        (1, 2, 6, 6)
+    """
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -73,7 +109,16 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """``(*, C, H * r, W * r)`` rearranged to ``(*, C * r * r, H, W)``."""
+    """``(*, C, H * r, W * r)`` rearranged to ``(*, C * r * r, H, W)``.
+
+    Args:
+        downscale_factor: r.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(PixelUnshuffle(2)(dtorch.ones(1, 2, 6, 6)).shape)
+        (1, 8, 3, 3)
+    """
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -87,7 +132,18 @@ class PixelUnshuffle(Module):
 
 
 class ChannelShuffle(Module):
-    """Channels dealt out: the first of each group, then the second of each, and so on."""
+    """Channels dealt out: the first of each group, then the second of each, and so on.
+
+    Args:
+        groups: a divisor of the channels of ``(N, C, *)``.
+
+    Reference: Zhang et al. 2017, arXiv:1707.01083.
+
+    Example:
+        >>> import dtorch
+        >>> ChannelShuffle(2)(dtorch.arange(4.0).reshape(1, 4, 1)).flatten().tolist()
+        [0.0, 2.0, 1.0, 3.0]
+    """
 
     def __init__(self, groups: int) -> None:
         super().__init__()
@@ -101,7 +157,16 @@ class ChannelShuffle(Module):
 
 
 class Unfold(Module):
-    """The windows of ``(N, C, H, W)`` as columns ``(N, C * elements of a window, windows)``."""
+    """The windows of ``(N, C, H, W)`` as columns ``(N, C * elements of a window, windows)``.
+
+    Args:
+        kernel_size, dilation, padding, stride: as in `Conv2d`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(Unfold(2)(dtorch.ones(1, 3, 4, 5)).shape)
+        (1, 12, 12)
+    """
 
     def __init__(
         self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
@@ -125,7 +190,17 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """The image ``(N, C, *output_size)`` to which columns of windows add up."""
+    """The image ``(N, C, *output_size)`` to which columns of windows add up.
+
+    Args:
+        output_size: rows and columns of the image.
+        kernel_size, dilation, padding, stride: those of the windows, as in `Unfold`.
+
+    Example:
+        >>> import dtorch
+        >>> Fold((1, 3), (1, 2))(dtorch.ones(1, 2, 2)).tolist()
+        [[[[1.0, 2.0, 1.0]]]]
+    """
 
     def __init__(
         self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,

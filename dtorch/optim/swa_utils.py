@@ -181,7 +181,6 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
     Args:
         loader: gives batches: inputs, or lists and tuples that begin with them.
-
         model: run in training mode without gradients; its mode is restored.
         device: where batches are moved first.
 
@@ -216,7 +215,6 @@ class SWALR(LRScheduler):
     Args:
         swa_lr: the value, for all groups or each.
         anneal_strategy: ``"cos"`` or ``"linear"``.
-
         anneal_epochs: at least 0; 0 sets the value at the first step.
 
     Raises:

@@ -219,3 +219,22 @@ def test_half_precision_norms_are_computed_wide() -> None:
     assert out.dtype is dtorch.float16
     wide = F.layer_norm(x.float(), (64,))
     np.testing.assert_allclose(out.float().numpy(), wide.numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: nn.AvgPool1d(3), "AvgPool1d(kernel_size=(3,), stride=(3,), padding=(0,))"),
+        (
+            lambda: nn.MaxUnpool2d(3, padding=1),
+            "MaxUnpool2d(kernel_size=(3, 3), stride=(3, 3), padding=(1, 1))",
+        ),
+        (nn.ParameterList, "ParameterList()"),
+        (
+            nn.TripletMarginWithDistanceLoss,
+            "TripletMarginWithDistanceLoss(\n  (distance_function): PairwiseDistance()\n)",
+        ),
+    ],
+)
+def test_printed_form(make: Any, text: str) -> None:
+    assert repr(make()) == text

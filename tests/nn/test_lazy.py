@@ -38,3 +38,26 @@ def test_state_dict_tells_the_sizes_too() -> None:
     layer.load_state_dict(nn.Linear(3, 4).state_dict())
     assert tuple(layer.weight.shape) == (4, 3)
     assert tuple(layer(dtorch.ones(2, 3)).shape) == (2, 4)
+
+
+def test_parameters_have_the_dtype_asked_for() -> None:
+    for layer, shape in ((nn.LazyLinear(4, dtype=dtorch.float64), (2, 3)),
+                         (nn.LazyConv1d(4, 3, dtype=dtorch.float64), (2, 3, 5)),
+                         (nn.LazyBatchNorm1d(dtype=dtorch.float64), (2, 3, 5))):  # fmt: skip
+        layer(dtorch.ones(*shape, dtype=dtorch.float64))
+        assert {p.dtype for p in layer.parameters()} == {dtorch.float64}
+
+
+def test_lazy_instance_norms_are_affine_and_track_statistics() -> None:
+    layer = nn.LazyInstanceNorm2d()
+    assert (layer.affine, layer.track_running_stats) == (True, True)
+    layer(dtorch.ones(2, 3, 4, 4))
+    assert sorted(layer.state_dict()) == [
+        "bias", "num_batches_tracked", "running_mean", "running_var", "weight",
+    ]  # fmt: skip
+
+
+def test_lazy_layers_take_arguments_by_position() -> None:
+    assert nn.LazyBatchNorm1d(1e-3, 0.5, False).momentum == 0.5
+    layer = nn.LazyConvTranspose1d(4, 3, 2, 1, 1, 2, False)
+    assert (layer.stride, layer.output_padding, layer.groups, layer.bias) == ((2,), (1,), 2, None)
