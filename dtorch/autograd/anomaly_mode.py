@@ -70,7 +70,19 @@ def _switch(enabled: bool, check_nan: bool) -> None:
 
 
 class set_detect_anomaly:  # noqa: N801 - the public name of the reference API
-    """Turn anomaly mode on or off; at once, and for the block if used in a ``with``."""
+    """Turn anomaly mode on or off; at once, and for the block if used in a ``with``.
+
+    Args:
+        mode: on or off.
+        check_nan: stop at nan.
+
+    Example:
+        >>> with set_detect_anomaly(True):
+        ...     is_anomaly_enabled()
+        True
+        >>> is_anomaly_enabled()
+        False
+    """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.before = (_state.enabled, _state.check_nan)

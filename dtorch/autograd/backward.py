@@ -51,6 +51,17 @@ def backward(
         create_graph: record the pass itself, for derivatives of higher order.
         grad_variables, retain_variables: classic names of ``grad_tensors`` and ``retain_graph``.
         inputs: accumulate into these only.
+
+    Raises:
+        RuntimeError: a tensor of several elements without a gradient, one without a graph, or a graph
+            that was freed.
+
+    Example:
+        >>> import dtorch
+        >>> x = dtorch.tensor([1.0, 2.0], requires_grad=True)
+        >>> backward((x * x).sum())
+        >>> x.grad.tolist()
+        [2.0, 4.0]
     """
     roots = _as_sequence("backward", tensors)
     if grad_variables is not None:

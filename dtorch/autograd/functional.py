@@ -195,6 +195,13 @@ def vjp(
 
     Args:
         v: shaped like the result; may be left out for one element.
+
+    Returns: the result, and the product, shaped like the inputs.
+
+    Example:
+        >>> import dtorch
+        >>> vjp(lambda x: x * x, dtorch.tensor([1.0, 2.0]), dtorch.tensor([1.0, 10.0]))
+        (tensor([1., 4.]), tensor([ 2., 40.]))
     """
     with enable_grad():
         leaves, several_inputs, outputs, several_outputs = _run("vjp", func, inputs, create_graph)
@@ -220,6 +227,13 @@ def jvp(
 
     Args:
         v: shaped like the inputs; may be left out for one element.
+
+    Returns: the result, and the product, shaped like it.
+
+    Example:
+        >>> import dtorch
+        >>> jvp(lambda x: x * x, dtorch.tensor([1.0, 2.0]), dtorch.tensor([1.0, 10.0]))
+        (tensor([1., 4.]), tensor([ 2., 40.]))
     """
     with enable_grad():
         leaves, _, outputs, several_outputs = _run("jvp", func, inputs, create_graph)
@@ -244,6 +258,13 @@ def vhp(
 
     Args:
         v: shaped like the inputs; may be left out for one element.
+
+    Returns: the result, and the product, shaped like the inputs.
+
+    Example:
+        >>> import dtorch
+        >>> vhp(lambda x: (x**3).sum(), dtorch.tensor([1.0, 2.0]), dtorch.tensor([1.0, 1.0]))[1]
+        tensor([ 6., 12.])
     """
     with enable_grad():
         leaves, several, outputs, _ = _run("vhp", func, inputs, create_graph)
@@ -265,5 +286,10 @@ def hvp(
     """The result of ``func``, which has one element, and its Hessian times ``v``.
 
     The Hessian is symmetric, so this is `vhp`.
+
+    Example:
+        >>> import dtorch
+        >>> hvp(lambda x: (x**3).sum(), dtorch.tensor([1.0, 2.0]), dtorch.tensor([1.0, 1.0]))[1]
+        tensor([ 6., 12.])
     """
     return vhp(func, inputs, v, create_graph, strict)

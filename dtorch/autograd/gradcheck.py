@@ -179,6 +179,15 @@ def gradgradcheck(
     Args:
         grad_outputs: gradient of each output at which that is checked. Default: random numbers.
         others: as of `gradcheck`.
+
+    Raises:
+        RuntimeError: they differ.
+
+    Example:
+        >>> import dtorch
+        >>> x = dtorch.rand(3, dtype=dtorch.float64, requires_grad=True)
+        >>> gradgradcheck(lambda t: t.exp(), (x,))
+        True
     """
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     results = [r for r in _outputs(func(*arguments)) if r._mode == REQUIRES_GRAD]

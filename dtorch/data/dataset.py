@@ -56,6 +56,13 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
     A subclass defines ``__iter__()``. Every worker process iterates over a copy of its own, so
     ``__iter__`` gives each its share according to `get_worker_info`; otherwise samples come once
     for every worker.
+
+    Example:
+        >>> class Countdown(IterableDataset):
+        ...     def __iter__(self):
+        ...         return iter([3, 2, 1])
+        >>> list(Countdown())
+        [3, 2, 1]
     """
 
     def __iter__(self) -> Iterator[T_co]:
@@ -117,6 +124,10 @@ class Subset(Dataset[T_co]):
     Args:
         dataset: where they come from; may be a subset itself.
         indices: which, in order.
+
+    Example:
+        >>> list(Subset([10, 20, 30], [2, 0]))
+        [30, 10]
     """
 
     def __init__(self, dataset: Dataset[T_co], indices: Sequence[int]) -> None:
@@ -142,6 +153,10 @@ class ConcatDataset(Dataset[T_co]):
 
     Raises:
         ArgumentError: there is none, or one of them is iterable and has no indices.
+
+    Example:
+        >>> ConcatDataset([[1, 2], [3]])[2]
+        3
     """
 
     datasets: list[Dataset[T_co]]
@@ -178,7 +193,18 @@ class ConcatDataset(Dataset[T_co]):
 
 
 class ChainDataset(IterableDataset[T_co]):
-    """Several iterable datasets one after another."""
+    """Several iterable datasets one after another.
+
+    Raises:
+        TypeError: one of them is not iterable.
+
+    Example:
+        >>> class Numbers(IterableDataset):
+        ...     def __iter__(self):
+        ...         return iter([1, 2])
+        >>> list(ChainDataset([Numbers(), Numbers()]))
+        [1, 2, 1, 2]
+    """
 
     def __init__(self, datasets: Iterable[IterableDataset[T_co]]) -> None:
         self.datasets = list(datasets)

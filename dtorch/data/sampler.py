@@ -19,6 +19,13 @@ class Sampler(Generic[T_co]):
 
     Args:
         data_source: what is sampled; kept for classic subclasses, not used here.
+
+    Example:
+        >>> class Backwards(Sampler):
+        ...     def __iter__(self):
+        ...         return iter(range(len(self.data_source) - 1, -1, -1))
+        >>> list(Backwards("abc"))
+        [2, 1, 0]
     """
 
     def __init__(self, data_source: Sized | None = None) -> None:
@@ -29,7 +36,12 @@ class Sampler(Generic[T_co]):
 
 
 class SequentialSampler(Sampler[int]):
-    """The indices in order."""
+    """The indices in order.
+
+    Example:
+        >>> list(SequentialSampler("abc"))
+        [0, 1, 2]
+    """
 
     data_source: Sized
 
@@ -51,6 +63,14 @@ class RandomSampler(Sampler[int]):
         num_samples: how many to draw; the number of samples if left out. Without replacement,
             one permutation after another.
         generator: where the randomness comes from; the default one if left out.
+
+    Raises:
+        ValueError: ``num_samples`` is no int above 0.
+        TypeError: ``replacement`` is no bool.
+
+    Example:
+        >>> sorted(RandomSampler("abc"))
+        [0, 1, 2]
     """
 
     data_source: Sized
@@ -92,7 +112,16 @@ class RandomSampler(Sampler[int]):
 
 
 class SubsetRandomSampler(Sampler[int]):
-    """Given indices, in random order."""
+    """Given indices, in random order.
+
+    Args:
+        indices: which.
+        generator: where the randomness comes from; the default one if left out.
+
+    Example:
+        >>> sorted(SubsetRandomSampler([5, 7, 9]))
+        [5, 7, 9]
+    """
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
         super().__init__()
@@ -115,6 +144,15 @@ class WeightedRandomSampler(Sampler[int]):
         weights: one number for each index, 0 or more; they need not sum up to 1.
         num_samples: how many to draw.
         replacement: whether an index may come more than once.
+
+    Raises:
+        ValueError: weights as above are not given, ``num_samples`` is no int above 0, or without
+            replacement more are asked for than have a weight above 0.
+        TypeError: ``replacement`` is no bool.
+
+    Example:
+        >>> list(WeightedRandomSampler([0.0, 1.0], 3))
+        [1, 1, 1]
     """
 
     def __init__(

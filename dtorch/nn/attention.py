@@ -199,6 +199,16 @@ class MultiheadAttention(Module):
         out_proj: the projection of the output.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+
+    Raises:
+        ValueError: ``embed_dim`` is no multiple of ``num_heads``, or inputs of other shapes.
+
+    Example:
+        >>> import dtorch
+        >>> x = dtorch.ones(5, 2, 8)
+        >>> out, weights = MultiheadAttention(8, num_heads=2)(x, x, x)
+        >>> tuple(out.shape), tuple(weights.shape)
+        ((5, 2, 8), (2, 5, 5))
     """
 
     def __init__(

@@ -241,6 +241,18 @@ class RNN(RNNBase):
         batch_first: input and output are ``(N, T, features)``.
         dropout: probability of `Dropout` between layers.
         bidirectional: a second network runs from the end to the beginning.
+
+    Shape: input ``(T, N, input_size)``, packed, or ``(T, input_size)``; output ``(T, N, directions *
+    hidden_size)``; states ``(num_layers * directions, N, hidden_size)``.
+
+    Raises:
+        ValueError: an unknown ``nonlinearity``, a size below 1, or ``dropout`` outside 0 to 1.
+
+    Example:
+        >>> import dtorch
+        >>> out, h = RNN(4, 3)(dtorch.ones(5, 2, 4))
+        >>> tuple(out.shape), tuple(h.shape)
+        ((5, 2, 3), (1, 2, 3))
     """
 
     def __init__(
@@ -262,6 +274,15 @@ class LSTM(RNNBase):
 
     Args:
         proj_size: size to which the hidden state is projected; 0 for no projection.
+
+    Reference: Hochreiter and Schmidhuber 1997, "Long short-term memory"; Sak et al. 2014,
+    arXiv:1402.1128 (projection).
+
+    Example:
+        >>> import dtorch
+        >>> out, (h, c) = LSTM(4, 3, num_layers=2, batch_first=True)(dtorch.ones(2, 5, 4))
+        >>> tuple(out.shape), tuple(h.shape), tuple(c.shape)
+        ((2, 5, 3), (2, 2, 3), (2, 2, 3))
     """
 
     def __init__(
@@ -276,7 +297,16 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gated recurrent units; gates in the order r, z, n. Arguments as `RNN`."""
+    """Gated recurrent units; gates in the order r, z, n. Arguments as `RNN`.
+
+    Reference: Cho et al. 2014, arXiv:1406.1078.
+
+    Example:
+        >>> import dtorch
+        >>> out, h = GRU(4, 3, bidirectional=True)(dtorch.ones(5, 2, 4))
+        >>> tuple(out.shape), tuple(h.shape)
+        ((5, 2, 6), (2, 2, 3))
+    """
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
@@ -346,7 +376,15 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """One step of an `RNN`: ``(N, input_size)`` and state ``(N, hidden_size)`` to a new state."""
+    """One step of an `RNN`: ``(N, input_size)`` and state ``(N, hidden_size)`` to a new state.
+
+    Shape: input ``(N, input_size)`` or ``(input_size,)``; state and output likewise.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(RNNCell(4, 3)(dtorch.ones(2, 4)).shape)
+        (2, 3)
+    """
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh",
@@ -372,7 +410,16 @@ class RNNCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of an `LSTM`; the state is a pair of hidden and cell state."""
+    """One step of an `LSTM`; the state is a pair of hidden and cell state.
+
+    Shape: as `RNNCell`; the state is a pair.
+
+    Example:
+        >>> import dtorch
+        >>> h, c = LSTMCell(4, 3)(dtorch.ones(2, 4))
+        >>> tuple(h.shape), tuple(c.shape)
+        ((2, 3), (2, 3))
+    """
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None,
@@ -387,7 +434,15 @@ class LSTMCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of a `GRU`."""
+    """One step of a `GRU`.
+
+    Shape: as `RNNCell`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(GRUCell(4, 3)(dtorch.ones(2, 4)).shape)
+        (2, 3)
+    """
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None,

@@ -50,6 +50,12 @@ class SyncBatchNorm(_BatchNorm):
     Args:
         num_features: C of input ``(N, C, *)``.
         process_group: the processes; None for all of them.
+
+    Example:
+        >>> import dtorch
+        >>> model = dtorch.nn.Sequential(dtorch.nn.BatchNorm2d(3))
+        >>> type(SyncBatchNorm.convert_sync_batchnorm(model)[0]).__name__
+        'SyncBatchNorm'
     """
 
     _ndims = ()

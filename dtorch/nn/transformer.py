@@ -53,6 +53,13 @@ class TransformerEncoderLayer(Module):
         bias: whether linear layers and norms have biases.
 
     Reference: Vaswani et al. 2017, arXiv:1706.03762.
+
+    Shape: ``(L, N, d_model)`` or ``(L, d_model)``; output as input.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(TransformerEncoderLayer(8, 2, 16)(dtorch.ones(5, 3, 8)).shape)
+        (5, 3, 8)
     """
 
     def __init__(
@@ -101,7 +108,14 @@ class TransformerEncoderLayer(Module):
 
 class TransformerDecoderLayer(Module):
     """Self-attention, attention to a memory and a network of two layers, each with dropout,
-    residual sum and norm. Arguments as `TransformerEncoderLayer`."""
+    residual sum and norm. Arguments as `TransformerEncoderLayer`.
+
+    Example:
+        >>> import dtorch
+        >>> layer = TransformerDecoderLayer(8, 2, 16)
+        >>> tuple(layer(dtorch.ones(4, 3, 8), dtorch.ones(5, 3, 8)).shape)
+        (4, 3, 8)
+    """
 
     def __init__(
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
@@ -172,6 +186,12 @@ class TransformerEncoder(Module):
         encoder_layer: of which ``num_layers`` copies are made.
         norm: module applied at the end, or None.
         enable_nested_tensor, mask_check: accepted; all sequences are computed padded.
+
+    Example:
+        >>> import dtorch
+        >>> stack = TransformerEncoder(TransformerEncoderLayer(8, 2, 16), num_layers=2)
+        >>> tuple(stack(dtorch.ones(5, 3, 8)).shape)
+        (5, 3, 8)
     """
 
     def __init__(
@@ -200,7 +220,14 @@ class TransformerEncoder(Module):
 
 
 class TransformerDecoder(Module):
-    """A stack of decoder layers; arguments as `TransformerEncoder`."""
+    """A stack of decoder layers; arguments as `TransformerEncoder`.
+
+    Example:
+        >>> import dtorch
+        >>> stack = TransformerDecoder(TransformerDecoderLayer(8, 2, 16), num_layers=2)
+        >>> tuple(stack(dtorch.ones(4, 3, 8), dtorch.ones(5, 3, 8)).shape)
+        (4, 3, 8)
+    """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
@@ -232,6 +259,14 @@ class Transformer(Module):
         custom_encoder, custom_decoder: modules to take instead.
         d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first,
             norm_first, bias: as in `TransformerEncoderLayer`.
+
+    Reference: Vaswani et al. 2017, arXiv:1706.03762.
+
+    Example:
+        >>> import dtorch
+        >>> model = Transformer(8, 2, 1, 1, dim_feedforward=16)
+        >>> tuple(model(dtorch.ones(5, 3, 8), dtorch.ones(4, 3, 8)).shape)
+        (4, 3, 8)
     """
 
     def __init__(

@@ -155,6 +155,13 @@ def test_pruning_masks_and_can_be_made_permanent() -> None:
     assert left == 8
 
 
+def test_least_scores_are_pruned_first() -> None:
+    layer = nn.Linear(2, 1)
+    scores = {(layer, "weight"): dtorch.tensor([[2.0, 1.0]])}
+    prune.global_unstructured(list(scores), prune.l1_unstructured, scores, amount=1)
+    assert layer.weight_mask.tolist() == [[1.0, 0.0]]
+
+
 def test_fused_batch_norm_computes_the_same() -> None:
     conv, norm = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)
     norm(conv(dtorch.randn(4, 2, 5, 5)))

@@ -192,6 +192,12 @@ class DataParallel(Module):
     Args:
         module: its parameters stay on the first device.
         device_ids, output_device, dim: as in `data_parallel`.
+
+    Example:
+        >>> import dtorch
+        >>> model = DataParallel(dtorch.nn.Linear(3, 2))
+        >>> tuple(model(dtorch.ones(4, 3)).shape)
+        (4, 2)
     """
 
     def __init__(

@@ -30,6 +30,11 @@ def get_total_norm(
         norm_type: p; may be inf.
     Raises:
         GradError: the norm is nan or infinite, and ``error_if_nonfinite`` is set.
+
+    Example:
+        >>> import dtorch
+        >>> get_total_norm([dtorch.tensor([3.0]), dtorch.tensor([4.0])])
+        tensor(5.)
     """
     arrays = [t._array for t in ([tensors] if isinstance(tensors, TensorBase) else tensors)]
     if not arrays:
@@ -55,7 +60,20 @@ def get_total_norm(
 def clip_grads_with_norm_(
     parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
 ) -> None:
-    """Scale gradients by ``max_norm / total_norm`` if that is below 1, in place."""
+    """Scale gradients by ``max_norm / total_norm`` if that is below 1, in place.
+
+    Args:
+        parameters: tensors, or one.
+        total_norm: what `get_total_norm` gave for their gradients.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.zeros(2))
+        >>> w.grad = dtorch.tensor([3.0, 4.0])
+        >>> clip_grads_with_norm_(w, 1.0, dtorch.tensor(5.0))
+        >>> dtorch.allclose(w.grad, dtorch.tensor([0.6, 0.8]))
+        True
+    """
     factor = float(max_norm) / (float(total_norm) + 1e-6)
     if not factor < 1 and not math.isnan(factor):
         return
@@ -75,6 +93,18 @@ def clip_grad_norm_(
         norm_type: p of the norm; may be inf.
         error_if_nonfinite: complain about a norm that is nan or infinite.
     Returns: the norm before.
+
+    Raises:
+        RuntimeError: the norm is nan or infinite, and ``error_if_nonfinite`` is set.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.zeros(2))
+        >>> w.grad = dtorch.tensor([3.0, 4.0])
+        >>> clip_grad_norm_(w, 1.0)
+        tensor(5.)
+        >>> dtorch.allclose(w.grad, dtorch.tensor([0.6, 0.8]))
+        True
     """
     if not isinstance(parameters, TensorBase):
         parameters = list(parameters)
@@ -86,7 +116,11 @@ def clip_grad_norm_(
 def clip_grad_norm(
     parameters: Any, max_norm: float, norm_type: float = 2, error_if_nonfinite: bool = False
 ) -> Any:
-    """Classic name of `clip_grad_norm_`."""
+    """Classic name of `clip_grad_norm_`.
+
+    Example:
+        see `clip_grad_norm_`.
+    """
     warnings.warn(
         "clip_grad_norm is deprecated; use clip_grad_norm_", FutureWarning, stacklevel=2
     )  # fmt: skip
@@ -96,7 +130,20 @@ def clip_grad_norm(
 def clip_grad_value_(
     parameters: Iterable[Any] | Any, clip_value: float, foreach: bool | None = None
 ) -> None:
-    """Cut every element of the gradients off at ``-clip_value`` and ``clip_value``."""
+    """Cut every element of the gradients off at ``-clip_value`` and ``clip_value``.
+
+    Args:
+        parameters: tensors, or one.
+        clip_value: at least 0.
+
+    Example:
+        >>> import dtorch
+        >>> w = dtorch.nn.Parameter(dtorch.zeros(2))
+        >>> w.grad = dtorch.tensor([3.0, 4.0])
+        >>> clip_grad_value_(w, 3.5)
+        >>> w.grad.tolist()
+        [3.0, 3.5]
+    """
     bound = float(clip_value)
     for grad in _gradients(parameters):
         kind = grad._array.dtype.type

@@ -11,7 +11,13 @@ from dtorch.core.grad_mode import no_grad
 
 
 def parameters_to_vector(parameters: Iterable[Any]) -> Any:
-    """All parameters, flattened, one after the other."""
+    """All parameters, flattened, one after the other.
+
+    Example:
+        >>> import dtorch
+        >>> parameters_to_vector([dtorch.zeros(2, 1), dtorch.ones(1)]).tolist()
+        [0.0, 0.0, 1.0]
+    """
     return cat([p.reshape((-1,)) for p in parameters], 0)
 
 
@@ -20,6 +26,13 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
 
     Raises:
         ShapeError: the vector is shorter or longer than all parameters together.
+
+    Example:
+        >>> import dtorch
+        >>> weight = dtorch.nn.Parameter(dtorch.zeros(1, 2))
+        >>> vector_to_parameters(dtorch.tensor([1.0, 2.0]), [weight])
+        >>> weight.tolist()
+        [[1.0, 2.0]]
     """
     parts = list(parameters)
     total = sum(p.numel() for p in parts)

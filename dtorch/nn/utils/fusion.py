@@ -15,7 +15,22 @@ def fuse_conv_bn_weights(
     conv_w: Any, conv_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any, bn_b: Any,
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:  # fmt: skip
-    """Weight and bias of the convolution that does what convolution and batch norm do."""
+    """Weight and bias of the convolution that does what convolution and batch norm do.
+
+    Args:
+        conv_w, conv_b: of the convolution; the bias may be None.
+        bn_rm, bn_rv, bn_eps, bn_w, bn_b: mean, variance, eps, weight and bias of the batch norm; the
+            last two may be None.
+        transpose: the convolution is a transposed one.
+
+    Example:
+        >>> import dtorch
+        >>> one = dtorch.ones(1)
+        >>> kernel, statistics = one.reshape(1, 1, 1), (one, one * 4)
+        >>> weight, bias = fuse_conv_bn_weights(kernel, None, *statistics, 0, one * 6, None)
+        >>> weight.item(), bias.item()
+        (3.0, -3.0)
+    """
     conv_b = zeros_like(bn_rm) if conv_b is None else conv_b
     bn_w = ones_like(bn_rm) if bn_w is None else bn_w
     bn_b = zeros_like(bn_rm) if bn_b is None else bn_b
@@ -34,6 +49,14 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Module:
 
     Raises:
         ArgumentError: one of them is in training mode.
+
+    Example:
+        >>> import dtorch
+        >>> from dtorch import nn
+        >>> layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
+        >>> x = dtorch.ones(1, 3, 5, 5)
+        >>> dtorch.allclose(fuse_conv_bn_eval(*layers)(x), layers(x), atol=1e-5)
+        True
     """
     if conv.training or bn.training:
         raise ArgumentError("fuse_conv_bn_eval: both must be in evaluation mode; call eval()")
@@ -46,5 +69,17 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Module:
 
 
 def fuse_linear_bn_eval(linear: Any, bn: Any) -> Module:
-    """A copy of ``linear`` that also does what ``bn`` does after it."""
+    """A copy of ``linear`` that also does what ``bn`` does after it.
+
+    Raises:
+        ValueError: one of them is in training mode.
+
+    Example:
+        >>> import dtorch
+        >>> from dtorch import nn
+        >>> layers = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).eval()
+        >>> x = dtorch.ones(2, 3)
+        >>> dtorch.allclose(fuse_linear_bn_eval(*layers)(x), layers(x), atol=1e-5)
+        True
+    """
     return fuse_conv_bn_eval(linear, bn)

@@ -45,7 +45,14 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Train length and direction of a weight; see `dtorch.nn.utils.weight_norm`."""
+    """Train length and direction of a weight; see `dtorch.nn.utils.weight_norm`.
+
+    Example:
+        >>> import dtorch
+        >>> layer = weight_norm(dtorch.nn.Linear(2, 3))
+        >>> len(list(layer.parameters())), tuple(layer.weight.shape)
+        (3, (3, 2))
+    """
     _tensor_of("weight_norm", module, name)
     return register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
@@ -86,7 +93,14 @@ def spectral_norm(
     module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12,
     dim: int | None = None,
 ) -> Module:  # fmt: skip
-    """Divide a weight by its largest singular value; see `dtorch.nn.utils.spectral_norm`."""
+    """Divide a weight by its largest singular value; see `dtorch.nn.utils.spectral_norm`.
+
+    Example:
+        >>> import dtorch
+        >>> layer = spectral_norm(dtorch.nn.Linear(3, 3), n_power_iterations=50)
+        >>> round(dtorch.linalg.matrix_norm(layer.weight, 2).item(), 2)
+        1.0
+    """
     weight = _tensor_of("spectral_norm", module, name)
     chosen = default_dim(module) if dim is None else dim
     return register_parametrization(
@@ -185,6 +199,12 @@ def orthogonal(
         use_trivialization: train a turn of the weight's own basis; needed to set its value.
 
     Reference: Lezcano-Casado 2019, arXiv:1909.09501.
+
+    Example:
+        >>> import dtorch
+        >>> layer = orthogonal(dtorch.nn.Linear(3, 3))
+        >>> dtorch.allclose(layer.weight @ layer.weight.T, dtorch.eye(3), atol=1e-5)
+        True
     """
     weight = _tensor_of("orthogonal", module, name)
     if weight.ndim < 2:

@@ -21,7 +21,18 @@ class _Cache:
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """Compute each parametrized tensor once inside the block."""
+    """Compute each parametrized tensor once inside the block.
+
+    Example:
+        >>> import dtorch
+        >>> class Twice(dtorch.nn.Module):
+        ...     def forward(self, x):
+        ...         return 2 * x
+        >>> layer = register_parametrization(dtorch.nn.Linear(1, 1), "bias", Twice())
+        >>> with cached():
+        ...     layer.bias is layer.bias
+        True
+    """
     _Cache.depth += 1
     try:
         yield
@@ -126,6 +137,17 @@ def register_parametrization(
             what to train so that the tensor keeps (or gets) a value.
         unsafe: allow another shape or dtype.
     Returns: the module, whose class becomes one with a property of that name.
+
+    Example:
+        >>> import dtorch
+        >>> class Twice(dtorch.nn.Module):
+        ...     def forward(self, x):
+        ...         return 2 * x
+        >>> layer = register_parametrization(dtorch.nn.Linear(1, 1), "bias", Twice())
+        >>> sorted(layer.state_dict())
+        ['parametrizations.bias.original', 'weight']
+        >>> dtorch.equal(layer.bias, 2 * layer.parametrizations.bias.original)
+        True
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
@@ -188,7 +210,13 @@ def _add_property(cls: type[Module], name: str) -> None:
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Whether the module, or one tensor of it, is parametrized."""
+    """Whether the module, or one tensor of it, is parametrized.
+
+    Example:
+        >>> import dtorch
+        >>> is_parametrized(dtorch.nn.Linear(1, 1))
+        False
+    """
     entries = module._modules.get("parametrizations")
     if not isinstance(entries, ModuleDict):
         return False
@@ -202,6 +230,15 @@ def remove_parametrizations(
 
     Args:
         leave_parametrized: keep the value the parametrizations make, not the trained one.
+
+    Example:
+        >>> import dtorch
+        >>> class Twice(dtorch.nn.Module):
+        ...     def forward(self, x):
+        ...         return 2 * x
+        >>> layer = register_parametrization(dtorch.nn.Linear(1, 1), "bias", Twice())
+        >>> sorted(remove_parametrizations(layer, "bias").state_dict())
+        ['bias', 'weight']
     """
     if not is_parametrized(module, tensor_name):
         raise ArgumentError(f"{type(module).__name__} has no parametrization of {tensor_name!r}")

@@ -95,7 +95,13 @@ def _lowest(scores: Any, kept: Any, amount: float) -> Any:
 
 
 def identity(module: Module, name: str) -> Module:
-    """Nothing is pruned, but parameter, mask and hook are set up."""
+    """Nothing is pruned, but parameter, mask and hook are set up.
+
+    Example:
+        >>> import dtorch
+        >>> sorted(identity(dtorch.nn.Linear(2, 2), "weight").state_dict())
+        ['bias', 'weight_mask', 'weight_orig']
+    """
     return _put(module, name, _kept(module, name))
 
 
@@ -104,6 +110,12 @@ def random_unstructured(module: Module, name: str, amount: float) -> Module:
 
     Args:
         amount: a share (float) or a number (int) of those left.
+
+    Example:
+        >>> import dtorch
+        >>> layer = random_unstructured(dtorch.nn.Linear(4, 4), "weight", 0.5)
+        >>> int((layer.weight == 0).sum())
+        8
     """
     kept = _kept(module, name)
     return _put(
@@ -114,7 +126,21 @@ def random_unstructured(module: Module, name: str, amount: float) -> Module:
 def l1_unstructured(
     module: Module, name: str, amount: float, importance_scores: Any = None
 ) -> Module:
-    """Prune the elements of the least absolute value, or least score."""
+    """Prune the elements of the least absolute value, or least score.
+
+    Args:
+        name: of the parameter.
+        amount: a share (float, 0 to 1), or a number (int) of elements, to prune of those left.
+        importance_scores: like the parameter; the least are pruned.
+
+    Example:
+        >>> import dtorch
+        >>> layer = dtorch.nn.Linear(2, 1)
+        >>> _ = dtorch.nn.init.constant_(layer.weight, 1.0)
+        >>> layer.weight.data[0, 1] = -0.5
+        >>> l1_unstructured(layer, "weight", 1).weight.tolist()
+        [[1.0, -0.0]]
+    """
     scores = _tensor(module, name) if importance_scores is None else importance_scores
     return _put(module, name, _lowest(np.abs(scores._array), _kept(module, name), amount))
 
@@ -131,7 +157,19 @@ def _structured(module: Module, name: str, amount: float, dim: int, scores: Any)
 
 
 def random_structured(module: Module, name: str, amount: float, dim: int) -> Module:
-    """Prune whole slices along ``dim`` at random."""
+    """Prune whole slices along ``dim`` at random.
+
+    Args:
+        name: of the parameter.
+        amount: a share (float, 0 to 1), or a number (int) of slices, to prune of those left.
+
+
+    Example:
+        >>> import dtorch
+        >>> layer = random_structured(dtorch.nn.Linear(3, 4), "weight", 0.5, dim=0)
+        >>> int((layer.weight == 0).all(1).sum())
+        2
+    """
     size = _tensor(module, name).shape[dim]
     scores = uniform((size,), np.dtype(np.float64), None)
     return _structured(module, name, amount, dim, scores)
@@ -140,7 +178,19 @@ def random_structured(module: Module, name: str, amount: float, dim: int) -> Mod
 def ln_structured(
     module: Module, name: str, amount: float, n: float, dim: int, importance_scores: Any = None
 ) -> Module:
-    """Prune the slices along ``dim`` of the least ``n``-norm."""
+    """Prune the slices along ``dim`` of the least ``n``-norm.
+
+    Args:
+        name: of the parameter.
+        amount: a share (float, 0 to 1), or a number (int) of slices, to prune of those left.
+        n: of the norm; may be inf.
+
+    Example:
+        >>> import dtorch
+        >>> layer = ln_structured(dtorch.nn.Linear(3, 4), "weight", 1, n=2, dim=0)
+        >>> int((layer.weight == 0).all(1).sum())
+        1
+    """
     scores = _tensor(module, name) if importance_scores is None else importance_scores
     rows = np.moveaxis(scores._array, dim, 0).reshape(scores.shape[dim], -1)
     return _structured(module, name, amount, dim, np.linalg.norm(rows, n, axis=1))
@@ -156,6 +206,14 @@ def global_unstructured(
         parameters: pairs of a module and a parameter's name.
         pruning_method: `l1_unstructured` or `random_unstructured`.
         importance_scores: dict of scores by such pairs, in the place of absolute values.
+
+    Example:
+        >>> import dtorch
+        >>> layers = [dtorch.nn.Linear(2, 2), dtorch.nn.Linear(2, 2)]
+        >>> pairs = [(layer, "weight") for layer in layers]
+        >>> global_unstructured(pairs, l1_unstructured, amount=0.5)
+        >>> sum(int((layer.weight == 0).sum()) for layer in layers)
+        4
     """
     pairs = list(parameters)
     if pruning_method not in (l1_unstructured, random_unstructured):
@@ -164,7 +222,7 @@ def global_unstructured(
         )
     given = importance_scores or {}
     kept = [_kept(*pair) for pair in pairs]
-    arrays = [np.abs((given.get(pair) or _tensor(*pair))._array) for pair in pairs]
+    arrays = [np.abs((given[pair] if pair in given else _tensor(*pair))._array) for pair in pairs]
     if pruning_method is random_unstructured:
         arrays = [uniform(a.shape, np.dtype(np.float64), None) for a in arrays]
     mask = _lowest(
@@ -179,12 +237,29 @@ def global_unstructured(
 
 
 def custom_from_mask(module: Module, name: str, mask: Any) -> Module:
-    """Prune where ``mask`` is 0."""
+    """Prune where ``mask`` is 0.
+
+    Example:
+        >>> import dtorch
+        >>> layer = dtorch.nn.Linear(2, 1)
+        >>> (custom_from_mask(layer, "weight", dtorch.tensor([[1, 0]])).weight == 0).tolist()
+        [[False, True]]
+    """
     return _put(module, name, mask._array != 0)
 
 
 def remove(module: Module, name: str) -> Module:
-    """Make the pruning permanent: an ordinary parameter again, with its zeros."""
+    """Make the pruning permanent: an ordinary parameter again, with its zeros.
+
+    Raises:
+        ValueError: it is not pruned.
+
+    Example:
+        >>> import dtorch
+        >>> layer = remove(identity(dtorch.nn.Linear(2, 2), "weight"), "weight")
+        >>> sorted(layer.state_dict())
+        ['bias', 'weight']
+    """
     found = _hook_of(module, name)
     if found is None:
         raise ArgumentError(f"prune: {name!r} of {type(module).__name__} is not pruned")
@@ -199,7 +274,13 @@ def remove(module: Module, name: str) -> Module:
 
 
 def is_pruned(module: Module) -> bool:
-    """Whether a parameter of the module, or of one below it, is pruned."""
+    """Whether a parameter of the module, or of one below it, is pruned.
+
+    Example:
+        >>> import dtorch
+        >>> is_pruned(dtorch.nn.Linear(2, 2))
+        False
+    """
     return any(
         isinstance(entry.function, PruningHook)
         for part in module.modules()

@@ -28,6 +28,12 @@ class PackedSequence(_PackedFields):
         batch_sizes: how many sequences reach each step; int64.
         sorted_indices: which sequence stands at each place of the batch; None if none moved.
         unsorted_indices: at which place each sequence stands.
+
+    Example:
+        >>> import dtorch
+        >>> packed = pack_sequence([dtorch.tensor([1, 2, 3]), dtorch.tensor([4])])
+        >>> packed.data.tolist(), packed.batch_sizes.tolist()
+        ([1, 4, 2, 3], [2, 1, 1])
     """
 
     __slots__ = ()
@@ -79,7 +85,13 @@ class PackedSequence(_PackedFields):
 
 
 def invert_permutation(permutation: Any) -> Any:
-    """The permutation that undoes one; None for None."""
+    """The permutation that undoes one; None for None.
+
+    Example:
+        >>> import dtorch
+        >>> invert_permutation(dtorch.tensor([2, 0, 1])).tolist()
+        [1, 2, 0]
+    """
     if permutation is None:
         return None
     order = permutation._array
@@ -111,6 +123,12 @@ def pack_padded_sequence(
         input: ``(T, N, *)``, or with ``batch_first`` ``(N, T, *)``.
         lengths: of the N sequences, each at least 1.
         enforce_sorted: complain unless the longest come first; False sorts them.
+
+    Example:
+        >>> import dtorch
+        >>> padded = dtorch.tensor([[1, 2, 3], [4, 0, 0]])
+        >>> pack_padded_sequence(padded, [3, 1], batch_first=True).data.tolist()
+        [1, 4, 2, 3]
     """
     lengths_given = lengths
     batch = input.shape[0 if batch_first else 1]
@@ -154,6 +172,13 @@ def pad_packed_sequence(
     Args:
         total_length: pad to this length. Default: the longest sequence.
     Returns: ``(T, N, *)`` (with ``batch_first`` ``(N, T, *)``), and the lengths.
+
+    Example:
+        >>> import dtorch
+        >>> packed = pack_sequence([dtorch.tensor([1, 2, 3]), dtorch.tensor([4])])
+        >>> padded, lengths = pad_packed_sequence(packed, batch_first=True)
+        >>> padded.tolist(), lengths.tolist()
+        ([[1, 2, 3], [4, 0, 0]], [3, 1])
     """
     sizes = sequence.batch_sizes._array
     steps, batch = sizes.size, int(sizes[0])
@@ -190,6 +215,11 @@ def pad_sequence(
     Args:
         padding_side: ``"right"`` or ``"left"``.
     Returns: ``(T, N, *)``, or with ``batch_first`` ``(N, T, *)``.
+
+    Example:
+        >>> import dtorch
+        >>> pad_sequence([dtorch.tensor([1, 2, 3]), dtorch.tensor([4])], batch_first=True).tolist()
+        [[1, 2, 3], [4, 0, 0]]
     """
     if padding_side not in ("left", "right"):
         raise ArgumentError(
@@ -210,19 +240,41 @@ def pad_sequence(
 
 
 def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = False) -> list[Any]:
-    """The sequences of which `pad_sequence` made a tensor."""
+    """The sequences of which `pad_sequence` made a tensor.
+
+    Example:
+        >>> import dtorch
+        >>> padded = dtorch.tensor([[1, 2], [4, 0]])
+        >>> unpad_sequence(padded, dtorch.tensor([2, 1]), batch_first=True)
+        [tensor([1, 2]), tensor([4])]
+    """
     if not batch_first:
         padded_sequences = padded_sequences.transpose(0, 1)
     return [row[: int(n)] for row, n in zip(padded_sequences, lengths, strict=True)]
 
 
 def pack_sequence(sequences: Sequence[Any], enforce_sorted: bool = True) -> PackedSequence:
-    """Sequences ``(L, *)`` packed, the longest first (``enforce_sorted=False`` sorts them)."""
+    """Sequences ``(L, *)`` packed, the longest first (``enforce_sorted=False`` sorts them).
+
+    Raises:
+        ValueError: lengths that do not descend, with ``enforce_sorted``.
+
+    Example:
+        >>> import dtorch
+        >>> pack_sequence([dtorch.tensor([1, 2, 3]), dtorch.tensor([4])]).data.tolist()
+        [1, 4, 2, 3]
+    """
     lengths = [s.shape[0] for s in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Any]:
-    """The sequences of which `pack_sequence` made one."""
+    """The sequences of which `pack_sequence` made one.
+
+    Example:
+        >>> import dtorch
+        >>> unpack_sequence(pack_sequence([dtorch.tensor([1, 2, 3]), dtorch.tensor([4])]))
+        [tensor([1, 2, 3]), tensor([4])]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)

@@ -12,6 +12,11 @@ def skip_init(module_cls: type[Module], *args: Any, **kwargs: Any) -> Module:
 
     Raises:
         TypeError: not a Module class.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(skip_init(dtorch.nn.Linear, 3, 2).weight.shape)
+        (2, 3)
     """
     if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
         raise TypeError(f"skip_init: got {module_cls!r}, expected a Module class")

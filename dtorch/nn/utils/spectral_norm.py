@@ -94,6 +94,15 @@ def spectral_norm(
         dim: the dim of outputs. Default: 0, and 1 for transposed convolutions.
 
     Reference: Miyato et al. 2018, arXiv:1802.05957.
+
+    Raises:
+        ValueError: no such parameter, or it is normalised already.
+
+    Example:
+        >>> import dtorch
+        >>> layer = spectral_norm(dtorch.nn.Linear(2, 2))
+        >>> sorted(layer.state_dict())
+        ['bias', 'weight_orig', 'weight_u', 'weight_v']
     """
     for entry in module._forward_pre_hooks.values():
         if isinstance(entry.function, SpectralNorm) and entry.function.name == name:
@@ -117,7 +126,17 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
-    """Make an ordinary parameter of what `spectral_norm` replaced."""
+    """Make an ordinary parameter of what `spectral_norm` replaced.
+
+    Raises:
+        ValueError: it is not normalised.
+
+    Example:
+        >>> import dtorch
+        >>> layer = remove_spectral_norm(spectral_norm(dtorch.nn.Linear(2, 2)))
+        >>> sorted(layer.state_dict())
+        ['bias', 'weight']
+    """
     for number, entry in module._forward_pre_hooks.items():
         hook = entry.function
         if isinstance(hook, SpectralNorm) and hook.name == name:

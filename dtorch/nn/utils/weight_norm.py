@@ -41,6 +41,15 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         dim: one length for each index of this dim; None: one for all elements.
 
     Reference: Salimans and Kingma 2016, arXiv:1602.07868.
+
+    Raises:
+        ValueError: no such parameter, or it is normalised already.
+
+    Example:
+        >>> import dtorch
+        >>> layer = weight_norm(dtorch.nn.Linear(2, 3))
+        >>> tuple(layer.weight_g.shape), tuple(layer.weight_v.shape)
+        ((3, 1), (3, 2))
     """
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook.function, WeightNorm) and hook.function.name == name:
@@ -58,7 +67,17 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
-    """Make an ordinary parameter of what `weight_norm` replaced."""
+    """Make an ordinary parameter of what `weight_norm` replaced.
+
+    Raises:
+        ValueError: it is not normalised.
+
+    Example:
+        >>> import dtorch
+        >>> layer = remove_weight_norm(weight_norm(dtorch.nn.Linear(2, 3)))
+        >>> sorted(layer.state_dict())
+        ['bias', 'weight']
+    """
     for number, entry in module._forward_pre_hooks.items():
         hook = entry.function
         if isinstance(hook, WeightNorm) and hook.name == name:
