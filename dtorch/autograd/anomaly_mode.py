@@ -102,6 +102,15 @@ class detect_anomaly:  # noqa: N801 - the public name of the reference API
 
     Args:
         check_nan: stop at nan.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     mode = detect_anomaly()
+        >>> with mode:
+        ...     is_anomaly_enabled()
+        True
     """
 
     def __init__(self, check_nan: bool = True) -> None:

@@ -297,6 +297,18 @@ class NestedIOFunction(Function):
     """A classic function whose arguments and outputs are nested tuples and lists of tensors.
 
     Subclasses define ``forward_extended`` and ``backward_extended``; None may stand anywhere.
+
+    Example:
+        >>> import dtorch
+        >>> class Scale(NestedIOFunction):
+        ...     def forward_extended(self, pair):
+        ...         return pair[0] * 2, [pair[1] * 3]
+        ...     def backward_extended(self, first, others):
+        ...         return ((first * 2, others[0] * 3),)
+        >>> x = dtorch.ones(1, requires_grad=True)
+        >>> first, (second,) = Scale()((x, x))
+        >>> first.item(), second.item()
+        (2.0, 3.0)
     """
 
     def __call__(self, *args: Any) -> Any:

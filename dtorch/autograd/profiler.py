@@ -33,6 +33,11 @@ class FunctionEvent:
         start, end: nanoseconds of a monotonic clock.
         thread: number of the thread.
         children: nanoseconds that events inside it took.
+
+    Example:
+        >>> event = FunctionEvent("add", "op", start=1000, thread=1)
+        >>> event.name, event.category
+        ('add', 'op')
     """
 
     __slots__ = ("category", "children", "end", "name", "start", "thread")
@@ -89,7 +94,15 @@ class FunctionEventAvg:
 
 
 class EventList(list[Any]):
-    """Events, or their averages."""
+    """Events, or their averages.
+
+    Example:
+        >>> import dtorch
+        >>> with profile() as prof:
+        ...     _ = dtorch.ones(2) + 1
+        >>> type(prof.function_events).__name__
+        'EventList'
+    """
 
     def table(self, sort_by: str | None = None, row_limit: int = 100) -> str:
         """The events as text.
@@ -133,7 +146,16 @@ def _time(microseconds: float) -> str:
 
 
 def key_averages(events: Iterable[FunctionEvent]) -> EventList:
-    """The events of each name taken together."""
+    """The events of each name taken together.
+
+    Example:
+        >>> with profile() as prof:
+        ...     for _ in range(3):
+        ...         with record_function("part"):
+        ...             pass
+        >>> [(average.key, average.count) for average in key_averages(prof.function_events)]
+        [('part', 3)]
+    """
     by_name: dict[str, FunctionEventAvg] = {}
     for event in events:
         by_name.setdefault(event.name, FunctionEventAvg(event.name)).add(event)
@@ -299,6 +321,12 @@ class record_function:  # noqa: N801 - the public name of the reference API
     Args:
         name: shown in the table and the trace.
         args: text added to the name.
+
+    Example:
+        >>> with profile() as prof, record_function("part"):
+        ...     pass
+        >>> [event.name for event in prof.function_events]
+        ['part']
     """
 
     def __init__(self, name: str, args: str | None = None) -> None:

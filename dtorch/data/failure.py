@@ -21,6 +21,10 @@ class WorkerDied(DtorchError, RuntimeError):
         worker_id: its number.
         pid: its process id.
         exitcode: as of `multiprocessing.Process`: negative for a signal.
+
+    Example:
+        >>> WorkerDied("worker 1 died", worker_id=1, pid=99, exitcode=-9).exitcode
+        -9
     """
 
     def __init__(self, message: str, worker_id: int, pid: int, exitcode: int | None) -> None:

@@ -42,6 +42,10 @@ class WorkerInfo:
         num_workers: how many there are.
         seed: what its generators were seeded with at first.
         dataset: its copy of the dataset.
+
+    Example:
+        >>> WorkerInfo(id=0, num_workers=2, seed=7, dataset=[1, 2]).num_workers
+        2
     """
 
     id: int

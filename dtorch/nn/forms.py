@@ -69,7 +69,13 @@ def implicit_dim(name: str, input: Tensor, dim: int | None, stacklevel: int = 3)
 def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
-    """Exponentials along ``dim``, divided by their sum."""
+    """Exponentials along ``dim``, divided by their sum.
+
+    Example:
+        >>> import dtorch
+        >>> softmax(dtorch.zeros(2), dim=0).tolist()
+        [0.5, 0.5]
+    """
     return functions.softmax(
         input, implicit_dim("softmax", input, dim, _stacklevel), dtype=dtype
     )  # fmt: skip
@@ -78,7 +84,13 @@ def softmax(
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
-    """Logarithm of `softmax`, without overflow or loss of digits."""
+    """Logarithm of `softmax`, without overflow or loss of digits.
+
+    Example:
+        >>> import dtorch
+        >>> log_softmax(dtorch.zeros(1), dim=0).tolist()
+        [0.0]
+    """
     return functions.log_softmax(
         input, implicit_dim("log_softmax", input, dim, _stacklevel), dtype=dtype
     )
@@ -87,7 +99,13 @@ def log_softmax(
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
-    """`softmax` of the negative input."""
+    """`softmax` of the negative input.
+
+    Example:
+        >>> import dtorch
+        >>> softmin(dtorch.zeros(2), dim=0).tolist()
+        [0.5, 0.5]
+    """
     return functions.softmin(
         input, implicit_dim("softmin", input, dim, _stacklevel), dtype=dtype
     )  # fmt: skip
@@ -104,6 +122,11 @@ def gumbel_softmax(
         eps: accepted; the noise needs none.
 
     Reference: Jang et al. 2016, arXiv:1611.01144.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(gumbel_softmax(dtorch.zeros(2, 3), hard=True).shape)
+        (2, 3)
     """
     array = logits._array
     # The negative logarithm of uniform numbers is exponential, that of such is Gumbel noise.
@@ -123,17 +146,35 @@ def upsample(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Any:  # fmt: skip
-    """Classic name of `interpolate`."""
+    """Classic name of `interpolate`.
+
+    Example:
+        >>> import dtorch
+        >>> upsample(dtorch.tensor([[[1.0, 2.0]]]), scale_factor=2).tolist()
+        [[[1.0, 1.0, 2.0, 2.0]]]
+    """
     return functions.interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Any:
-    """Classic form of `interpolate` with the nearest element."""
+    """Classic form of `interpolate` with the nearest element.
+
+    Example:
+        >>> import dtorch
+        >>> upsample_nearest(dtorch.tensor([[[1.0, 2.0]]]), scale_factor=2).tolist()
+        [[[1.0, 1.0, 2.0, 2.0]]]
+    """
     return functions.interpolate(input, size, scale_factor, "nearest")
 
 
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Any:
-    """Classic form of `interpolate`: bilinear, with the corners aligned."""
+    """Classic form of `interpolate`: bilinear, with the corners aligned.
+
+    Example:
+        >>> import dtorch
+        >>> upsample_bilinear(dtorch.tensor([[[[1.0, 2.0]]]]), size=(1, 3)).tolist()
+        [[[[1.0, 1.5, 2.0]]]]
+    """
     return functions.interpolate(input, size, scale_factor, "bilinear", True)
 
 
@@ -148,7 +189,14 @@ def triplet_margin_with_distance_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Any = None,
     margin: float = 1.0, swap: bool = False, reduction: str = "mean",
 ) -> Any:  # fmt: skip
-    """``triplet_margin_loss`` with a distance of your own."""
+    """``triplet_margin_loss`` with a distance of your own.
+
+    Example:
+        >>> import dtorch
+        >>> zero = dtorch.zeros(1, 2)
+        >>> triplet_margin_with_distance_loss(zero, zero, zero).item()
+        1.0
+    """
     return triplet(
         "triplet_margin_with_distance_loss", distance_function or functions.pairwise_distance,
         anchor, positive, negative, margin, swap, reduction,

@@ -35,6 +35,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         param: negative slope of ``leaky_relu``. Default: 0.01.
     Raises:
         ArgumentError: an unknown function.
+
+    Example:
+        >>> round(calculate_gain("relu"), 4), calculate_gain("tanh")
+        (1.4142, 1.6666666666666667)
     """
     if nonlinearity in _GAINS:
         return _GAINS[nonlinearity]
@@ -80,7 +84,14 @@ def _fill(tensor: Tensor, values: Any) -> Tensor:
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Numbers uniform in ``[a, b)``."""
+    """Numbers uniform in ``[a, b)``.
+
+    Example:
+        >>> import dtorch
+        >>> w = uniform_(dtorch.empty(100), 2.0, 3.0)
+        >>> bool(((w >= 2) & (w < 3)).all())
+        True
+    """
     if _left_out.get():
         return tensor
     with no_grad():
@@ -90,7 +101,13 @@ def uniform_(
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Normal numbers of this mean and standard deviation."""
+    """Normal numbers of this mean and standard deviation.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(normal_(dtorch.empty(2, 3), std=0.02).shape)
+        (2, 3)
+    """
     if _left_out.get():
         return tensor
     with no_grad():
@@ -105,6 +122,11 @@ def trunc_normal_(
 
     Raises:
         ArgumentError: hardly any number would fall inside.
+
+    Example:
+        >>> import dtorch
+        >>> bool((trunc_normal_(dtorch.empty(100)).abs() <= 2).all())
+        True
     """
     low, high = (a - mean) / std, (b - mean) / std
     inside = 0.5 * (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)))
@@ -129,17 +151,35 @@ def trunc_normal_(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """``val`` everywhere."""
+    """``val`` everywhere.
+
+    Example:
+        >>> import dtorch
+        >>> constant_(dtorch.empty(2), 0.5).tolist()
+        [0.5, 0.5]
+    """
     return _fill(tensor, val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """1 everywhere."""
+    """1 everywhere.
+
+    Example:
+        >>> import dtorch
+        >>> ones_(dtorch.empty(2)).tolist()
+        [1.0, 1.0]
+    """
     return _fill(tensor, 1)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """0 everywhere."""
+    """0 everywhere.
+
+    Example:
+        >>> import dtorch
+        >>> zeros_(dtorch.empty(2)).tolist()
+        [0.0, 0.0]
+    """
     return _fill(tensor, 0)
 
 
@@ -148,6 +188,11 @@ def eye_(tensor: Tensor) -> Tensor:
 
     Raises:
         ShapeError: not 2 dimensions.
+
+    Example:
+        >>> import dtorch
+        >>> eye_(dtorch.empty(2, 3)).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
     if tensor.ndim != 2:
         raise ShapeError(f"eye_: tensor has shape {tuple(tensor.shape)}, expected 2 dimensions")
@@ -160,6 +205,15 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     Args:
         tensor: ``(out, in / groups, *kernel)`` of 3 to 5 dims.
         groups: groups of channels, each of which is handed on by itself.
+
+    Raises:
+        RuntimeError: other dims.
+        ValueError: ``groups`` does not divide ``out``.
+
+    Example:
+        >>> import dtorch
+        >>> dirac_(dtorch.empty(2, 2, 3)).tolist()
+        [[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
     """
     shape = tuple(tensor.shape)
     if len(shape) not in (3, 4, 5):
@@ -201,13 +255,30 @@ def xavier_uniform_(
 
     Reference: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward
     neural networks".
+
+    Raises:
+        RuntimeError: less than 2 dims.
+
+    Example:
+        >>> import dtorch
+        >>> bool((xavier_uniform_(dtorch.empty(3, 3)).abs() < 1.001).all())
+        True
     """
     bound = math.sqrt(3.0) * gain * math.sqrt(2.0 / sum(_fans("xavier_uniform_", tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Normal, with standard deviation ``gain * sqrt(2 / (fan_in + fan_out))``."""
+    """Normal, with standard deviation ``gain * sqrt(2 / (fan_in + fan_out))``.
+
+    Raises:
+        RuntimeError: less than 2 dims.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(xavier_normal_(dtorch.empty(3, 2)).shape)
+        (3, 2)
+    """
     std = gain * math.sqrt(2.0 / sum(_fans("xavier_normal_", tensor)))
     return normal_(tensor, 0.0, std, generator)
 
@@ -230,6 +301,16 @@ def kaiming_uniform_(
         mode: ``"fan_in"`` keeps the variance forward, ``"fan_out"`` backward.
 
     Reference: He et al. 2015, arXiv:1502.01852.
+
+    Raises:
+        RuntimeError: less than 2 dims.
+        ValueError: an unknown ``mode`` or ``nonlinearity``.
+
+    Example:
+        >>> import dtorch
+        >>> w = kaiming_uniform_(dtorch.empty(4, 6), nonlinearity="relu")
+        >>> bool((w.abs() < 1.001).all())
+        True
     """
     std = _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
     bound = math.sqrt(3.0) * std
@@ -240,7 +321,13 @@ def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
-    """Normal, with standard deviation ``gain / sqrt(fan)``; see `kaiming_uniform_`."""
+    """Normal, with standard deviation ``gain / sqrt(fan)``; see `kaiming_uniform_`.
+
+    Example:
+        >>> import dtorch
+        >>> tuple(kaiming_normal_(dtorch.empty(4, 6), mode="fan_out").shape)
+        (4, 6)
+    """
     std = _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity)
     return normal_(tensor, 0.0, std, generator)
 
@@ -249,6 +336,15 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     """A (semi-)orthogonal matrix times ``gain``; dims after the first are flattened.
 
     Reference: Saxe et al. 2013, arXiv:1312.6120.
+
+    Raises:
+        RuntimeError: less than 2 dims.
+
+    Example:
+        >>> import dtorch
+        >>> w = orthogonal_(dtorch.empty(3, 3))
+        >>> dtorch.allclose(w @ w.T, dtorch.eye(3), atol=1e-5)
+        True
     """
     shape = tuple(tensor.shape)
     if len(shape) < 2:
@@ -269,6 +365,11 @@ def sparse_(
 
     Raises:
         ShapeError: not 2 dimensions.
+
+    Example:
+        >>> import dtorch
+        >>> (sparse_(dtorch.empty(4, 3), sparsity=0.5) == 0).sum(0).tolist()
+        [2, 2, 2]
     """
     if tensor.ndim != 2:
         raise ShapeError(f"sparse_: tensor has shape {tuple(tensor.shape)}, expected 2 dimensions")

@@ -30,6 +30,11 @@ class RNNBase(Module):
         weight_hr_l{k}: ``(proj_size, hidden_size)``, if there is a projection.
 
     All are uniform in ±1/sqrt(hidden_size).
+
+    Example:
+        >>> layer = RNNBase("GRU", 4, 3)
+        >>> tuple(layer.weight_ih_l0.shape), tuple(layer.weight_hh_l0.shape)
+        ((9, 4), (9, 3))
     """
 
     def __init__(

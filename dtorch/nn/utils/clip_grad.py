@@ -116,11 +116,7 @@ def clip_grad_norm_(
 def clip_grad_norm(
     parameters: Any, max_norm: float, norm_type: float = 2, error_if_nonfinite: bool = False
 ) -> Any:
-    """Classic name of `clip_grad_norm_`.
-
-    Example:
-        see `clip_grad_norm_`.
-    """
+    """Classic name of `clip_grad_norm_`, with a warning."""
     warnings.warn(
         "clip_grad_norm is deprecated; use clip_grad_norm_", FutureWarning, stacklevel=2
     )  # fmt: skip
