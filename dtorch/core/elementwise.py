@@ -146,30 +146,35 @@ class ElementwiseOp(Op):
         """The common case without detours: two tensors of one dtype on the CPU."""
         floating = self.floating
 
-        def function(input: Any = MISSING, other: Any = MISSING, *rest: Any, **kwargs: Any) -> Any:
-            if isinstance(input, TensorBase) and isinstance(other, TensorBase):
-                a, b = input._array, other._array
-                if (
-                    a.dtype is b.dtype
-                    and not (rest or kwargs)
-                    and op_module.fast_paths
-                    and not (floating and a.dtype.kind not in "fc")
-                    and type(a) is type(b) is ndarray
-                ):
-                    settings = silence()
-                    try:
-                        out = wrap(ufunc(a, b))
-                    except (ValueError, TypeError):
-                        return general(input, other)  # says what is wrong
-                    finally:
-                        restore(settings)
-                    combined = input._mode | other._mode
-                    if combined:
-                        self.set_history((input, other), (out,), (), combined)
-                    return out
-            given = [v for v in (input, other) if v is not MISSING]
-            return general(*given, *rest, **kwargs)
+        def of_tensors(input: Any, other: Any) -> Any:
+            a, b = input._array, other._array
+            if (
+                a.dtype is b.dtype
+                and op_module.fast_paths
+                and not (floating and a.dtype.kind not in "fc")
+                and type(a) is type(b) is ndarray
+            ):
+                settings = silence()
+                try:
+                    out = wrap(ufunc(a, b))
+                except (ValueError, TypeError):
+                    return general(input, other)  # says what is wrong
+                finally:
+                    restore(settings)
+                combined = input._mode | other._mode
+                if combined:
+                    self.set_history((input, other), (out,), (), combined)
+                return out
+            return general(input, other)
 
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if len(args) == 2 and not kwargs:
+                input, other = args
+                if isinstance(input, TensorBase) and isinstance(other, TensorBase):
+                    return of_tensors(input, other)
+            return general(*args, **kwargs)
+
+        self.of_tensors = of_tensors
         return function
 
     def _make_unary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:

@@ -122,6 +122,7 @@ class Op:
     kind = "structured"
     takes_module = True  # the first parameter of the body is the array module
     policy: Policy | None = None
+    of_tensors: Callable[[Any, Any], Any] | None = None  # a shorter way for two tensors
 
     def __init__(
         self,
@@ -223,7 +224,11 @@ class Op:
         self.operators += tuple(filter(None, (name, reflected, inplace)))
         function, change = self.function, self.inplace_function
 
+        of_tensors = self.of_tensors or function
+
         def forward(input: Any, other: Any) -> Any:
+            if isinstance(other, TensorBase):
+                return of_tensors(input, other)
             if isinstance(other, _OPERANDS):
                 return function(input, wrap(other) if type(other) is ndarray else other)
             return NotImplemented
