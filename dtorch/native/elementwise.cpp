@@ -320,25 +320,45 @@ T sum_all(const T* data, std::size_t n) {
   return sum_all(sums.data(), blocks);
 }
 
-}  // namespace
-
-namespace {
+// Sums of some hundred rows, and of their sums: rounding errors grow with the root of the rows.
+template <class T>
+void sum_part(const T* input, T* out, std::size_t rows, std::size_t columns) {
+  constexpr std::size_t at_once = 512;
+  DTORCH_DISPATCH(sum_rows)(input, out, std::min(rows, at_once), columns);
+  if (rows <= at_once) return;
+  const std::size_t blocks = (rows - 1) / at_once;  // after the first
+  std::vector<T> sums((std::min(blocks, at_once) + 1) * columns);
+  for (std::size_t done = 0; done < blocks; done += at_once) {
+    const std::size_t count = std::min(blocks - done, at_once);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t first = (done + i + 1) * at_once;
+      DTORCH_DISPATCH(sum_rows)
+      (input + first * columns, sums.data() + i * columns, std::min(rows - first, at_once),
+       columns);
+    }
+    std::copy_n(out, columns, sums.data() + count * columns);
+    DTORCH_DISPATCH(sum_rows)(static_cast<const T*>(sums.data()), out, count + 1, columns);
+  }
+}
 
 // Parts of the rows are summed at the same time, then their sums. How many there are does not
 // depend on the number of threads, so neither does the result.
 template <class T>
 void sum_matrix(const T* input, T* out, std::size_t rows, std::size_t columns) {
   constexpr std::size_t most_parts = 8;
+  if (columns == 1) {
+    *out = sum_all(input, rows);
+    return;
+  }
   const std::size_t parts = std::min(most_parts, rows * columns / elements_per_range);
-  if (parts < 2) return DTORCH_DISPATCH(sum_rows)(input, out, rows, columns);
+  if (parts < 2) return sum_part(input, out, rows, columns);
   const std::size_t rows_of_part = (rows + parts - 1) / parts;
   std::vector<T> sums(parts * columns);
   parallel_for(0, parts, 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t p = begin; p < end; ++p) {
       const std::size_t first = std::min(rows, p * rows_of_part);
       const std::size_t count = std::min(rows - first, rows_of_part);
-      DTORCH_DISPATCH(sum_rows)
-      (input + first * columns, sums.data() + p * columns, count, columns);
+      sum_part(input + first * columns, sums.data() + p * columns, count, columns);
     }
   });
   DTORCH_DISPATCH(sum_rows)

@@ -13,7 +13,15 @@ def test_sums_over_leading_dims_equal_those_of_numpy(native, dtype, shape, data)
     expected = array.astype(np.float64).sum(axis=tuple(range(lead)))
     assert got.dtype == dtype
     assert got.shape == expected.shape
-    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=2e-5)
+    rounding = np.finfo(dtype).eps * np.abs(array).sum(axis=tuple(range(lead)), dtype=np.float64)
+    assert np.all(np.abs(got - expected) <= 4 * rounding)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_sums_of_many_rows_keep_their_digits(native, columns):
+    array = np.full((5_000_000 // columns, columns), 0.1, np.float32)
+    expected = array.astype(np.float64).sum(0)
+    np.testing.assert_allclose(native.array_sum_leading(array, 1), expected, rtol=1e-6)
 
 
 def test_result_does_not_depend_on_the_number_of_threads(native):

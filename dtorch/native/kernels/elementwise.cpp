@@ -198,10 +198,11 @@ UnaryLoop floating_unary(Unary op) {
   }
 }
 
-// Sixteen running sums let the compiler use whole vectors; their order is fixed by the code.
+// Many running sums: whole vectors, several of them in flight, and few roundings for each. Their
+// order is fixed by the code.
 template <class T>
 T sum_of(const T* input, std::size_t n) {
-  constexpr std::size_t lanes = 16;
+  constexpr std::size_t lanes = 64;
   T sums[lanes] = {};
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
