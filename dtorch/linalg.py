@@ -8,10 +8,10 @@
 from dtorch.core.errors import LinAlgError
 from dtorch.core.functions import (
     cross,
-    diagonal,
     linalg_cholesky as cholesky,
     linalg_cond as cond,
     linalg_det as det,
+    linalg_diagonal as diagonal,
     linalg_eig as eig,
     linalg_eigh as eigh,
     linalg_eigvals as eigvals,

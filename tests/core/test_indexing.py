@@ -238,3 +238,11 @@ def test_an_int_beside_arrays_selects_first_and_moves_no_dim() -> None:
     y = dtorch.ones(2, 3, 4, requires_grad=True)
     y[0, :, columns].sum().backward()
     assert y.grad.sum((0, 1)).tolist() == [3, 0, 0, 3]
+
+
+@pytest.mark.parametrize("value", ["a", None, [1, "b"]])
+def test_only_numbers_can_be_assigned(value: object) -> None:
+    x = dtorch.zeros(3)
+    with pytest.raises(TypeError, match="no number, tensor or array of numbers"):
+        x[0] = value
+    assert x.tolist() == [0, 0, 0]

@@ -204,8 +204,11 @@ def fill_or_copy(part: Any, value: Any) -> None:
     """Write a number, or an array that broadcasts."""
     if isinstance(value, (bool, int, float, complex, np.generic)):
         part.fill_(value)
-    else:
-        copy_(part, wrap(np.asarray(value)))
+        return
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufcV":
+        raise TypeError(f"index assignment: {value!r} is no number, tensor or array of numbers")
+    copy_(part, wrap(array))
 
 
 method("__getitem__", _getitem)

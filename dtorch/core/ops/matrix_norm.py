@@ -11,7 +11,7 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.complex import conj
-from dtorch.core.ops.diagonal import vander
+from dtorch.core.ops.diagonal import diagonal, vander
 from dtorch.core.ops.factorization import svd_reduced
 from dtorch.core.ops.norm import norm
 from dtorch.core.ops.reduction import amax, amin, sum
@@ -164,6 +164,28 @@ def _(make):
 @linalg_vander.expect
 def _(x, N=None):
     return x[..., None] ** np.arange(x.shape[-1] if N is None else N)
+
+
+@composite(tensors=("A",), method=False)
+def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """A view of the diagonals of matrices ``(*, m, n)``, put last.
+
+    >>> import dtorch
+    >>> dtorch.linalg.diagonal(dtorch.arange(8).reshape(2, 2, 2)).tolist()
+    [[0, 3], [4, 7]]
+    """
+    return diagonal(A, offset, dim1, dim2)
+
+
+@linalg_diagonal.samples
+def _(make):
+    yield (make(2, 3, 4),), {}
+    yield (make(3, 3),), {"offset": 1}
+
+
+@linalg_diagonal.expect
+def _(A, offset=0):
+    return np.diagonal(A, offset, -2, -1)
 
 
 @composite(tensors=("x", "y"), method=False)
