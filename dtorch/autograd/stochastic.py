@@ -24,7 +24,7 @@ class StochasticFunction(Function):
     """Base of classic-style functions that sample.
 
     ``forward`` draws the samples; ``backward(reward)`` gives the gradients of the arguments. Call
-    ``output.reinforce(reward)`` before ``backward``.
+    ``output.reinforce(reward)`` before ``backward``; see `Bernoulli`, one of them.
     """
 
     stochastic = True

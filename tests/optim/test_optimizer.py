@@ -231,3 +231,18 @@ def test_average_of_models() -> None:
     nn.init.constant_(net[0].weight, 2.0)
     ema.update_parameters(net)
     assert ema.module[0].weight.item() == 4.0
+
+
+def test_schedules_can_be_pickled() -> None:
+    optimizer = optim.SGD([nn.Parameter(dtorch.ones(1))], lr=1.0)
+    schedule = optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    optimizer.step()
+    schedule.step()
+    twin = pickle.loads(pickle.dumps(schedule))
+    twin.optimizer.step()
+    twin.step()
+    assert (schedule.get_last_lr(), twin.get_last_lr()) == ([0.5], [0.25])
+
+
+def test_schedules_pickled_under_the_name_of_the_package_are_found() -> None:
+    assert pickle.loads(b"cdtorch.optim.lr_scheduler\nStepLR\n.") is optim.lr_scheduler.StepLR

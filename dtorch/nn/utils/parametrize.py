@@ -48,6 +48,12 @@ class ParametrizationList(ModuleList):
     Attributes:
         original: the trained tensor; ``original0``, ``original1``... if the first parametrization
             takes several.
+
+    Example:
+        >>> import dtorch
+        >>> layer = dtorch.nn.utils.parametrizations.weight_norm(dtorch.nn.Linear(2, 3))
+        >>> sorted(name for name, _ in layer.parametrizations.weight.named_parameters())
+        ['original0', 'original1']
     """
 
     def __init__(self, modules: list[Module], original: Tensor, unsafe: bool = False) -> None:
