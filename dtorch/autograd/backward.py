@@ -9,9 +9,9 @@ import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, GradError
-from dtorch.core.graph import run_backward, run_grad
+from dtorch.core.graph import resolve_retain, run_backward, run_grad
 from dtorch.core.ops.joining import stack
-from dtorch.core.tensor import Tensor, resolve_retain
+from dtorch.core.tensor import Tensor
 
 Tensors = Tensor | Sequence[Tensor]
 

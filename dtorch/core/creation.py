@@ -17,12 +17,13 @@ from dtorch.core.dtype import (
     from_numpy_dtype,
     get_default_dtype,
 )
+from dtorch.core.elements import placed, require_cpu, sequence_array
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.inplace import bump
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.storage import Storage, array_over
-from dtorch.core.tensor import Tensor, placed, require_cpu, sequence_array
+from dtorch.core.tensor import Tensor
 from dtorch.core.typed_storage import TypedStorage
 
 

@@ -31,7 +31,7 @@ from dtorch.core.base import (
     counter_of,
     wrap,
 )
-from dtorch.core.errors import GradError, ShapeError, VersionError
+from dtorch.core.errors import ArgumentError, GradError, ShapeError, VersionError
 from dtorch.core.grad_mode import mode
 from dtorch.core.half import convert
 from dtorch.core.quiet import restore, silence
@@ -604,6 +604,17 @@ def run_backward(
                 if isinstance(target, TensorBase) and target._hooks is not None:
                     for hook in tuple(target._hooks.post_accumulate.values()):
                         hook(target)
+
+
+def resolve_retain(
+    retain_graph: bool | None, retain_variables: bool | None, create_graph: bool
+) -> bool:
+    """What ``retain_graph`` and its classic name ask for together."""
+    if retain_variables is not None:
+        if retain_graph is not None and retain_graph != retain_variables:
+            raise ArgumentError("backward: retain_graph and retain_variables differ")
+        retain_graph = retain_variables
+    return create_graph if retain_graph is None else bool(retain_graph)
 
 
 def run_grad(

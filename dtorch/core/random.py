@@ -17,11 +17,12 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.device import as_device
 from dtorch.core.dtype import as_dtype, finfo, from_numpy_dtype, get_default_dtype, int64
+from dtorch.core.elements import placed, require_cpu
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
-from dtorch.core.tensor import Tensor, placed, require_cpu
+from dtorch.core.tensor import Tensor
 
 _WORDS = 4 + 2 + 4 + 1 + 1 + 1 + 1  # counter, key, buffer, position, cached half, its flag, seed
 

@@ -357,3 +357,17 @@ def _whole_memory(array: np.ndarray) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(
         first.view(np.uint8), (_end_of(root) - root.ctypes.data,), (1,)
     )
+
+
+def copy_in_storage(tensor: TensorBase, memo: dict[int, Any]) -> np.ndarray:
+    """A copy of the elements; tensors that view one storage get copies that view one storage."""
+    storage, array = tensor._storage, tensor._array
+    if storage is None:
+        return array.copy()  # type: ignore[no-any-return]
+    twin = memo.get(id(storage))
+    if twin is None:
+        twin = memo[id(storage)] = Storage.from_bytes(storage._bytes.copy())
+    if not array.size:
+        return array.copy()  # type: ignore[no-any-return]
+    offset = array.ctypes.data - storage.data_ptr()
+    return np.ndarray(array.shape, array.dtype, twin._bytes, offset, array.strides)

@@ -30,14 +30,16 @@ from dtorch.core.base import (
     version_of,
     wrap,
 )
+from dtorch.core.conversion import dtype_of_type, parse_to, same_device, type_name
 from dtorch.core.device import CPU, as_device, device
 from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, get_default_dtype
-from dtorch.core.errors import ArgumentError, DeviceError, DtypeError, GradError, ShapeError
-from dtorch.core.graph import AccumulateGrad, LeafHooks, RemovableHandle, run_backward
+from dtorch.core.elements import check_dtype, classic_array, placed, shared_array
+from dtorch.core.errors import DeviceError, DtypeError, GradError, ShapeError
+from dtorch.core.graph import LeafHooks, RemovableHandle, resolve_retain, run_backward
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.printing import tensor_str
 from dtorch.core.shapes import Size, as_sizes, contiguous_stride, normalize_dim
-from dtorch.core.storage import Storage, array_over, storage_of
+from dtorch.core.storage import Storage, array_over, copy_in_storage, storage_of
 from dtorch.core.typed_storage import TypedStorage, typed_storage
 
 ndarray = np.ndarray
@@ -61,7 +63,7 @@ class Tensor(OpMethods, TensorBase):
         wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
         source = args[0] if len(args) == 1 else None
         if isinstance(source, (TensorBase, TypedStorage, Storage)):
-            array, storage = _shared_array(cls.__name__, source, wanted)
+            array, storage = shared_array(cls.__name__, source, wanted)
             fill(tensor, array)
             storage.track(tensor)
         else:
@@ -280,7 +282,7 @@ class Tensor(OpMethods, TensorBase):
             self._look_at(Storage(), np.empty(0, self._array.dtype))
             return self
         if isinstance(source, TensorBase) and size is None:
-            _check_dtype("set_", from_numpy_dtype(source._array.dtype), self.dtype)
+            check_dtype("set_", from_numpy_dtype(source._array.dtype), self.dtype)
             self._look_at(storage_of(source), source._array.view())
             return self
         storage, length = self._memory_of("set_", source)
@@ -296,7 +298,7 @@ class Tensor(OpMethods, TensorBase):
         if isinstance(source, TensorBase):
             source = source.storage()  # type: ignore[attr-defined]  # a Tensor
         if isinstance(source, TypedStorage):
-            _check_dtype(name, source.dtype, self.dtype)
+            check_dtype(name, source.dtype, self.dtype)
             source = source.untyped()
         if not isinstance(source, Storage):
             raise TypeError(
@@ -598,9 +600,9 @@ class Tensor(OpMethods, TensorBase):
 
         Returns: the tensor itself if nothing changes and ``copy`` is not set.
         """
-        wanted_dtype, wanted_device, copy = _parse_to(args, kwargs)
+        wanted_dtype, wanted_device, copy = parse_to(args, kwargs)
         result = self
-        if wanted_device is not None and not _same_device(wanted_device, self.device):
+        if wanted_device is not None and not same_device(wanted_device, self.device):
             result = result._move(wanted_device)
         if wanted_dtype is not None and wanted_dtype is not result.dtype:
             result = result._convert(wanted_dtype)
@@ -721,7 +723,7 @@ class Tensor(OpMethods, TensorBase):
             raise GradError("deepcopy: only leaf tensors can be copied deeply; detach() it first")
         if id(self) in memo:
             return memo[id(self)]  # type: ignore[no-any-return]
-        result = type(self)._wrap(_copy_in_storage(self, memo))
+        result = type(self)._wrap(copy_in_storage(self, memo))
         result._mode = self._mode
         memo[id(self)] = result
         if self._storage is not None:
@@ -784,160 +786,7 @@ def _rebuild(cls: type[Tensor], array: ndarray, requires_grad: bool) -> Tensor:
     return tensor
 
 
-def _copy_in_storage(tensor: Tensor, memo: dict[int, Any]) -> ndarray:
-    """A copy of the elements; tensors that view one storage get copies that view one storage."""
-    storage, array = tensor._storage, tensor._array
-    if storage is None:
-        return array.copy()  # type: ignore[no-any-return]
-    twin = memo.get(id(storage))
-    if twin is None:
-        twin = memo[id(storage)] = Storage.from_bytes(storage._bytes.copy())
-    if not array.size:
-        return array.copy()  # type: ignore[no-any-return]
-    offset = array.ctypes.data - storage.data_ptr()
-    return np.ndarray(array.shape, array.dtype, twin._bytes, offset, array.strides)
-
-
-def resolve_retain(
-    retain_graph: bool | None, retain_variables: bool | None, create_graph: bool
-) -> bool:
-    """What ``retain_graph`` and its classic name ask for together."""
-    if retain_variables is not None:
-        if retain_graph is not None and retain_graph != retain_variables:
-            raise ArgumentError("backward: retain_graph and retain_variables differ")
-        retain_graph = retain_variables
-    return create_graph if retain_graph is None else bool(retain_graph)
-
-
 def _existing_dim(op: str, dim: Any, ndim: int) -> int:
     if ndim == 0:
         return normalize_dim(op, dim, -1)
     return normalize_dim(op, dim, ndim)
-
-
-def placed(array: Any, place: Any) -> Any:
-    """``array`` itself where ``place`` names the CPU or nothing, else a copy on that card.
-
-    Raises:
-        DeviceError: CuPy is missing or sees no such card.
-    """
-    wanted = as_device(place)
-    return array if wanted.type == "cpu" else backend.to_device(array, wanted)
-
-
-def require_cpu(name: str, place: Any) -> None:
-    """Complain unless ``place`` names the CPU or nothing, for what exists on the CPU alone."""
-    wanted = as_device(place)
-    if wanted.type != "cpu":
-        backend.require(wanted)
-        raise DeviceError(f"{name}: device is {wanted}, this exists on the CPU alone")
-
-
-def _shared_array(name: str, source: Any, wanted: dtype) -> tuple[ndarray, Storage]:
-    """The array for ``FloatTensor(tensor)`` or ``FloatTensor(storage)``, over its memory."""
-    if isinstance(source, TensorBase):
-        _check_dtype(name, from_numpy_dtype(source._array.dtype), wanted)
-        return source._array.view(), storage_of(source)
-    if isinstance(source, TypedStorage):
-        _check_dtype(name, source.dtype, wanted)
-        return source._numbers, source.untyped()
-    size = source.nbytes // wanted.itemsize
-    return array_over(source, wanted.numpy, 0, (size,), None), source
-
-
-def _check_dtype(name: str, found: dtype, wanted: dtype) -> None:
-    if found is not wanted:
-        raise DtypeError(f"{name}: got {found}, expected {wanted}; convert it with .to()")
-
-
-def classic_array(name: str, args: tuple[Any, ...], wanted: dtype) -> ndarray:
-    """The array for ``FloatTensor(...)``: sizes, a sequence of numbers or an array."""
-    numpy_dtype = wanted.numpy
-    if not args:
-        return np.empty(0, numpy_dtype)
-    first = args[0]
-    if len(args) == 1 and not isinstance(first, (int, np.integer)):
-        if isinstance(first, Size):
-            return np.empty(first, numpy_dtype)
-        if isinstance(first, ndarray):
-            return first.astype(numpy_dtype, copy=False)
-        return sequence_array(name, first).astype(numpy_dtype)
-    return np.empty(as_sizes(name, args), numpy_dtype)
-
-
-def sequence_array(name: str, data: Any) -> ndarray:
-    """An array of nested sequences of numbers and one-element tensors.
-
-    Raises:
-        ShapeError: the sequences are ragged.
-        TypeError: an element is no number.
-    """
-    if isinstance(data, (list, tuple)) and any(isinstance(d, TensorBase) for d in data):
-        data = [d._array if isinstance(d, TensorBase) else d for d in data]
-    try:
-        array = np.array(data)
-    except ValueError as error:
-        raise ShapeError(f"{name}: sequences of different lengths in the data: {error}") from None
-    if array.dtype.kind not in "biufcV":
-        raise TypeError(f"{name}: data of {array.dtype} cannot be elements of a tensor")
-    return array
-
-
-_TYPE_NAMES = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
-    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
-}  # fmt: skip
-_TYPES_BY_NAME = {name + "Tensor": as_dtype(d) for d, name in _TYPE_NAMES.items()}
-
-
-def type_name(d: dtype, place: device) -> str:
-    """The classic name of a tensor type, such as ``dtorch.cuda.LongTensor``."""
-    package = "dtorch.cuda" if place.type == "cuda" else "dtorch"
-    return f"{package}.{_TYPE_NAMES[d.name]}Tensor"
-
-
-def dtype_of_type(value: Any) -> dtype:
-    """The dtype that a dtype, a tensor type or the name of either stands for."""
-    found = getattr(value, "dtype", None) if isinstance(value, type) else None
-    if isinstance(found, dtype):
-        return found
-    if isinstance(value, str):
-        named = _TYPES_BY_NAME.get(value.rpartition(".")[2])
-        if named is not None:
-            return named
-    return as_dtype(value)
-
-
-def _same_device(wanted: device, here: device) -> bool:
-    return wanted.type == here.type and wanted.index in (None, here.index)
-
-
-def _parse_to(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[dtype | None, device | None, bool]:
-    wanted_dtype, wanted_device = kwargs.pop("dtype", None), kwargs.pop("device", None)
-    copy = kwargs.pop("copy", False)
-    kwargs.pop("non_blocking", None)
-    other = kwargs.pop("other", None)
-    if kwargs:
-        raise TypeError(f"to() got an unexpected keyword argument {next(iter(kwargs))!r}")
-    for arg in (*args, other):
-        if isinstance(arg, TensorBase):
-            wanted_dtype, wanted_device = arg.dtype, arg.device  # type: ignore[attr-defined]
-        elif (
-            isinstance(arg, (device, str)) and not (isinstance(arg, str) and arg in _TYPE_NAMES)
-        ) or (isinstance(arg, int) and not isinstance(arg, bool)):
-            wanted_device = arg
-        elif isinstance(arg, bool) or arg is None:
-            continue  # non_blocking by position
-        else:
-            wanted_dtype = arg
-    return (
-        None if wanted_dtype is None else as_dtype(wanted_dtype),
-        None if wanted_device is None else as_device(wanted_device),
-        copy,
-    )
-
-
-__all__ = ["AccumulateGrad", "Tensor"]

@@ -6,9 +6,10 @@ from typing import Any
 
 from dtorch.core import dtype as dtypes
 from dtorch.core.base import TensorBase
+from dtorch.core.conversion import dtype_of_type, type_name
 from dtorch.core.dtype import dtype, from_numpy_dtype, set_default_dtype
 from dtorch.core.errors import DtypeError
-from dtorch.core.tensor import Tensor, dtype_of_type, type_name
+from dtorch.core.tensor import Tensor
 
 
 class _TensorType(type):

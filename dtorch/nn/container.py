@@ -9,8 +9,8 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from dtorch.core.base import TensorBase
+from dtorch.core.conversion import type_name
 from dtorch.core.errors import DimensionError
-from dtorch.core.tensor import type_name
 from dtorch.nn.module import Module, warn_classic
 from dtorch.nn.parameter import Parameter
 

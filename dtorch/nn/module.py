@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from dtorch.core.base import TensorBase
+from dtorch.core.conversion import dtype_of_type
 from dtorch.core.dtype import as_dtype, dtype
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.graph import RemovableHandle
-from dtorch.core.tensor import Tensor, dtype_of_type
+from dtorch.core.tensor import Tensor
 from dtorch.nn import state_dict as states
 from dtorch.nn.hooks import ForwardHook, add_hook, call_with_hooks
 from dtorch.nn.parameter import Buffer, Parameter, is_lazy

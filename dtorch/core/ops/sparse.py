@@ -10,13 +10,14 @@ from dtorch.core.base import PLAIN, TensorBase, wrap
 from dtorch.core.coo import CooArray, layout, sparse_coo, strided
 from dtorch.core.creation import as_tensor
 from dtorch.core.dtype import as_dtype
+from dtorch.core.elements import require_cpu
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, LayoutError, ShapeError
 from dtorch.core.op import method, structured
 from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.view import transpose
 from dtorch.core.shapes import normalize_dim, normalize_dims
-from dtorch.core.tensor import Tensor, require_cpu
+from dtorch.core.tensor import Tensor
 
 
 def _coo(name: str, tensor: Any) -> CooArray:

@@ -1,0 +1,86 @@
+"""The elements of a new tensor: from sizes, numbers, arrays or memory, on the CPU or on a card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtorch.core import backend
+from dtorch.core.base import TensorBase
+from dtorch.core.device import as_device
+from dtorch.core.dtype import dtype, from_numpy_dtype
+from dtorch.core.errors import DeviceError, DtypeError, ShapeError
+from dtorch.core.shapes import Size, as_sizes
+from dtorch.core.storage import Storage, array_over, storage_of
+from dtorch.core.typed_storage import TypedStorage
+
+ndarray = np.ndarray
+
+
+def placed(array: Any, place: Any) -> Any:
+    """``array`` itself where ``place`` names the CPU or nothing, else a copy on that card.
+
+    Raises:
+        DeviceError: CuPy is missing or sees no such card.
+    """
+    wanted = as_device(place)
+    return array if wanted.type == "cpu" else backend.to_device(array, wanted)
+
+
+def require_cpu(name: str, place: Any) -> None:
+    """Complain unless ``place`` names the CPU or nothing, for what exists on the CPU alone."""
+    wanted = as_device(place)
+    if wanted.type != "cpu":
+        backend.require(wanted)
+        raise DeviceError(f"{name}: device is {wanted}, this exists on the CPU alone")
+
+
+def shared_array(name: str, source: Any, wanted: dtype) -> tuple[ndarray, Storage]:
+    """The array for ``FloatTensor(tensor)`` or ``FloatTensor(storage)``, over its memory."""
+    if isinstance(source, TensorBase):
+        check_dtype(name, from_numpy_dtype(source._array.dtype), wanted)
+        return source._array.view(), storage_of(source)
+    if isinstance(source, TypedStorage):
+        check_dtype(name, source.dtype, wanted)
+        return source._numbers, source.untyped()
+    size = source.nbytes // wanted.itemsize
+    return array_over(source, wanted.numpy, 0, (size,), None), source
+
+
+def check_dtype(name: str, found: dtype, wanted: dtype) -> None:
+    if found is not wanted:
+        raise DtypeError(f"{name}: got {found}, expected {wanted}; convert it with .to()")
+
+
+def classic_array(name: str, args: tuple[Any, ...], wanted: dtype) -> ndarray:
+    """The array for ``FloatTensor(...)``: sizes, a sequence of numbers or an array."""
+    numpy_dtype = wanted.numpy
+    if not args:
+        return np.empty(0, numpy_dtype)
+    first = args[0]
+    if len(args) == 1 and not isinstance(first, (int, np.integer)):
+        if isinstance(first, Size):
+            return np.empty(first, numpy_dtype)
+        if isinstance(first, ndarray):
+            return first.astype(numpy_dtype, copy=False)
+        return sequence_array(name, first).astype(numpy_dtype)
+    return np.empty(as_sizes(name, args), numpy_dtype)
+
+
+def sequence_array(name: str, data: Any) -> ndarray:
+    """An array of nested sequences of numbers and one-element tensors.
+
+    Raises:
+        ShapeError: the sequences are ragged.
+        TypeError: an element is no number.
+    """
+    if isinstance(data, (list, tuple)) and any(isinstance(d, TensorBase) for d in data):
+        data = [d._array if isinstance(d, TensorBase) else d for d in data]
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ShapeError(f"{name}: sequences of different lengths in the data: {error}") from None
+    if array.dtype.kind not in "biufcV":
+        raise TypeError(f"{name}: data of {array.dtype} cannot be elements of a tensor")
+    return array
