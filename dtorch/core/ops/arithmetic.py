@@ -22,6 +22,18 @@ def _scaled_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[st
     return (input, other), {"alpha": alpha}
 
 
+def _with_scaled(xp: Any, combine: Any, input: Any, other: Any, alpha: Any) -> Any:
+    """``combine(input, alpha * other)``, in the memory of the product where it has the size."""
+    scaled = xp.asarray(alpha).astype(other.dtype) * other
+    if (
+        type(input) is type(scaled) is xp.ndarray
+        and input.dtype == scaled.dtype
+        and xp.broadcast_shapes(input.shape, scaled.shape) == scaled.shape
+    ):
+        return combine(input, scaled, out=scaled)
+    return combine(input, scaled)
+
+
 @elementwise(aliases={"value": "other"})
 def add(xp: Any, input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """Sum ``input + alpha * other``.
@@ -30,7 +42,7 @@ def add(xp: Any, input: Any, other: Any, *, alpha: Any = 1) -> Any:
         input, other: tensors that broadcast, or one of them a number.
         alpha: factor of ``other``.
     """
-    return input + other if alpha == 1 else input + xp.asarray(alpha).astype(other.dtype) * other
+    return input + other if alpha == 1 else _with_scaled(xp, xp.add, input, other, alpha)
 
 
 @add.gradient("input")
@@ -64,7 +76,7 @@ add.operator("__add__", "__radd__", "__iadd__")
 @elementwise(aliases={"value": "other"})
 def sub(xp: Any, input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """Difference ``input - alpha * other``."""
-    return input - other if alpha == 1 else input - xp.asarray(alpha).astype(other.dtype) * other
+    return input - other if alpha == 1 else _with_scaled(xp, xp.subtract, input, other, alpha)
 
 
 @sub.gradient("input")
