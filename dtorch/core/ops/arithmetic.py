@@ -245,7 +245,12 @@ def _refuse_zero_divisor(name: str, other: Any) -> None:
 
 @elementwise(aliases={"divisor": "other"})
 def remainder(xp: Any, input: Any, other: Any) -> Any:
-    """Remainder of the division, with the sign of the divisor."""
+    """Remainder of the division, with the sign of the divisor.
+
+    >>> import dtorch
+    >>> dtorch.remainder(dtorch.tensor([-3, 3]), 2).tolist()
+    [1, 1]
+    """
     refuse_dtypes("remainder", "b", input)
     _refuse_zero_divisor("remainder", other)
     return xp.remainder(input, other)
@@ -450,7 +455,12 @@ addcdiv.classic(_value_in_the_middle)
 
 @composite(aliases={"start": "input"}, inplace=True, tensors=("input", "end"))
 def lerp(input: Any, end: Any, weight: Any) -> Any:
-    """Point between ``input`` (weight 0) and ``end`` (weight 1)."""
+    """Point between ``input`` (weight 0) and ``end`` (weight 1).
+
+    >>> import dtorch
+    >>> dtorch.lerp(dtorch.zeros(1), dtorch.ones(1), 0.25).tolist()
+    [0.25]
+    """
     return add(input, mul(sub(end, input), weight))
 
 

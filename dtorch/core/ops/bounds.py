@@ -18,6 +18,10 @@ def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
 
     Raises:
         ArgumentError: neither bound is given.
+
+    >>> import dtorch
+    >>> dtorch.clamp(dtorch.tensor([-2, 0, 2]), -1, 1).tolist()
+    [-1, 0, 1]
     """
     if min is None and max is None:
         raise ArgumentError("clamp: neither min nor max is given, expected at least one")

@@ -206,7 +206,12 @@ for _op, _reference in (
     method=False,
 )
 def where(xp: Any, condition: Any, input: Any, other: Any) -> Any:
-    """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast."""
+    """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast.
+
+    >>> import dtorch
+    >>> dtorch.where(dtorch.tensor([True, False]), 1, 2).tolist()
+    [1, 2]
+    """
     return xp.where(condition, input, other)
 
 

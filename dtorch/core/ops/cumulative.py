@@ -31,7 +31,12 @@ def wide_accumulator(target: Any) -> Any:
 
 @structured(tensors=("input",), inplace=True)
 def cumsum(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Running sum along ``dim``."""
+    """Running sum along ``dim``.
+
+    >>> import dtorch
+    >>> dtorch.cumsum(dtorch.tensor([1, 2, 3]), 0).tolist()
+    [1, 3, 6]
+    """
     dim = normalize_dim("cumsum", dim, input.ndim)
     if not input.ndim:
         return input.astype(accumulator(input, dtype))
@@ -70,7 +75,12 @@ def _(input, dim):
 
 @structured(tensors=("input",), inplace=True)
 def cumprod(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Running product along ``dim``."""
+    """Running product along ``dim``.
+
+    >>> import dtorch
+    >>> dtorch.cumprod(dtorch.tensor([1, 2, 3]), 0).tolist()
+    [1, 2, 6]
+    """
     dim = normalize_dim("cumprod", dim, input.ndim)
     if not input.ndim:
         return input.astype(accumulator(input, dtype))
@@ -191,7 +201,12 @@ def _running_extreme(xp: Any, name: str, input: Any, dim: int) -> Any:
 
 @selection
 def cummax(xp: Any, input: Any, dim: int) -> Any:
-    """Running maximum along ``dim``, and the last index at which it was met."""
+    """Running maximum along ``dim``, and the last index at which it was met.
+
+    >>> import dtorch
+    >>> dtorch.cummax(dtorch.tensor([1, 3, 2]), 0)[0].tolist()
+    [1, 3, 3]
+    """
     return _running_extreme(xp, "cummax", input, dim)
 
 
@@ -230,6 +245,10 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
 
     Args:
         prepend, append: values put before and behind first.
+
+    >>> import dtorch
+    >>> dtorch.diff(dtorch.tensor([1, 4, 9])).tolist()
+    [3, 5]
     """
     parts = [part for part in (prepend, input, append) if part is not None]
     out = cat(parts, dim) if len(parts) > 1 else input

@@ -77,6 +77,10 @@ def tril(xp: Any, input: Any, diagonal: int = 0) -> Any:
 
     Args:
         diagonal: the last diagonal kept; 0 is the main one, 1 the one above.
+
+    >>> import dtorch
+    >>> dtorch.tril(dtorch.ones(2, 2)).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
     """
     _expect_matrix("tril", input)
     return xp.tril(input, diagonal)

@@ -30,7 +30,12 @@ def _raw(index: Any) -> Any:
 
 @composite(tensors=("input", "index"))
 def index_select(input: Any, dim: int, index: Any) -> Any:
-    """The slices of ``input`` at ``index`` (1-D) along ``dim``."""
+    """The slices of ``input`` at ``index`` (1-D) along ``dim``.
+
+    >>> import dtorch
+    >>> dtorch.tensor([[1, 2], [3, 4]]).index_select(1, dtorch.tensor([1])).tolist()
+    [[2], [4]]
+    """
     dim, _ = _check_rows("index_select", input._array, dim, index._array)
     return gather_rows(input, dim, index.reshape(-1)) if input.ndim else input.clone()
 
@@ -68,7 +73,12 @@ def _at(dim: int, index: Any) -> tuple[Any, ...]:
 
 @structured(tensors=("input", "index", "source"), inplace=True, aliases={"tensor": "source"})
 def index_add(xp: Any, input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
-    """``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``."""
+    """``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``.
+
+    >>> import dtorch
+    >>> dtorch.zeros(3).index_add(0, dtorch.tensor([2, 2]), dtorch.ones(2)).tolist()
+    [0.0, 0.0, 2.0]
+    """
     dim, index = _check_rows("index_add", input, dim, index)
     _expect_source("index_add", input, dim, index, source)
     out = input.copy()

@@ -27,6 +27,10 @@ def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
 
     Args:
         index: int64, of as many dims as ``input``; the shape of the result.
+
+    >>> import dtorch
+    >>> dtorch.gather(dtorch.tensor([[1, 2], [3, 4]]), 1, dtorch.tensor([[1], [0]])).tolist()
+    [[2], [3]]
     """
     dim, index = _check_index("gather", input, dim, index)
     if not index.size or not input.ndim:
@@ -78,7 +82,12 @@ def _(input, dim, index):
 
 @structured(tensors=("input", "index", "src"), inplace=True, wide=True)
 def scatter_add(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
-    """``input`` with ``src`` added at ``index`` along ``dim``; repeated places add up."""
+    """``input`` with ``src`` added at ``index`` along ``dim``; repeated places add up.
+
+    >>> import dtorch
+    >>> dtorch.scatter_add(dtorch.zeros(2), 0, dtorch.tensor([1, 1]), dtorch.ones(2)).tolist()
+    [0.0, 2.0]
+    """
     dim, index = _check_index("scatter_add", input, dim, index)
     out = input.copy("C")
     add_at_flat(xp, out, index, _source("scatter_add", src, index, input), dim)

@@ -25,6 +25,10 @@ def cat(xp: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
     Raises:
         ArgumentError: no tensors.
         ShapeError: sizes differ in another dimension.
+
+    >>> import dtorch
+    >>> dtorch.cat([dtorch.ones(1), dtorch.zeros(2)]).tolist()
+    [1.0, 0.0, 0.0]
     """
     if not tensors:
         raise ArgumentError("cat: got no tensors, expected at least one")
@@ -76,7 +80,12 @@ def _(tensors, dim=0):
 
 @composite(tensors=("tensors",), method=False, aliases={"sequence": "tensors"})
 def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
-    """Tensors of one shape side by side along a new dim."""
+    """Tensors of one shape side by side along a new dim.
+
+    >>> import dtorch
+    >>> dtorch.stack([dtorch.tensor([1, 2]), dtorch.tensor([3, 4])], 1).tolist()
+    [[1, 3], [2, 4]]
+    """
     if not tensors:
         raise ArgumentError("stack: got no tensors, expected at least one")
     first = tuple(tensors[0].shape)

@@ -16,7 +16,12 @@ from dtorch.core.ops.scatter import take_slice, unslice
 
 @elementwise(tensors=("input", "mask", "value"), promoted=("input",))
 def masked_fill(xp: Any, input: Any, mask: Any, value: Any) -> Any:
-    """``input`` with ``value`` (a number or a 0-dim tensor) where ``mask`` holds."""
+    """``input`` with ``value`` (a number or a 0-dim tensor) where ``mask`` holds.
+
+    >>> import dtorch
+    >>> dtorch.zeros(2).masked_fill(dtorch.tensor([True, False]), 7).tolist()
+    [7.0, 0.0]
+    """
     _expect_mask("masked_fill", mask)
     return xp.where(mask != 0, xp.asarray(value).astype(input.dtype), input)
 
@@ -49,7 +54,12 @@ def _(input, mask, value):
 
 @structured(tensors=("input", "mask"))
 def masked_select(xp: Any, input: Any, mask: Any) -> Any:
-    """The elements where ``mask`` holds, as a 1-D tensor."""
+    """The elements where ``mask`` holds, as a 1-D tensor.
+
+    >>> import dtorch
+    >>> dtorch.arange(3).masked_select(dtorch.tensor([True, False, True])).tolist()
+    [0, 2]
+    """
     _expect_mask("masked_select", mask)
     shape = np.broadcast_shapes(input.shape, mask.shape)
     return xp.broadcast_to(input, shape)[xp.broadcast_to(mask != 0, shape)]

@@ -87,7 +87,12 @@ class LeastSquares(NamedTuple):
 
 @structured(tensors=("input",))
 def det(xp: Any, input: Any) -> Any:
-    """Determinants of square matrices."""
+    """Determinants of square matrices.
+
+    >>> import dtorch
+    >>> dtorch.det(2 * dtorch.eye(2)).item()
+    4.0
+    """
     expect_matrices("det", input)
     return xp.linalg.det(input)
 

@@ -52,6 +52,10 @@ def sum(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: A
     Args:
         keepdim: keep the reduced dims, of size 1.
         dtype: type in which to sum.
+
+    >>> import dtorch
+    >>> dtorch.sum(dtorch.tensor([[1, 2], [3, 4]]), 0).tolist()
+    [4, 6]
     """
     axis = None if dim is None else normalize_dims("sum", dim, input.ndim)
     target = accumulator(input, dtype)
@@ -80,6 +84,10 @@ def mean(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: 
 
     Raises:
         DtypeError: an integer tensor without ``dtype``.
+
+    >>> import dtorch
+    >>> dtorch.mean(dtorch.tensor([1.0, 2.0])).item()
+    1.5
     """
     if dtype is not None:
         input = input.astype(as_dtype(dtype).numpy)
@@ -154,7 +162,12 @@ def _(input, dim=None, keepdim=False):
 
 @structured(tensors=("input",))
 def amax(xp: Any, input: Any, dim: Any = (), keepdim: bool = False) -> Any:
-    """Largest element over ``dim``; equal ones share the gradient."""
+    """Largest element over ``dim``; equal ones share the gradient.
+
+    >>> import dtorch
+    >>> dtorch.amax(dtorch.tensor([[1, 2], [4, 3]]), 1).tolist()
+    [2, 4]
+    """
     _refuse_empty("amax", input, dim)
     return xp.max(input, axis=normalize_dims("amax", dim, input.ndim), keepdims=keepdim)
 
@@ -272,7 +285,12 @@ def _index_samples(make):
 
 @structured(tensors=("input",))
 def argmax(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """Index of the largest element along ``dim``, or in the flattened tensor; the first of equals."""
+    """Index of the largest element along ``dim``, or in the flattened tensor; the first of equals.
+
+    >>> import dtorch
+    >>> dtorch.argmax(dtorch.tensor([1, 3, 2])).item()
+    1
+    """
     return xp.argmax(input, axis=_arg_dim("argmax", input, dim), keepdims=keepdim)
 
 
@@ -319,7 +337,12 @@ for _op, _reference in ((all, np.min), (any, np.max)):
 
 @composite(tensors=("input",))
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
-    """``log(sum(exp(input)))`` over ``dim``, without overflow."""
+    """``log(sum(exp(input)))`` over ``dim``, without overflow.
+
+    >>> import dtorch
+    >>> dtorch.logsumexp(dtorch.zeros(1), 0).item()
+    0.0
+    """
     shape = tuple(input.shape)
     if input.dtype.category < 2:
         input = input * 1.0

@@ -71,6 +71,10 @@ def repeat_interleave(
     Args:
         repeats: how often; an int, or a tensor with a number for each slice.
         output_size: size of the result along ``dim``, where it is known; checked.
+
+    >>> import dtorch
+    >>> dtorch.repeat_interleave(dtorch.tensor([1, 2]), 2).tolist()
+    [1, 1, 2, 2]
     """
     if dim is None or input.ndim == 0:
         input, dim = input.reshape(-1), dim or 0
@@ -101,7 +105,12 @@ def _(input, repeats, dim=None):
 
 @structured(tensors=("input",), variadic="dims")
 def flip(xp: Any, input: Any, dims: Any) -> Any:
-    """A copy with the order reversed along ``dims``."""
+    """A copy with the order reversed along ``dims``.
+
+    >>> import dtorch
+    >>> dtorch.flip(dtorch.tensor([1, 2, 3]), (0,)).tolist()
+    [3, 2, 1]
+    """
     dims = normalize_dims("flip", dims, input.ndim) if dims not in ((), []) else ()
     return xp.ascontiguousarray(xp.flip(input, dims)) if input.ndim else input.copy()
 
@@ -152,7 +161,12 @@ for _op, _reference in ((fliplr, np.fliplr), (flipud, np.flipud)):
 
 @structured(tensors=("input",))
 def roll(xp: Any, input: Any, shifts: Any, dims: Any = None) -> Any:
-    """A copy shifted along ``dims``; what leaves at one end enters at the other."""
+    """A copy shifted along ``dims``; what leaves at one end enters at the other.
+
+    >>> import dtorch
+    >>> dtorch.roll(dtorch.tensor([1, 2, 3]), 1).tolist()
+    [3, 1, 2]
+    """
     if dims in ((), []):
         dims = None
     if isinstance(shifts, (tuple, list)) and len(shifts) == 1 and dims is None:

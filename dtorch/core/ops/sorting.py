@@ -45,6 +45,10 @@ def sort(xp: Any, input: Any, dim: int = -1, descending: bool = False, stable: b
     """Elements in order along ``dim``, and their indices; nan counts as largest.
 
     Equal elements keep their order, whatever ``stable`` says.
+
+    >>> import dtorch
+    >>> dtorch.tensor([3, 1, 2]).sort()[0].tolist()
+    [1, 2, 3]
     """
     return _sort(xp, "sort", input, dim, descending)
 
@@ -77,7 +81,12 @@ def _(input, dim=-1, descending=False, stable=False):
 def argsort(
     xp: Any, input: Any, dim: int = -1, descending: bool = False, stable: bool = False
 ) -> Any:
-    """Indices that put the elements in order along ``dim``; equal ones keep their order."""
+    """Indices that put the elements in order along ``dim``; equal ones keep their order.
+
+    >>> import dtorch
+    >>> dtorch.tensor([3, 1, 2]).argsort().tolist()
+    [1, 2, 0]
+    """
     return _sort(xp, "argsort", input, dim, descending)[1]
 
 
@@ -110,6 +119,10 @@ def topk(
 
     Raises:
         ArgumentError: ``k`` is negative or above the size of the dim.
+
+    >>> import dtorch
+    >>> dtorch.topk(dtorch.tensor([3, 1, 2]), 2)[1].tolist()
+    [0, 2]
     """
     dim = normalize_dim("topk", dim, input.ndim)
     n = input.shape[dim] if input.ndim else 1
@@ -148,7 +161,12 @@ def _(input, k, dim=-1, largest=True):
 
 @selection
 def kthvalue(xp: Any, input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
-    """The ``k``-th smallest element along ``dim``, counted from 1, and its index."""
+    """The ``k``-th smallest element along ``dim``, counted from 1, and its index.
+
+    >>> import dtorch
+    >>> int(dtorch.kthvalue(dtorch.tensor([3, 1, 2]), 2)[0])
+    2
+    """
     dim = normalize_dim("kthvalue", dim, input.ndim)
     n = input.shape[dim] if input.ndim else 1
     if not 1 <= k <= n:
@@ -220,6 +238,10 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor 
     """The lower of the two elements in the middle: of all, or along ``dim`` with its index.
 
     A nan among the elements is the result, and that of no elements at all.
+
+    >>> import dtorch
+    >>> dtorch.median(dtorch.tensor([4, 1, 2, 3])).item()
+    2
     """
     if dim is None:
         if not input.numel() and input.is_floating_point():
@@ -258,7 +280,12 @@ for _op in (median, nanmedian):
 
 @selection
 def mode(xp: Any, input: Any, dim: int = -1, keepdim: bool = False) -> Any:
-    """The most frequent element along ``dim``, the smallest of several, and its last index."""
+    """The most frequent element along ``dim``, the smallest of several, and its last index.
+
+    >>> import dtorch
+    >>> dtorch.mode(dtorch.tensor([1, 2, 2]))[0].item()
+    2
+    """
     dim = normalize_dim("mode", dim, input.ndim)
     if not input.ndim:
         return input.copy(), xp.zeros((), np.int64)
@@ -312,6 +339,10 @@ def searchsorted(
         sorted_sequence: sorted along its last dim; leading dims as those of ``input``, or 1-D.
         right: after equal elements instead of before them (also ``side="right"``).
         sorter: indices that sort ``sorted_sequence``.
+
+    >>> import dtorch
+    >>> dtorch.searchsorted(dtorch.tensor([1, 3, 5]), dtorch.tensor([3, 4])).tolist()
+    [1, 2]
     """
     if side not in (None, "left", "right"):
         raise ArgumentError(f"searchsorted: side is {side!r}, expected 'left' or 'right'")

@@ -45,7 +45,12 @@ def _(input, dim=0):
     aliases={"split_size": "split_size_or_sections", "input": "tensor"},
 )
 def split(xp: Any, tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
-    """Views of pieces along ``dim``: of one size (the last may be smaller), or of given sizes."""
+    """Views of pieces along ``dim``: of one size (the last may be smaller), or of given sizes.
+
+    >>> import dtorch
+    >>> [part.tolist() for part in dtorch.arange(5).split(2)]
+    [[0, 1], [2, 3], [4]]
+    """
     dim = normalize_dim("split", dim, tensor.ndim)
     size = tensor.shape[dim]
     starts = _starts(split_size_or_sections, size)
@@ -86,7 +91,12 @@ def _(tensor, split_size_or_sections, dim=0):
 
 @composite(tensors=("input",), has_out=False, aliases={"tensor": "input", "n_chunks": "chunks"})
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
-    """Views of at most ``chunks`` pieces along ``dim``, of equal size but the last."""
+    """Views of at most ``chunks`` pieces along ``dim``, of equal size but the last.
+
+    >>> import dtorch
+    >>> [part.tolist() for part in dtorch.arange(4).chunk(2)]
+    [[0, 1], [2, 3]]
+    """
     if chunks < 1:
         raise ArgumentError(f"chunk: chunks is {chunks}, expected at least 1")
     size = input._array.shape[normalize_dim("chunk", dim, input._array.ndim)]

@@ -31,6 +31,10 @@ def unique(
         sorted: accepted for compatibility; the result is always in order.
         return_inverse: also where in the result each element is found.
         return_counts: also how often each occurs.
+
+    >>> import dtorch
+    >>> dtorch.unique(dtorch.tensor([2, 1, 2])).tolist()
+    [1, 2]
     """
     array = input._array
     axis = None if dim is None else normalize_dim("unique", dim, array.ndim)
@@ -66,7 +70,12 @@ def _(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
 def unique_consecutive(
     input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any | tuple[Any, ...]:
-    """The elements (or slices along ``dim``) without those equal to the one before."""
+    """The elements (or slices along ``dim``) without those equal to the one before.
+
+    >>> import dtorch
+    >>> dtorch.unique_consecutive(dtorch.tensor([1, 1, 2, 1])).tolist()
+    [1, 2, 1]
+    """
     array = input._array
     whole = array.reshape(-1) if dim is None else array
     axis = 0 if dim is None else normalize_dim("unique_consecutive", dim, array.ndim)
@@ -104,6 +113,10 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
 
     Raises:
         ArgumentError: negative numbers.
+
+    >>> import dtorch
+    >>> dtorch.bincount(dtorch.tensor([0, 2, 2])).tolist()
+    [1, 0, 2]
     """
     array = input._array
     if array.ndim != 1 or array.dtype.kind not in "iu":

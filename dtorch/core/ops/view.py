@@ -87,7 +87,12 @@ def _(input, shape):
 
 @view()
 def transpose(xp: Any, input: Any, dim0: int, dim1: int) -> Any:
-    """A view with two dims exchanged."""
+    """A view with two dims exchanged.
+
+    >>> import dtorch
+    >>> dtorch.tensor([[1, 2], [3, 4]]).transpose(0, 1).tolist()
+    [[1, 3], [2, 4]]
+    """
     a = normalize_dim("transpose", dim0, input.ndim)
     b = normalize_dim("transpose", dim1, input.ndim)
     return xp.swapaxes(input, a, b) if input.ndim else input.view()
@@ -111,7 +116,12 @@ def _(input, dim0, dim1):
 
 @view(variadic="dims")
 def permute(xp: Any, input: Any, dims: Any) -> Any:
-    """A view with the dims in the given order."""
+    """A view with the dims in the given order.
+
+    >>> import dtorch
+    >>> tuple(dtorch.zeros(2, 3, 4).permute(2, 0, 1).shape)
+    (4, 2, 3)
+    """
     order = tuple(normalize_dim("permute", dim, input.ndim) for dim in dims)
     if sorted(order) != list(range(input.ndim)):
         raise ArgumentError(
@@ -166,7 +176,12 @@ def _(input):
 
 @view()
 def squeeze(xp: Any, input: Any, dim: Any = None) -> Any:
-    """A view without dims of size 1: all such, or those given if their size is 1."""
+    """A view without dims of size 1: all such, or those given if their size is 1.
+
+    >>> import dtorch
+    >>> tuple(dtorch.zeros(1, 2, 1).squeeze().shape)
+    (2,)
+    """
     if dim is None:
         return xp.squeeze(input)
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
@@ -229,6 +244,10 @@ def expand(xp: Any, input: Any, sizes: Any) -> Any:
 
     Args:
         sizes: the new sizes; -1 keeps one.
+
+    >>> import dtorch
+    >>> dtorch.tensor([[1], [2]]).expand(2, 3).tolist()
+    [[1, 1, 1], [2, 2, 2]]
     """
     lead = len(sizes) - input.ndim
     if lead < 0 or any(size == -1 for size in sizes[: max(lead, 0)]):
@@ -262,7 +281,12 @@ def _(input, sizes):
 
 @view(aliases={"dimension": "dim"})
 def narrow(xp: Any, input: Any, dim: int, start: int, length: int) -> Any:
-    """A view of ``length`` elements along ``dim``, from ``start`` on."""
+    """A view of ``length`` elements along ``dim``, from ``start`` on.
+
+    >>> import dtorch
+    >>> dtorch.arange(5).narrow(0, 1, 3).tolist()
+    [1, 2, 3]
+    """
     return input[_narrow_index(input.shape, dim, start, length)]
 
 
