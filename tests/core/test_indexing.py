@@ -68,6 +68,17 @@ def as_torch_like(index: Any) -> Any:
     return dtorch.from_numpy(index) if isinstance(index, np.ndarray) else index
 
 
+def ints_first(array: np.ndarray, index: tuple[Any, ...]) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """A view with the ints of a mixed index chosen, and what is left of the index: NumPy would move
+    dims for an int that is apart from the arrays, PyTorch does not."""
+    is_int = [np.ndim(part) == 0 and not isinstance(part, slice) for part in index]
+    chosen = tuple(
+        int(part) if one else slice(None) for part, one in zip(index, is_int, strict=True)
+    )
+    rest = tuple(part for part, one in zip(index, is_int, strict=True) if not one)
+    return array[(*chosen, ...)], rest
+
+
 def numbers(shape: tuple[int, ...]) -> np.ndarray:
     return np.arange(np.prod(shape, dtype=int), dtype=np.float64).reshape(shape)
 
@@ -98,8 +109,9 @@ def test_arrays_and_masks_read_copies_and_write(data: Any) -> None:
     index = data.draw(mixed_index(shape))
     array = numbers(shape)
     x = dtorch.from_numpy(array.copy())
+    selected, rest = ints_first(array, index)
     try:
-        expected = array[index]
+        expected = selected[rest]
     except IndexError:
         with pytest.raises((IndexError, ValueError, RuntimeError)):
             x[as_torch_like(index)]
@@ -108,7 +120,7 @@ def test_arrays_and_masks_read_copies_and_write(data: Any) -> None:
     np.testing.assert_array_equal(part.numpy(), expected)
     assert tuple(part.shape) == expected.shape
     x[as_torch_like(index)] = -1.0
-    array[index] = -1.0
+    selected[rest] = -1.0
     np.testing.assert_array_equal(x.numpy(), array)
 
 
@@ -116,14 +128,16 @@ def test_arrays_and_masks_read_copies_and_write(data: Any) -> None:
 @given(st.data())
 def test_gradient_goes_back_to_where_elements_came_from(data: Any) -> None:
     shape = data.draw(npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4))
-    index = data.draw(st.one_of(basic_index(shape), mixed_index(shape)))
+    is_mixed = data.draw(st.booleans())
+    index = data.draw(mixed_index(shape) if is_mixed else basic_index(shape))
+    expected = np.zeros(shape)
+    selected, rest = ints_first(expected, index) if is_mixed else (expected, index)
     try:
-        picked = numbers(shape)[index]
+        picked = selected[rest]
     except IndexError:
         return
     weights = np.random.default_rng(0).normal(size=np.shape(picked))
-    expected = np.zeros(shape)
-    np.add.at(expected, index, weights)
+    np.add.at(selected, rest, weights)
     x = dtorch.from_numpy(numbers(shape)).requires_grad_()
     (x[as_torch_like(index)] * dtorch.from_numpy(np.asarray(weights))).sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), expected)
@@ -246,3 +260,25 @@ def test_only_numbers_can_be_assigned(value: object) -> None:
     with pytest.raises(TypeError, match="no number, tensor or array of numbers"):
         x[0] = value
     assert x.tolist() == [0, 0, 0]
+
+
+def test_a_list_of_indices_is_taken_as_a_tuple_and_one_of_numbers_as_an_index() -> None:
+    x = dtorch.arange(12).reshape(3, 4)
+    rows, columns = dtorch.tensor([0, 1]), dtorch.tensor([1, 0])
+    for index in ([[0, 1], [1, 0]], [rows, columns], [rows, [1, 0]]):
+        assert x[index].tolist() == [1, 4]  # type: ignore[index]
+    assert x[[slice(None), 1]].tolist() == [1, 5, 9]  # type: ignore[index]
+    assert x[[2, 0]].tolist() == x.tolist()[2::-2]
+
+
+def test_where_of_a_condition_alone_gives_places() -> None:
+    rows, columns = dtorch.where(dtorch.tensor([[True, False], [True, True]]))
+    assert (rows.tolist(), columns.tolist()) == ([0, 1, 1], [0, 0, 1])
+    with pytest.raises(TypeError, match="other is missing"):
+        dtorch.where(dtorch.tensor([True]), 1)
+
+
+@pytest.mark.parametrize("join", [dtorch.cat, dtorch.stack])
+def test_joining_needs_several_tensors(join: Any) -> None:
+    with pytest.raises(TypeError, match="expected a list or tuple of tensors"):
+        join(dtorch.ones(2, 2))

@@ -13,7 +13,7 @@ from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import activation_native as compiled
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.error_function import erf, erf_of
 from dtorch.core.ops.exponential import exp
@@ -78,7 +78,7 @@ def _(grad, input, negative_slope):
     found = compiled.backward("leaky_relu", grad, input, negative_slope)
     if found is not None:
         return found
-    return where(input > 0, grad, grad * negative_slope)
+    return choose(input > 0, grad, grad * negative_slope)
 
 
 @leaky_relu.samples
@@ -108,7 +108,7 @@ def _(grad, input, out, alpha):
     found = compiled.backward("celu", grad, input, alpha, 1, 1)
     if found is not None:
         return found
-    return where(input > 0, grad, grad * (out + alpha))
+    return choose(input > 0, grad, grad * (out + alpha))
 
 
 @elu.samples
@@ -140,7 +140,7 @@ def _(grad, input, beta, threshold):
     found = compiled.backward("softplus", grad, input, beta, threshold)
     if found is not None:
         return found
-    return where(input * beta > threshold, grad, grad * sigmoid(input * beta))
+    return choose(input * beta > threshold, grad, grad * sigmoid(input * beta))
 
 
 @softplus.samples
@@ -164,7 +164,7 @@ def threshold(xp: Any, input: Any, threshold: float, value: float) -> Any:
 
 @threshold.gradient("input")
 def _(grad, input, threshold):
-    return where(input > threshold, grad, grad * 0)
+    return choose(input > threshold, grad, grad * 0)
 
 
 @threshold.samples
@@ -188,7 +188,7 @@ def _(grad, input, min_val, max_val):
     found = compiled.backward("hardtanh", grad, input, min_val, max_val)
     if found is not None:
         return found
-    return where((input > min_val) & (input < max_val), grad, grad * 0)
+    return choose((input > min_val) & (input < max_val), grad, grad * 0)
 
 
 @hardtanh.samples
@@ -213,7 +213,7 @@ def _(grad, input):
     found = compiled.backward("hardtanh", grad, input, 0, 6)
     if found is not None:
         return found
-    return where((input > 0) & (input < 6), grad, grad * 0)
+    return choose((input > 0) & (input < 6), grad, grad * 0)
 
 
 @relu6.samples
@@ -232,7 +232,7 @@ def hardshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
 
 @hardshrink.gradient("input")
 def _(grad, out):
-    return where(out == 0, grad * 0, grad)
+    return choose(out == 0, grad * 0, grad)
 
 
 @elementwise(method=False)
@@ -249,7 +249,7 @@ def softshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
 
 @softshrink.gradient("input")
 def _(grad, out):
-    return where(out == 0, grad * 0, grad)
+    return choose(out == 0, grad * 0, grad)
 
 
 def _shrink_samples(make):
@@ -442,7 +442,7 @@ def _(grad, input, out):
     found = compiled.backward("celu", grad, input, *_SELU)
     if found is not None:
         return found
-    return where(out > 0, grad * _SELU_SCALE, grad * (out + _SELU_SCALE * _SELU_ALPHA))
+    return choose(out > 0, grad * _SELU_SCALE, grad * (out + _SELU_SCALE * _SELU_ALPHA))
 
 
 selu.samples(_samples)
@@ -476,7 +476,7 @@ def _(grad, input, out, alpha):
     found = compiled.backward("celu", grad, input, *_celu_parameters(alpha))
     if found is not None:
         return found
-    return where(input > 0, grad, grad * (out / alpha + 1))
+    return choose(input > 0, grad, grad * (out / alpha + 1))
 
 
 @celu.samples
@@ -503,7 +503,7 @@ def _(grad, input):
     found = compiled.backward("hardsigmoid", grad, input)
     if found is not None:
         return found
-    return where((input > -3) & (input < 3), grad * (1 / 6), grad * 0)
+    return choose((input > -3) & (input < 3), grad * (1 / 6), grad * 0)
 
 
 @elementwise(method=False)
@@ -521,7 +521,7 @@ def _(grad, input):
     if found is not None:
         return found
     inside = grad * (input * (1 / 3) + 0.5)
-    return where(input < -3, grad * 0, where(input > 3, grad, inside))
+    return choose(input < -3, grad * 0, choose(input > 3, grad, inside))
 
 
 def _hard_samples(make):
@@ -559,12 +559,12 @@ def slope_below(xp: Any, input: Any, weight: Any) -> Any:
 
 @slope_below.gradient("input")
 def _(grad, input, weight):
-    return where(input > 0, grad, grad * weight)
+    return choose(input > 0, grad, grad * weight)
 
 
 @slope_below.gradient("weight")
 def _(grad, input):
-    return where(input > 0, grad * 0, grad * input)
+    return choose(input > 0, grad * 0, grad * input)
 
 
 @composite(tensors=("input", "weight"), method=False)

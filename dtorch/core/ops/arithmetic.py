@@ -11,7 +11,7 @@ from dtorch.core.dtype import dtype, finfo, from_numpy_dtype, refuse_dtypes
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError, DivisionError
 from dtorch.core.op import composite
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import conj, conjugate, holds_complex, real
 from dtorch.core.ops.rounding import floor, trunc
 
@@ -398,7 +398,7 @@ def _(grad, input, out):
     if not holds_complex(input):
         return grad * 0
     along = real(grad * conj(out))
-    return (grad - out * along) / where(input == 0, 1.0, abs(input))
+    return (grad - out * along) / choose(input == 0, 1.0, abs(input))
 
 
 @sgn.samples

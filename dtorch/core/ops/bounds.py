@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
 from dtorch.core.op import composite
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 
 
 @elementwise(tensors=("input", "min", "max"), promoted=("input", "min", "max"))
@@ -37,7 +37,7 @@ def _(grad, input, min, max):
     inside = (input == input) if min is None else (input >= min)
     if max is not None:
         inside = inside & (input <= max)
-    return where(inside, grad, grad * 0)
+    return choose(inside, grad, grad * 0)
 
 
 @clamp.gradient("min")
@@ -45,7 +45,7 @@ def _(grad, input, min, max):
     below = input < min
     if max is not None:
         below = below & (min < max)
-    return where(below, grad, grad * 0)
+    return choose(below, grad, grad * 0)
 
 
 @clamp.gradient("max")
@@ -53,7 +53,7 @@ def _(grad, input, min, max):
     above = input > max
     if min is not None:
         above = above | (min > max)
-    return where(above, grad, grad * 0)
+    return choose(above, grad, grad * 0)
 
 
 @clamp.samples
@@ -81,8 +81,8 @@ def minimum(xp: Any, input: Any, other: Any) -> Any:
 
 
 def _share(grad: Any, mine: Any, out: Any, theirs: Any) -> Any:
-    half = where(mine == theirs, grad * 0.5, grad)
-    return where(mine == out, half, grad * 0)
+    half = choose(mine == theirs, grad * 0.5, grad)
+    return choose(mine == out, half, grad * 0)
 
 
 _reference: Any

@@ -203,35 +203,30 @@ for _op, _reference in (
     tensors=("condition", "input", "other"),
     promoted=("input", "other"),
     inplace=False,
-    method=False,
+    public=False,
 )
-def where(xp: Any, condition: Any, input: Any, other: Any) -> Any:
-    """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast.
-
-    >>> import dtorch
-    >>> dtorch.where(dtorch.tensor([True, False]), 1, 2).tolist()
-    [1, 2]
-    """
+def choose(xp: Any, condition: Any, input: Any, other: Any) -> Any:
+    """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast."""
     return xp.where(condition, input, other)
 
 
-@where.gradient("input")
+@choose.gradient("input")
 def _(grad, condition):
-    return where(condition, grad, grad * 0)
+    return choose(condition, grad, grad * 0)
 
 
-@where.gradient("other")
+@choose.gradient("other")
 def _(grad, condition):
-    return where(condition, grad * 0, grad)
+    return choose(condition, grad * 0, grad)
 
 
-@where.samples
+@choose.samples
 def _(make):
     yield (make(3, 4) > 0, make(3, 4), make(4)), {}
     yield (make(3, 4) > 0, 1.0, make(4)), {}
 
 
-@where.expect
+@choose.expect
 def _(condition, input, other):
     return condition * input + ~condition * other
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.elementwise import elementwise
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 
 
 @elementwise(ufunc=np.exp, floating=True, aliases={"tensor": "input"})
@@ -157,7 +157,7 @@ def xlogy(xp: Any, input: Any, other: Any) -> Any:
 
 @xlogy.gradient("input")
 def _(grad, input, other):
-    return grad * log(where((input == 0) & (other <= 0), 1.0, other))
+    return grad * log(choose((input == 0) & (other <= 0), 1.0, other))
 
 
 @xlogy.gradient("other")

@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.scatter import (
     add_at_flat,
     along,
@@ -279,16 +279,16 @@ def _(grad, input, dim, index, src, out, reduce, include_self):
         to_part = gather_along(whole, dim, index) / part
     else:  # equal extremes share the gradient
         sent = part == gather_along(out, dim, index)
-        hits = scatter_sum(where(sent, part * 0 + 1, part * 0), dim, index, tuple(input.shape))
+        hits = scatter_sum(choose(sent, part * 0 + 1, part * 0), dim, index, tuple(input.shape))
         untouched = _send_counts(index, dim, tuple(input.shape), False) * 0 + 1
         untouched = _blank(untouched, dim, index)
         own = input == out
         if not include_self:
             own = own & (untouched != 0)
-        hits = hits + where(own, input * 0 + 1, input * 0)
-        share = grad / where(hits == 0, hits * 0 + 1, hits)
-        kept = where(own, share, grad * 0)
-        to_part = where(sent, gather_along(share, dim, index), part * 0)
+        hits = hits + choose(own, input * 0 + 1, input * 0)
+        share = grad / choose(hits == 0, hits * 0 + 1, hits)
+        kept = choose(own, share, grad * 0)
+        to_part = choose(sent, gather_along(share, dim, index), part * 0)
     return kept, unslice(to_part, tuple(slice(size) for size in index.shape), tuple(src.shape))
 
 

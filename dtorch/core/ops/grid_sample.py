@@ -12,7 +12,7 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.half import is_half
 from dtorch.core.op import composite
 from dtorch.core.ops.bounds import clamp
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.upsample import cubic_weights
@@ -45,7 +45,7 @@ def _reflected(place: Any, n: int, align_corners: bool) -> Any:
     size = (place - low).abs()
     turns = wrap(np.floor(size._array / span))
     rest = size - turns * span
-    return where(wrap(turns._array % 2 == 0), rest + low, span - rest + low)
+    return choose(wrap(turns._array % 2 == 0), rest + low, span - rest + low)
 
 
 def _values(flat: Any, indices: list[Any], sides: tuple[int, ...]) -> Any:

@@ -34,6 +34,10 @@ def parse_index(shape: tuple[int, ...], index: Any) -> tuple[Any, bool]:
         ArgumentError: a slice with a negative step.
         TypeError: something that cannot index.
     """
+    if isinstance(index, list) and any(
+        isinstance(part, _INDICES) or part is None for part in index
+    ):
+        index = tuple(index)  # a list of indices, as it always was; one of numbers is an index
     parts = index if isinstance(index, tuple) else (index,)
     consumed = sum(_dims_taken(part) for part in parts)
     if consumed > len(shape):
@@ -73,6 +77,9 @@ def parse_index(shape: tuple[int, ...], index: Any) -> tuple[Any, bool]:
     if basic and Ellipsis not in out:
         out.append(Ellipsis)  # NumPy then gives a 0-dim view, not a copied scalar
     return tuple(out), basic
+
+
+_INDICES = (slice, list, tuple, range, np.ndarray, TensorBase, type(Ellipsis))
 
 
 def _dims_taken(part: Any) -> int:

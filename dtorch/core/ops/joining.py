@@ -16,6 +16,15 @@ from dtorch.core.ops.view import expand, narrow, unsqueeze
 from dtorch.core.shapes import normalize_dim
 
 
+def _expect_several(name: str, tensors: Any) -> None:
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeError(
+            f"{name}: tensors is {type(tensors).__name__}, expected a list or tuple of tensors"
+        )
+    if not tensors:
+        raise ArgumentError(f"{name}: got no tensors, expected at least one")
+
+
 @structured(tensors=("tensors",), method=False, aliases={"inputs": "tensors", "dimension": "dim"})
 def cat(xp: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
     """Tensors one after the other along ``dim``; other sizes must agree.
@@ -30,8 +39,7 @@ def cat(xp: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
     >>> dtorch.cat([dtorch.ones(1), dtorch.zeros(2)]).tolist()
     [1.0, 0.0, 0.0]
     """
-    if not tensors:
-        raise ArgumentError("cat: got no tensors, expected at least one")
+    _expect_several("cat", tensors)
     kept = [t for t in tensors if t.shape != (0,)] or list(tensors)
     dim = normalize_dim("cat", dim, kept[0].ndim)
     first = kept[0].shape
@@ -86,8 +94,7 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     >>> dtorch.stack([dtorch.tensor([1, 2]), dtorch.tensor([3, 4])], 1).tolist()
     [[1, 3], [2, 4]]
     """
-    if not tensors:
-        raise ArgumentError("stack: got no tensors, expected at least one")
+    _expect_several("stack", tensors)
     first = tuple(tensors[0].shape)
     for position, t in enumerate(tensors):
         if tuple(t.shape) != first:

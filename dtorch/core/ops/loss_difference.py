@@ -15,7 +15,7 @@ from dtorch.core.op import composite
 from dtorch.core.ops.activation import logsigmoid
 from dtorch.core.ops.arithmetic import abs
 from dtorch.core.ops.bounds import clamp
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.exponential import exp, log
 from dtorch.core.ops.loss import check_reduction, legacy_reduction, reduced
 from dtorch.core.ops.power import square
@@ -313,7 +313,7 @@ def _(grad, target):
 
 @divergence.gradient("target")
 def _(grad, input, target):
-    return where(target > 0, grad * (log(target) + 1 - input), grad * 0)
+    return choose(target > 0, grad * (log(target) + 1 - input), grad * 0)
 
 
 @composite(tensors=("input", "target"), method=False)
@@ -369,9 +369,9 @@ def poisson_nll_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     losses = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
-        safe = where(target > 1, target, target * 0 + 2)
+        safe = choose(target > 1, target, target * 0 + 2)
         term = safe * log(safe) - safe + log(safe * (2 * math.pi)) * 0.5
-        losses = losses + where(target > 1, term, term * 0)
+        losses = losses + choose(target > 1, term, term * 0)
     return reduced("poisson_nll_loss", losses, reduction)
 
 

@@ -13,7 +13,7 @@ from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops.activation import logsigmoid, relu
 from dtorch.core.ops.bounds import minimum
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.loss import legacy_reduction, reduced
 from dtorch.core.ops.reduction import mean, sum
@@ -34,8 +34,8 @@ def hinge_embedding_loss(
 ) -> Any:  # fmt: skip
     """The distance itself for pairs alike (1), what it lacks of ``margin`` for others (-1)."""
     reduction = legacy_reduction(size_average, reduce, reduction)
-    near = where(target == -1, input * 0, input)
-    far = where(target == 1, input * 0, relu(margin - input))
+    near = choose(target == -1, input * 0, input)
+    far = choose(target == 1, input * 0, relu(margin - input))
     return reduced("hinge_embedding_loss", near + far, reduction)
 
 
@@ -112,8 +112,8 @@ def cosine_embedding_loss(
     dot = sum(input1 * input2, -1)
     squares = (sum(input1 * input1, -1) + _TINY) * (sum(input2 * input2, -1) + _TINY)
     cos = dot / squares**0.5
-    near = where(target == 1, 1 - cos, cos * 0)
-    far = where(target == -1, relu(cos - margin), cos * 0)
+    near = choose(target == 1, 1 - cos, cos * 0)
+    far = choose(target == -1, relu(cos - margin), cos * 0)
     return reduced("cosine_embedding_loss", near + far, reduction)
 
 

@@ -10,7 +10,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, method, structured
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.scatter import take_slice, unslice
 
 
@@ -33,12 +33,12 @@ def _expect_mask(name: str, mask: Any) -> None:
 
 @masked_fill.gradient("input")
 def _(grad, mask):
-    return where(mask, grad * 0, grad)
+    return choose(mask, grad * 0, grad)
 
 
 @masked_fill.gradient("value")
 def _(grad, mask):
-    return where(mask, grad, grad * 0)
+    return choose(mask, grad, grad * 0)
 
 
 @masked_fill.samples
@@ -107,7 +107,7 @@ def masked_scatter(xp: Any, input: Any, mask: Any, source: Any) -> Any:
 
 @masked_scatter.gradient("input")
 def _(grad, mask):
-    return where(mask, grad * 0, grad)
+    return choose(mask, grad * 0, grad)
 
 
 @masked_scatter.gradient("source")
@@ -158,9 +158,45 @@ for _op in (nonzero, argwhere):
     _op.expect(lambda input: np.stack(np.nonzero(input), -1))
 
 
+@composite(tensors=("condition", "input", "other"), method=False)
+def where(
+    condition: Any, input: Any | complex = None, other: Any | complex = None
+) -> Any | tuple[Any, ...]:
+    """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast.
+
+    With ``condition`` alone, the places where it holds: `nonzero` with ``as_tuple=True``.
+
+    Raises:
+        TypeError: one of ``input`` and ``other`` without the other.
+
+    >>> import dtorch
+    >>> dtorch.where(dtorch.tensor([True, False]), 1, 2).tolist()
+    [1, 2]
+    >>> dtorch.where(dtorch.tensor([False, True]))
+    (tensor([1]),)
+    """
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    if input is None or other is None:
+        missing = "input" if input is None else "other"
+        raise TypeError(f"where: {missing} is missing, expected both input and other, or neither")
+    return choose.function(condition, input, other)
+
+
+@where.samples
+def _(make):
+    yield (make(3, 4) > 0, make(3, 4), make(4)), {}
+    yield (make(3, 4) > 0, 1.0, make(4)), {}
+
+
+@where.expect
+def _(condition, input, other):
+    return np.where(condition, input, other)
+
+
 def _where(input: Any, condition: Any, other: Any) -> Any:
     """The elements where ``condition`` holds, those of ``other`` elsewhere."""
-    return where.function(condition, input, other)
+    return choose.function(condition, input, other)
 
 
 method("where", _where)

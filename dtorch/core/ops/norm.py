@@ -12,7 +12,7 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.bounds import clamp_min
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.conversion import convert
 from dtorch.core.ops.factorization import svd_reduced
 from dtorch.core.ops.linalg import matmul
@@ -72,7 +72,7 @@ def euclidean(xp: Any, input: Any, dim: Any, keepdim: bool) -> Any:
 @euclidean.gradient("input")
 def _(grad, input, out, dim, keepdim):
     shape = tuple(input.shape)
-    safe = where(out == 0, 1.0, out)
+    safe = choose(out == 0, 1.0, out)
     return spread(grad / safe, shape, dim, keepdim) * input
 
 
@@ -84,8 +84,8 @@ def _root(xp: Any, input: Any, p: Any) -> Any:
 
 @_root.gradient("input")
 def _(grad, input, p):
-    safe = where(input == 0, input * 0 + 1, input)
-    return where(input == 0, grad * 0, grad * safe ** (1 / p - 1) / p)
+    safe = choose(input == 0, input * 0 + 1, input)
+    return choose(input == 0, grad * 0, grad * safe ** (1 / p - 1) / p)
 
 
 @norm.samples
@@ -132,7 +132,7 @@ def renorm(input: Any, p: Any, dim: int, maxnorm: Any) -> Any:
             f"renorm: input has shape {tuple(input.shape)}, expected at least 2 dimensions"
         )
     size = norm(input, p, tuple(d for d in range(input.ndim) if d != at), True)
-    return input * where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
+    return input * choose(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
 
 
 @renorm.samples

@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.exponential import log
 
@@ -62,7 +62,7 @@ _SPECIAL_POWERS: dict[complex, Any] = {
 @pow.gradient("input")
 def _(grad, input, exponent):
     # 0 ** 0 has the derivative 0, not the nan of 0 * 0 ** -1.
-    factor = where(exponent == 0, input * 0, exponent * pow(input, exponent - 1)) if hasattr(
+    factor = choose(exponent == 0, input * 0, exponent * pow(input, exponent - 1)) if hasattr(
         exponent, "shape") else (exponent * pow(input, exponent - 1) if exponent else input * 0)  # fmt: skip
     return grad * conjugate(factor)
 
@@ -70,7 +70,7 @@ def _(grad, input, exponent):
 @pow.gradient("exponent")
 def _(grad, input, exponent, out):
     base = log(input) if hasattr(input, "shape") else float(np.log(input))
-    return grad * conjugate(where(out == 0, out * 0, out * base))
+    return grad * conjugate(choose(out == 0, out * 0, out * base))
 
 
 @pow.samples

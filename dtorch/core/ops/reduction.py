@@ -12,7 +12,7 @@ from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.bounds import maximum, minimum
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.cumulative import accumulator, cumprod, wide_accumulator
 from dtorch.core.ops.exponential import exp, log
 from dtorch.core.ops.joining import cat
@@ -188,7 +188,7 @@ def _refuse_empty(name: str, input: Any, dim: Any) -> None:
 def _extreme_gradient(grad: Any, input: Any, out: Any, dim: Any, keepdim: bool) -> Any:
     shape = tuple(input.shape)
     hit = input == spread(out, shape, dim, keepdim)
-    mask = where(hit, input * 0 + 1, input * 0)
+    mask = choose(hit, input * 0 + 1, input * 0)
     return spread(grad, shape, dim, keepdim) * mask / spread(
         sum(mask, dim, keepdim), shape, dim, keepdim)  # fmt: skip
 
@@ -413,7 +413,7 @@ def _(input, dim=None):
 @composite(tensors=("input",))
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Sum over ``dim``, in which nan counts as 0."""
-    return sum(where(input != input, 0, input), dim, keepdim, dtype=dtype)
+    return sum(choose(input != input, 0, input), dim, keepdim, dtype=dtype)
 
 
 @composite(tensors=("input",))

@@ -14,7 +14,7 @@ import numpy as np
 
 from dtorch.core.elementwise import elementwise
 from dtorch.core.op import composite
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.exponential import log
 
 
@@ -200,7 +200,7 @@ def _(grad, input, eps):
     slope = grad / (input * (1 - input))
     if eps is None:
         return slope
-    return where((input >= eps) & (input <= 1 - eps), slope, grad * 0)
+    return choose((input >= eps) & (input <= 1 - eps), slope, grad * 0)
 
 
 @elementwise(floating=True)

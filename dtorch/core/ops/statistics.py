@@ -11,7 +11,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops.arithmetic import lerp
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import real
 from dtorch.core.ops.elements import index_select
 from dtorch.core.ops.reduction import any as any_of, mean, sum
@@ -126,7 +126,7 @@ def _quantile(
     ordered = sort(lines, -1)[0]
     out = _between(ordered, points.reshape(-1), interpolation)
     if name == "quantile":
-        out = where(any_of(lines != lines, -1, True), math.nan, out)
+        out = choose(any_of(lines != lines, -1, True), math.nan, out)
     if dim is None:
         out = out.reshape(-1, *kept)  # (q, ...)
     else:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core.elementwise import elementwise
 from dtorch.core.ops import activation_native as compiled
-from dtorch.core.ops.comparison import where
+from dtorch.core.ops.comparison import choose
 
 
 @elementwise(ufunc=np.sin, floating=True)
@@ -198,9 +198,9 @@ def sinc(xp: Any, input: Any) -> Any:
 
 @sinc.gradient("input")
 def _(grad, input, out):
-    safe = where(input == 0, 1.0, input)
+    safe = choose(input == 0, 1.0, input)
     slope = (cos(input * math.pi) - out) / safe
-    return where(input == 0, grad * 0, grad * slope)
+    return choose(input == 0, grad * 0, grad * slope)
 
 
 @sinc.samples
