@@ -10,7 +10,7 @@ gradient formulas and sample inputs::
 
     @elu.gradient("input")
     def _(grad, out, alpha):
-        return where(out > 0, grad, grad * (out + alpha))
+        return choose(out > 0, grad, grad * (out + alpha))
 
     @elu.samples
     def _(make):
