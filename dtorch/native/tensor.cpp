@@ -3,6 +3,7 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstring>
@@ -631,7 +632,7 @@ PyObject* array_info(PyArrayObject* array) {
   if (ndim <= 4) {
     for (const Entry& entry : cache) {
       if (entry.info && entry.descr == descr && entry.ndim == ndim &&
-          std::memcmp(entry.dims, dims, static_cast<std::size_t>(ndim) * sizeof(npy_intp)) == 0) {
+          std::equal(dims, dims + ndim, entry.dims)) {
         return Py_NewRef(entry.info);
       }
     }
@@ -646,7 +647,7 @@ PyObject* array_info(PyArrayObject* array) {
     Py_XSETREF(entry.info, Py_NewRef(info));
     entry.descr = descr;  // kept alive by info
     entry.ndim = ndim;
-    std::memcpy(entry.dims, dims, static_cast<std::size_t>(ndim) * sizeof(npy_intp));
+    std::copy_n(dims, ndim, entry.dims);
   }
   return info;
 }
