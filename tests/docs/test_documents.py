@@ -34,8 +34,9 @@ def python_blocks() -> list[pytest.ParameterSet]:
 
 
 @pytest.mark.parametrize(("code", "path"), python_blocks())
-def test_code_of_documents_runs(code, path):
-    # A process of its own: a block may define an operation, and must import what it uses.
+def test_code_of_documents_runs(code, path, tmp_path):
+    # A process of its own: a block may define an operation, must import what it uses, and leaves
+    # the files it writes.
     runner = "import sys; exec(compile(sys.argv[1], sys.argv[2], 'exec'), {'__name__': '__main__'})"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", runner, code, path],
@@ -43,6 +44,7 @@ def test_code_of_documents_runs(code, path):
         text=True,
         timeout=60,
         check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
 
