@@ -69,16 +69,17 @@ class _ConvNd(Module):
         self._set_weight(bias, device, dtype)
 
     def _set_weight(self, bias: bool, device: Any, dtype: Any) -> None:
-        if self.transposed:
-            shape = (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
-        else:
-            shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         made = {"device": device, "dtype": dtype}
-        self.weight = Parameter(empty(shape, **made))
+        self.weight = Parameter(empty(self._weight_shape(), **made))
         self.register_parameter(
             "bias", Parameter(empty(self.out_channels, **made)) if bias else None
         )
         self.reset_parameters()
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        if self.transposed:
+            return (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
+        return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew."""

@@ -106,12 +106,7 @@ class _LazyConv(LazyModuleMixin, _ConvNd):
 
     def initialize_parameters(self, input: Tensor) -> None:
         self.in_channels = input.shape[-1 - self._dims]
-        groups = self.groups
-        if self.transposed:
-            shape = (self.in_channels, self.out_channels // groups, *self.kernel_size)
-        else:
-            shape = (self.out_channels, self.in_channels // groups, *self.kernel_size)
-        self.weight.materialize(shape)  # type: ignore[attr-defined]  # uninitialised until now
+        self.weight.materialize(self._weight_shape())  # type: ignore[attr-defined]
         if self.bias is not None:
             self.bias.materialize((self.out_channels,))  # type: ignore[attr-defined]
         self.reset_parameters()
