@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::size_t at_once = 4;  // vectors of windows, or taps, whose sums are in registers
 
-// Parts of a slot's workspace: offsets and weights of the taps, the planes of a channel with what
-// vectors reach behind them, and a number for every window.
+// Parts of a slot's workspace: offsets and weights of the taps, the planes of a channel and a
+// number for every window, both with what vectors reach behind them.
 template <class T>
 struct Parts {
   std::size_t taps, count, table, planes, sums;
@@ -19,7 +19,7 @@ struct Parts {
         count(windows.numbers(s.out_height)),
         table(round_up(taps * (sizeof(std::size_t) / sizeof(T) + 1), lanes<T>)),
         planes(round_up(windows.channel, lanes<T>) + (at_once + 1) * lanes<T>),
-        sums(round_up(count, at_once * lanes<T>)) {}
+        sums(round_up(count, at_once * lanes<T>) + lanes<T>) {}
 
   std::size_t size() const { return table + planes + sums; }
 };
