@@ -11,6 +11,10 @@
 #include <cstring>
 #include <new>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "system_limits.h"
 
 namespace dtorch::allocator {
@@ -392,14 +396,33 @@ std::size_t usable_nbytes(void* block) noexcept {
   return is_small(block) ? (small_class_of(block) + 1) * alignment : header_of(block)->capacity;
 }
 
-}  // namespace
+// AddressSanitizer knows nothing of blocks that are larger than what was asked for: it is told that
+// what lies behind the bytes asked for may not be touched, until the block is opened again.
+void close_behind([[maybe_unused]] void* block, [[maybe_unused]] std::size_t nbytes) noexcept {
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_POISON_MEMORY_REGION(static_cast<char*>(block) + nbytes, usable_nbytes(block) - nbytes);
+#endif
+}
+void open_whole([[maybe_unused]] void* block) noexcept {
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(block, usable_nbytes(block));
+#endif
+}
 
-void* allocate(std::size_t nbytes) noexcept {
+void* find_block(std::size_t nbytes) noexcept {
   if (nbytes <= small_max) {
     if (void* block = allocate_small(nbytes)) return block;
   }
   Header* header = allocate_large(nbytes);
   return header == nullptr ? nullptr : data_of(header);
+}
+
+}  // namespace
+
+void* allocate(std::size_t nbytes) noexcept {
+  void* block = find_block(nbytes);
+  if (block != nullptr) close_behind(block, nbytes);
+  return block;
 }
 
 void* allocate_zeroed(std::size_t nbytes) noexcept {
@@ -412,9 +435,11 @@ void* allocate_zeroed(std::size_t nbytes) noexcept {
 void* resize(void* block, std::size_t nbytes) noexcept {
   if (block == nullptr) return allocate(nbytes);
   const std::size_t usable = usable_nbytes(block);
+  open_whole(block);
   // A block that is more than half used stays where it is: growing arrays step by step is cheap.
   if (nbytes <= usable && nbytes > usable / 2) {
     if (!is_small(block)) header_of(block)->touched = true;
+    close_behind(block, nbytes);
     return block;
   }
   void* moved = allocate(nbytes);
@@ -427,6 +452,7 @@ void* resize(void* block, std::size_t nbytes) noexcept {
 
 void release(void* block) noexcept {
   if (block == nullptr) return;
+  open_whole(block);
   if (is_small(block)) {
     release_small(block);
   } else {
