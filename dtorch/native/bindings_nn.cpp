@@ -56,6 +56,31 @@ class Workspace {
   T* memory_;
 };
 
+// ---------------------------------------------------------------------------------- epilogue
+
+template <class T>
+T* data_or_null(const Array<T, 1>& array, std::size_t size, const char* kernel) {
+  if (!array.is_valid()) return nullptr;
+  expect(array.shape(0) == size, kernel, "a vector does not fit the input");
+  return array.data();
+}
+
+template <class T, class Out, class Added>
+Epilogue<T> epilogue_of(const char* name, const Out& out, const Array<const T, 1>& factor,
+                        const Array<const T, 1>& shift, const Added& added, double low,
+                        double high) {
+  const std::size_t channels = out.shape(1);
+  expect(factor.is_valid() == shift.is_valid(), name, "one of factor and shift is missing");
+  expect(!added.is_valid() || added.size() == out.size(), name, "added does not fit out");
+  return {data_or_null(factor, channels, name), data_or_null(shift, channels, name),
+          added.is_valid() ? added.data() : nullptr, static_cast<T>(low), static_cast<T>(high)};
+}
+
+#define DTORCH_EPILOGUE_ARGUMENTS                                          \
+  "factor"_a.noconvert() = nb::none(), "shift"_a.noconvert() = nb::none(), \
+  "added"_a.noconvert() = nb::none(), "low"_a = -__builtin_huge_val(),     \
+  "high"_a = __builtin_huge_val()
+
 // ---------------------------------------------------------------------------------- winograd
 
 using Pair = std::array<std::size_t, 2>;
@@ -93,7 +118,9 @@ Winograd winograd_shape(const Array<const float, 4>& input, const T& result, std
 // `padding` is that of the convolution, whose gradient this is where `transposed`.
 void winograd_convolution(Array<const float, 4> input, Array<const float, 4> weight,
                           Array<const float, 1> bias, std::size_t stride, Pair padding,
-                          bool transposed, Array<float, 4> out) {
+                          bool transposed, Array<float, 4> out, Array<const float, 1> factor,
+                          Array<const float, 1> shift, Array<const float, 4> added, double low,
+                          double high) {
   constexpr const char* name = "winograd_convolution";
   Winograd shape = winograd_shape(input, out, stride, padding);
   expect(weight.shape(transposed ? 1 : 0) == shape.filters &&
@@ -110,11 +137,12 @@ void winograd_convolution(Array<const float, 4> input, Array<const float, 4> wei
   } else {
     expect_sides(name, shape, shape.height, shape.width, shape.out_height, shape.out_width);
   }
-  const float* shift = bias.is_valid() ? bias.data() : nullptr;
+  const float* b = bias.is_valid() ? bias.data() : nullptr;
+  const Epilogue<float> epilogue = epilogue_of(name, out, factor, shift, added, low, high);
   const Workspace<float> workspace(DTORCH_DISPATCH(winograd_workspace)(shape, transposed));
   const nb::gil_scoped_release released;
   DTORCH_DISPATCH(winograd_convolution)
-  (shape, input.data(), weight.data(), shift, transposed, out.data(), workspace.get());
+  (shape, input.data(), weight.data(), b, transposed, epilogue, out.data(), workspace.get());
 }
 
 void winograd_weight(Array<const float, 4> delta, Array<const float, 4> input, Pair padding,
@@ -166,23 +194,25 @@ bool is_depthwise(const Convolution& s) {
 
 template <class T>
 void convolution_of(Array<const T, 4> input, Array<const T, 4> weight, Array<const T, 1> bias,
-                    Pair stride, Sides padding, Pair dilation, std::size_t groups,
-                    Array<T, 4> out) {
+                    Pair stride, Sides padding, Pair dilation, std::size_t groups, Array<T, 4> out,
+                    Array<const T, 1> factor, Array<const T, 1> shift, Array<const T, 4> added,
+                    double low, double high) {
   constexpr const char* name = "convolution";
   const Convolution s =
       convolution_shape(name, input, out, weight, stride, padding, dilation, groups);
   expect(!bias.is_valid() || bias.shape(0) == s.filters, name, "bias does not fit");
-  const T* shift = bias.is_valid() ? bias.data() : nullptr;
+  const T* b = bias.is_valid() ? bias.data() : nullptr;
+  const Epilogue<T> epilogue = epilogue_of(name, out, factor, shift, added, low, high);
   const bool direct = is_depthwise(s);
   const Workspace<T> workspace(direct ? DTORCH_DISPATCH(depthwise_workspace<T>)(s)
                                       : DTORCH_DISPATCH(convolution_workspace<T>)(s));
   const nb::gil_scoped_release released;
   if (direct) {
     DTORCH_DISPATCH(depthwise_convolution)
-    (s, input.data(), weight.data(), shift, false, out.data(), workspace.get());
+    (s, input.data(), weight.data(), b, false, epilogue, out.data(), workspace.get());
   } else {
     DTORCH_DISPATCH(convolution)
-    (s, input.data(), weight.data(), shift, out.data(), workspace.get());
+    (s, input.data(), weight.data(), b, epilogue, out.data(), workspace.get());
   }
 }
 
@@ -210,7 +240,7 @@ void convolution_input_of(Array<const T, 4> delta, Array<const T, 4> weight, Pai
   if (direct) {
     DTORCH_DISPATCH(depthwise_convolution)
     (turned_around(s), delta.data(), weight.data(), static_cast<const T*>(nullptr), true,
-     out.data(), workspace.get());
+     Epilogue<T>{}, out.data(), workspace.get());
   } else {
     DTORCH_DISPATCH(convolution_input)
     (s, delta.data(), weight.data(), out.data(), workspace.get());
@@ -239,7 +269,7 @@ template <class T>
 void def_convolution(nb::module_& m) {
   m.def("convolution", convolution_of<T>, "input"_a.noconvert(), "weight"_a.noconvert(),
         "bias"_a.noconvert().none(), "stride"_a, "padding"_a, "dilation"_a, "groups"_a,
-        "out"_a.noconvert());
+        "out"_a.noconvert(), DTORCH_EPILOGUE_ARGUMENTS);
   m.def("convolution_input", convolution_input_of<T>, "delta"_a.noconvert(), "weight"_a.noconvert(),
         "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "out"_a.noconvert());
   m.def("convolution_weight", convolution_weight_of<T>, "delta"_a.noconvert(),
@@ -260,13 +290,6 @@ void for_parts(std::size_t count, std::size_t size, Function function) {
   std::optional<nb::gil_scoped_release> released;
   if (count * size >= elements_to_release_gil) released.emplace();
   parallel_for(0, count, elements_per_range / std::max<std::size_t>(size, 1), function);
-}
-
-template <class T>
-T* data_or_null(const Array<T, 1>& array, std::size_t size, const char* kernel) {
-  if (!array.is_valid()) return nullptr;
-  expect(array.shape(0) == size, kernel, "a vector does not fit the input");
-  return array.data();
 }
 
 template <class T>
@@ -321,16 +344,15 @@ void normalize_channels_backward_of(Array<const T, 3> grad, Array<const T, 3> in
 }
 
 template <class T>
-void scale_planes_of(Array<const T, 3> input, Array<const T, 1> factor, Array<const T, 1> shift,
-                     Array<T, 3> out) {
-  constexpr const char* name = "scale_planes";
+void finish_planes_of(Array<const T, 3> input, Array<T, 3> out, Array<const T, 1> factor,
+                      Array<const T, 1> shift, Array<const T, 3> added, double low, double high) {
+  constexpr const char* name = "finish_planes";
   const std::size_t channels = input.shape(1), pixels = input.shape(2);
   expect(out.size() == input.size(), name, "out does not fit the input");
-  const T* a = data_or_null(factor, channels, name);
-  const T* b = data_or_null(shift, channels, name);
+  const Epilogue<T> epilogue = epilogue_of(name, out, factor, shift, added, low, high);
   for_parts(input.shape(0) * channels, pixels, [&](std::size_t first, std::size_t last) {
-    DTORCH_DISPATCH(scale_planes)
-    (input.data(), a, b, out.data(), channels, pixels, first, last);
+    DTORCH_DISPATCH(finish_planes)
+    (input.data(), epilogue, out.data(), channels, pixels, first, last);
   });
 }
 
@@ -400,8 +422,8 @@ void def_normalization(nb::module_& m) {
         "input"_a.noconvert(), "weight"_a.noconvert().none(), "average"_a.noconvert(),
         "scale"_a.noconvert(), "grad_input"_a.noconvert().none(),
         "grad_weight"_a.noconvert().none(), "grad_bias"_a.noconvert().none());
-  m.def("scale_planes", scale_planes_of<T>, "input"_a.noconvert(), "factor"_a.noconvert(),
-        "shift"_a.noconvert(), "out"_a.noconvert());
+  m.def("finish_planes", finish_planes_of<T>, "input"_a.noconvert(), "out"_a.noconvert(),
+        DTORCH_EPILOGUE_ARGUMENTS);
   m.def("normalize_rows", normalize_rows_of<T>, "input"_a.noconvert(),
         "weight"_a.noconvert().none(), "bias"_a.noconvert().none(), "eps"_a, "out"_a.noconvert(),
         "average"_a.noconvert(), "variance"_a.noconvert(), "scale"_a.noconvert());
@@ -741,7 +763,8 @@ void bind_nn(nb::module_& m) {
   def_for<float>(m);
   def_for<double>(m);
   m.def("winograd_convolution", winograd_convolution, "input"_a.noconvert(), "weight"_a.noconvert(),
-        "bias"_a.noconvert().none(), "stride"_a, "padding"_a, "transposed"_a, "out"_a.noconvert());
+        "bias"_a.noconvert().none(), "stride"_a, "padding"_a, "transposed"_a, "out"_a.noconvert(),
+        DTORCH_EPILOGUE_ARGUMENTS);
   m.def("winograd_weight", winograd_weight, "delta"_a.noconvert(), "input"_a.noconvert(),
         "padding"_a, "out"_a.noconvert());
 }

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from dtorch.core.base import TensorBase
 from dtorch.core.conversion import type_name
 from dtorch.core.errors import DimensionError
+from dtorch.nn.inference import in_order
 from dtorch.nn.module import Module, warn_classic
 from dtorch.nn.parameter import Parameter
 
@@ -117,9 +118,7 @@ class Sequential(_Listed):
 
     def forward(self, input: Any) -> Any:
         """The output of the last module, each fed with that of the one before."""
-        for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]  # a Sequential holds no None
-        return input
+        return in_order(self._modules.values(), input)
 
     def extend(self, sequential: Iterable[Module]) -> Sequential:
         """Add the modules of another Sequential at the end."""

@@ -117,4 +117,8 @@ def test_wrong_arrays_are_refused(native):
     with pytest.raises(ValueError, match="does not fit the input"):
         native.normalize_channels(x, v[:2], None, 0.0, x.copy(), v, v.copy(), v.copy())
     with pytest.raises(ValueError, match="out does not fit"):
-        native.scale_planes(x, v, v, np.zeros((2, 3, 5), np.float32))
+        native.finish_planes(x, np.zeros((2, 3, 5), np.float32), v, v)
+    with pytest.raises(ValueError, match="added does not fit"):
+        native.finish_planes(x, x.copy(), None, None, x[:1])
+    with pytest.raises(ValueError, match="one of factor and shift"):
+        native.finish_planes(x, x.copy(), v)

@@ -44,7 +44,7 @@ def conv(
 
 
 @conv.shape
-def _(input, weight, bias, stride, padding, dilation, groups):
+def check_conv(input, weight, bias, stride, padding, dilation, groups):
     _check("conv", input.shape, weight.shape, groups)
     if input.dtype != weight.dtype:
         raise ArgumentError(

@@ -78,20 +78,35 @@ def _sees_all(input_shape: Ints, result_shape: Ints, stride: Ints, padding: Ints
 
 
 @conv.kernel("cpu")
-def _(input, weight, bias, stride, padding, dilation, groups):
-    if not _takes(input, weight, bias):
-        return conv.run_body(np, (input, weight, bias, stride, padding, dilation, groups))
+def _(*values):
+    found = convolved(*values)
+    return conv.run_body(np, values) if found is None else found
+
+
+def convolved(
+    input: Any, weight: Any, bias: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int,
+    factor: Any = None, shift: Any = None, added: Any = None, low: float = -math.inf,
+    high: float = math.inf,
+) -> Any:  # fmt: skip
+    """The convolution ``* factor + shift`` by channel, ``+ added``, held between ``low`` and
+    ``high``; None for arrays that the kernels do not know."""
+    if not _takes(input, weight, bias, factor, shift, added):
+        return None
     sides = [
         window_count(f"conv{len(stride)}d", *side)
         for side in zip(input.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
     ]
     out = np.empty((input.shape[0], weight.shape[0], *sides), input.dtype)
+    if added is not None and added.shape != out.shape:
+        return None
     x, w, result = _images(input), _images(weight), _images(out)
     b = None if bias is None else np.ascontiguousarray(bias)
+    epilogue = factor, shift, None if added is None else _images(added), low, high
     if _suits_winograd(x, weight.shape, tuple(sides), stride, padding, dilation, groups):
-        native.winograd_convolution(x, w, b, stride[0], tuple(padding), False, result)
+        native.winograd_convolution(x, w, b, stride[0], tuple(padding), False, result, *epilogue)
     else:
-        native.convolution(x, w, b, *_geometry(stride, padding, dilation, groups), result)
+        geometry = _geometry(stride, padding, dilation, groups)
+        native.convolution(x, w, b, *geometry, result, *epilogue)
     return out
 
 

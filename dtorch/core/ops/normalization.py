@@ -136,17 +136,23 @@ def _gradients(
     return found
 
 
+def factor_and_shift(
+    xp: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float
+) -> tuple[Any, Any]:
+    """Normalisation by a given mean and variance is a multiplication and an addition."""
+    factor = 1 / xp.sqrt(variance + variance.dtype.type(eps))
+    if weight is not None:
+        factor = factor * weight
+    shift = -average * factor
+    return factor, shift if bias is None else shift + bias
+
+
 @structured(tensors=("input", "average", "variance", "weight", "bias"), public=False, wide=True)
 def normalize_by(
     xp: Any, input: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float
 ) -> Any:
     """Channels of ``(N, C, *)`` normalised by a given mean and variance."""
-    scale = 1 / xp.sqrt(variance + variance.dtype.type(eps))
-    if weight is not None:
-        scale = scale * weight
-    shift = -average * scale
-    if bias is not None:
-        shift = shift + bias
+    scale, shift = factor_and_shift(xp, average, variance, weight, bias, eps)
     shape = (-1, *(1,) * (input.ndim - 2))
     out = input * scale.astype(input.dtype, copy=False).reshape(shape)
     out += shift.reshape(shape)
@@ -155,13 +161,8 @@ def normalize_by(
 
 @normalize_by.kernel("cpu")
 def _(input, average, variance, weight, bias, eps):
-    scale = 1 / np.sqrt(variance + variance.dtype.type(eps))
-    if weight is not None:
-        scale = scale * weight
-    shift = -average * scale
-    if bias is not None:
-        shift = shift + bias
-    found = normalization_native.scale_planes(input, scale, shift)
+    scale, shift = factor_and_shift(np, average, variance, weight, bias, eps)
+    found = normalization_native.finish_planes(input, scale, shift)
     if found is None:
         return normalize_by.run_body(np, (input, average, variance, weight, bias, eps))
     return found

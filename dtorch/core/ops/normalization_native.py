@@ -118,10 +118,16 @@ def gradients(
     ]
 
 
-def scale_planes(input: Any, factor: Any, shift: Any) -> Any:
-    """``input * factor + shift`` by channel."""
-    if not _known(input, factor, shift):
+def finish_planes(
+    input: Any, factor: Any, shift: Any, added: Any = None, low: float = -math.inf,
+    high: float = math.inf,
+) -> Any:  # fmt: skip
+    """``input * factor + shift`` by channel, ``+ added``, clamped between ``low`` and ``high``."""
+    if not _known(input, factor, shift, added):
         return None
     out = np.empty(input.shape, input.dtype)
-    _native.scale_planes(_planes(input), _flat(factor), _flat(shift), _planes(out))
+    planes = None if added is None else _planes(added)
+    _native.finish_planes(
+        _planes(input), _planes(out), _flat(factor), _flat(shift), planes, low, high
+    )
     return out

@@ -1,5 +1,6 @@
 #include "kernels/convolution.h"
 
+#include "kernels/finish.h"
 #include "kernels/items.h"
 #include "kernels/window_gemm.h"
 #include "kernels/windows.h"
@@ -155,7 +156,8 @@ void multiply_block(const T* rows_packed, std::size_t panel, std::size_t rows, C
 
 template <class T>
 void convolve(const Convolution& s, const Forward<T>& plan, const T* input,
-              const Weights<T>& weights, const T* bias, T* out, T* workspace) {
+              const Weights<T>& weights, const T* bias, const Epilogue<T>& epilogue, T* out,
+              T* workspace) {
   const std::size_t pixels = pixels_of(s), plane = s.height * s.width;
   const Windows<T>& windows = plan.windows;
   auto* offsets = reinterpret_cast<std::size_t*>(workspace);
@@ -172,6 +174,7 @@ void convolve(const Convolution& s, const Forward<T>& plan, const T* input,
     });
   }
   const T none[window_rows<T>] = {};
+  const bool finished = epilogue.changes();
   const std::size_t per_image = s.groups * plan.blocks * plan.parts;
   for_each_item(s.images * per_image, s.slots, [&](std::size_t item, std::size_t slot) {
     const std::size_t image = item / per_image, in_image = item % per_image;
@@ -219,15 +222,20 @@ void convolve(const Convolution& s, const Forward<T>& plan, const T* input,
         }
       }
     }
-    if (plan.in_place) return;
     for (std::size_t row = begin; row < end; ++row) {
-      const T* from = sums + (row - begin) * plan.wide;
-      for (std::size_t y = 0; y < rows; ++y, from += windows.row) {
-        T* line_out = to + row * pixels + y * s.out_width;
-        for (std::size_t x = 0; x < s.out_width; x += lanes<T>) {
-          store_some(line_out + x, load(from + x), s.out_width - x);
+      T* plane_out = to + row * pixels;
+      if (!plan.in_place) {
+        const T* from = sums + (row - begin) * plan.wide;
+        for (std::size_t y = 0; y < rows; ++y, from += windows.row) {
+          T* line_out = plane_out + y * s.out_width;
+          for (std::size_t x = 0; x < s.out_width; x += lanes<T>) {
+            store_some(line_out + x, load(from + x), s.out_width - x);
+          }
         }
       }
+      if (!finished) continue;
+      finish(epilogue, group * plan.filters + row, static_cast<std::size_t>(plane_out - out),
+             rows * s.out_width, plane_out, plane_out);
     }
   });
 }
@@ -241,12 +249,12 @@ std::size_t convolution_workspace(Convolution s) {
 }
 
 template <class T>
-void convolution(Convolution s, const T* input, const T* weight, const T* bias, T* out,
-                 T* workspace) {
+void convolution(Convolution s, const T* input, const T* weight, const T* bias,
+                 Epilogue<T> epilogue, T* out, T* workspace) {
   const Forward<T> plan(s);
   const std::size_t row = plan.channels * plan.taps;
   const Weights<T> weights = {weight, plan.filters * row, row, plan.taps, plan.taps};
-  convolve(s, plan, input, weights, bias, out, workspace);
+  convolve(s, plan, input, weights, bias, epilogue, out, workspace);
 }
 
 // -------------------------------------------------------------------------- gradient of input
@@ -351,7 +359,7 @@ void convolution_input(Convolution s, const T* delta, const T* weight, T* grad_i
     const Convolution t = turned(s);
     const Forward<T> plan(t);
     const Weights<T> weights = {weight, plan.filters * plan.channels, 1, plan.filters, 1};
-    return convolve<T>(t, plan, delta, weights, nullptr, grad_input, workspace);
+    return convolve<T>(t, plan, delta, weights, nullptr, {}, grad_input, workspace);
   }
   const Backward<T> plan(s);
   const Windows<T>& windows = plan.windows;
@@ -400,10 +408,10 @@ void convolution_input(Convolution s, const T* delta, const T* weight, T* grad_i
   });
 }
 
-#define DTORCH_INSTANTIATE(T)                                                   \
-  template std::size_t convolution_workspace<T>(Convolution);                   \
-  template std::size_t convolution_input_workspace<T>(Convolution);             \
-  template void convolution(Convolution, const T*, const T*, const T*, T*, T*); \
+#define DTORCH_INSTANTIATE(T)                                                                \
+  template std::size_t convolution_workspace<T>(Convolution);                                \
+  template std::size_t convolution_input_workspace<T>(Convolution);                          \
+  template void convolution(Convolution, const T*, const T*, const T*, Epilogue<T>, T*, T*); \
   template void convolution_input(Convolution, const T*, const T*, T*, T*);
 DTORCH_INSTANTIATE(float)
 DTORCH_INSTANTIATE(double)

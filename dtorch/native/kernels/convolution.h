@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "kernels/dispatch.h"
+#include "kernels/epilogue.h"
 
 namespace dtorch {
 
@@ -30,8 +31,8 @@ DTORCH_KERNELS(
 
   // Bias may be null.
   template <class T>
-  void convolution(Convolution shape, const T* input, const T* weight, const T* bias, T* out,
-                   T* workspace);
+  void convolution(Convolution shape, const T* input, const T* weight, const T* bias,
+                   Epilogue<T> epilogue, T* out, T* workspace);
 
   // grad_input from the gradient `delta` of the result.
   template <class T>

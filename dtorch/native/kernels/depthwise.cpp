@@ -1,5 +1,6 @@
 #include "kernels/depthwise.h"
 
+#include "kernels/finish.h"
 #include "kernels/items.h"
 #include "kernels/windows.h"
 
@@ -111,12 +112,12 @@ std::size_t depthwise_workspace(Convolution s) {
 
 template <class T>
 void depthwise_convolution(Convolution s, const T* input, const T* weight, const T* bias,
-                           bool turned, T* out, T* workspace) {
+                           bool turned, Epilogue<T> epilogue, T* out, T* workspace) {
   const Windows<T> windows(s, s.out_height);
   const Parts<T> parts(s, windows);
   const std::size_t taps = parts.taps, filters = s.filters / s.groups;
   const std::size_t pixels = s.out_height * s.out_width;
-  const bool strips = goes_in_strips(s);
+  const bool strips = goes_in_strips(s), finished = epilogue.changes();
   for_each_item(s.images * s.channels, s.slots, [&](std::size_t item, std::size_t slot) {
     T* memory = workspace + slot * parts.size();
     auto* offsets = reinterpret_cast<std::size_t*>(memory);
@@ -134,21 +135,21 @@ void depthwise_convolution(Convolution s, const T* input, const T* weight, const
         weights[t] = weight[filter * taps + (turned ? taps - 1 - t : t)];
       }
       const T shift = bias == nullptr ? T(0) : bias[filter];
-      T* to = out + (item * filters + f) * pixels;
-      if (strips) {
-        if (s.kernel_height == 3) {
-          convolve_strips<T, 3>(s, plane, weights, shift, to);
-        } else {
-          convolve_strips<T, 5>(s, plane, weights, shift, to);
+      const std::size_t at = (item * filters + f) * pixels;
+      T* to = out + at;
+      if (strips && s.kernel_height == 3) {
+        convolve_strips<T, 3>(s, plane, weights, shift, to);
+      } else if (strips) {
+        convolve_strips<T, 5>(s, plane, weights, shift, to);
+      } else {
+        convolve_plane(parts, planes, offsets, weights, shift, sums);
+        for (std::size_t y = 0; y < s.out_height; ++y) {
+          for (std::size_t x = 0; x < s.out_width; x += lanes<T>) {
+            store_some(to + y * s.out_width + x, load(sums + y * windows.row + x), s.out_width - x);
+          }
         }
-        continue;
       }
-      convolve_plane(parts, planes, offsets, weights, shift, sums);
-      for (std::size_t y = 0; y < s.out_height; ++y, to += s.out_width) {
-        for (std::size_t x = 0; x < s.out_width; x += lanes<T>) {
-          store_some(to + x, load(sums + y * windows.row + x), s.out_width - x);
-        }
-      }
+      if (finished) finish(epilogue, filter, at, pixels, to, to);
     }
   });
 }
@@ -186,9 +187,10 @@ void depthwise_weight(Convolution s, const T* delta, const T* input, T* weight_g
   });
 }
 
-#define DTORCH_INSTANTIATE(T)                                                                   \
-  template std::size_t depthwise_workspace<T>(Convolution);                                     \
-  template void depthwise_convolution(Convolution, const T*, const T*, const T*, bool, T*, T*); \
+#define DTORCH_INSTANTIATE(T)                                                          \
+  template std::size_t depthwise_workspace<T>(Convolution);                            \
+  template void depthwise_convolution(Convolution, const T*, const T*, const T*, bool, \
+                                      Epilogue<T>, T*, T*);                            \
   template void depthwise_weight(Convolution, const T*, const T*, T*, T*);
 DTORCH_INSTANTIATE(float)
 DTORCH_INSTANTIATE(double)

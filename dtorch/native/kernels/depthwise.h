@@ -14,7 +14,7 @@ DTORCH_KERNELS(
   // `turned`: by the kernels turned around. Bias may be null.
   template <class T>
   void depthwise_convolution(Convolution shape, const T* input, const T* weight, const T* bias,
-                             bool turned, T* out, T* workspace);
+                             bool turned, Epilogue<T> epilogue, T* out, T* workspace);
 
   template <class T>
   void depthwise_weight(Convolution shape, const T* delta, const T* input, T* weight_grad,

@@ -1,5 +1,6 @@
 #include "kernels/normalization.h"
 
+#include "kernels/finish.h"
 #include "kernels/simd.h"
 
 namespace dtorch::DTORCH_CAPABILITY {
@@ -109,14 +110,11 @@ void normalize_channels_backward(const T* grad, const T* input, const T* weight,
 }
 
 template <class T>
-void scale_planes(const T* input, const T* factor, const T* shift, T* out, std::size_t channels,
-                  std::size_t pixels, std::size_t first, std::size_t last) {
+void finish_planes(const T* input, Epilogue<T> epilogue, T* out, std::size_t channels,
+                   std::size_t pixels, std::size_t first, std::size_t last) {
   for (std::size_t p = first; p < last; ++p) {
-    const T a = factor[p % channels], b = shift[p % channels];
-    const T* from = input + p * pixels;
-    T* to = out + p * pixels;
-#pragma omp simd
-    for (std::size_t k = 0; k < pixels; ++k) to[k] = from[k] * a + b;
+    const std::size_t at = p * pixels;
+    finish(epilogue, p % channels, at, pixels, input + at, out + at);
   }
 }
 
@@ -186,8 +184,8 @@ void normalize_rows_backward(const T* grad, const T* input, const T* weight, con
   template void normalize_channels_backward(const T*, const T*, const T*, const T*, const T*, T*, \
                                             T*, T*, std::size_t, std::size_t, std::size_t,        \
                                             std::size_t, std::size_t);                            \
-  template void scale_planes(const T*, const T*, const T*, T*, std::size_t, std::size_t,          \
-                             std::size_t, std::size_t);                                           \
+  template void finish_planes(const T*, Epilogue<T>, T*, std::size_t, std::size_t, std::size_t,   \
+                              std::size_t);                                                       \
   template void normalize_rows(const T*, const T*, const T*, double, T*, T*, T*, T*, std::size_t, \
                                std::size_t);                                                      \
   template void normalize_rows_backward(const T*, const T*, const T*, const T*, const T*, T*, T*, \

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/dispatch.h"
+#include "kernels/epilogue.h"
 
 DTORCH_KERNELS(
   // out (channels first .. last) = sums over images and pixels.
@@ -27,10 +28,10 @@ DTORCH_KERNELS(
                                    std::size_t channels, std::size_t pixels, std::size_t first,
                                    std::size_t last);
 
-  // out = input * factor[channel] + shift[channel] for planes first .. last.
+  // Planes first .. last of what the epilogue makes of the input.
   template <class T>
-  void scale_planes(const T* input, const T* factor, const T* shift, T* out, std::size_t channels,
-                    std::size_t pixels, std::size_t first, std::size_t last);
+  void finish_planes(const T* input, Epilogue<T> epilogue, T* out, std::size_t channels,
+                     std::size_t pixels, std::size_t first, std::size_t last);
 
   // The same for each row by itself; weight and bias are those of the columns.
   template <class T>

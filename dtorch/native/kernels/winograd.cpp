@@ -1,5 +1,6 @@
 #include "kernels/winograd.h"
 
+#include "kernels/finish.h"
 #include "kernels/gemm.h"
 #include "kernels/integers.h"
 #include "kernels/items.h"
@@ -278,7 +279,8 @@ void transform_weights(const Winograd& s, const float* weight, bool transposed, 
 template <class Method>
 void multiply_segment(const Winograd& s, const Plan<Method>& plan, std::size_t segment,
                       const float* tiles, const float* weights, const float* bias,
-                      std::size_t first, float* products, float* copy, float* out) {
+                      const Epilogue<float>& epilogue, std::size_t first, float* products,
+                      float* copy, float* out) {
   const std::size_t count = plan.tiles_of(segment), plane = spread(plan.tiles * block);
   constexpr std::size_t out_side = Method::out, points = Method::points;
   const std::size_t at_once = divide_up(count, divide_up(count, tile_rows));
@@ -320,9 +322,13 @@ void multiply_segment(const Winograd& s, const Plan<Method>& plan, std::size_t s
           }
         }
         const std::size_t top = out_side * first_row;
-        copy_channels_first(copy, smaller(out_side * rows, plan.out_height - top), wide, block,
-                            plan.out_width, known, pixels,
-                            out + (image * s.filters + first) * pixels + top * plan.out_width);
+        const std::size_t count_out = smaller(out_side * rows, plan.out_height - top);
+        std::size_t at = (image * s.filters + first) * pixels + top * plan.out_width;
+        copy_channels_first(copy, count_out, wide, block, plan.out_width, known, pixels, out + at);
+        if (!epilogue.changes()) return;
+        for (std::size_t f = first; f < first + known; ++f, at += pixels) {
+          finish(epilogue, f, at, count_out * plan.out_width, out + at, out + at);
+        }
       });
 }
 
@@ -360,7 +366,7 @@ struct Schedule {
 
 template <class Method>
 void convolve(const Winograd& s, const float* input, const float* weight, const float* bias,
-              bool transposed, float* out, float* workspace) {
+              bool transposed, const Epilogue<float>& epilogue, float* out, float* workspace) {
   const Schedule<Method> schedule(s);
   const Plan<Method>& plan = schedule.plan;
   float* kept = workspace;
@@ -377,7 +383,7 @@ void convolve(const Winograd& s, const float* input, const float* weight, const 
       float* weights = products + schedule.products;
       transform_weights<Method>(s, weight, transposed, b * block, weights);
       for (std::size_t segment = 0; segment < plan.segments; ++segment) {
-        multiply_segment(s, plan, segment, kept + segment * schedule.tiles, weights, bias,
+        multiply_segment(s, plan, segment, kept + segment * schedule.tiles, weights, bias, epilogue,
                          b * block, products, copy, out);
       }
     });
@@ -392,8 +398,8 @@ void convolve(const Winograd& s, const float* input, const float* weight, const 
     float* tiles = products + schedule.products;
     transform_segment(s, plan, segment, input, copy, tiles);
     for (std::size_t b = 0; b < schedule.blocks; ++b) {
-      multiply_segment(s, plan, segment, tiles, kept + b * schedule.weights, bias, b * block,
-                       products, copy, out);
+      multiply_segment(s, plan, segment, tiles, kept + b * schedule.weights, bias, epilogue,
+                       b * block, products, copy, out);
     }
   });
 }
@@ -416,9 +422,9 @@ std::size_t winograd_workspace(Winograd s, bool transposed) {
 }
 
 void winograd_convolution(Winograd s, const float* input, const float* weight, const float* bias,
-                          bool transposed, float* out, float* workspace) {
+                          bool transposed, Epilogue<float> epilogue, float* out, float* workspace) {
   by_method(s, transposed, [&]<class Method>(Method) {
-    convolve<Method>(s, input, weight, bias, transposed, out, workspace);
+    convolve<Method>(s, input, weight, bias, transposed, epilogue, out, workspace);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "kernels/dispatch.h"
+#include "kernels/epilogue.h"
 
 namespace dtorch {
 
@@ -26,7 +27,8 @@ DTORCH_KERNELS(
   // around: then `input` is the gradient of a convolution's result and `out` that of its input; at
   // stride 2 padding is 1 in the convolution, and 0 here. Bias may be null. Every sum has an error of some 1e-6 of its largest terms.
   void winograd_convolution(Winograd shape, const float* input, const float* weight,
-                            const float* bias, bool transposed, float* out, float* workspace);
+                            const float* bias, bool transposed, Epilogue<float> epilogue,
+                            float* out, float* workspace);
 
   std::size_t winograd_weight_workspace(Winograd shape);
 

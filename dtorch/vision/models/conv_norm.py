@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from dtorch.core.tensor import Tensor
+from dtorch.nn.activation import ReLU
 from dtorch.nn.conv import Conv2d
+from dtorch.nn.inference import in_order
 from dtorch.nn.module import Module
 from dtorch.nn.normalization import BatchNorm2d
+
+_RELU = ReLU(inplace=True)  # not a child: the networks have none of that name
 
 
 class BasicConv2d(Module):
@@ -19,7 +23,7 @@ class BasicConv2d(Module):
         self.bn = BatchNorm2d(out_channels, eps=0.001)
 
     def forward(self, input: Tensor) -> Any:
-        return self.bn(self.conv(input)).relu_()
+        return in_order((self.conv, self.bn, _RELU), input)
 
 
 def imagenet_to_symmetric(input: Any) -> Any:

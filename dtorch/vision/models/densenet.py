@@ -15,6 +15,7 @@ from dtorch.core.tensor import Tensor
 from dtorch.nn.activation import ReLU
 from dtorch.nn.container import Sequential
 from dtorch.nn.conv import Conv2d
+from dtorch.nn.inference import in_order
 from dtorch.nn.init import kaiming_normal_, zeros_
 from dtorch.nn.linear import Linear
 from dtorch.nn.module import Module
@@ -53,8 +54,8 @@ class _DenseLayer(Module):
 
     def forward(self, earlier: list[Tensor]) -> Any:
         joined = earlier[0] if len(earlier) == 1 else cat(earlier, 1)
-        squeezed = self.conv1(self.relu1(self.norm1(joined)))
-        out = self.conv2(self.relu2(self.norm2(squeezed)))
+        layers = (self.norm1, self.relu1, self.conv1, self.norm2, self.relu2, self.conv2)
+        out = in_order(layers, joined)
         return dropout(out, self.drop_rate, self.training) if self.drop_rate > 0 else out
 
 

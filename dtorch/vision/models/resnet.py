@@ -14,6 +14,7 @@ from dtorch.core.tensor import Tensor
 from dtorch.nn.activation import ReLU
 from dtorch.nn.container import Sequential
 from dtorch.nn.conv import Conv2d
+from dtorch.nn.inference import in_order, with_branch
 from dtorch.nn.init import kaiming_normal_, zeros_
 from dtorch.nn.linear import Linear
 from dtorch.nn.module import Module
@@ -91,10 +92,9 @@ class BasicBlock(Module):
         self.stride = stride
 
     def forward(self, input: Tensor) -> Any:
-        out = self.relu(self.bn1(self.conv1(input)))
-        out = self.bn2(self.conv2(out))
-        out += input if self.downsample is None else self.downsample(input)
-        return self.relu(out)
+        out = in_order((self.conv1, self.bn1, self.relu), input)
+        branch = input if self.downsample is None else self.downsample(input)
+        return with_branch(out, self.conv2, self.bn2, self.relu, branch)
 
 
 class Bottleneck(Module):
@@ -130,11 +130,9 @@ class Bottleneck(Module):
         self.stride = stride
 
     def forward(self, input: Tensor) -> Any:
-        out = self.relu(self.bn1(self.conv1(input)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        out += input if self.downsample is None else self.downsample(input)
-        return self.relu(out)
+        out = in_order((self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu), input)
+        branch = input if self.downsample is None else self.downsample(input)
+        return with_branch(out, self.conv3, self.bn3, self.relu, branch)
 
 
 Block = type[BasicBlock] | type[Bottleneck]
@@ -218,7 +216,7 @@ class ResNet(Module):
                 zeros_(last.weight)
 
     def forward(self, input: Tensor) -> Any:
-        out = self.maxpool(self.relu(self.bn1(self.conv1(input))))
+        out = in_order((self.conv1, self.bn1, self.relu, self.maxpool), input)
         out = self.layer4(self.layer3(self.layer2(self.layer1(out))))
         return self.fc(self.avgpool(out).flatten(1))
 

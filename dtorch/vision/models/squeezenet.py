@@ -14,6 +14,7 @@ from dtorch.nn.activation import ReLU
 from dtorch.nn.container import Sequential
 from dtorch.nn.conv import Conv2d
 from dtorch.nn.dropout import Dropout
+from dtorch.nn.inference import in_order
 from dtorch.nn.init import kaiming_uniform_, normal_, zeros_
 from dtorch.nn.module import Module
 from dtorch.nn.pooling import AdaptiveAvgPool2d, MaxPool2d
@@ -43,10 +44,10 @@ class Fire(Module):
         self.expand3x3_activation = ReLU(inplace=True)
 
     def forward(self, input: Tensor) -> Any:
-        squeezed = self.squeeze_activation(self.squeeze(input))
+        squeezed = in_order((self.squeeze, self.squeeze_activation), input)
         sides = [
-            self.expand1x1_activation(self.expand1x1(squeezed)),
-            self.expand3x3_activation(self.expand3x3(squeezed)),
+            in_order((self.expand1x1, self.expand1x1_activation), squeezed),
+            in_order((self.expand3x3, self.expand3x3_activation), squeezed),
         ]
         return cat(sides, 1)
 

@@ -1,0 +1,99 @@
+"""Chains of operations that are computed in one pass over memory where no gradient is recorded.
+
+Each is the chain by definition; compiled, every number is finished while it is in a cache.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.errors import ShapeError
+from dtorch.core.op import structured
+from dtorch.core.ops import convolution_native, normalization_native
+from dtorch.core.ops.convolution import check_conv, conv
+from dtorch.core.ops.normalization import factor_and_shift, normalize_by
+
+Ints = tuple[int, ...]
+
+
+@structured(
+    tensors=("input", "average", "variance", "weight", "bias", "added"), public=False, wide=True
+)
+def fused_norm(
+    xp: Any, input: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float,
+    added: Any = None, low: float = -math.inf, high: float = math.inf,
+) -> Any:  # fmt: skip
+    """`normalize_by`, then ``+ added``, clamped to ``low`` and ``high``."""
+    out = normalize_by.run_body(xp, (input, average, variance, weight, bias, eps))
+    return _add_and_clamp(xp, out, added, low, high)
+
+
+def _add_and_clamp(xp: Any, out: Any, added: Any, low: float, high: float) -> Any:
+    if added is not None:
+        out += added
+    if low > -math.inf or high < math.inf:
+        out = xp.clip(out, out.dtype.type(low), out.dtype.type(high), out=out)
+    return out
+
+
+@fused_norm.shape
+def _(input, average, variance, weight, bias, eps, added, low, high):
+    _check_added("fused_norm", added, input.shape)
+
+
+def _check_added(name: str, added: Any, shape: Ints) -> None:
+    if added is not None and tuple(added.shape) != tuple(shape):
+        raise ShapeError(
+            f"{name}: added has shape {tuple(added.shape)}, expected the result's {tuple(shape)}"
+        )
+
+
+@fused_norm.kernel("cpu")
+def _(input, average, variance, weight, bias, eps, added, low, high):
+    factor, shift = factor_and_shift(np, average, variance, weight, bias, eps)
+    found = normalization_native.finish_planes(input, factor, shift, added, low, high)
+    if found is not None:
+        return found
+    values = (input, average, variance, weight, bias, eps, added, low, high)
+    return fused_norm.run_body(np, values)
+
+
+@structured(
+    tensors=(
+        "input", "weight", "bias", "average", "variance", "norm_weight", "norm_bias", "added",
+    ),
+    public=False, wide=True,
+)  # fmt: skip
+def fused_conv(
+    xp: Any, input: Any, weight: Any, bias: Any, stride: Ints, padding: Ints, dilation: Ints,
+    groups: int, average: Any, variance: Any, norm_weight: Any, norm_bias: Any, eps: float,
+    added: Any = None, low: float = -math.inf, high: float = math.inf,
+) -> Any:  # fmt: skip
+    """`conv`, then `normalize_by` if ``average`` is given, ``+ added``, clamped."""
+    out = conv.run_body(xp, (input, weight, bias, stride, padding, dilation, groups))
+    if average is not None:
+        out = normalize_by.run_body(xp, (out, average, variance, norm_weight, norm_bias, eps))
+    _check_added("fused_conv", added, out.shape)
+    return _add_and_clamp(xp, out, added, low, high)
+
+
+@fused_conv.shape
+def _(input, weight, bias, stride, padding, dilation, groups, *rest):
+    check_conv(input, weight, bias, stride, padding, dilation, groups)
+
+
+@fused_conv.kernel("cpu")
+def _(input, weight, bias, stride, padding, dilation, groups, *rest):
+    *norm, added, low, high = rest
+    factor = shift = None
+    if norm[0] is not None:
+        factor, shift = factor_and_shift(np, *norm)
+    geometry = (stride, padding, dilation, groups)
+    epilogue = (factor, shift, added, low, high)
+    found = convolution_native.convolved(input, weight, bias, *geometry, *epilogue)
+    if found is not None:
+        return found
+    return fused_conv.run_body(np, (input, weight, bias, *geometry, *rest))
