@@ -20,7 +20,6 @@
 #include "kernels/embedding.h"
 #include "kernels/gelu.h"
 #include "kernels/normalization.h"
-#include "kernels/optimizer.h"
 #include "kernels/pooling.h"
 #include "kernels/recurrent.h"
 #include "kernels/winograd.h"
@@ -520,59 +519,8 @@ void def_pooling(nb::module_& m) {
         "out"_a.noconvert());
 }
 
-// ------------------------------------------------------------------------------- optimisers
-
 template <class T>
 using Elements = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
-
-template <class T, class... Arrays>
-void expect_same_size(const char* name, const Elements<T>& param, const Arrays&... arrays) {
-  expect(((!arrays.is_valid() || arrays.size() == param.size()) && ...), name,
-         "gradient or state does not fit the parameter");
-}
-
-template <class T>
-T* start_of(const Elements<T>& array, std::size_t at) {
-  return array.is_valid() ? array.data() + at : nullptr;
-}
-
-template <class T>
-void sgd_step_of(Elements<T> param, Elements<const T> grad, Elements<T> buffer, double lr,
-                 double momentum, double dampening, double weight_decay, bool nesterov,
-                 bool first) {
-  expect_same_size("sgd_step", param, grad, buffer);
-  const SgdOptions options = {lr, momentum, dampening, weight_decay, nesterov, first};
-  for_parts(param.size(), 1, [&](std::size_t begin, std::size_t end) {
-    DTORCH_DISPATCH(sgd_step)
-    (options, param.data() + begin, grad.data() + begin, start_of(buffer, begin), end - begin);
-  });
-}
-
-template <class T>
-void adam_step_of(Elements<T> param, Elements<const T> grad, Elements<T> average,
-                  Elements<T> square, Elements<T> largest, double lr, double beta1, double beta2,
-                  double eps, double weight_decay, bool decoupled, double correction1,
-                  double correction2) {
-  expect_same_size("adam_step", param, grad, average, square, largest);
-  const AdamOptions options = {lr,           beta1,     beta2,       eps,
-                               weight_decay, decoupled, correction1, correction2};
-  for_parts(param.size(), 1, [&](std::size_t begin, std::size_t end) {
-    DTORCH_DISPATCH(adam_step)
-    (options, param.data() + begin, grad.data() + begin, average.data() + begin,
-     square.data() + begin, start_of(largest, begin), end - begin);
-  });
-}
-
-template <class T>
-void def_optimizer(nb::module_& m) {
-  m.def("sgd_step", sgd_step_of<T>, "param"_a.noconvert(), "grad"_a.noconvert(),
-        "buffer"_a.noconvert().none(), "lr"_a, "momentum"_a, "dampening"_a, "weight_decay"_a,
-        "nesterov"_a, "first"_a);
-  m.def("adam_step", adam_step_of<T>, "param"_a.noconvert(), "grad"_a.noconvert(),
-        "average"_a.noconvert(), "square"_a.noconvert(), "largest"_a.noconvert().none(), "lr"_a,
-        "beta1"_a, "beta2"_a, "eps"_a, "weight_decay"_a, "decoupled"_a, "correction1"_a,
-        "correction2"_a);
-}
 
 // ------------------------------------------------------------------------- single precision
 
@@ -749,7 +697,6 @@ void def_for(nb::module_& m) {
   def_embedding<T>(m);
   def_normalization<T>(m);
   def_pooling<T>(m);
-  def_optimizer<T>(m);
 }
 
 }  // namespace
@@ -757,6 +704,7 @@ void def_for(nb::module_& m) {
 void bind_nn(nb::module_& m) {
   bind_attention(m);
   bind_matmul(m);
+  bind_optim(m);
   bind_half(m);
   def_single_precision(m);
   def_activation_names(m);

@@ -86,7 +86,7 @@ class Adagrad(Optimizer):
             update = grad.values / (np.sqrt(total[at]) + kind(group["eps"]))
             p._array[at] -= update * kind(float(group["lr"]) / (1 + (t - 1) * group["lr_decay"]))
 
-        for p, array, grad in with_gradients("Adagrad", group, sparse):
+        for p, array, grad in with_gradients("Adagrad", group, sparse=sparse):
             kind = array.dtype.type
             state = self.state[p]
             state["step"]._array += 1

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError
-from dtorch.optim import fused as compiled
+from dtorch.optim import fused
 from dtorch.optim.optimizer import (
     Optimizer,
     check_options,
@@ -97,23 +98,26 @@ class Adam(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
+    def _begin(self, p: Any, amsgrad: bool) -> bool:
+        """Begin the state of a parameter with a gradient; whether that was still to be done."""
+        if p._grad is None or type(p._grad._array) is CooArray or self.state[p]:
+            return False
+        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if amsgrad else ()))
+        averages_of(self.state[p], p._array, *names)
+        return True
+
     def _step_group(self, group: dict[str, Any]) -> None:
         lr, (beta1, beta2), eps = float(group["lr"]), group["betas"], group["eps"]
         decay, amsgrad = group["weight_decay"], group["amsgrad"]
-        for p, array, grad in with_gradients(type(self).__name__, group):
+        rest = fused.adam(group["params"], group, self.state)
+        if sum(self._begin(p, amsgrad) for p in rest):
+            rest = fused.adam(rest, group, self.state)
+        for p, array, grad in with_gradients(type(self).__name__, group, rest):
             kind = array.dtype.type
             state = self.state[p]
-            if not state:
-                names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if amsgrad else ()))
-                averages_of(state, array, *names)
             counter = state["step"]._array
             counter += 1
             t = int(counter)
-            averages = (state["exp_avg"]._array, state["exp_avg_sq"]._array,
-                        state["max_exp_avg_sq"]._array if amsgrad else None)  # fmt: skip
-            if compiled.takes(array, grad, *averages):
-                compiled.adam(array, grad, *averages, group, t)
-                continue
             if decay and group["decoupled_weight_decay"]:
                 array *= kind(1 - lr * decay)
             else:
@@ -125,7 +129,7 @@ class Adam(Optimizer):
                 largest = state["max_exp_avg_sq"]._array
                 np.maximum(largest, square, out=largest)
                 square = largest
-            denominator = np.sqrt(square)
+            denominator = np.sqrt(square, out=np.empty_like(square))  # an array, if 0-dim too
             denominator /= kind(math.sqrt(1 - beta2**t))
             denominator += kind(eps)
             np.divide(average, denominator, out=denominator)

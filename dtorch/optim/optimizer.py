@@ -323,17 +323,19 @@ def loss_of(closure: Callable[[], Any] | None) -> Any:
 
 
 def with_gradients(
-    optimizer: str, group: dict[str, Any], sparse: Callable[[Any, CooArray], None] | None = None
-) -> Iterable[tuple[Any, ndarray, ndarray]]:
+    optimizer: str, group: dict[str, Any], params: Iterable[Any] | None = None,
+    sparse: Callable[[Any, CooArray], None] | None = None,
+) -> Iterable[tuple[Any, ndarray, ndarray]]:  # fmt: skip
     """Of each parameter with a gradient: itself, its array and the array of its gradient. That the
     array was changed is noted when the next one is asked for.
 
     Args:
+        params: those of the group that are asked for. Default: all.
         sparse: handles a parameter with a sparse gradient, which then is not among them.
     Raises:
         GradError: the gradient is sparse, which this optimizer does not take.
     """
-    for p in group["params"]:
+    for p in group["params"] if params is None else params:
         grad = p._grad
         if grad is None:
             continue

@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError
-from dtorch.optim import fused as compiled
+from dtorch.optim import fused
 from dtorch.optim.optimizer import (
     Optimizer,
     check_options,
@@ -74,7 +74,8 @@ class SGD(Optimizer):
             else:
                 p._array[tuple(grad.indices)] -= grad.values * p._array.dtype.type(group["lr"])
 
-        for p, array, grad in with_gradients("SGD", group, sparse):
+        rest = fused.sgd(group["params"], group, self.state)
+        for p, array, grad in with_gradients("SGD", group, rest, sparse):
             self._step_parameter(group, p, array, grad)
 
     def _step_parameter(
@@ -87,9 +88,6 @@ class SGD(Optimizer):
             if first:
                 state["momentum_buffer"] = wrap(np.empty_like(array))
             held = state["momentum_buffer"]._array
-        if compiled.takes(array, grad, held):
-            compiled.sgd(array, grad, held, group, first)
-            return
         kind, dampening = array.dtype.type, group["dampening"]
         update = plus(grad, array, group["weight_decay"])
         if held is not None:

@@ -65,7 +65,7 @@ class SparseAdam(Optimizer):
             step = lr * math.sqrt(1 - beta2**t) / (1 - beta1**t)
             array[at] -= average[at] / (np.sqrt(square[at]) + kind(group["eps"])) * kind(step)
 
-        for p, _, _ in with_gradients("SparseAdam", group, sparse):
+        for p, _, _ in with_gradients("SparseAdam", group, sparse=sparse):
             raise GradError(
                 f"SparseAdam: the gradient of a parameter of shape {tuple(p.shape)} is dense; use "
                 "Adam"

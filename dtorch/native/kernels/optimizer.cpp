@@ -13,21 +13,18 @@ DTORCH_INLINE double root(double x) { return __builtin_sqrt(x); }
 template <class T>
 void sgd_step(SgdOptions o, T* param, const T* grad, T* buffer, std::size_t n) {
   const T lr = static_cast<T>(o.lr), momentum = static_cast<T>(o.momentum),
-          share = static_cast<T>(1 - o.dampening), decay = static_cast<T>(o.weight_decay);
+          share = static_cast<T>(1 - o.dampening), decay = static_cast<T>(o.weight_decay),
+          sign = o.maximize ? T(-1) : T(1);
   if (buffer == nullptr) {
 #pragma omp simd
-    for (std::size_t i = 0; i < n; ++i) param[i] -= lr * (grad[i] + decay * param[i]);
+    for (std::size_t i = 0; i < n; ++i) param[i] -= lr * (sign * grad[i] + decay * param[i]);
     return;
-  }
-  const T kept = o.first ? T(0) : momentum, added = o.first ? T(1) : share;
-  if (o.first) {
-    for (std::size_t i = 0; i < n; ++i) buffer[i] = 0;
   }
   const T ahead = o.nesterov ? T(1) : T(0), behind = o.nesterov ? momentum : T(1);
 #pragma omp simd
   for (std::size_t i = 0; i < n; ++i) {
-    const T g = grad[i] + decay * param[i];
-    const T moved = kept * buffer[i] + added * g;
+    const T g = sign * grad[i] + decay * param[i];
+    const T moved = momentum * buffer[i] + share * g;
     buffer[i] = moved;
     param[i] -= lr * (ahead * g + behind * moved);
   }
@@ -41,11 +38,12 @@ void adam_step(AdamOptions o, T* param, const T* grad, T* average, T* square, T*
           eps = static_cast<T>(o.eps), decay = o.decoupled ? T(0) : static_cast<T>(o.weight_decay),
           shrink = o.decoupled ? static_cast<T>(1 - o.lr * o.weight_decay) : T(1),
           step = static_cast<T>(o.lr / o.correction1),
-          scale = static_cast<T>(1 / __builtin_sqrt(o.correction2));
+          scale = static_cast<T>(1 / __builtin_sqrt(o.correction2)),
+          sign = o.maximize ? T(-1) : T(1);
   if (largest == nullptr) {
 #pragma omp simd
     for (std::size_t i = 0; i < n; ++i) {
-      const T g = grad[i] + decay * param[i];
+      const T g = sign * grad[i] + decay * param[i];
       const T a = beta1 * average[i] + rest1 * g, s = beta2 * square[i] + rest2 * g * g;
       average[i] = a;
       square[i] = s;
@@ -55,7 +53,7 @@ void adam_step(AdamOptions o, T* param, const T* grad, T* average, T* square, T*
   }
 #pragma omp simd
   for (std::size_t i = 0; i < n; ++i) {
-    const T g = grad[i] + decay * param[i];
+    const T g = sign * grad[i] + decay * param[i];
     const T a = beta1 * average[i] + rest1 * g, s = beta2 * square[i] + rest2 * g * g;
     const T most = s > largest[i] || s != s ? s : largest[i];
     average[i] = a;

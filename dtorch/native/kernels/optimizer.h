@@ -9,12 +9,12 @@ namespace dtorch {
 
 struct SgdOptions {
   double lr, momentum, dampening, weight_decay;
-  bool nesterov, first;  // first: the buffer is begun with the gradient
+  bool nesterov, maximize;
 };
 
 struct AdamOptions {
   double lr, beta1, beta2, eps, weight_decay;
-  bool decoupled;
+  bool decoupled, maximize;
   double correction1, correction2;  // 1 - beta ** step
 };
 
