@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
+import dtorch
+from dtorch.nn import functional
+
 DTYPES = [np.float32, np.float64]
 # Relative to the largest term of the sum, which rounds once for each of its (up to 300) terms,
 # by half a unit; without vectors all of them one after another.
@@ -164,17 +167,50 @@ def test_wrong_arrays_are_refused(native):
     native.softmax(readonly, x)
 
 
+def test_gradients_of_tensors_are_compiled_where_rows_lie_in_order(native):
+    rng = np.random.default_rng(0)
+    x, grad = rng.standard_normal((2, 5, 4, 19))
+    for dim in (2, 1, 0):
+        size = x.shape[dim]
+        rows, g = (np.moveaxis(a, dim, 2).reshape(-1, size) for a in (x, grad))
+        p = reference_softmax(rows)
+        for function, expected in (
+            (functional.softmax, p * (g - (g * p).sum(1, keepdims=True))),
+            (functional.log_softmax, g - p * g.sum(1, keepdims=True)),
+        ):
+            leaf = dtorch.tensor(x, requires_grad=True)
+            (found,) = dtorch.autograd.grad(function(leaf, dim), leaf, dtorch.tensor(grad))
+            got = np.moveaxis(found.numpy(), dim, 2).reshape(-1, size)
+            np.testing.assert_allclose(got, expected.astype(np.float64), atol=1e-13)
+
+
 EVERY_VARIANT = """
 import numpy as np
 from dtorch.core import backend
-x = np.random.default_rng(0).standard_normal((64, 33)) * 20
+native = backend.native
 for dtype in (np.float32, np.float64):
-    a = x.astype(dtype)
-    out = np.empty_like(a)
-    backend.native.softmax(a, out)
-    e = np.exp(x - x.max(1, keepdims=True))
-    error = np.abs(out - e / e.sum(1, keepdims=True)).max()
-    assert error < 40 * np.finfo(dtype).eps, (dtype, error)
+    bound = 40 * np.finfo(dtype).eps
+    for columns in (1, 3, 16, 33, 64, 101, 256):
+        x = (np.random.default_rng(0).standard_normal((64, columns)) * 20).astype(dtype)
+        x[1, -1], x[2, :] = 800, 3
+        if columns > 1:
+            x[3, 0], x[4, -1] = -np.inf, -700
+        wide = x.astype(np.float64)
+        shifted = wide - wide.max(1, keepdims=True)
+        sum = np.exp(shifted).sum(1, keepdims=True)
+        p, log_p, grad_x = (np.empty_like(x) for _ in range(3))
+        native.softmax(x, p)
+        assert np.abs(p - np.exp(shifted) / sum).max() < bound
+        native.log_softmax(x, log_p)
+        close = np.isclose(log_p, shifted - np.log(sum), rtol=bound, atol=bound)
+        assert close.all()
+        grad = np.cos(np.arange(x.size)).reshape(x.shape).astype(dtype)
+        native.softmax_backward(grad, p, grad_x)
+        expected = p * (grad - (grad.astype(np.float64) * p).sum(1, keepdims=True))
+        assert np.abs(grad_x - expected).max() < bound
+        native.log_softmax_backward(grad, log_p, grad_x)
+        total = grad.astype(np.float64).sum(1, keepdims=True)
+        assert np.abs(grad_x - (grad - np.exp(log_p) * total)).max() < 4 * bound
 """
 
 

@@ -53,6 +53,7 @@ from dtorch.core.ops import (
     resampling,
     rounding,
     similarity,
+    softmax,
     solving,
     sorting,
     sparse,
@@ -75,6 +76,6 @@ __all__ = [
     "indexing", "joining", "lapack", "linalg", "loss", "loss_difference", "loss_margin",
     "mapping", "masking", "matrix", "matrix_norm", "norm", "normalization", "normalization_native", "padding",
     "pixel_shuffle", "pooling", "pooling_native", "power", "recurrent", "reduction", "repetition", "resampling",
-    "rounding", "similarity", "solving", "sorting", "sparse", "special", "splitting",
+    "rounding", "similarity", "softmax", "solving", "sorting", "sparse", "special", "splitting",
     "statistics", "strided", "trigonometric", "uniqueness", "upsample", "view", "windows",
 ]  # fmt: skip

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
-from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import composite
 from dtorch.core.ops import activation_native as compiled
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.error_function import erf, erf_of
 from dtorch.core.ops.exponential import exp
-from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.splitting import chunk
 from dtorch.core.ops.trigonometric import tanh
 from dtorch.core.shapes import normalize_dim
@@ -629,110 +627,3 @@ def _(make):
 def _(input, dim=-1):
     a, b = np.split(input, 2, dim)
     return a / (1 + np.exp(-b))
-
-
-@structured(tensors=("input",), wide=True)
-def softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Exponentials along ``dim``, divided by their sum."""
-    dim, input = _along(input, dim, dtype)
-    shifted = xp.exp(input - _top(xp, input, dim))
-    return shifted / xp.sum(shifted, axis=dim, keepdims=True)
-
-
-@structured(tensors=("input",), wide=True)
-def log_softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Logarithm of `softmax`, without overflow or loss of digits."""
-    dim, input = _along(input, dim, dtype)
-    shifted = input - _top(xp, input, dim)
-    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=dim, keepdims=True))
-
-
-def _along(input: Any, dim: int, dtype: Any) -> tuple[Any, Any]:
-    if dtype is not None:
-        input = input.astype(dtype.numpy)
-    refuse_dtypes("softmax", "iub", input, "give dtype=dtorch.float32")
-    if not input.ndim:
-        return (), input
-    return normalize_dim("softmax", dim, input.ndim), input
-
-
-def _top(xp: Any, input: Any, dim: Any) -> Any:
-    if input.size == 0:
-        return input.dtype.type(0)
-    return xp.max(input, axis=dim, keepdims=True)
-
-
-@softmax.gradient("input")
-def _(grad, out, dim):
-    weighted = grad * out
-    return weighted - out * sum(weighted, dim, True)
-
-
-@log_softmax.gradient("input")
-def _(grad, out, dim):
-    return grad - exp(out) * sum(grad, dim, True)
-
-
-def _softmax_samples(make):
-    yield (make(3, 4), 1), {}
-    yield (make(2, 3, 4), 0), {}
-    yield (make(3, 4, low=-1000, high=1000), -1), {}
-
-
-softmax.samples(_softmax_samples)
-log_softmax.samples(_softmax_samples)
-
-
-@log_softmax.expect
-def _(input, dim):
-    top = input.max(dim, keepdims=True)
-    return input - (top + np.log(np.exp(input - top).sum(dim, keepdims=True)))
-
-
-@softmax.expect
-def _(input, dim):
-    powers = np.exp(input - input.max(dim, keepdims=True))
-    return powers / powers.sum(dim, keepdims=True)
-
-
-def _last_dim_kernel(name: str, body: Any) -> Any:
-    """The compiled kernel where rows lie in order, the body elsewhere."""
-
-    def kernel(input: Any, dim: int, dtype: Any = None) -> Any:
-        rows_in_order = (
-            dtype is None
-            and input.ndim
-            and input.dtype.char in "fd"
-            and input.flags.c_contiguous
-            and normalize_dim(name, dim, input.ndim) == input.ndim - 1
-            and input.size
-        )
-        if not rows_in_order:
-            return body(np, input, dim, dtype=dtype)
-        out = np.empty_like(input)
-        columns = input.shape[-1]
-        getattr(backend.native, name)(input.reshape(-1, columns), out.reshape(-1, columns))
-        return out
-
-    return kernel
-
-
-softmax.kernel("cpu")(_last_dim_kernel("softmax", softmax.body))
-log_softmax.kernel("cpu")(_last_dim_kernel("log_softmax", log_softmax.body))
-
-
-@composite(tensors=("input",), method=False)
-def softmin(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """`softmax` of the negative input."""
-    return softmax(-input, dim, dtype=dtype)
-
-
-@softmin.samples
-def _(make):
-    yield (make(3, 4), 1), {}
-
-
-@softmin.expect
-def _(input, dim):
-    powers = np.exp(-input)
-    return powers / powers.sum(dim, keepdims=True)

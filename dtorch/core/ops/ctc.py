@@ -243,7 +243,7 @@ def ctc_loss(
 
 @ctc_loss.samples
 def _(make):
-    from dtorch.core.ops.activation import log_softmax  # noqa: PLC0415
+    from dtorch.core.ops.softmax import log_softmax  # noqa: PLC0415
 
     def scores(*shape):
         return log_softmax(make(*shape), -1)

@@ -10,9 +10,9 @@ from dtorch.core import backend
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops.activation import log_softmax
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.reduction import mean, sum
+from dtorch.core.ops.softmax import log_softmax
 
 _REDUCTIONS = ("none", "mean", "sum")
 

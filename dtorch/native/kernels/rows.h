@@ -1,38 +1,61 @@
-// Reductions over one row, shared by the kernels that normalise rows.
+// Passes over one row and reductions of it, shared by the kernels that normalise rows.
 #pragma once
 
 #include <cstddef>
 
-#include "kernels/vector_math.h"
+#include "kernels/vector_exponential.h"
 
 namespace dtorch::DTORCH_CAPABILITY {
+
+// f(place, count, slot) for all vectors of a row: `count` elements from `place` on. Sums and maxima
+// of the four slots are kept apart, as each waits for the one before.
+template <class T, class F>
+DTORCH_INLINE void for_each_vector(std::size_t columns, F f) {
+  std::size_t j = 0;
+  for (; j + 4 * lanes<T> <= columns; j += 4 * lanes<T>) {
+#pragma GCC unroll 4
+    for (std::size_t slot = 0; slot < 4; ++slot) f(j + slot * lanes<T>, lanes<T>, slot);
+  }
+  for (; j + lanes<T> <= columns; j += lanes<T>) f(j, lanes<T>, 0);
+  if (j < columns) f(j, columns - j, 0);
+}
+
+// Sum of term(place, count) over the vectors of a row.
+template <class T, class F>
+DTORCH_INLINE T row_sum(std::size_t columns, F term) {
+  Vector<T> sums[4] = {};
+  for_each_vector<T>(columns, [&](std::size_t j, std::size_t count, std::size_t slot) {
+    sums[slot] += term(j, count);
+  });
+  return fold<T>((sums[0] + sums[1]) + (sums[2] + sums[3]),
+                 [](Vector<T> a, Vector<T> b) { return a + b; });
+}
 
 // Largest element; NaN is passed over (whoever sums exponentials meets it there). -inf when empty.
 template <class T>
 DTORCH_INLINE T row_max(const T* row, std::size_t columns) {
-  // Four at a time: each waits for the one before.
-  const T least = -static_cast<T>(__builtin_inf());
-  T a = least, b = least, c = least, d = least;
-  const std::size_t quarter = columns / 4;
-#pragma omp simd reduction(max : a, b, c, d)
-  for (std::size_t j = 0; j < quarter; ++j) {
-    a = row[j] > a ? row[j] : a;
-    b = row[quarter + j] > b ? row[quarter + j] : b;
-    c = row[2 * quarter + j] > c ? row[2 * quarter + j] : c;
-    d = row[3 * quarter + j] > d ? row[3 * quarter + j] : d;
-  }
-  for (std::size_t j = 4 * quarter; j < columns; ++j) a = row[j] > a ? row[j] : a;
-  a = b > a ? b : a;
-  c = d > c ? d : c;
-  return c > a ? c : a;
+  const auto larger_of = [](Vector<T> a, Vector<T> b) { return a > b ? a : b; };
+  const Vector<T> least = Vector<T>{} - static_cast<T>(__builtin_inf());
+  Vector<T> largest[4] = {least, least, least, least};
+  for_each_vector<T>(columns, [&](std::size_t j, std::size_t count, std::size_t slot) {
+    largest[slot] = larger_of(load_some(row + j, count, least), largest[slot]);
+  });
+  return fold<T>(larger_of(larger_of(largest[0], largest[1]), larger_of(largest[2], largest[3])),
+                 larger_of);
+}
+
+// exp(row - shift) of some elements of a row; 0 behind them.
+template <class T>
+DTORCH_INLINE Vector<T> some_exponentials(const T* row, T shift, std::size_t count) {
+  const Vector<T> nothing = Vector<T>{} - static_cast<T>(__builtin_inf());
+  return exponential_below<T>(load_some(row, count, nothing) - shift);
 }
 
 template <class T>
 DTORCH_INLINE T row_sum_of_exponentials(const T* row, T shift, std::size_t columns) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::size_t j = 0; j < columns; ++j) sum += exponential_below(row[j] - shift);
-  return sum;
+  return row_sum<T>(columns, [=](std::size_t j, std::size_t count) {
+    return some_exponentials(row + j, shift, count);
+  });
 }
 
 }  // namespace dtorch::DTORCH_CAPABILITY

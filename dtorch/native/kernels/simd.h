@@ -37,6 +37,8 @@ template <class T>
 using Vector = typename VectorOf<T>::type;
 template <class T>
 inline constexpr std::size_t lanes = DTORCH_VECTOR_BYTES / sizeof(T);
+template <class T>
+using Whole = decltype(Vector<T>{} < Vector<T>{});  // integers as wide as T
 
 template <class T>
 DTORCH_INLINE Vector<T> load(const T* at) {
@@ -85,10 +87,11 @@ DTORCH_INLINE Vector<T> load_between(const T* at, std::ptrdiff_t first, std::ptr
   return Between<T>(first, last).load_or(at, Vector<T>{});
 }
 
-// The first `count` of a vector; the rest are zeros, or are left alone.
+// The first `count` of a vector; the rest are those of `rest`, or are left alone.
 template <class T>
-DTORCH_INLINE Vector<T> load_some(const T* at, std::size_t count) {
-  return load_between(at, 0, static_cast<std::ptrdiff_t>(count));
+DTORCH_INLINE Vector<T> load_some(const T* at, std::size_t count, Vector<T> rest = Vector<T>{}) {
+  if (count >= lanes<T>) return load(at);
+  return Between<T>(0, static_cast<std::ptrdiff_t>(count)).load_or(at, rest);
 }
 template <class T>
 DTORCH_INLINE void store_some(T* at, Vector<T> value, std::size_t count) {
@@ -113,6 +116,22 @@ DTORCH_INLINE Vector<T> even_of(Vector<T> a, Vector<T> b, std::integer_sequence<
 template <class T>
 DTORCH_INLINE Vector<T> even_elements(Vector<T> a, Vector<T> b) {
   return even_of<T>(a, b, std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
+}
+
+template <class T, std::size_t Step, int... I>
+DTORCH_INLINE Vector<T> across(Vector<T> a, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, a, (I ^ static_cast<int>(Step))...);
+}
+// f of all elements of a vector: of halves, then of their halves, and so on.
+template <class T, std::size_t Step = lanes<T> / 2, class F>
+DTORCH_INLINE T fold(Vector<T> a, F f) {
+  constexpr auto elements = std::make_integer_sequence<int, static_cast<int>(lanes<T>)>();
+  a = f(a, across<T, Step>(a, elements));
+  if constexpr (Step == 1) {
+    return a[0];
+  } else {
+    return fold<T, Step / 2>(a, f);
+  }
 }
 
 template <std::size_t Step, class V, int... I>

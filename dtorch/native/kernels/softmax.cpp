@@ -8,13 +8,11 @@ template <class T>
 void softmax(const T* input, T* out, std::size_t rows, std::size_t columns) {
   for (std::size_t i = 0; i < rows; ++i, input += columns, out += columns) {
     const T largest = row_max(input, columns);
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::size_t j = 0; j < columns; ++j) {
-      const T e = exponential_below(input[j] - largest);
-      out[j] = e;
-      sum += e;
-    }
+    const T sum = row_sum<T>(columns, [=](std::size_t j, std::size_t count) {
+      const Vector<T> e = some_exponentials(input + j, largest, count);
+      store_some(out + j, e, count);
+      return e;
+    });
     const T scale = 1 / sum;
 #pragma omp simd
     for (std::size_t j = 0; j < columns; ++j) out[j] *= scale;
@@ -35,9 +33,9 @@ template <class T>
 void softmax_backward(const T* grad, const T* out, T* grad_input, std::size_t rows,
                       std::size_t columns) {
   for (std::size_t i = 0; i < rows; ++i, grad += columns, out += columns, grad_input += columns) {
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::size_t j = 0; j < columns; ++j) sum += grad[j] * out[j];
+    const T sum = row_sum<T>(columns, [=](std::size_t j, std::size_t count) {
+      return load_some(grad + j, count) * load_some(out + j, count);
+    });
 #pragma omp simd
     for (std::size_t j = 0; j < columns; ++j) grad_input[j] = out[j] * (grad[j] - sum);
   }
@@ -47,13 +45,12 @@ template <class T>
 void log_softmax_backward(const T* grad, const T* out, T* grad_input, std::size_t rows,
                           std::size_t columns) {
   for (std::size_t i = 0; i < rows; ++i, grad += columns, out += columns, grad_input += columns) {
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::size_t j = 0; j < columns; ++j) sum += grad[j];
-#pragma omp simd
-    for (std::size_t j = 0; j < columns; ++j) {
-      grad_input[j] = grad[j] - exponential(out[j]) * sum;
-    }
+    const T sum = row_sum<T>(
+        columns, [=](std::size_t j, std::size_t count) { return load_some(grad + j, count); });
+    for_each_vector<T>(columns, [=](std::size_t j, std::size_t count, std::size_t) {
+      const Vector<T> p = exponential<T>(load_some(out + j, count));
+      store_some(grad_input + j, load_some(grad + j, count) - p * sum, count);
+    });
   }
 }
 

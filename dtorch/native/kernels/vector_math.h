@@ -12,25 +12,28 @@ namespace dtorch::DTORCH_CAPABILITY {
 // exp(r) - 1 for |r| <= ln(2) / 2: r + r^2 times a polynomial that interpolates (exp(r) - 1 - r) /
 // r^2 at Chebyshev nodes. Relative error of exp(r) 1e-8 (float, degree 4) and 2e-17 (double, degree
 // 9).
-DTORCH_INLINE float exponential_minus_1_near_0(float r) {
-  float p = 1.392621347e-3f;
-  p = p * r + 8.363202972e-3f;
-  p = p * r + 4.166655444e-2f;
-  p = p * r + 1.666657685e-1f;
-  p = p * r + 0.5f;
-  return p * (r * r) + r;
-}
-DTORCH_INLINE double exponential_minus_1_near_0(double r) {
-  double p = 2.51004241570050668e-8;
-  p = p * r + 2.76201387197339956e-7;
-  p = p * r + 2.75572683786841929e-6;
-  p = p * r + 2.48015211902177277e-5;
-  p = p * r + 1.98412698631059687e-4;
-  p = p * r + 1.38888889172817933e-3;
-  p = p * r + 8.33333333333005135e-3;
-  p = p * r + 4.16666666666239915e-2;
-  p = p * r + 1.66666666666666675e-1;
-  p = p * r + 0.500000000000000103;
+// V is T or a vector of them.
+template <class T, class V = T>
+DTORCH_INLINE V exponential_minus_1_near_0(V r) {
+  V p = V{};
+  if constexpr (sizeof(T) == 4) {
+    p = p + 1.392621347e-3f;
+    p = p * r + 8.363202972e-3f;
+    p = p * r + 4.166655444e-2f;
+    p = p * r + 1.666657685e-1f;
+    p = p * r + 0.5f;
+  } else {
+    p = p + 2.51004241570050668e-8;
+    p = p * r + 2.76201387197339956e-7;
+    p = p * r + 2.75572683786841929e-6;
+    p = p * r + 2.48015211902177277e-5;
+    p = p * r + 1.98412698631059687e-4;
+    p = p * r + 1.38888889172817933e-3;
+    p = p * r + 8.33333333333005135e-3;
+    p = p * r + 4.16666666666239915e-2;
+    p = p * r + 1.66666666666666675e-1;
+    p = p * r + 0.500000000000000103;
+  }
   return p * (r * r) + r;
 }
 
@@ -50,7 +53,7 @@ DTORCH_INLINE float exponential(float x) {
   const float half = half_shifted - rounder;
   const float rest_shifted = (n - half) + rounder;
   const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
-  const float p = exponential_minus_1_near_0(r);
+  const float p = exponential_minus_1_near_0<float>(r);
   const auto power = [](float low_bits) {
     const auto bits = __builtin_bit_cast(std::uint32_t, low_bits);
     return __builtin_bit_cast(float, (bits + 127u) << 23);
@@ -69,7 +72,7 @@ DTORCH_INLINE double exponential(double x) {
   const double half = half_shifted - rounder;
   const double rest_shifted = (n - half) + rounder;
   const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-  const double p = exponential_minus_1_near_0(r);
+  const double p = exponential_minus_1_near_0<double>(r);
   const auto power = [](double low_bits) {
     const auto bits = __builtin_bit_cast(std::uint64_t, low_bits);
     return __builtin_bit_cast(double, (bits + 1023u) << 52);
@@ -85,7 +88,7 @@ DTORCH_INLINE float exponential_below(float x) {
   const float shifted = x * 1.44269504f + rounder;
   const float n = shifted - rounder;
   const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
-  const float p = exponential_minus_1_near_0(r);
+  const float p = exponential_minus_1_near_0<float>(r);
   const auto bits = __builtin_bit_cast(std::uint32_t, shifted);
   const float power = __builtin_bit_cast(float, (bits + 127u) << 23);
   return x < -87.0f ? 0.0f : p * power + power;
@@ -98,11 +101,11 @@ DTORCH_INLINE double exponential_below(double x) {
 
 // exp(x) - 1. Away from 0 the difference is exact enough.
 DTORCH_INLINE float exponential_minus_1(float x) {
-  const float near = exponential_minus_1_near_0(x), far = exponential(x) - 1.0f;
+  const float near = exponential_minus_1_near_0<float>(x), far = exponential(x) - 1.0f;
   return x * x < 0.12f ? near : far;
 }
 DTORCH_INLINE double exponential_minus_1(double x) {
-  const double near = exponential_minus_1_near_0(x), far = exponential(x) - 1.0;
+  const double near = exponential_minus_1_near_0<double>(x), far = exponential(x) - 1.0;
   return x * x < 0.12 ? near : far;
 }
 

@@ -47,9 +47,6 @@ struct Side {
   }
 };
 
-template <class T>
-using Whole = decltype(Vector<T>{} < Vector<T>{});  // integers as wide as T
-
 // Vectors of every step-th element of a line of `size`, the first of them at place `at`; `outside`
 // before and behind. Step 0 stands for any other.
 template <class T, std::ptrdiff_t Step>
