@@ -18,11 +18,27 @@ bool is_bfloat16_type(PyArray_Descr* type) {
          std::strcmp(type->typeobj->tp_name, "ml_dtypes.bfloat16") == 0;
 }
 
+using Widen = void (*)(const std::uint16_t*, float*, std::size_t);
+using Narrow = void (*)(const float*, std::uint16_t*, std::size_t);
+
+// The kernels for a type of two bytes; null for others.
+Widen widening(PyArray_Descr* type) {
+  if (type->type_num == NPY_HALF) return DTORCH_DISPATCH(widen_float16);
+  if (is_bfloat16_type(type)) return DTORCH_DISPATCH(widen_bfloat16);
+  return nullptr;
+}
+Narrow narrowing(PyArray_Descr* type) {
+  if (type->type_num == NPY_HALF) return DTORCH_DISPATCH(narrow_float16);
+  if (is_bfloat16_type(type)) return DTORCH_DISPATCH(narrow_bfloat16);
+  return nullptr;
+}
+
 // Null for arrays that the kernels do not know.
 PyObject* by_kernel(PyArrayObject* array, PyArray_Descr* type) {
-  const bool widens = is_bfloat16(array) && type->type_num == NPY_FLOAT;
-  const bool narrows = PyArray_TYPE(array) == NPY_FLOAT && is_bfloat16_type(type);
-  if (!(widens || narrows) || !PyArray_ISONESEGMENT(array) || !PyArray_ISBEHAVED_RO(array)) {
+  const Widen widen = type->type_num == NPY_FLOAT ? widening(PyArray_DESCR(array)) : nullptr;
+  const Narrow narrow = PyArray_TYPE(array) == NPY_FLOAT ? narrowing(type) : nullptr;
+  if (!(widen || narrow) || !PyArray_ISONESEGMENT(array) || !PyArray_ISBEHAVED_RO(array) ||
+      !PyArray_ISNBO(type->byteorder)) {
     return nullptr;
   }
   Py_INCREF(type);
@@ -32,12 +48,10 @@ PyObject* by_kernel(PyArrayObject* array, PyArray_Descr* type) {
   const void* from = PyArray_DATA(array);
   void* to = PyArray_DATA(as_array(out));
   const nb::gil_scoped_release released;
-  if (widens) {
-    DTORCH_DISPATCH(widen)
-    (static_cast<const std::uint16_t*>(from), static_cast<float*>(to), count);
+  if (widen) {
+    widen(static_cast<const std::uint16_t*>(from), static_cast<float*>(to), count);
   } else {
-    DTORCH_DISPATCH(narrow)
-    (static_cast<const float*>(from), static_cast<std::uint16_t*>(to), count);
+    narrow(static_cast<const float*>(from), static_cast<std::uint16_t*>(to), count);
   }
   return out;
 }
