@@ -131,18 +131,23 @@ def sum_to(grad: Any, shape: tuple[int, ...]) -> Any:
     if isinstance(grad, TensorBase):
         summed: Any = grad.sum(dims, keepdim=True) if dims else grad  # type: ignore[attr-defined]
         return summed.reshape(shape)
-    if len(dims) == lead:
-        return sum_leading(grad, lead).reshape(shape)
-    return (grad.sum(axis=dims, keepdims=True) if dims else grad).reshape(shape)
+    return (sum_dims(grad, dims) if dims else grad).reshape(shape)
 
 
-def sum_leading(array: Any, lead: int) -> Any:
-    """Sum of an array over its first ``lead`` dims."""
-    if lead and backend.native is not None:
-        summed = backend.native.array_sum_leading(array, lead)
+def sum_dims(array: Any, dims: tuple[int, ...], keepdims: bool = False) -> Any:
+    """Sum of an array over some dims, none of them negative; in the dtype of the array if that is a
+    floating type."""
+    if dims and backend.native is not None:
+        first, last = min(dims), max(dims) + 1
+        summed = None
+        if last - first == len(dims):
+            summed = backend.native.array_sum_dims(array, first, last)
         if summed is not None:
-            return summed
-    return array.sum(axis=tuple(range(lead)))
+            if not keepdims:
+                return summed
+            shape = array.shape
+            return summed.reshape((*shape[:first], *(1,) * len(dims), *shape[last:]))
+    return array.sum(axis=dims, keepdims=keepdims)
 
 
 def expect_dims(op: str, input: Any, names: Sequence[str], remedy: str = "") -> tuple[int, ...]:

@@ -365,28 +365,45 @@ void sum_matrix(const T* input, T* out, std::size_t rows, std::size_t columns) {
   (static_cast<const T*>(sums.data()), out, parts, columns);
 }
 
+// Sums of the middle of (outer, middle, inner).
+template <class T>
+void sum_middle(const T* input, T* out, std::size_t outer, std::size_t middle, std::size_t inner) {
+  if (outer == 1) return sum_matrix(input, out, middle, inner);
+  const std::size_t size = middle * inner;
+  parallel_for(0, outer, elements_per_range / std::max<std::size_t>(size, 1),
+               [=](std::size_t begin, std::size_t end) {
+                 for (std::size_t i = begin; i < end; ++i) {
+                   sum_matrix(input + i * size, out + i * inner, middle, inner);
+                 }
+               });
+}
+
 }  // namespace
 
-PyObject* sum_leading(PyArrayObject* input, int lead) {
+PyObject* sum_dims(PyArrayObject* input, int first, int last) {
   const int type = PyArray_TYPE(input), ndim = PyArray_NDIM(input);
-  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !usable(input) || lead < 0 || lead > ndim ||
-      !PyArray_IS_C_CONTIGUOUS(input)) {
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !usable(input) || first < 0 || last > ndim ||
+      first > last || ndim > max_dims || !PyArray_IS_C_CONTIGUOUS(input)) {
     return nullptr;
   }
   const npy_intp* dims = PyArray_DIMS(input);
-  PyObject* out = PyArray_EMPTY(ndim - lead, const_cast<npy_intp*>(dims) + lead, type, 0);
+  npy_intp kept[max_dims];
+  std::size_t sizes[3] = {1, 1, 1};  // of dims before, among, and after those that are summed up
+  for (int i = 0, at = 0; i < ndim; ++i) {
+    const int part = i < first ? 0 : i < last ? 1 : 2;
+    sizes[part] *= static_cast<std::size_t>(dims[i]);
+    if (part != 1) kept[at++] = dims[i];
+  }
+  PyObject* out = PyArray_EMPTY(ndim - (last - first), kept, type, 0);
   if (!out) return nullptr;
-  auto* sums = reinterpret_cast<PyArrayObject*>(out);
-  std::size_t rows = 1;
-  for (int i = 0; i < lead; ++i) rows *= static_cast<std::size_t>(dims[i]);
-  const auto columns = static_cast<std::size_t>(PyArray_SIZE(sums));
+  void* sums = PyArray_DATA(reinterpret_cast<PyArrayObject*>(out));
   Released released(PyArray_SIZE(input));
   if (type == NPY_FLOAT) {
-    sum_matrix(static_cast<const float*>(PyArray_DATA(input)),
-               static_cast<float*>(PyArray_DATA(sums)), rows, columns);
+    sum_middle(static_cast<const float*>(PyArray_DATA(input)), static_cast<float*>(sums), sizes[0],
+               sizes[1], sizes[2]);
   } else {
-    sum_matrix(static_cast<const double*>(PyArray_DATA(input)),
-               static_cast<double*>(PyArray_DATA(sums)), rows, columns);
+    sum_middle(static_cast<const double*>(PyArray_DATA(input)), static_cast<double*>(sums),
+               sizes[0], sizes[1], sizes[2]);
   }
   return out;
 }

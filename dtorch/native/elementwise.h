@@ -18,7 +18,7 @@ bool binary_inplace(Binary op, PyArrayObject* a, PyArrayObject* b);
 bool unary_inplace(Unary op, PyArrayObject* a);
 // 0-dim array with the sum of all elements; null without an exception as above.
 PyObject* sum_array(PyArrayObject* input);
-// Sums over the first `lead` dims; null without an exception as above.
-PyObject* sum_leading(PyArrayObject* input, int lead);
+// Sums over the dims first .. last - 1; null without an exception as above.
+PyObject* sum_dims(PyArrayObject* input, int first, int last);
 
 }  // namespace dtorch

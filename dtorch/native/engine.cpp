@@ -646,11 +646,11 @@ PyObject* array_sum(PyObject*, PyObject* input) {
   Py_RETURN_NONE;
 }
 
-PyObject* array_sum_leading(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
-  if (nargs == 2 && is_array(args[0])) {
-    const long lead = PyLong_AsLong(args[1]);
-    if (lead == -1 && PyErr_Occurred()) return nullptr;
-    PyObject* result = sum_leading(as_array(args[0]), static_cast<int>(lead));
+PyObject* array_sum_dims(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  if (nargs == 3 && is_array(args[0])) {
+    const long first = PyLong_AsLong(args[1]), last = PyLong_AsLong(args[2]);
+    if (PyErr_Occurred()) return nullptr;
+    PyObject* result = sum_dims(as_array(args[0]), static_cast<int>(first), static_cast<int>(last));
     if (result || PyErr_Occurred()) return result;
   }
   Py_RETURN_NONE;
@@ -671,8 +671,8 @@ PyMethodDef functions[] = {
     {"formula_mul", fastcall(formula_mul), METH_FASTCALL, "grad * other on arrays, or None"},
     {"formula_relu", fastcall(formula_relu), METH_FASTCALL, "grad where out > 0, or None"},
     {"array_sum", array_sum, METH_O, "Sum of all elements as a 0-dim array, or None."},
-    {"array_sum_leading", fastcall(array_sum_leading), METH_FASTCALL,
-     "Sums over the first dims, or None."},
+    {"array_sum_dims", fastcall(array_sum_dims), METH_FASTCALL,
+     "Sums over dims first .. last - 1, or None."},
     {"array_relu", array_unary<Unary::relu>, METH_O, nullptr},
     {"array_sigmoid", array_unary<Unary::sigmoid>, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr}};

@@ -21,7 +21,7 @@ from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.trigonometric import tanh
 from dtorch.core.ops.view import permute
-from dtorch.core.shapes import sum_leading
+from dtorch.core.shapes import sum_dims
 
 Sizes = tuple[int, ...]
 
@@ -153,7 +153,7 @@ def _(
     if found is None:
         found = _lstm_deltas(grads, w_hh, w_hr, gates, squashed, cells, sizes, reverse)
     delta, dh, dc, dw_hr = found
-    bias = sum_leading(delta, 1) if needs[5] or needs[6] else None
+    bias = sum_dims(delta, (0,)) if needs[5] or needs[6] else None
     return [
         matmul(delta, w_ih) if needs[0] else None, dh, dc,
         matmul(delta.T, input) if needs[3] else None,
@@ -291,8 +291,8 @@ def _(
         matmul(delta, w_ih) if needs[0] else None, dh,
         matmul(delta.T, input) if needs[2] else None,
         matmul(delta_h.T, hiddens) if needs[3] else None,
-        sum_leading(delta, 1) if needs[4] else None,
-        sum_leading(delta_h, 1) if needs[5] else None,
+        sum_dims(delta, (0,)) if needs[4] else None,
+        sum_dims(delta_h, (0,)) if needs[5] else None,
     ]  # fmt: skip
 
 
@@ -365,7 +365,7 @@ def _(
         np.add(dh[:size], grads[0][rows], out=d)
         d *= (1 - y * y) if nonlinearity == "tanh" else (y > 0)
         dh[:size] = np.matmul(d, w_hh)
-    bias = sum_leading(delta, 1) if needs[4] or needs[5] else None
+    bias = sum_dims(delta, (0,)) if needs[4] or needs[5] else None
     return [
         matmul(delta, w_ih) if needs[0] else None, dh,
         matmul(delta.T, input) if needs[2] else None,
