@@ -411,11 +411,13 @@ PyObject* set_context(PyObject*, PyObject* args) {
 
 PyObject* loop_code(PyObject*, PyObject* args) {
   static constexpr const char* binary_names[] = {
-      "add", "sub", "mul", "div", "maximum", "minimum", "where_positive",
-      "eq",  "ne",  "lt",  "le",  "gt",      "ge"};
+      "add",  "sub",       "mul",          "div", "maximum", "minimum", "where_positive",
+      "fmod", "remainder", "floor_divide", "eq",  "ne",      "lt",      "le",
+      "gt",   "ge"};
   static constexpr const char* unary_names[] = {
-      "neg",        "abs",         "square",    "sqrt",       "exp",  "tanh",  "sigmoid", "relu",
-      "reciprocal", "hardsigmoid", "hardswish", "logsigmoid", "mish", "relu6", "silu"};
+      "neg",     "abs",   "square",     "sqrt",        "exp",       "tanh",
+      "sigmoid", "relu",  "reciprocal", "hardsigmoid", "hardswish", "logsigmoid",
+      "mish",    "relu6", "silu",       "sign",        "rsqrt",     "erf"};
   static_assert(sizeof(binary_names) / sizeof(char*) == static_cast<int>(Binary::count));
   static_assert(sizeof(unary_names) / sizeof(char*) == static_cast<int>(Unary::count));
   const char* name;

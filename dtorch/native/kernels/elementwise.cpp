@@ -49,6 +49,13 @@ struct WrapMul {
   }
 };
 
+DTORCH_INLINE float copied_sign(float size, float sign) { return __builtin_copysignf(size, sign); }
+DTORCH_INLINE double copied_sign(double size, double sign) {
+  return __builtin_copysign(size, sign);
+}
+DTORCH_INLINE float floor_of(float x) { return __builtin_floorf(x); }
+DTORCH_INLINE double floor_of(double x) { return __builtin_floor(x); }
+
 template <class T, class F>
 void binary(const void* a_data, const void* b_data, void* out_data, std::size_t n, int a_step,
             int b_step) {
@@ -73,6 +80,86 @@ void binary(const void* a_data, const void* b_data, void* out_data, std::size_t 
   }
 }
 
+DTORCH_INLINE float fmod_of(float a, float b) { return __builtin_fmodf(a, b); }
+DTORCH_INLINE double fmod_of(double a, double b) { return __builtin_fmod(a, b); }
+
+// What is left of a division that was rounded towards 0.
+#if defined(__FMA__)
+DTORCH_INLINE float whole(float x) { return __builtin_truncf(x); }
+DTORCH_INLINE double whole(double x) { return __builtin_trunc(x); }
+DTORCH_INLINE float less_product(float a, float q, float b) { return __builtin_fmaf(-q, b, a); }
+DTORCH_INLINE double less_product(double a, double q, double b) { return __builtin_fma(-q, b, a); }
+
+// fmod of up to `at_once` pairs. a - q b is exact, and the rounded quotient q at most one too
+// large, as long as the quotient is so small that floats have its fractions.
+template <class T>
+void fmod_some(const T* a, const T* b, T* out, std::size_t n, int a_step, int b_step) {
+  constexpr T most = sizeof(T) == 4 ? T(1 << 22) : T(1ull << 51);
+  int others = 0;
+#pragma omp simd reduction(| : others)
+  for (std::size_t i = 0; i < n; ++i) {
+    const T x = a[a_step ? i : 0], y = b[b_step ? i : 0];
+    const T q = whole(x / y), size = magnitude(y);
+    T rest = less_product(x, q, y);
+    rest = (x < T(0) ? -rest : rest) < T(0) ? rest + (x < T(0) ? -size : size) : rest;
+    out[i] = copied_sign(q == T(0) ? magnitude(x) : magnitude(rest), x);
+    others |= !(magnitude(q) < most);
+  }
+  if (!others) return;
+  for (std::size_t i = 0; i < n; ++i) out[i] = fmod_of(a[a_step ? i : 0], b[b_step ? i : 0]);
+}
+#else
+template <class T>
+void fmod_some(const T* a, const T* b, T* out, std::size_t n, int a_step, int b_step) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = fmod_of(a[a_step ? i : 0], b[b_step ? i : 0]);
+}
+#endif
+
+// of(rest, a, b) from the remainder of fmod, or the remainder itself.
+struct Fmod {
+  template <class T>
+  [[gnu::always_inline]] static inline T of(T rest, T, T) {
+    return rest;
+  }
+};
+struct Remainder {
+  template <class T>
+  [[gnu::always_inline]] static inline T of(T rest, T, T b) {
+    const T moved = (b < T(0)) != (rest < T(0)) ? rest + b : rest;
+    return rest == T(0) ? copied_sign(T(0), b) : moved;
+  }
+};
+struct FloorDivide {
+  template <class T>
+  [[gnu::always_inline]] static inline T of(T rest, T a, T b) {
+    T quotient = (a - rest) / b;
+    quotient = rest != T(0) && (b < T(0)) != (rest < T(0)) ? quotient - T(1) : quotient;
+    const T below = floor_of(quotient);
+    const T nearest = quotient - below > T(0.5) ? below + T(1) : below;
+    return b == T(0) ? a / b : quotient == T(0) ? copied_sign(T(0), a / b) : nearest;
+  }
+};
+
+template <class T, class F>
+void division(const void* a_data, const void* b_data, void* out_data, std::size_t n, int a_step,
+              int b_step) {
+  constexpr std::size_t at_once = 256;
+  const T* a = static_cast<const T*>(a_data);
+  const T* b = static_cast<const T*>(b_data);
+  T* out = static_cast<T*>(out_data);
+  for (std::size_t i = 0; i < n; i += at_once) {
+    const std::size_t some = n - i < at_once ? n - i : at_once;
+    const T* x = a + (a_step ? i : 0);
+    const T* y = b + (b_step ? i : 0);
+    T rest[at_once];  // `out` may be one of the operands
+    fmod_some(x, y, rest, some, a_step, b_step);
+#pragma omp simd
+    for (std::size_t k = 0; k < some; ++k) {
+      out[i + k] = F::of(rest[k], x[a_step ? k : 0], y[b_step ? k : 0]);
+    }
+  }
+}
+
 DTORCH_INLINE float root(float x) { return __builtin_sqrtf(x); }
 DTORCH_INLINE double root(double x) { return __builtin_sqrt(x); }
 
@@ -92,6 +179,9 @@ DTORCH_UNARY(Tanh, hyperbolic_tangent(x))
 DTORCH_UNARY(Sigmoid, T(1) / (T(1) + exponential(-x)))
 DTORCH_UNARY(Relu, x < T(0) ? T(0) : x)
 DTORCH_UNARY(Reciprocal, T(1) / x)
+DTORCH_UNARY(Sign, T(x > T(0)) - T(x < T(0)))
+DTORCH_UNARY(Rsqrt, T(1) / root(x))
+DTORCH_UNARY(Erf, error_function(x))
 #undef DTORCH_UNARY
 
 template <class T, class F>
@@ -110,7 +200,7 @@ void activation(const void* input, void* out, std::size_t n) {
 }
 
 template <class T>
-BinaryLoop floating_binary(Binary op) {
+BinaryLoop common_binary(Binary op) {
   switch (op) {
     case Binary::add:
       return binary<T, Add>;
@@ -138,10 +228,23 @@ BinaryLoop floating_binary(Binary op) {
       return binary<T, Gt>;
     case Binary::ge:
       return binary<T, Ge>;
-    case Binary::count:
-      break;
+    default:
+      return nullptr;
   }
-  return nullptr;
+}
+
+template <class T>
+BinaryLoop floating_binary(Binary op) {
+  switch (op) {
+    case Binary::fmod:
+      return division<T, Fmod>;
+    case Binary::remainder:
+      return division<T, Remainder>;
+    case Binary::floor_divide:
+      return division<T, FloorDivide>;
+    default:
+      return common_binary<T>(op);
+  }
 }
 
 BinaryLoop integer_binary(Binary op) {
@@ -156,7 +259,7 @@ BinaryLoop integer_binary(Binary op) {
     case Binary::div:
       return nullptr;  // gives a floating result
     default:
-      return floating_binary<T>(op);
+      return common_binary<T>(op);
   }
 }
 
@@ -193,6 +296,10 @@ UnaryLoop floating_unary(Unary op) {
       return activation<T, Activation::hardtanh>;
     case Unary::silu:
       return activation<T, Activation::silu>;
+    case Unary::sign:
+      return unary<T, Sign>;
+    case Unary::rsqrt:
+      return unary<T, Rsqrt>;
     default:
       return nullptr;
   }
@@ -251,6 +358,7 @@ BinaryLoop binary_loop(Binary op, Element element) {
 UnaryLoop unary_loop(Unary op, Element element) {
   switch (element) {
     case Element::float32:
+      if (op == Unary::erf) return unary<float, Erf>;
       return floating_unary<float>(op);
     case Element::float64:
       return floating_unary<double>(op);

@@ -7,7 +7,7 @@
 
 namespace dtorch {
 
-// where_positive: a where b > 0, else 0.
+// where_positive: a where b > 0, else 0. fmod has the sign of a, remainder that of b.
 enum class Binary {
   add,
   sub,
@@ -16,6 +16,9 @@ enum class Binary {
   maximum,
   minimum,
   where_positive,
+  fmod,
+  remainder,
+  floor_divide,
   eq,
   ne,
   lt,
@@ -40,6 +43,9 @@ enum class Unary {
   mish,
   relu6,
   silu,
+  sign,
+  rsqrt,
+  erf,
   count
 };
 enum class Element { float32, float64, int64, count };
