@@ -155,11 +155,17 @@ def device_of(array: Any) -> device:
     return device("cuda", array.device.id) if hasattr(array, "__cuda_array_interface__") else CPU
 
 
+def _address_of(array: ndarray) -> int:
+    return int(array.ctypes.data)
+
+
+# Of a NumPy array's first element; NumPy's own way makes several objects on the way.
+address_of: Callable[[ndarray], int] = _address_of if native is None else native.address_of
+
+
 def address(array: Any) -> int:
     """Address of the first element."""
-    if type(array) is ndarray:
-        return int(array.ctypes.data)
-    return int(array.data.ptr)
+    return address_of(array) if type(array) is ndarray else int(array.data.ptr)
 
 
 def to_numpy(array: Any) -> ndarray:

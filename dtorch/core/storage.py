@@ -103,7 +103,7 @@ class Storage(StorageBase):
 
     def data_ptr(self) -> int:
         """Address of the first byte."""
-        return int(self._bytes.ctypes.data)
+        return backend.address_of(self._bytes)
 
     def is_shared(self) -> bool:
         """Whether other processes can see the memory."""
@@ -189,10 +189,10 @@ class Storage(StorageBase):
 
     def _point_to(self, memory: np.ndarray, old: np.ndarray) -> None:
         """Make ``memory``, which has the contents of ``old``, that of every tensor."""
-        start = old.ctypes.data
+        start = backend.address_of(old)
         for tensor in self.tensors():
             array = tensor._array
-            offset = array.ctypes.data - start if array.size else 0
+            offset = backend.address_of(array) - start if array.size else 0
             tensor._array = _place(memory, array.shape, array.dtype, offset, array.strides)
         self._source = self._flat = memory
 
@@ -326,7 +326,7 @@ def _place(memory: np.ndarray, shape: Any, dtype: Any, offset: int, strides: Any
 def _end_of(array: np.ndarray) -> int:
     """Address after the last byte of an array with elements."""
     steps = ((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True))
-    return int(array.ctypes.data + sum(s for s in steps if s > 0) + array.itemsize)
+    return int(backend.address_of(array) + sum(s for s in steps if s > 0) + array.itemsize)
 
 
 def _root_of(array: np.ndarray) -> np.ndarray:
@@ -355,7 +355,7 @@ def _whole_memory(array: np.ndarray) -> np.ndarray:
     # Memory of somebody else, seen with gaps or overlaps: from its first byte to its last.
     first = root[(slice(0, 1),) * root.ndim].reshape(-1)
     return np.lib.stride_tricks.as_strided(
-        first.view(np.uint8), (_end_of(root) - root.ctypes.data,), (1,)
+        first.view(np.uint8), (_end_of(root) - backend.address_of(root),), (1,)
     )
 
 
@@ -369,5 +369,5 @@ def copy_in_storage(tensor: TensorBase, memo: dict[int, Any]) -> np.ndarray:
         twin = memo[id(storage)] = Storage.from_bytes(storage._bytes.copy())
     if not array.size:
         return array.copy()  # type: ignore[no-any-return]
-    offset = array.ctypes.data - storage.data_ptr()
+    offset = backend.address_of(array) - storage.data_ptr()
     return np.ndarray(array.shape, array.dtype, twin._bytes, offset, array.strides)

@@ -57,6 +57,11 @@ compare_exchange: Callable[[int, int, int], bool] | None = (
 )
 # (address, stride, count) -> whether these cells of one block say that it is unused; see layout
 is_unused: Callable[[int, int, int], bool] | None = None if _native is None else _native.is_unused
+# The counts and the record of one message in one call; `messages` has the same in Python.
+send_message: Callable[..., tuple[int, int] | None] | None = (
+    None if _native is None else _native.send_message
+)
+take_message: Callable[..., bool] | None = None if _native is None else _native.take_message
 # (address, value, seconds): sleep while the low half of the word has that value; may end early
 wait: Callable[[int, int, float], None] = _wait if _native is None else _native.futex_wait
 # Wake everybody who sleeps on the word.

@@ -119,9 +119,11 @@ class Block:
         offset: bytes from the start of the arena's mapping, a multiple of 64.
         index: its number in the arena.
         generation: how often this piece of the arena had become free before.
+        storage: weak reference to the storage that this process has over it, if there is one.
     """
 
-    __slots__ = ("__weakref__", "_on_release", "arena", "generation", "index", "nbytes", "offset")
+    __slots__ = ("__weakref__", "_on_release", "arena", "generation", "index", "nbytes", "offset",
+                 "storage")  # fmt: skip
 
     is_shared = True
 
@@ -133,8 +135,15 @@ class Block:
         self.offset = offset
         self.nbytes = nbytes
         self.generation = arena.ledger.generation(index)
+        self.storage: weakref.ref[Any] | None = None
         self._on_release = on_release
         arena.blocks[index] = weakref.ref(self)
+
+    @property
+    def address(self) -> int:
+        """Address of the first byte in this process."""
+        start: int = self.arena.mapping.address
+        return start + self.offset
 
     @property
     def array(self) -> np.ndarray:
@@ -143,7 +152,7 @@ class Block:
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        return byte_interface(self.arena.mapping.address + self.offset, self.nbytes)
+        return byte_interface(self.address, self.nbytes)
 
     def handle(self, ticket: bytes) -> Handle:
         """What another process needs to find the block, with the ticket of one message."""

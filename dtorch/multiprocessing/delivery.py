@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from dtorch.multiprocessing import layout
-from dtorch.multiprocessing.channels import channel_of, open_channels
+from dtorch.multiprocessing.channels import UNKNOWN, channel_of, open_channels
 from dtorch.multiprocessing.ledger import Ledger
 from dtorch.multiprocessing.messages import Messages
 
@@ -48,20 +48,26 @@ def _send_bytes(self: Any, buf: Any) -> None:
     if _fresh.tickets:
         tickets, _fresh.tickets = _fresh.tickets, []
         if len(buf) <= _SEARCHED:
-            _set_channel(tickets, bytes(buf), self.fileno())
+            _set_channel(tickets, bytes(buf), self)
     _write(self, buf)
 
 
-def _set_channel(tickets: list[tuple[Messages, bytes]], data: bytes, fd: int) -> None:
-    channel, at = 0, 0
+def _set_channel(tickets: list[tuple[Messages, bytes]], data: bytes, connection: Any) -> None:
+    at = 0
     for messages, ticket in tickets:
         found = data.find(ticket, at)
         if found < 0:
             continue  # pickled for something else
         at = found
-        if not channel:
-            channel = channel_of(fd)
-        messages.set_channel(ticket, channel)
+        messages.set_channel(ticket, _channel_of(connection))
+
+
+def _channel_of(connection: Any) -> int:
+    """Asking the system for the other end of a socket takes as long as sending a message."""
+    channel: int = getattr(connection, "_dtorch_channel", UNKNOWN)
+    if channel == UNKNOWN:
+        channel = connection._dtorch_channel = channel_of(connection.fileno())
+    return channel
 
 
 def watch_connections() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import atomics, layout
-from dtorch.multiprocessing.layout import HOLD, HOLD_MASK, SENT, SENT_MASK, TAKEN, TAKEN_MASK
+from dtorch.multiprocessing.layout import HOLD, HOLD_MASK, SENT_MASK, TAKEN, TAKEN_MASK
 from dtorch.multiprocessing.memory import Mapping
 from dtorch.multiprocessing.messages import Messages
 from dtorch.multiprocessing.processes import start_time
@@ -59,11 +59,7 @@ class Ledger:
     def send(self, index: int) -> bytes:
         """A message with the block leaves this process, which holds it. Returns its ticket."""
         cell = self._row() + 8 * index
-        sent = atomics.load(cell) >> 40
-        ticket = self.messages.begin(index, self._record_slot(), sent)
-        atomics.add(cell, SENT)
-        self.messages.set_sent(ticket)
-        return ticket
+        return self.messages.send(cell, index, self._record_slot())
 
     def take(self, index: int, holds: int, ticket: bytes) -> None:
         """A message with the block arrived, and ``holds`` (0 or 1) new users with it.
@@ -72,16 +68,11 @@ class Ledger:
             StorageError: the message was received before or given up.
         """
         cell = self._row() + 8 * index
-        before = atomics.load(cell)
-        taken = before >> 16 & layout.COUNT_MASK
-        if not self.messages.claim(ticket, self._record_slot(), taken):
+        if not self.messages.take(cell, ticket, self._record_slot(), holds):
             raise StorageError(
                 "shared memory: this message was received before, or given up because nobody "
                 "could receive it; a pickled tensor can be unpickled once"
             )
-        # One store, so that a process killed here has either done all of it or nothing.
-        atomics.store(cell, (before & ~TAKEN_MASK | (before + TAKEN) & TAKEN_MASK) + holds)
-        self.messages.free(ticket)
 
     def is_held_here(self, index: int) -> bool:
         """Whether this process uses the block."""

@@ -17,6 +17,7 @@ from dtorch.multiprocessing.layout import (
     RECORD,
     SENDER_SHIFT,
     SENDING,
+    SENT,
     SENT_MASK,
     SENT_STATE,
     TAKEN,
@@ -29,7 +30,6 @@ from dtorch.multiprocessing.memory import Mapping
 
 TICKET = struct.Struct("<QII")  # arena id, number of the record, token
 NO_TICKET = b""  # of a message for which there was no record
-_PROBES = 64  # others look for free records at the same time
 
 
 class Messages:
@@ -51,51 +51,79 @@ class Messages:
         self._slot_lock = slot_lock
         self._next = 0  # where to look for a free record first
 
-    def begin(self, index: int, slot: int, sent: int) -> bytes:
-        """A record for a message that is about to be counted."""
+    def send(self, cell: int, index: int, slot: int) -> bytes:
+        """Count a message with a block as sent.
+
+        Args:
+            cell: address of this process's cell of the block ``index``.
+            slot: row of this process in the table of processes.
+        """
+        block = index + 1 | slot << SENDER_SHIFT
+        if atomics.send_message is None:
+            record = self._send(cell, block, slot)
+        else:
+            record = atomics.send_message(
+                self._at, layout.MAX_MESSAGES, slot, cell, block, self._next
+            )
+        if record is None:
+            return NO_TICKET
+        self._next = (record[0] + 1) % layout.MAX_MESSAGES
+        return TICKET.pack(self._arena_id, *record)
+
+    def _send(self, cell: int, block: int, slot: int) -> tuple[int, int] | None:
+        sent = atomics.load(cell) >> 40
         for number in self._free_records():
             word = atomics.load(self._address(number))
             token = (word >> layout.TOKEN_SHIFT) + 1 & layout.TOKEN_MASK
             if word & KIND_MASK == FREE and self._exchange(
-                number, word, state(SENDING, slot, sent & COUNT_MASK, token)
+                number, word, state(SENDING, slot, sent, token)
             ):
-                self._next = number + 1
-                self._table[number, 1:] = index + 1 | slot << SENDER_SHIFT, layout.NO_CHANNEL
-                return TICKET.pack(self._arena_id, number, token)
-        return NO_TICKET
+                self._table[number, 1:] = block, layout.NO_CHANNEL
+                atomics.add(cell, SENT)
+                atomics.store(self._address(number), state(SENT_STATE, 0, 0, token))
+                return number, token
+        atomics.add(cell, SENT)
+        return None
 
     def _free_records(self) -> Iterator[int]:
         """Numbers of records that are probably free, beginning after the last one used."""
-        first = self._next % layout.MAX_MESSAGES
-        yield first
+        yield self._next
         free = np.flatnonzero(self._kinds() == FREE)
-        yield from np.roll(free, -int(np.searchsorted(free, first)))[:_PROBES].tolist()
+        yield from np.roll(free, -int(np.searchsorted(free, self._next))).tolist()
 
-    def set_sent(self, ticket: bytes) -> None:
-        """The message is counted."""
-        if ticket:
-            _, number, token = TICKET.unpack(ticket)
-            atomics.store(self._address(number), state(SENT_STATE, 0, 0, token))
+    def take(self, cell: int, ticket: bytes, slot: int, holds: int) -> bool:
+        """Count a message as taken, and ``holds`` new users of its block with it.
+
+        Args:
+            cell, slot: as of `send`.
+
+        Returns:
+            False if somebody else was before us.
+        """
+        number, token = TICKET.unpack(ticket)[1:] if ticket else (-1, 0)
+        if atomics.take_message is None:
+            return self._take(cell, number, token, slot, holds)
+        return atomics.take_message(self._at, layout.MAX_MESSAGES, slot, cell, number, token, holds)
+
+    def _take(self, cell: int, number: int, token: int, slot: int, holds: int) -> bool:
+        before = atomics.load(cell)
+        if number >= 0:
+            taken = before >> 16 & COUNT_MASK
+            expected = state(SENT_STATE, 0, 0, token)
+            if not self._exchange(number, expected, state(TAKING, slot, taken, token)):
+                return False
+        # One store, so that a process killed here has either done all of it or nothing.
+        atomics.store(cell, (before & ~TAKEN_MASK | (before + TAKEN) & TAKEN_MASK) + holds)
+        if number >= 0:
+            self._free(number, token)
+        return True
 
     def set_channel(self, ticket: bytes, channel: int) -> None:
         """The message is about to be written into a channel."""
         _, number, token = TICKET.unpack(ticket)
-        if atomics.load(self._address(number)) == state(SENT_STATE, 0, 0, token):
-            self._table[number, 2] = channel
-
-    def claim(self, ticket: bytes, slot: int, taken: int) -> bool:
-        """Be the one who takes the message; False if somebody was before us."""
-        if not ticket:
-            return True
-        _, number, token = TICKET.unpack(ticket)
-        expected = state(SENT_STATE, 0, 0, token)
-        return self._exchange(number, expected, state(TAKING, slot, taken, token))
-
-    def free(self, ticket: bytes) -> None:
-        """The message was taken."""
-        if ticket:
-            _, number, token = TICKET.unpack(ticket)
-            self._free(number, token)
+        address = self._address(number)
+        if atomics.load(address) == state(SENT_STATE, 0, 0, token):
+            atomics.store(address + 16, channel)
 
     def channels(self) -> set[int]:
         """The known channels of messages under way."""

@@ -15,7 +15,10 @@ from multiprocessing.reduction import ForkingPickler
 from types import FunctionType
 from typing import Any
 
-from dtorch.core.base import PLAIN
+import numpy as np
+
+from dtorch.core.backend import address_of
+from dtorch.core.base import PLAIN, wrap
 from dtorch.core.creation import tensor_from_storage
 from dtorch.core.dtype import as_dtype
 from dtorch.core.errors import DeviceError, GradError, StorageError
@@ -28,11 +31,6 @@ from dtorch.multiprocessing.functions import must_travel_as_code, pickle_by_valu
 
 _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 
-# Storages over blocks by (arena, index, generation): one for each block in a process.
-_storages: weakref.WeakValueDictionary[tuple[int, int, int], Storage] = (
-    weakref.WeakValueDictionary()
-)
-
 
 def reduce_storage(storage: Storage) -> _Reduced:
     """Pickle a storage as a handle, moving it to shared memory if it is not there yet.
@@ -40,10 +38,10 @@ def reduce_storage(storage: Storage) -> _Reduced:
     Raises:
         StorageError: it is a mapped file or something else that cannot be moved.
     """
-    return rebuild_storage, (_sent(storage),)
+    return rebuild_storage, (_sent(_block_of(storage), storage),)
 
 
-def _sent(storage: Storage) -> Handle:
+def _block_of(storage: Storage) -> Block:
     block = storage.owner
     if not isinstance(block, Block):
         storage.share_memory_()
@@ -52,18 +50,21 @@ def _sent(storage: Storage) -> Handle:
         raise StorageError(
             f"cannot send {storage!r} of a {type(block).__name__} to another process; clone() it"
         )
-    handle = send(block)
-    _storages[_key(handle)] = storage
-    return handle
+    return block
+
+
+def _sent(block: Block, storage: Storage) -> Handle:
+    block.storage = weakref.ref(storage)
+    return send(block)
 
 
 def rebuild_storage(handle: Handle) -> Storage:
     """The storage of a handle: the one this process has of that memory, or a new one."""
     block = receive(handle)
-    key = _key(handle)
-    storage = _storages.get(key)
+    storage: Storage | None = None if block.storage is None else block.storage()
     if storage is None:
-        storage = _storages[key] = Storage.from_bytes(block.array, block)
+        storage = Storage.from_bytes(block.array, block)
+        block.storage = weakref.ref(storage)
     return storage
 
 
@@ -74,6 +75,14 @@ def reduce_tensor(tensor: Tensor) -> _Reduced:
         GradError: the tensor was computed by recorded operations.
         DeviceError: it does not lie on the CPU.
     """
+    if type(tensor) is Tensor and type(tensor._array) is np.ndarray and _is_data(tensor):
+        storage = storage_of(tensor)
+        block = _block_of(storage)
+        array = tensor._array  # where it is now
+        offset = address_of(array) - block.address if array.size else 0
+        return rebuild_plain_tensor, (
+            _sent(block, storage), tensor.dtype.name, offset, array.shape, array.strides,
+        )  # fmt: skip
     if tensor.requires_grad and not tensor.is_leaf:
         raise GradError(
             "cannot send a tensor that was computed from others with requires_grad to another "
@@ -83,21 +92,34 @@ def reduce_tensor(tensor: Tensor) -> _Reduced:
         raise DeviceError(f"cannot send a tensor on {tensor.device} yet; send tensor.cpu()")
     if tensor._hooks is not None and (tensor._hooks.on_grad or tensor._hooks.post_accumulate):
         warnings.warn("the hooks of a tensor are not sent with it", stacklevel=2)
-    storage = storage_of(tensor)
-    view = (tensor.dtype.name, tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
-    is_data = type(tensor) is Tensor and tensor._mode == PLAIN and tensor._grad is None
-    if is_data and not vars(tensor):  # by the shortest way: a small message is all overhead
-        return rebuild_plain_tensor, (_sent(storage), *view)
     return rebuild_tensor, (
-        type(tensor), storage, *view, tensor._mode, tensor.grad, vars(tensor) or None,
+        type(tensor), storage_of(tensor), tensor.dtype.name, tensor.storage_offset(),
+        tuple(tensor.shape), tensor.stride(), tensor._mode, tensor.grad, vars(tensor) or None,
     )  # fmt: skip
 
 
+def _is_data(tensor: Tensor) -> bool:
+    """Whether it is nothing but data: the common case, for which a message is all overhead."""
+    return (
+        tensor._mode == PLAIN
+        and tensor._grad is None
+        and tensor._hooks is None
+        and not vars(tensor)
+    )
+
+
 def rebuild_plain_tensor(
-    handle: Handle, dtype: str, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
+    handle: Handle, dtype: str, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> Tensor:
-    """The tensor that `reduce_tensor` took apart, of one that was nothing but data."""
-    return tensor_from_storage(rebuild_storage(handle), as_dtype(dtype), offset, size, stride)
+    """The tensor that `reduce_tensor` took apart, of one that was nothing but data.
+
+    Args:
+        offset, strides: in bytes.
+    """
+    storage = rebuild_storage(handle)
+    tensor: Tensor = wrap(np.ndarray(shape, as_dtype(dtype).numpy, storage._bytes, offset, strides))
+    storage.track(tensor)
+    return tensor
 
 
 def rebuild_tensor(
@@ -146,7 +168,3 @@ def init_reductions() -> None:
     # `register` knows exact types, and Parameter and other subclasses are made above this layer.
     ForkingPickler.reducer_override = _reduce_any  # type: ignore[assignment]
     watch_connections()
-
-
-def _key(handle: Handle) -> tuple[int, int, int]:
-    return handle[0], handle[3], handle[4]

@@ -58,7 +58,7 @@ def shared_memory() -> Iterator[None]:
 
 def _allocate(nbytes: int) -> tuple[Block, int]:
     block = arena.allocate(nbytes)
-    return block, block.arena.mapping.address + block.offset
+    return block, block.address
 
 
 def _owner(array: Any) -> Block | None:

@@ -26,6 +26,19 @@ static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free);
 
 constexpr std::uint64_t holds_mask = 0xFFFF;
 constexpr std::uint64_t messages_mask = 0xFFFFFF;
+constexpr std::uint64_t taken_mask = messages_mask << 16;
+constexpr std::uint64_t one_taken = 1u << 16, one_sent = 1ull << 40;
+
+constexpr std::size_t record_nbytes = 24;
+enum Kind : std::uint64_t { is_free, is_sending, is_sent, is_taking };
+constexpr std::uint64_t kind_mask = 3;
+constexpr int token_shift = 34;
+constexpr std::uint64_t token_mask = (1u << 30) - 1;
+
+std::uint64_t state(Kind kind, std::uint64_t slot, std::uint64_t count,
+                    std::uint64_t token) noexcept {
+  return kind | slot << 2 | count << 10 | token << token_shift;
+}
 
 // A sum that changes with every send, receive and hold, beside the two that count.
 struct Reading {
@@ -61,6 +74,47 @@ bool is_unused(std::uintptr_t first, std::size_t stride, std::size_t count) noex
   if (reading.holds != 0 || reading.in_flight != 0) return false;
   // The counts of messages only grow: two equal readings are one consistent picture.
   return read_cells(first, stride, count) == reading;
+}
+
+// In both a process that is killed between two stores leaves what tells others how far it was.
+
+std::optional<Record> send(const Messages& messages, std::uintptr_t cell, std::uint64_t block,
+                           std::size_t first) noexcept {
+  const std::uint64_t sent = load(cell) >> 40;
+  for (std::size_t i = 0; i < messages.count; ++i) {
+    const std::size_t number = (first + i) % messages.count;
+    const std::uintptr_t record = messages.table + record_nbytes * number;
+    const std::uint64_t word = load(record);
+    const std::uint64_t token = ((word >> token_shift) + 1) & token_mask;
+    if ((word & kind_mask) != is_free ||
+        !compare_exchange(record, word, state(is_sending, messages.slot, sent, token))) {
+      continue;
+    }
+    store(record + 16, 0);  // the channel is not known yet
+    store(record + 8, block);
+    add(cell, one_sent);
+    store(record, state(is_sent, 0, 0, token));
+    return Record{number, token};
+  }
+  add(cell, one_sent);
+  return std::nullopt;
+}
+
+bool take(const Messages& messages, std::uintptr_t cell, std::optional<Record> record,
+          std::uint64_t holds) noexcept {
+  const std::uint64_t before = load(cell);
+  const std::uint64_t taken = (before & taken_mask) >> 16;
+  const std::uintptr_t at = record ? messages.table + record_nbytes * record->number : 0;
+  if (record && !compare_exchange(at, state(is_sent, 0, 0, record->token),
+                                  state(is_taking, messages.slot, taken, record->token))) {
+    return false;
+  }
+  store(cell, ((before & ~taken_mask) | ((before + one_taken) & taken_mask)) + holds);
+  if (record) {
+    store(at + 8, 0);
+    store(at, state(is_free, 0, 0, record->token));
+  }
+  return true;
 }
 
 #if defined(__linux__)

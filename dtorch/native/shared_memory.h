@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace dtorch::shared {
 
@@ -18,6 +19,26 @@ bool compare_exchange(std::uintptr_t word, std::uint64_t expected, std::uint64_t
 // Whether `count` words, `stride` bytes apart, say that a block is unused: the sum of their low 16
 // bits is 0, and so is the sum of (bits 40 to 63) - (bits 16 to 39) modulo 2**24. See layout.py.
 bool is_unused(std::uintptr_t first, std::size_t stride, std::size_t count) noexcept;
+
+// The table of messages under way, and the slot of this process in it. See layout.py for its
+// records.
+struct Messages {
+  std::uintptr_t table;
+  std::size_t count;
+  std::uint64_t slot;
+};
+struct Record {
+  std::size_t number;
+  std::uint64_t token;
+};
+// Counts a message as sent in this process's cell of the block, with the first record that is free
+// from `first` on, if any is. `block`: the second word of the record.
+std::optional<Record> send(const Messages& messages, std::uintptr_t cell, std::uint64_t block,
+                           std::size_t first) noexcept;
+// Counts a message as taken, and `holds` new users of the block with it. False if somebody else
+// has its record, if it had one.
+bool take(const Messages& messages, std::uintptr_t cell, std::optional<Record> record,
+          std::uint64_t holds) noexcept;
 
 // Sleeps while the low half of the word has this value, at most so long; may return early.
 void wait(std::uintptr_t word, std::uint32_t value, double seconds) noexcept;

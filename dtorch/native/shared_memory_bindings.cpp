@@ -146,6 +146,24 @@ nb::object block_at(std::uintptr_t address) {
   return found == pieces().end() ? nb::none() : nb::borrow(found->second.block);
 }
 
+// ------------------------------------------------------------------------------- messages
+
+// (number of the record, token), or None where no record was free
+nb::object send_message(std::uintptr_t table, std::size_t count, std::uint64_t slot,
+                        std::uintptr_t cell, std::uint64_t block, std::size_t first) {
+  const auto record = dtorch::shared::send({table, count, slot}, cell, block, first);
+  if (!record) return nb::none();
+  return nb::make_tuple(record->number, record->token);
+}
+
+// number: -1 for a message without a record
+bool take_message(std::uintptr_t table, std::size_t count, std::uint64_t slot, std::uintptr_t cell,
+                  std::ptrdiff_t number, std::uint64_t token, std::uint64_t holds) {
+  std::optional<dtorch::shared::Record> record;
+  if (number >= 0) record = {static_cast<std::size_t>(number), token};
+  return dtorch::shared::take({table, count, slot}, cell, record, holds);
+}
+
 }  // namespace
 
 void dtorch::bind_shared_memory(nb::module_& m) {
@@ -155,6 +173,10 @@ void dtorch::bind_shared_memory(nb::module_& m) {
   m.def("atomic_compare_exchange", shared::compare_exchange, "address"_a, "expected"_a,
         "desired"_a);
   m.def("is_unused", shared::is_unused, "address"_a, "stride"_a, "count"_a);
+  m.def("send_message", send_message, "table"_a, "count"_a, "slot"_a, "cell"_a, "block"_a,
+        "first"_a);
+  m.def("take_message", take_message, "table"_a, "count"_a, "slot"_a, "cell"_a, "number"_a,
+        "token"_a, "holds"_a);
   m.def("futex_wait", shared::wait, "address"_a, "value"_a, "seconds"_a,
         nb::call_guard<nb::gil_scoped_release>());
   m.def("futex_wake", shared::wake, "address"_a);

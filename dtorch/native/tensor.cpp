@@ -515,12 +515,21 @@ PyObject* py_shared_version(PyObject*, PyObject* tensor) {
   return Py_XNewRef(shared_version(as_tensor(tensor)));
 }
 
+PyObject* py_address_of(PyObject*, PyObject* array) {
+  if (!PyArray_Check(array)) {
+    PyErr_SetString(PyExc_TypeError, "address_of: expected an array of NumPy");
+    return nullptr;
+  }
+  return PyLong_FromVoidPtr(PyArray_DATA(as_array(array)));
+}
+
 PyMethodDef functions[] = {
     {"register_tensor_type", py_register_tensor_type, METH_O, nullptr},
     {"register_op_node", py_register_op_node, METH_O, nullptr},
     {"register_storage_type", py_register_storage_type, METH_O, nullptr},
     {"wrap_view", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_wrap_view)),
      METH_FASTCALL, "A tensor that views the memory of another."},
+    {"address_of", py_address_of, METH_O, "Address of the first element of an array."},
     {"wrap", py_wrap, METH_O, "A plain tensor over an array; nothing is copied."},
     {"fill", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_fill)), METH_FASTCALL,
      "Set the fields of a new tensor object."},
