@@ -215,15 +215,12 @@ void convolution_of(Array<const T, 4> input, Array<const T, 4> weight, Array<con
   }
 }
 
-// The convolution that is the gradient with respect to the input, at stride 1 and with one filter
-// for each channel.
-Convolution turned_around(Convolution s) {
-  std::swap(s.height, s.out_height);
-  std::swap(s.width, s.out_width);
-  s.pad_height =
-      static_cast<std::ptrdiff_t>(s.dilation_height * (s.kernel_height - 1)) - s.pad_height;
-  s.pad_width = static_cast<std::ptrdiff_t>(s.dilation_width * (s.kernel_width - 1)) - s.pad_width;
-  return s;
+bool has_depthwise_input(const Convolution& s) {
+  if (!is_depthwise(s) || s.filters != s.channels) return false;
+  if (s.stride_height == 1 && s.stride_width == 1) return true;
+  return s.stride_height == 2 && s.stride_width == 2 && s.dilation_height == 1 &&
+         s.dilation_width == 1 && s.kernel_height == s.kernel_width &&
+         (s.kernel_height == 3 || s.kernel_height == 5) && s.pad_height >= 0 && s.pad_width >= 0;
 }
 
 template <class T>
@@ -231,15 +228,13 @@ void convolution_input_of(Array<const T, 4> delta, Array<const T, 4> weight, Pai
                           Sides padding, Pair dilation, std::size_t groups, Array<T, 4> out) {
   const Convolution s =
       convolution_shape("convolution_input", out, delta, weight, stride, padding, dilation, groups);
-  const bool direct =
-      is_depthwise(s) && s.filters == s.channels && s.stride_height == 1 && s.stride_width == 1;
-  const Workspace<T> workspace(direct ? DTORCH_DISPATCH(depthwise_workspace<T>)(turned_around(s))
+  const bool direct = has_depthwise_input(s);
+  const Workspace<T> workspace(direct ? DTORCH_DISPATCH(depthwise_input_workspace<T>)(s)
                                       : DTORCH_DISPATCH(convolution_input_workspace<T>)(s));
   const nb::gil_scoped_release released;
   if (direct) {
-    DTORCH_DISPATCH(depthwise_convolution)
-    (turned_around(s), delta.data(), weight.data(), static_cast<const T*>(nullptr), true,
-     Epilogue<T>{}, out.data(), workspace.get());
+    DTORCH_DISPATCH(depthwise_input)
+    (s, delta.data(), weight.data(), out.data(), workspace.get());
   } else {
     DTORCH_DISPATCH(convolution_input)
     (s, delta.data(), weight.data(), out.data(), workspace.get());
@@ -252,7 +247,7 @@ void convolution_weight_of(Array<const T, 4> delta, Array<const T, 4> input, Pai
   const Convolution s =
       convolution_shape("convolution_weight", input, delta, out, stride, padding, dilation, groups);
   const bool direct = is_depthwise(s);
-  const Workspace<T> workspace(direct ? DTORCH_DISPATCH(depthwise_workspace<T>)(s)
+  const Workspace<T> workspace(direct ? DTORCH_DISPATCH(depthwise_weight_workspace<T>)(s)
                                       : DTORCH_DISPATCH(convolution_weight_workspace<T>)(s));
   const nb::gil_scoped_release released;
   if (direct) {

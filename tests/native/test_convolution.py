@@ -174,14 +174,43 @@ def test_one_channel_for_each_filter(dtype, filters, stride):
     check_all(x, weight, bias, (stride,) * 2, (1, 1), (1, 1), 24)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("padding", [(0, 0), (2, 2), (3, 1), (7, 0)])
-@pytest.mark.parametrize("kernel", [3, 5])
-def test_one_channel_for_each_filter_at_stride_one(dtype, padding, kernel):
-    x, weight, bias = make(2, 6, 12, 9, 35, (kernel, kernel), groups=6, dtype=dtype)
-    check_all(x, weight, bias, (1, 1), padding, (1, 1), 6)
-    x, weight, bias = make(2, 6, 6, 9, 35, (kernel, kernel), groups=6, dtype=dtype)
-    check_all(x, weight, bias, (1, 1), padding, (1, 1), 6)
+@st.composite
+def depthwise(draw):
+    """One channel for each filter, as far as planes that are all padding."""
+
+    def pair(low, high):
+        return draw(st.integers(low, high)), draw(st.integers(low, high))
+
+    square = draw(st.booleans())
+    kernel = (draw(st.sampled_from([3, 5])),) * 2 if square else pair(1, 6)
+    stride = (draw(st.integers(1, 2)),) * 2 if square else pair(1, 3)
+    dilation = (1, 1) if draw(st.booleans()) else pair(1, 3)
+    padding = pair(0, 9)
+    sides = tuple(
+        max(d * (k - 1) + 1 - 2 * p, 1) + draw(st.integers(0, 40))
+        for k, p, d in zip(kernel, padding, dilation, strict=True)
+    )
+    channels, multiplier = draw(st.integers(1, 9)), draw(st.sampled_from([1, 1, 2, 3]))
+    x, weight, bias = make(
+        draw(st.integers(1, 3)), channels, channels * multiplier, *sides, kernel, channels,
+        draw(st.sampled_from([np.float32, np.float64])), draw(st.integers(0, 99)),
+    )  # fmt: skip
+    return x, weight, bias if draw(st.booleans()) else None, stride, padding, dilation, channels
+
+
+@settings(max_examples=150, deadline=None)
+@given(arguments=depthwise())
+def test_one_channel_for_each_filter_of_any_shape(arguments):
+    check_all(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "kernel", "stride"),
+    [(40, 56, 3, 1), (30, 56, 3, 2), (70, 14, 3, 1), (70, 14, 5, 2), (90, 7, 5, 1), (6, 112, 3, 1)],
+)
+def test_one_channel_for_each_filter_of_a_network(channels, side, kernel, stride):
+    x, weight, bias = make(3, channels, channels, side, side, (kernel, kernel), channels)
+    check_all(x, weight, bias, (stride,) * 2, (kernel // 2,) * 2, (1, 1), channels)
 
 
 def test_scattered_arrays_give_the_same():

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <utility>
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -49,42 +49,98 @@ DTORCH_INLINE void store(T* at, Vector<T> value) {
   *reinterpret_cast<Vector<T>*>(at) = value;
 }
 
+#if defined(__AVX512F__)
+// Elements whose bits are set; those of `outside` elsewhere, of which nothing is read.
+template <class T>
+DTORCH_INLINE Vector<T> load_lanes(unsigned bits, const T* at, Vector<T> outside) {
+  if constexpr (sizeof(T) == 4) {
+    return _mm512_mask_loadu_ps(outside, static_cast<__mmask16>(bits), at);
+  } else {
+    return _mm512_mask_loadu_pd(outside, static_cast<__mmask8>(bits), at);
+  }
+}
+#endif
+
 // Elements first .. last of a vector.
 template <class T>
 class Between {
  public:
-  Between(std::ptrdiff_t first, std::ptrdiff_t last) : first_(within(first)), last_(within(last)) {}
+  Between() : Between(0, 0) {}
+  Between(std::ptrdiff_t first, std::ptrdiff_t last) {
+    first = within(first);
+    last = within(last);
+#if defined(__AVX512F__)
+    mask_ = ((1u << last) - 1u) & ~((1u << first) - 1u);
+#elif defined(__AVX2__)
+    for (std::ptrdiff_t i = 0; i < n; ++i) mask_[i] = first <= i && i < last ? -1 : 0;
+#else
+    first_ = first;
+    last_ = last;
+#endif
+  }
 
   // Those of `outside` elsewhere; what is left out is not read.
   Vector<T> load_or(const T* at, Vector<T> outside) const {
 #if defined(__AVX512F__)
-    const auto mask = ((1u << last_) - 1u) & ~((1u << first_) - 1u);
+    return load_lanes<T>(mask_, at, outside);
+#elif defined(__AVX2__)
+    const auto mask = reinterpret_cast<__m256i>(mask_);
     if constexpr (sizeof(T) == 4) {
-      return _mm512_mask_loadu_ps(outside, static_cast<__mmask16>(mask), at);
+      return mask_ ? Vector<T>(_mm256_maskload_ps(at, mask)) : outside;
     } else {
-      return _mm512_mask_loadu_pd(outside, static_cast<__mmask8>(mask), at);
+      return mask_ ? Vector<T>(_mm256_maskload_pd(at, mask)) : outside;
     }
 #else
-    if (first_ == 0 && last_ == static_cast<std::ptrdiff_t>(lanes<T>)) return load(at);
+    if (first_ == 0 && last_ == n) return load(at);
     for (std::ptrdiff_t i = first_; i < last_; ++i) outside[i] = at[i];
     return outside;
 #endif
   }
 
+  Vector<T> load_or_zero(const T* at) const { return load_or(at, Vector<T>{}); }
+
+  // What is left out is not written.
+  void store(T* at, Vector<T> value) const {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+      _mm512_mask_storeu_ps(at, static_cast<__mmask16>(mask_), value);
+    } else {
+      _mm512_mask_storeu_pd(at, static_cast<__mmask8>(mask_), value);
+    }
+#elif defined(__AVX2__)
+    const auto mask = reinterpret_cast<__m256i>(mask_);
+    if (_mm256_movemask_epi8(mask) == -1) {  // the next ones are slow on some processors
+      dtorch::DTORCH_CAPABILITY::store(at, value);
+    } else if constexpr (sizeof(T) == 4) {
+      _mm256_maskstore_ps(at, mask, value);
+    } else {
+      _mm256_maskstore_pd(at, mask, value);
+    }
+#else
+    for (std::ptrdiff_t i = first_; i < last_; ++i) at[i] = value[i];
+#endif
+  }
+
  private:
+  static constexpr auto n = static_cast<std::ptrdiff_t>(lanes<T>);
   static std::ptrdiff_t within(std::ptrdiff_t place) {
-    constexpr auto n = static_cast<std::ptrdiff_t>(lanes<T>);
     return place < 0 ? 0 : place > n ? n : place;
   }
 
+#if defined(__AVX512F__)
+  unsigned mask_;
+#elif defined(__AVX2__)
+  Whole<T> mask_;
+#else
   std::ptrdiff_t first_, last_;
+#endif
 };
 
 // Elements first .. last, zeros elsewhere.
 template <class T>
 DTORCH_INLINE Vector<T> load_between(const T* at, std::ptrdiff_t first, std::ptrdiff_t last) {
   if (first <= 0 && last >= static_cast<std::ptrdiff_t>(lanes<T>)) return load(at);
-  return Between<T>(first, last).load_or(at, Vector<T>{});
+  return Between<T>(first, last).load_or_zero(at);
 }
 
 // The first `count` of a vector; the rest are those of `rest`, or are left alone.
@@ -108,14 +164,32 @@ DTORCH_INLINE void store_some(T* at, Vector<T> value, std::size_t count) {
 #endif
 }
 
-template <class T, int... I>
-DTORCH_INLINE Vector<T> even_of(Vector<T> a, Vector<T> b, std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(a, b, (2 * I)...);
+template <int First, class V, int... I>
+DTORCH_INLINE V every_second(V a, V b, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, (First + 2 * I)...);
 }
-// Every second element of two vectors, from the first on.
+// Every second element of two vectors, from the first or the second on.
 template <class T>
 DTORCH_INLINE Vector<T> even_elements(Vector<T> a, Vector<T> b) {
-  return even_of<T>(a, b, std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
+  return every_second<0>(a, b, std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
+}
+template <class T>
+DTORCH_INLINE Vector<T> odd_elements(Vector<T> a, Vector<T> b) {
+  return every_second<1>(a, b, std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
+}
+
+template <int First, class V, int... I>
+DTORCH_INLINE V in_turns(V a, V b, std::integer_sequence<int, I...>) {
+  constexpr int n = sizeof...(I);
+  return __builtin_shufflevector(a, b, (I % 2 * n + (First + I) / 2)...);
+}
+// The reverse: a has the even, b the odd elements of two vectors, which they become.
+template <class T>
+DTORCH_INLINE void interleave(Vector<T>& a, Vector<T>& b) {
+  constexpr int n = lanes<T>;
+  const Vector<T> low = in_turns<0>(a, b, std::make_integer_sequence<int, n>());
+  b = in_turns<n>(a, b, std::make_integer_sequence<int, n>());
+  a = low;
 }
 
 template <class T, std::size_t Step, int... I>
