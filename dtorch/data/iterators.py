@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Iterator
@@ -150,29 +151,30 @@ class WorkerIterator(BatchIterator):
             raise RuntimeError("DataLoader: a worker died in this epoch; begin a new one")
         self._sort_in(self._pool.collect(0))
         timeout, begin = self._loader.timeout, time.monotonic()
+        stalled = math.inf if timeout else _STALLED_S
         while number not in self._ready:
-            answers = self._pool.collect(timeout or _STALLED_S)
-            self._sort_in(answers)
             waited = time.monotonic() - begin
-            if timeout and waited >= timeout and number not in self._ready:
+            if timeout and waited >= timeout:
                 self._pool.stop()
                 raise RuntimeError(
                     f"DataLoader: no batch {number} within timeout={timeout} s of waiting"
                 )
-            if not answers and not timeout:
+            if waited >= stalled:
                 self._report_stall(number, waited)
+                stalled = waited + _STALLED_S
+            self._sort_in(self._pool.collect((timeout or stalled) - waited))
         return self._ready.pop(number)
 
     def _report_stall(self, number: int, waited: float) -> None:
         warnings.warn(
             f"DataLoader: waiting for batch {number} for {waited:.0f} s; pass timeout= to make this "
-            f"an error. The workers:\n{self._pool.stacks(_STACK_S, self._sort_in)}",
+            f"an error. The workers:\n{self._pool.stacks(_STACK_S)}",
             stacklevel=4,
         )
 
     def _sort_in(self, answers: list[Answer]) -> None:
         for answer in answers:
-            if answer.epoch == self._epoch and answer.kind != "stack":
+            if answer.epoch == self._epoch:
                 self._ready[answer.number] = answer
 
     def _request(self, at_most: int | None = None) -> None:
@@ -185,6 +187,8 @@ class WorkerIterator(BatchIterator):
             wanted = next(self._indices, None) if worker is not None else None
             if worker is None or wanted is None:
                 self._more = False
+                if not self._loader.persistent_workers:
+                    self._pool.finish()
                 return
             worker.request(self._epoch, self._requested, *wanted, layout)
             self._requested += 1

@@ -13,12 +13,12 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cloudpickle
 
-from dtorch.data.channel import Channel, close_all
+from dtorch.data.channel import Channel
 from dtorch.data.failure import WorkerDied, death_message
 from dtorch.data.transfer import BatchUnpickler, lend
 from dtorch.data.worker import KEY, Task, run_worker
@@ -45,8 +45,8 @@ class Answer(NamedTuple):
 
     Attributes:
         epoch, number: the request it answers.
-        kind: "batch", "error", "end" (its samples are exhausted) or "stack".
-        content: the batch, an `ExceptionWrapper`, None or a text.
+        kind: "batch", "error" or "end" (its samples are exhausted).
+        content: the batch, an `ExceptionWrapper` or None.
         layout: bytes of the arrays in the batch that can use memory lent to the worker.
     """
 
@@ -69,16 +69,17 @@ class Worker:
     def __init__(self, context: Any, task: Task) -> None:
         forks = context.get_start_method() == "fork"
         argument = task if forks else _Pickled(task)
-        ours, theirs = socket.socketpair()
-        _ends.add(ours)
+        (ours, theirs), (our_control, their_control) = socket.socketpair(), socket.socketpair()
+        _ends.update((ours, our_control))
         self.id = task.worker_id
         self.channel = Channel(ours)
+        self.control = Channel(our_control)
         self.pending: dict[tuple[int, int], tuple[Any, list[Block]]] = {}
         self._arenas: set[int] = set()
         bound = forks and threading.current_thread() is threading.main_thread()
         self.process = context.Process(
             target=run_worker,
-            args=(theirs, argument, os.getpid(), bound),
+            args=(theirs, their_control, argument, os.getpid(), bound),
             name=f"DataLoader worker {task.worker_id}",
             daemon=True,
         )
@@ -87,6 +88,7 @@ class Worker:
             warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
             self.process.start()
         theirs.close()
+        their_control.close()
         self.pid: int = self.process.pid
 
     def request(
@@ -99,19 +101,41 @@ class Worker:
         self._arenas.update(fresh)
         self.pending[epoch, number] = indices, slots
         request = ("fetch", epoch, number, indices, streams, names, list(fresh))
-        self._send(request, list(fresh.values()))
+        self._post(request, list(fresh.values()))
 
     def begin(self, base_seed: int) -> None:
         """Start an epoch."""
-        self._send(("epoch", base_seed))
+        self._post(("epoch", base_seed))
+
+    def flush(self) -> bool:
+        """Go on sending requests that found no room; whether all are sent."""
+        try:
+            return self.channel.flush()
+        except ConnectionError:
+            return True
 
     def ask_for_stack(self) -> None:
-        """Have it tell where it is, if it can."""
-        self._send(("stack",))
+        """Have it tell where it is, if it can; `stack` has its answer."""
+        with contextlib.suppress(ConnectionError):
+            self.control.post(b"")
 
-    def _send(self, request: tuple[Any, ...], fds: Sequence[int] = ()) -> None:
+    def stack(self) -> str:
+        """Where it told last that it was."""
+        text = bytearray(b"it has ended")
+        with contextlib.suppress(EOFError, ConnectionError):
+            text, *_ = self.control.receive()
+            while self.control.has_arrived:
+                text, *_ = self.control.receive()
+        return text.decode()
+
+    def finish(self) -> None:
+        """There are no more requests: it ends when it has answered those it has."""
+        with contextlib.suppress(ConnectionError):
+            self.channel.post_end()
+
+    def _post(self, request: tuple[Any, ...], fds: Sequence[int] = ()) -> None:
         with contextlib.suppress(ConnectionError):  # reading from it tells what happened
-            self.channel.send(pickle.dumps(request), (), fds)
+            self.channel.post(pickle.dumps(request), fds)
 
     def receive(self) -> Answer:
         """Its next message.
@@ -126,15 +150,19 @@ class Worker:
             return blocks[-1].array
 
         try:
-            message, _, fds = self.channel.receive(memory)
+            message, *_ = self.channel.receive(memory)
         except (EOFError, ConnectionError):
             raise self.death() from None
-        close_all(fds)
         epoch, number = KEY.unpack_from(message)
         _, slots = self.pending.pop((epoch, number), (None, []))
         unpickler = BatchUnpickler(memoryview(message)[KEY.size :], slots, blocks)
         kind, content = unpickler.load()
         return Answer(self, epoch, number, kind, content, unpickler.layout)
+
+    def close(self) -> None:
+        """Have it end after the batch it is at."""
+        self.control.close()
+        self.channel.close()
 
     def death(self) -> WorkerDied:
         """The exception that tells of its death."""
@@ -165,6 +193,7 @@ class WorkerPool:
         self._stop = weakref.finalize(self, _stop_workers, self.workers, os.getpid())
         self._poll = select.poll()
         self._by_fd: dict[int, Worker] = {}
+        self._is_finishing = False
 
     def start(self, tasks: Sequence[Task]) -> Iterator[Worker]:
         """Start workers, giving each as soon as it runs: it can work while the next is started."""
@@ -178,24 +207,51 @@ class WorkerPool:
         self._poll.register(fd, select.POLLIN)
         self._by_fd[fd] = worker
 
+    def finish(self) -> None:
+        """There are no more requests: each worker may end when it has answered its own."""
+        self._is_finishing = True
+        for worker in self.workers:
+            worker.finish()
+            self._let_go(worker)
+
+    def _let_go(self, worker: Worker) -> None:
+        """Do not take the end of a worker that is to end for its death."""
+        if self._is_finishing and not worker.pending:
+            fd = worker.channel.socket.fileno()
+            if self._by_fd.pop(fd, None) is not None:
+                self._poll.unregister(fd)
+
     def collect(self, timeout_s: float | None) -> list[Answer]:
         """The messages that are there, or the first to come within ``timeout_s`` (None: ever).
 
         Raises:
             WorkerDied: one of them has ended; the others have been stopped.
         """
+        behind = [fd for fd, worker in self._by_fd.items() if not worker.flush()]
+        for fd in behind:
+            self._poll.modify(fd, select.POLLIN | select.POLLOUT)
         events = self._poll.poll(None if timeout_s is None else timeout_s * 1000)
-        answers = []
+        for fd in behind:
+            self._poll.modify(fd, select.POLLIN)
+        answers: list[Answer] = []
         try:
-            for fd, _ in events:
-                answer = self._by_fd[fd].receive()
-                if answer.kind == "batch":
-                    self._learn(answer.layout)
-                answers.append(answer)
+            for fd, event in events:
+                if event != select.POLLOUT:
+                    answers += self._answers_of(self._by_fd[fd])
         except WorkerDied:
             self.stop()
             raise
         return answers
+
+    def _answers_of(self, worker: Worker) -> Iterator[Answer]:
+        while True:
+            answer = worker.receive()
+            if answer.kind == "batch":
+                self._learn(answer.layout)
+            yield answer
+            if not worker.channel.has_arrived:
+                break
+        self._let_go(worker)
 
     def _learn(self, layout: list[int]) -> None:
         if len(layout) == len(self.layout):
@@ -203,22 +259,19 @@ class WorkerPool:
         elif layout:
             self.layout = layout
 
-    def stacks(self, timeout_s: float, keep: Callable[[list[Answer]], None]) -> str:
-        """Where each worker is; ``keep`` gets the other messages that come meanwhile."""
-        texts = []
+    def stacks(self, timeout_s: float) -> str:
+        """Where each worker is."""
+        waiting, poll, texts = {}, select.poll(), []
         for worker in self.workers:
             worker.ask_for_stack()
+            waiting[worker.control.socket.fileno()] = worker
+            poll.register(worker.control.socket, select.POLLIN)
         deadline = time.monotonic() + timeout_s
-        waiting = {worker.id: worker for worker in self.workers}
         while waiting and (left := deadline - time.monotonic()) > 0:
-            answers = self.collect(left)
-            keep(answers)
-            for answer in answers:
-                if answer.kind == "stack":
-                    del waiting[answer.worker.id]
-                    texts.append(
-                        f"worker {answer.worker.id} (pid {answer.worker.pid}):\n{answer.content}"
-                    )
+            for fd, _ in poll.poll(left * 1000):
+                poll.unregister(fd)
+                worker = waiting.pop(fd)
+                texts.append(f"worker {worker.id} (pid {worker.pid}):\n{worker.stack()}")
         texts += [
             f"worker {worker.id} (pid {worker.pid}) does not answer, it is {activity(worker.pid)}"
             for worker in waiting.values()
@@ -239,7 +292,7 @@ def _stop_workers(workers: list[Worker], owner: int) -> None:
     if os.getpid() != owner:  # a forked child has the object, but not the workers
         return
     for worker in workers:
-        worker.channel.close()
+        worker.close()
     deadline = time.monotonic() + _GRACE_S
     for worker in workers:
         worker.process.join(max(deadline - time.monotonic(), 0))

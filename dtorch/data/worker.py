@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import pickle
-import queue
 import signal
 import socket
 import struct
@@ -28,7 +27,6 @@ from dtorch.data.transfer import SlotMap, encode
 
 _MASK = (1 << 64) - 1
 KEY = struct.Struct("<QQ")  # epoch and number of the batch, before the pickle of an answer
-NO_BATCH = (_MASK, _MASK)  # the key of an answer to something else
 
 _PR_SET_PDEATHSIG = 1
 
@@ -81,10 +79,14 @@ def get_worker_info() -> WorkerInfo | None:
     return _State.info
 
 
-def run_worker(end: socket.socket, task: Any, parent: int, bound_to_parent: bool) -> None:
-    """Serve a loader until it closes the connection.
+def run_worker(
+    requests: socket.socket, control: socket.socket, task: Any, parent: int, bound_to_parent: bool
+) -> None:
+    """Serve a loader until it wants no more.
 
     Args:
+        requests: brings them, and takes the answers. Its end comes after the last request.
+        control: brings questions where this process is. Its end means that nobody waits any more.
         task: a `Task`, or a function that gives it.
         parent: process id of the loader.
         bound_to_parent: the loader's main thread started this process by fork, so that the kernel
@@ -94,7 +96,8 @@ def run_worker(end: socket.socket, task: Any, parent: int, bound_to_parent: bool
     if bound_to_parent:
         _die_with(parent)
     backend.set_num_threads(1)
-    _Worker(Channel(end), task if isinstance(task, Task) else task()).serve()
+    task = task if isinstance(task, Task) else task()
+    _Worker(Channel(requests), Channel(control), task).serve()
 
 
 def _die_with(parent: int) -> None:
@@ -106,40 +109,34 @@ def _die_with(parent: int) -> None:
 
 
 class _Worker:
-    def __init__(self, channel: Channel, task: Task) -> None:
+    def __init__(self, channel: Channel, control: Channel, task: Task) -> None:
         self._channel = channel
+        self._control = control
         self._task = task
-        self._requests: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
-        self._sending = threading.Lock()
         self._slots = SlotMap()
         self._fetcher: MapFetcher | IterableFetcher | None = None
         self._failed: ExceptionWrapper | None = None  # before there was a batch to blame
-        self._ended = False
+        self._is_wanted = True
         collate_into(self._slots.allocate)
 
     def serve(self) -> None:
-        threading.Thread(target=self._read, args=(threading.get_ident(),), daemon=True).start()
-        while (request := self._requests.get()) is not None and not self._ended:
-            kind, *rest = request
-            if kind == "epoch":
-                self._begin(*rest)
-            else:
-                self._answer(*rest)
+        threading.Thread(target=self._watch, args=(threading.get_ident(),), daemon=True).start()
+        with contextlib.suppress(EOFError, ConnectionError):
+            while self._is_wanted:
+                message, _, fds = self._channel.receive()
+                kind, *rest = pickle.loads(message)
+                if kind == "epoch":
+                    self._begin(*rest)
+                else:
+                    self._answer(fds, *rest)
 
-    # Requests are read by a thread of their own: the loader never waits to get rid of one, and
-    # its end is noticed in the middle of a batch.
-
-    def _read(self, main_thread: int) -> None:
+    def _watch(self, main_thread: int) -> None:
+        """Tell where we are, and notice that the loader is gone, in the middle of a batch, too."""
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
-                message, _, fds = self._channel.receive()
-                request = pickle.loads(message)
-                if request[0] == "stack":
-                    self._send(NO_BATCH, ("stack", _stack_of(main_thread)))
-                else:
-                    self._requests.put((*request, fds) if request[0] == "fetch" else request)
-        self._ended = True  # the loader wants no more: finish the batch, then end
-        self._requests.put(None)
+                self._control.receive()
+                self._control.send(_stack_of(main_thread).encode())
+        self._is_wanted = False
         parent = parent_process()
         if parent is not None and not parent.is_alive():
             os._exit(1)
@@ -165,11 +162,16 @@ class _Worker:
         except Exception:  # noqa: BLE001 - it is raised again in the loader
             self._failed = self._wrapped("while it started")
 
-    def _answer(self, epoch: int, number: int, indices: Any, streams: Any, slots: Any,
-                arenas: Any, fds: list[int]) -> None:  # fmt: skip
+    def _answer(self, fds: list[int], epoch: int, number: int, indices: Any, streams: Any,
+                slots: Any, arenas: Any) -> None:  # fmt: skip
         self._slots.attach(arenas, fds)
         self._slots.lend(slots)
-        self._send((epoch, number), self._result(indices, streams))
+        answer = self._result(indices, streams)
+        try:
+            message, buffers = encode(answer, self._slots)
+        except Exception:  # noqa: BLE001 - a batch that cannot be pickled; raised in the loader
+            message, buffers = encode(("error", self._wrapped("sending the batch")), self._slots)
+        self._channel.send(KEY.pack(epoch, number) + message, buffers)
         self._slots.lend(())
 
     def _result(self, indices: Any, streams: Any) -> tuple[str, Any]:
@@ -200,15 +202,6 @@ class _Worker:
         if kind is None or error is None:
             raise RuntimeError("no exception is being handled")
         return ExceptionWrapper((kind, error, trace), f"{who}, {doing}")
-
-    def _send(self, key: tuple[int, int], answer: tuple[str, Any]) -> None:
-        try:
-            message, buffers = encode(answer, self._slots)
-        except Exception:  # noqa: BLE001 - a batch that cannot be pickled; raised in the loader
-            failure = self._wrapped("sending the batch")
-            message, buffers = encode(("error", failure), self._slots)
-        with self._sending, contextlib.suppress(ConnectionError):
-            self._channel.send(KEY.pack(*key) + message, buffers)
 
 
 def _shortened(indices: list[Any]) -> str:

@@ -181,6 +181,16 @@ def test_batches_of_changing_sizes_arrive():
         assert all(t.sum().item() == len(t) for t in batch)
 
 
+@pytest.mark.parametrize("persistent", [False, True])
+def test_requests_and_batches_that_fill_the_connection_pass_each_other(persistent):
+    loader = DataLoader(
+        range(400_000), 50_000, num_workers=2, prefetch_factor=4, persistent_workers=persistent,
+        collate_fn=np.array, timeout=30,
+    )  # fmt: skip
+    for _ in range(2):
+        assert np.array_equal(np.concatenate(list(loader)), np.arange(400_000))
+
+
 def test_each_iteration_is_independent():
     loader = DataLoader(Numbers(6), 2, num_workers=2)
     pairs = list(zip(loader, loader, strict=True))

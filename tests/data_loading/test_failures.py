@@ -291,6 +291,15 @@ def test_workers_end_when_an_iteration_is_given_up():
     assert not pids & children()
 
 
+def test_workers_end_by_themselves_after_their_last_batch():
+    iterator = iter(DataLoader(Numbers(8), num_workers=2))
+    pids = [worker.pid for worker in iterator._pool.workers]
+    for _ in range(8):
+        next(iterator)
+    assert_gone(pids, 1)
+    assert list(iterator) == []
+
+
 def test_persistent_workers_end_with_the_loader():
     loader = DataLoader(Numbers(), num_workers=2, persistent_workers=True)
     list(loader)
