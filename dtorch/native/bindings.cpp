@@ -14,6 +14,7 @@
 #include "allocator.h"
 #include "bindings_nn.h"
 #include "capability.h"
+#include "copies.h"
 #include "core.h"
 #include "crc32.h"
 #include "kernels/cross_entropy.h"
@@ -288,6 +289,14 @@ NB_MODULE(_native, m) {
   def_cross_entropy<float>(m);
   def_cross_entropy<double>(m);
   dtorch::bind_nn(m);
+  m.def(
+      "copy_array",
+      [](nb::handle from, nb::handle to) {
+        return PyArray_CheckExact(from.ptr()) && PyArray_CheckExact(to.ptr()) &&
+               dtorch::copy_array(dtorch::core::as_array(from.ptr()),
+                                  dtorch::core::as_array(to.ptr()));
+      },
+      "from"_a, "to"_a);
 
   m.def(
       "seed_mersenne",

@@ -94,6 +94,9 @@ PyObject* wrap(PyObject* array);
 bool bump(Tensor* tensor);
 // An array for what arithmetic gave: a scalar of NumPy becomes 0-dim. Takes the reference over.
 PyObject* ensure_array(PyObject* value);
+// A number as a 0-dim array of the type of `like`; null, maybe without an exception, where that
+// would change the type of a result.
+PyObject* number_like(PyObject* number, PyArrayObject* like);
 // A tensor over `array` (a reference is taken over) that views `input`'s memory, by operation `op`
 // with the arguments `args` (borrowed) after the input; it has no history yet.
 PyObject* wrap_view(Tensor* input, PyObject* array, PyObject* op, PyObject* args, int nr,

@@ -74,7 +74,7 @@ struct Entry {
   Ref target;
   Ref grad;  // an array; a list with None for outputs without gradient, if there are several
   Py_ssize_t waiting = 0;
-  bool owned = false;  // `grad` is a buffer that nobody else sees
+  bool owned = false;  // `grad` was made here
   bool seen = false;
 };
 
@@ -210,7 +210,7 @@ class Run {
       entry.owned = false;
       return true;
     }
-    if (entry.owned && is_array(grad.get()) &&
+    if (is_array(grad.get()) && (entry.owned || is_buffer(entry.grad.get())) &&
         binary_into(Binary::add, as_array(entry.grad.get()), as_array(grad.get()),
                     as_array(entry.grad.get()))) {
       return true;
@@ -220,6 +220,12 @@ class Run {
     entry.owned = is_array(total.get());
     entry.grad = std::move(total);
     return true;
+  }
+
+  // Whether this run alone can reach the memory of an array to which it has one reference.
+  static bool is_buffer(PyObject* grad) {
+    return is_array(grad) && Py_REFCNT(grad) == 1 && !PyArray_BASE(as_array(grad)) &&
+           PyArray_FLAGS(as_array(grad)) & NPY_ARRAY_OWNDATA;
   }
 
   static Ref sum(PyObject* a, PyObject* b) {
@@ -264,11 +270,9 @@ class Run {
 
   // The first gradient of a leaf; `grad` is empty afterwards.
   static bool set_grad(Tensor* leaf, Ref& grad) {
-    auto* array = as_array(grad.get());
     // Taken over if nobody else can reach it, else copied: two leaves must not share a gradient.
-    if (Py_REFCNT(grad.get()) != 1 || PyArray_BASE(array) ||
-        !(PyArray_FLAGS(array) & NPY_ARRAY_OWNDATA)) {
-      grad = Ref(PyArray_NewCopy(array, NPY_KEEPORDER));
+    if (!is_buffer(grad.get())) {
+      grad = Ref(PyArray_NewCopy(as_array(grad.get()), NPY_KEEPORDER));
       if (!grad) return false;
     }
     PyObject* tensor = wrap(grad.release());
@@ -614,9 +618,14 @@ PyObject* set_helpers(PyObject*, PyObject* args) {
 // ---------------------------------------------------------- arithmetic of formulas, on arrays
 
 PyObject* formula_mul(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
-  if (nargs == 2 && is_array(args[0]) && is_array(args[1])) {
-    PyObject* result = binary_array(Binary::mul, as_array(args[0]), as_array(args[1]));
-    if (result || PyErr_Occurred()) return result;
+  if (nargs == 2 && is_array(args[0])) {
+    const Ref other(is_array(args[1]) ? Py_NewRef(args[1])
+                                      : number_like(args[1], as_array(args[0])));
+    if (!other && PyErr_Occurred()) return nullptr;
+    if (other) {
+      PyObject* result = binary_array(Binary::mul, as_array(args[0]), as_array(other.get()));
+      if (result || PyErr_Occurred()) return result;
+    }
   }
   Py_RETURN_NONE;
 }

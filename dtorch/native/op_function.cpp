@@ -15,6 +15,41 @@ namespace dtorch::core {
 
 bool fast_paths = true;
 
+PyObject* number_like(PyObject* number, PyArrayObject* like) {
+  const int type = PyArray_TYPE(like);
+  double value;
+  if (PyFloat_CheckExact(number)) {
+    value = PyFloat_AS_DOUBLE(number);
+  } else if (PyLong_CheckExact(number)) {
+    if (type == NPY_LONG) {
+      const long whole = PyLong_AsLong(number);
+      if (whole == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return nullptr;
+      }
+      PyObject* array = PyArray_EMPTY(0, nullptr, NPY_LONG, 0);
+      if (array) *static_cast<long*>(PyArray_DATA(as_array(array))) = whole;
+      return array;
+    }
+    value = PyLong_AsDouble(number);
+    if (value == -1.0 && PyErr_Occurred()) {
+      PyErr_Clear();
+      return nullptr;
+    }
+  } else {
+    return nullptr;
+  }
+  if (type != NPY_FLOAT && type != NPY_DOUBLE) return nullptr;
+  PyObject* array = PyArray_EMPTY(0, nullptr, type, 0);
+  if (!array) return nullptr;
+  if (type == NPY_FLOAT) {
+    *static_cast<float*>(PyArray_DATA(as_array(array))) = static_cast<float>(value);
+  } else {
+    *static_cast<double*>(PyArray_DATA(as_array(array))) = value;
+  }
+  return array;
+}
+
 namespace {
 
 // In place of a loop's number: `ufunc` is no function of single elements, and float16 and bfloat16
@@ -91,42 +126,6 @@ PyObject* compute_binary(OpFunction* op, PyObject* a, PyObject* b) {
     if (result || PyErr_Occurred()) return result;
   }
   return call_ufunc(op, a, b);
-}
-
-// A number as a 0-dim array of the type of `like`, where that does not change the result's type.
-PyObject* number_like(PyObject* number, PyArrayObject* like) {
-  const int type = PyArray_TYPE(like);
-  double value;
-  if (PyFloat_CheckExact(number)) {
-    value = PyFloat_AS_DOUBLE(number);
-  } else if (PyLong_CheckExact(number)) {
-    if (type == NPY_LONG) {
-      const long whole = PyLong_AsLong(number);
-      if (whole == -1 && PyErr_Occurred()) {
-        PyErr_Clear();
-        return nullptr;
-      }
-      PyObject* array = PyArray_EMPTY(0, nullptr, NPY_LONG, 0);
-      if (array) *static_cast<long*>(PyArray_DATA(as_array(array))) = whole;
-      return array;
-    }
-    value = PyLong_AsDouble(number);
-    if (value == -1.0 && PyErr_Occurred()) {
-      PyErr_Clear();
-      return nullptr;
-    }
-  } else {
-    return nullptr;
-  }
-  if (type != NPY_FLOAT && type != NPY_DOUBLE) return nullptr;
-  PyObject* array = PyArray_EMPTY(0, nullptr, type, 0);
-  if (!array) return nullptr;
-  if (type == NPY_FLOAT) {
-    *static_cast<float*>(PyArray_DATA(as_array(array))) = static_cast<float>(value);
-  } else {
-    *static_cast<double*>(PyArray_DATA(as_array(array))) = value;
-  }
-  return array;
 }
 
 // Wraps the result (a reference is taken over) and gives it the history the operands call for.

@@ -86,6 +86,30 @@ def test_grad_is_plain_unless_create_graph() -> None:
     assert y.grad.requires_grad
 
 
+def test_what_others_hold_of_a_gradient_stays_when_another_is_added_to_it() -> None:
+    x = leaf(1.0, 2.0)
+    a, b = x * 2, x * 3
+    kept: list[dtorch.Tensor] = []
+    b.register_hook(kept.append)
+    start = dtorch.ones(2, dtype=dtorch.float64)
+    ((a + b) + a * 4).backward(start)
+    assert x.grad.tolist() == [13.0, 13.0]
+    assert kept[0].tolist() == [1.0, 1.0]
+    assert start.tolist() == [1.0, 1.0]
+
+
+def test_gradient_of_a_product_with_a_number_has_the_type_of_the_tensor() -> None:
+    for dtype in (dtorch.float16, dtorch.float32, dtorch.float64, dtorch.complex64):
+        x = dtorch.ones(3, dtype=dtype, requires_grad=True)
+        for number in (2.5, 2, True):
+            x.grad = None
+            (x * number).real.sum().backward() if dtype.is_complex else (
+                x * number
+            ).sum().backward()
+            assert x.grad.dtype is dtype
+            assert x.grad.tolist() == [number] * 3
+
+
 def test_assigned_grad_takes_part_in_accumulation() -> None:
     x = leaf(1.0)
     x.grad = dtorch.tensor([10.0], dtype=dtorch.float64)

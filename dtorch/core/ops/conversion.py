@@ -8,6 +8,7 @@ import numpy as np
 
 from dtorch.core import backend, half
 from dtorch.core.op import method, structured
+from dtorch.core.ops.copies import in_order
 
 
 @structured(tensors=("input",), public=False)
@@ -79,7 +80,7 @@ def _contiguous(input: Any, memory_format: Any = None) -> Any:
 @structured(tensors=("input",), public=False)
 def dense(xp: Any, input: Any) -> Any:
     """A copy whose elements lie in the order of their indices."""
-    return xp.ascontiguousarray(input)
+    return in_order(input) if xp is np else xp.ascontiguousarray(input)
 
 
 @dense.gradient("input")

@@ -12,6 +12,7 @@ from dtorch.core.base import wrap
 from dtorch.core.dtype import from_numpy_dtype, result_dtype
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
+from dtorch.core.ops.copies import joined
 from dtorch.core.ops.view import expand, narrow, unsqueeze
 from dtorch.core.shapes import normalize_dim
 
@@ -57,7 +58,7 @@ def cat(xp: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
     if len(dtypes) > 1:
         target = result_dtype([from_numpy_dtype(d) for d in dtypes], [], []).numpy
         kept = [t.astype(target, copy=False) for t in kept]
-    return xp.concatenate(kept, dim)
+    return joined(kept, dim) if xp is np else xp.concatenate(kept, dim)
 
 
 @cat.gradient("tensors")

@@ -12,6 +12,7 @@ from dtorch.core.dtype import dtype
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import composite, method, view
+from dtorch.core.ops.copies import reshaped
 from dtorch.core.ops.scatter import unslice
 from dtorch.core.shapes import Size, broadcast_shapes, infer_size, normalize_dim
 from dtorch.core.storage import storage_of
@@ -31,7 +32,7 @@ def _reshaped(xp: Any, input: Any, shape: Any) -> Any:
 
 @_reshaped.gradient("input")
 def _(grad, input_shape):
-    return grad.reshape(input_shape)
+    return reshaped(grad, input_shape)
 
 
 def _view(input: Any, *shape: Any) -> Any:

@@ -118,63 +118,6 @@ void finish_planes(const T* input, Epilogue<T> epilogue, T* out, std::size_t cha
   }
 }
 
-template <class T>
-void normalize_rows(const T* input, const T* weight, const T* bias, double eps, T* out, T* average,
-                    T* variance, T* scale, std::size_t rows, std::size_t columns) {
-  const double count = static_cast<double>(columns);
-  for (std::size_t i = 0; i < rows; ++i, input += columns, out += columns) {
-    const T mean = static_cast<T>(sum_of(input, columns) / count);
-    const double spread = sum_of_squares(input, mean, columns) / count;
-    average[i] = mean;
-    variance[i] = static_cast<T>(spread);
-    const T factor = scale[i] = static_cast<T>(1 / root(spread + eps));
-    if (weight == nullptr) {
-#pragma omp simd
-      for (std::size_t j = 0; j < columns; ++j) out[j] = (input[j] - mean) * factor;
-    } else {
-#pragma omp simd
-      for (std::size_t j = 0; j < columns; ++j) out[j] = (input[j] - mean) * factor * weight[j];
-    }
-    if (bias == nullptr) continue;
-#pragma omp simd
-    for (std::size_t j = 0; j < columns; ++j) out[j] += bias[j];
-  }
-}
-
-template <class T>
-void normalize_rows_backward(const T* grad, const T* input, const T* weight, const T* average,
-                             const T* scale, T* grad_input, T* weight_sums, T* bias_sums,
-                             std::size_t rows, std::size_t columns) {
-  for (std::size_t i = 0; i < rows; ++i, grad += columns, input += columns) {
-    const T mean = average[i], factor = scale[i];
-    if (bias_sums != nullptr) {
-#pragma omp simd
-      for (std::size_t j = 0; j < columns; ++j) bias_sums[j] += grad[j];
-    }
-    if (weight_sums != nullptr) {
-#pragma omp simd
-      for (std::size_t j = 0; j < columns; ++j) {
-        weight_sums[j] += grad[j] * ((input[j] - mean) * factor);
-      }
-    }
-    if (grad_input == nullptr) continue;
-    T* to = grad_input + i * columns;
-    T sum = 0, products = 0;
-#pragma omp simd reduction(+ : sum, products)
-    for (std::size_t j = 0; j < columns; ++j) {
-      const T g = weight == nullptr ? grad[j] : grad[j] * weight[j];
-      sum += g;
-      products += g * ((input[j] - mean) * factor);
-    }
-    const T mean_grad = sum / static_cast<T>(columns), slope = products / static_cast<T>(columns);
-#pragma omp simd
-    for (std::size_t j = 0; j < columns; ++j) {
-      const T g = weight == nullptr ? grad[j] : grad[j] * weight[j];
-      to[j] = factor * (g - mean_grad - (input[j] - mean) * factor * slope);
-    }
-  }
-}
-
 #define DTORCH_INSTANTIATE(T)                                                                     \
   template void sum_channels(const T*, T*, std::size_t, std::size_t, std::size_t, std::size_t,    \
                              std::size_t);                                                        \
@@ -185,11 +128,7 @@ void normalize_rows_backward(const T* grad, const T* input, const T* weight, con
                                             T*, T*, std::size_t, std::size_t, std::size_t,        \
                                             std::size_t, std::size_t);                            \
   template void finish_planes(const T*, Epilogue<T>, T*, std::size_t, std::size_t, std::size_t,   \
-                              std::size_t);                                                       \
-  template void normalize_rows(const T*, const T*, const T*, double, T*, T*, T*, T*, std::size_t, \
-                               std::size_t);                                                      \
-  template void normalize_rows_backward(const T*, const T*, const T*, const T*, const T*, T*, T*, \
-                                        T*, std::size_t, std::size_t);
+                              std::size_t);
 DTORCH_INSTANTIATE(float)
 DTORCH_INSTANTIATE(double)
 #undef DTORCH_INSTANTIATE

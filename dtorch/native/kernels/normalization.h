@@ -38,8 +38,7 @@ DTORCH_KERNELS(
   void normalize_rows(const T* input, const T* weight, const T* bias, double eps, T* out,
                       T* average, T* variance, T* scale, std::size_t rows, std::size_t columns);
 
-  // grad_input may be null. Adds the gradients of weight and bias to sums (columns) that may be
-  // null.
+  // grad_input may be null. Adds the gradients of weight and bias to sums (columns).
   template <class T>
   void normalize_rows_backward(const T* grad, const T* input, const T* weight, const T* average,
                                const T* scale, T* grad_input, T* weight_sums, T* bias_sums,
