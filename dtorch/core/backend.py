@@ -15,6 +15,7 @@ OMP_NUM_THREADS        threads for kernels; default: the processors this process
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -195,6 +196,7 @@ class PinnedMemory:
         self.array = np.frombuffer(self.memory, np.uint8, nbytes)
 
 
+@functools.cache
 def shared_allocator() -> Callable[[int], Any]:
     """The function that allocates a block of shared memory."""
     return importlib.import_module("dtorch.multiprocessing.arena").allocate  # type: ignore[no-any-return]

@@ -343,6 +343,8 @@ def _whole_memory(array: np.ndarray) -> np.ndarray:
         return root
     if root.size == 0:
         return np.empty(0, np.uint8)
+    if root.flags.c_contiguous:
+        return root.reshape(-1).view(np.uint8)
     # Put the dims in order of memory; an owner's memory is then contiguous.
     flat = root.transpose(sorted(range(root.ndim), key=lambda dim: -root.strides[dim]))
     if flat.flags.c_contiguous:

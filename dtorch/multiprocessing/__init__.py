@@ -15,6 +15,7 @@ import multiprocessing as _standard
 from multiprocessing import *  # noqa: F403 - whatever this version of Python has
 
 from dtorch.multiprocessing import arena, reductions
+from dtorch.multiprocessing.queues import watch_queues
 from dtorch.multiprocessing.reductions import init_reductions
 from dtorch.multiprocessing.sharing import shared_memory
 from dtorch.multiprocessing.spawn import (
@@ -47,3 +48,4 @@ __all__ = [
 ]
 
 init_reductions()
+watch_queues()

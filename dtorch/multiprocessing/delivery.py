@@ -27,11 +27,14 @@ _LOOK_EVERY_S = 0.5
 _SEARCHED = 4 << 20  # bytes of a message; beside so much data a few blocks do not matter
 
 
+Tickets = list[tuple[Messages, bytes]]
+
+
 class _Fresh(threading.local):
     """Tickets of messages that this thread has pickled but not yet written."""
 
     def __init__(self) -> None:
-        self.tickets: list[tuple[Messages, bytes]] = []
+        self.tickets: Tickets = []
 
 
 _fresh = _Fresh()
@@ -44,15 +47,21 @@ def note(messages: Messages, ticket: bytes) -> None:
         _fresh.tickets.append((messages, ticket))
 
 
+def take_notes() -> Tickets:
+    """What this thread has noted; another one is going to write the message."""
+    tickets, _fresh.tickets = _fresh.tickets, []
+    return tickets
+
+
 def _send_bytes(self: Any, buf: Any) -> None:
     if _fresh.tickets:
-        tickets, _fresh.tickets = _fresh.tickets, []
+        tickets = take_notes()
         if len(buf) <= _SEARCHED:
             _set_channel(tickets, bytes(buf), self)
     _write(self, buf)
 
 
-def _set_channel(tickets: list[tuple[Messages, bytes]], data: bytes, connection: Any) -> None:
+def _set_channel(tickets: Tickets, data: bytes, connection: Any) -> None:
     at = 0
     for messages, ticket in tickets:
         found = data.find(ticket, at)

@@ -75,7 +75,7 @@ def reduce_tensor(tensor: Tensor) -> _Reduced:
         GradError: the tensor was computed by recorded operations.
         DeviceError: it does not lie on the CPU.
     """
-    if type(tensor) is Tensor and type(tensor._array) is np.ndarray and _is_data(tensor):
+    if type(tensor) is Tensor and is_data(tensor):
         storage = storage_of(tensor)
         block = _block_of(storage)
         array = tensor._array  # where it is now
@@ -98,10 +98,11 @@ def reduce_tensor(tensor: Tensor) -> _Reduced:
     )  # fmt: skip
 
 
-def _is_data(tensor: Tensor) -> bool:
+def is_data(tensor: Tensor) -> bool:
     """Whether it is nothing but data: the common case, for which a message is all overhead."""
     return (
-        tensor._mode == PLAIN
+        type(tensor._array) is np.ndarray
+        and tensor._mode == PLAIN
         and tensor._grad is None
         and tensor._hooks is None
         and not vars(tensor)

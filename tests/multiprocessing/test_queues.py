@@ -1,0 +1,170 @@
+"""Queues write short messages with tensors at once; otherwise they are as ever."""
+
+import gc
+import multiprocessing
+import queue as standard
+import threading
+import time
+
+import pytest
+
+import dtorch
+from dtorch.core.storage import Storage
+from dtorch.multiprocessing import arena
+
+fork = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def queue():
+    made = fork.Queue()
+    yield made
+    made.close()
+    made.join_thread()
+
+
+def blocks_in_use():
+    gc.collect()
+    return arena.usage().blocks
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        dtorch.ones(3),
+        dtorch.zeros(1 << 20).share_memory_(),
+        (dtorch.ones(3), 5, None),
+        [dtorch.ones(3), "name"],
+        {"x": dtorch.ones(3), "y": 1.5},
+    ],
+)
+def test_tensors_among_numbers_and_names_need_no_thread(queue, message):
+    queue.put(message)
+    assert queue._thread is None
+    back = queue.get(timeout=5)
+    assert str(back) == str(message)
+    assert queue.qsize() == 0
+
+
+@pytest.mark.parametrize(
+    "message", [5, b"bytes", {1: object}, dtorch.ones(1 << 20), [dtorch.ones(1)] * 30]
+)
+def test_everything_else_is_left_to_the_thread(queue, message):
+    queue.put(message)
+    assert queue._thread is not None
+    assert str(queue.get(timeout=5)) == str(message)
+
+
+def test_put_does_not_wait_for_a_full_pipe_and_keeps_the_order(queue):
+    before = blocks_in_use()
+    for number in range(600):  # about twice what the pipe holds
+        queue.put(number if number % 7 == 0 else (number, dtorch.full((2,), number)))
+    found = [queue.get(timeout=5) for _ in range(600)]
+    assert [x if isinstance(x, int) else x[0] for x in found] == list(range(600))
+    assert all(int(x[1][1]) == x[0] for x in found if not isinstance(x, int))
+    del found
+    assert blocks_in_use() == before
+
+
+def test_a_thread_that_has_done_its_work_is_passed_by(queue):
+    queue.put(1)
+    assert queue.get(timeout=5) == 1
+    end = time.monotonic() + 5
+    while not queue._notempty._waiters:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    with queue._wlock:  # nobody may write, so the thread gets it
+        queue.put(dtorch.ones(2))
+        queue.put(dtorch.zeros(2))
+    assert [int(queue.get(timeout=5)[0]) for _ in range(2)] == [1, 0]
+
+
+def test_a_message_left_to_the_thread_is_given_up_when_nobody_can_read_it():
+    before = blocks_in_use()
+    made = fork.Queue()
+    with made._wlock:
+        made.put(dtorch.ones(2))
+    end = time.monotonic() + 5
+    while not made._poll():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    assert blocks_in_use() == before + 1
+    made.close()
+    made.join_thread()
+    del made
+    end = time.monotonic() + 6
+    while blocks_in_use() != before:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_closed_queue_has_closed_its_ends_and_takes_nothing():
+    made = fork.Queue()
+    made.put(dtorch.ones(2))
+    made.close()
+    made.join_thread()
+    assert made._reader.closed
+    assert made._writer.closed
+    with pytest.raises(ValueError, match="closed"):
+        made.put(dtorch.ones(2))
+
+
+def test_a_full_queue_says_so():
+    made = fork.Queue(2)
+    made.put(dtorch.ones(2))
+    made.put(dtorch.ones(2))
+    with pytest.raises(standard.Full):
+        made.put(dtorch.ones(2), timeout=0.01)
+    with pytest.raises(standard.Full):
+        made.put_nowait(dtorch.ones(2))
+    made.get(timeout=5)
+    made.put_nowait(dtorch.ones(2))
+    assert made.qsize() == 2
+    made.close()
+
+
+def test_what_cannot_be_pickled_is_told_and_takes_no_place(monkeypatch, capfd):
+    made = fork.Queue(1)
+
+    def fail(storage):
+        raise MemoryError("no shared memory left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "share_memory_", fail)
+        made.put(dtorch.ones(2))
+    assert "no shared memory left" in capfd.readouterr().err
+    made.put(dtorch.ones(2), timeout=5)
+    assert made.get(timeout=5).tolist() == [1, 1]
+    made.close()
+
+
+def _send(queue, name, count):
+    for number in range(count):
+        queue.put((name, number, dtorch.full((1,), number)))
+
+
+def test_threads_and_processes_that_write_at_once_keep_each_their_order(queue):
+    count = 200
+    senders = [threading.Thread(target=_send, args=(queue, f"thread {i}", count)) for i in (0, 1)]
+    senders += [fork.Process(target=_send, args=(queue, f"process {i}", count)) for i in (0, 1)]
+    for sender in reversed(senders):  # fork before there are threads
+        sender.start()
+    found = {}
+    for _ in range(4 * count):
+        name, number, tensor = queue.get(timeout=20)
+        assert int(tensor) == number
+        found.setdefault(name, []).append(number)
+    assert list(found.values()) == [list(range(count))] * 4
+    for sender in senders:
+        sender.join()
+    for process in senders[2:]:
+        process.close()
+
+
+def test_what_was_put_arrives_although_its_process_has_exited(queue):
+    process = fork.Process(target=_send, args=(queue, "gone", 400))  # more than the pipe holds
+    process.start()
+    assert [queue.get(timeout=20)[1] for _ in range(400)] == list(range(400))
+    process.join()
+    assert process.exitcode == 0
+    process.close()
