@@ -17,7 +17,6 @@
 #include "kernels/activation.h"
 #include "kernels/convolution.h"
 #include "kernels/depthwise.h"
-#include "kernels/embedding.h"
 #include "kernels/gelu.h"
 #include "kernels/normalization.h"
 #include "kernels/pooling.h"
@@ -601,29 +600,6 @@ void lstm_backward_of(ConstFloats grad_out, ConstFloats gates, ConstFloats squas
    grad_hidden.data(), grad_cell.data(), delta.data(), workspace.get());
 }
 
-// --------------------------------------------------------------------------------- embedding
-
-template <class T>
-void add_rows_of(Array<const T, 2> delta, Array<const std::int64_t, 1> index, Array<T, 2> out) {
-  const std::size_t count = delta.shape(0), columns = delta.shape(1);
-  const auto rows = static_cast<std::int64_t>(out.shape(0));
-  expect(index.shape(0) == count && out.shape(1) == columns, "add_rows",
-         "the arrays do not fit each other");
-  expect(std::all_of(index.data(), index.data() + count,
-                     [rows](std::int64_t row) { return 0 <= row && row < rows; }),
-         "add_rows", "a row is outside the table");
-  for_parts(columns, count, [&](std::size_t first, std::size_t last) {
-    DTORCH_DISPATCH(add_rows)
-    (delta.data(), index.data(), out.data(), count, columns, first, last);
-  });
-}
-
-template <class T>
-void def_embedding(nb::module_& m) {
-  m.def("add_rows", add_rows_of<T>, "delta"_a.noconvert(), "index"_a.noconvert(),
-        "out"_a.noconvert());
-}
-
 // ------------------------------------------------------------------------------- activations
 
 template <class T>
@@ -689,7 +665,6 @@ template <class T>
 void def_for(nb::module_& m) {
   def_activation<T>(m);
   def_convolution<T>(m);
-  def_embedding<T>(m);
   def_normalization<T>(m);
   def_pooling<T>(m);
 }
@@ -701,6 +676,7 @@ void bind_nn(nb::module_& m) {
   bind_matmul(m);
   bind_optim(m);
   bind_half(m);
+  bind_indexing(m);
   def_single_precision(m);
   def_activation_names(m);
   def_for<float>(m);

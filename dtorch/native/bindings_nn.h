@@ -7,6 +7,7 @@ namespace dtorch {
 
 void bind_nn(nanobind::module_& m);
 void bind_attention(nanobind::module_& m);
+void bind_indexing(nanobind::module_& m);
 void bind_matmul(nanobind::module_& m);
 void bind_optim(nanobind::module_& m);
 

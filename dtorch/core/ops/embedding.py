@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
+from dtorch.core.ops import indexing_native
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.sparse import sparse_rows
 from dtorch.core.ops.view import unsqueeze
@@ -80,13 +79,11 @@ def rows_added(
 
 @rows_added.kernel("cpu")
 def _(delta, index, shape, padding_idx, by_frequency):
-    columns = math.prod(shape[1:])
-    if delta.dtype.char not in "fd" or by_frequency or not columns:
-        return rows_added.run_body(np, (delta, index, shape, padding_idx, by_frequency))
     out = np.zeros(shape, delta.dtype)
-    flat = np.ascontiguousarray(delta).reshape(-1, columns)
-    rows = np.ascontiguousarray(index, np.int64).reshape(-1)
-    backend.native.add_rows(flat, rows, out.reshape(-1, columns))
+    rows = index.reshape(-1).astype(np.int64, copy=False)
+    flat = delta.reshape(rows.size, *shape[1:])
+    if by_frequency or not indexing_native.add_rows(out, 0, rows, flat):
+        return rows_added.run_body(np, (delta, index, shape, padding_idx, by_frequency))
     if padding_idx is not None:
         out[padding_idx] = 0
     return out

@@ -182,7 +182,9 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
         num_classes = top + 1
     if num_classes < 1 or top >= num_classes:
         raise ArgumentError(f"one_hot: num_classes is {num_classes}, the largest class {top}")
-    return wrap((numbers[..., None] == np.arange(num_classes)).astype(np.int64))
+    out = np.zeros((*numbers.shape, num_classes), np.int64)
+    out.reshape(-1, num_classes)[np.arange(numbers.size), numbers.reshape(-1)] = 1
+    return wrap(out)
 
 
 @one_hot.samples

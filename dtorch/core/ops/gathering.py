@@ -9,6 +9,7 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
+from dtorch.core.ops import indexing_native
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.scatter import (
     add_at_flat,
@@ -38,7 +39,20 @@ def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
     return xp.take(input.reshape(-1), flat_places(xp, index, input.shape, dim))
 
 
+@gather.kernel("cpu")
+def _(input, dim, index):
+    checked, index = _check_shapes("gather", input, dim, index)
+    found = indexing_native.take_along(input, checked, index)
+    return found if isinstance(found, np.ndarray) else gather.run_body(np, (input, dim, index))
+
+
 def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
+    dim, index = _check_shapes(name, input, dim, index)
+    expect_in_range(name, index, input.shape[dim] if input.ndim else 1, dim)
+    return dim, index
+
+
+def _check_shapes(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
     dim = normalize_dim(name, dim, input.ndim)
     if index.dtype.kind not in "iu":
         raise DtypeError(f"{name}: index is {index.dtype}, expected int64")
@@ -51,7 +65,6 @@ def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]
             raise ShapeError(
                 f"{name}: index of shape {index.shape} is larger than {input.shape} in dim {d}"
             )
-    expect_in_range(name, index, input.shape[dim] if input.ndim else 1, dim)
     return dim, index
 
 
@@ -103,6 +116,15 @@ def _source(name: str, src: Any, index: Any, input: Any) -> Any:
             f"{name}: src of shape {src.shape} is smaller than the index {index.shape}"
         )
     return src[tuple(slice(size) for size in index.shape)]
+
+
+@scatter_add.kernel("cpu")
+def _(input, dim, index, src):
+    checked, index = _check_shapes("scatter_add", input, dim, index)
+    out = input.copy("C")
+    if indexing_native.add_along(out, checked, index, _source("scatter_add", src, index, input)):
+        return out
+    return scatter_add.run_body(np, (input, dim, index, src))
 
 
 @scatter_add.gradient("input")

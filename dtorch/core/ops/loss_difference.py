@@ -84,10 +84,8 @@ def l1_loss(
 def huber(xp: Any, input: Any, delta: float) -> Any:
     """``input**2 / 2`` near 0, linear with slope ``delta`` where ``|input|`` exceeds it."""
     size = xp.abs(input)
-    kind = input.dtype.type
-    return xp.where(
-        size <= delta, kind(0.5) * input * input, kind(delta) * (size - kind(delta / 2))
-    )
+    within = xp.minimum(size, input.dtype.type(delta))
+    return within * (size - input.dtype.type(0.5) * within)
 
 
 @huber.gradient("input")

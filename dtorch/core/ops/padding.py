@@ -8,6 +8,7 @@ import numpy as np
 
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
+from dtorch.core.ops.scatter import add_rows
 
 Sides = tuple[tuple[int, int], ...]  # elements before and after, for every dim
 
@@ -76,10 +77,8 @@ def put_back(xp: Any, grad: Any, indices: Any, shape: Any) -> Any:
     """The transpose of `taken`: what was taken several times adds up."""
     for dim, index in enumerate(indices):
         if index is not None:
-            moved = xp.moveaxis(grad, dim, 0)
-            out = xp.zeros((shape[dim], *moved.shape[1:]), grad.dtype)
-            xp.add.at(out, index, moved)
-            grad = xp.moveaxis(out, 0, dim)
+            sizes = (*grad.shape[:dim], shape[dim], *grad.shape[dim + 1 :])
+            grad = add_rows(grad, dim, xp.asarray(index), sizes)
     return grad
 
 

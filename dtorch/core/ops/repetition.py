@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,10 @@ def _repeat(input: Any, *sizes: Any, **named: Any) -> Any:
     apart = [size for n in shape for size in (1, n)]
     wide = [size for k, n in zip(times, shape, strict=True) for size in (k, n)]
     joined = tuple(k * n for k, n in zip(times, shape, strict=True))
-    return expand.function(input.reshape(apart), wide).clone().reshape(joined)
+    copies = expand.function(input.reshape(apart), wide)
+    if all(n == 1 for n in times):
+        return copies.clone().reshape(joined)
+    return copies.contiguous().reshape(joined)
 
 
 method("repeat", _repeat)
@@ -169,13 +173,37 @@ def roll(xp: Any, input: Any, shifts: Any, dims: Any = None) -> Any:
     """
     if dims in ((), []):
         dims = None
-    if isinstance(shifts, (tuple, list)) and len(shifts) == 1 and dims is None:
-        shifts = shifts[0]
     axis = None if dims is None else normalize_dims("roll", dims, input.ndim)
-    count = len(shifts) if isinstance(shifts, (tuple, list)) else 1
-    if count != (1 if axis is None else len(axis)):
+    steps = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
+    if len(steps) != (1 if axis is None else len(axis)):
         raise ArgumentError(f"roll: shifts {shifts} and dims {dims} differ in length")
-    return xp.roll(input, shifts, axis)
+    if axis is None:
+        return _rolled(xp, input.reshape(-1), int(steps[0]), 0).reshape(input.shape)
+    for step, dim in zip(steps, axis, strict=True):
+        input = _rolled(xp, input, int(step), dim)
+    return input
+
+
+def _rolled(xp: Any, input: Any, shift: int, dim: int) -> Any:
+    """One copy in which all elements move alike, and then those that leave at one end."""
+    shape = input.shape
+    if not input.size:
+        return input.copy()
+    n, inner = shape[dim], math.prod(shape[dim + 1 :])
+    shift %= n
+    if shift > n // 2:
+        shift -= n
+    source = xp.ascontiguousarray(input)
+    out = xp.empty(shape, input.dtype)
+    step, lead = abs(shift) * inner, (slice(None),) * dim
+    to, end = out.reshape(-1), input.size - step
+    if shift >= 0:
+        to[step:] = source.reshape(-1)[:end]
+        out[(*lead, slice(shift))] = source[(*lead, slice(n - shift, n))]
+    else:
+        to[:end] = source.reshape(-1)[step:]
+        out[(*lead, slice(n + shift, n))] = source[(*lead, slice(-shift))]
+    return out
 
 
 @roll.gradient("input")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.op import structured
+from dtorch.core.ops import indexing_native
 
 
 @structured(tensors=("grad",), public=False)
@@ -109,6 +110,14 @@ def flat_places(xp: Any, index: Any, shape: tuple[int, ...], dim: int) -> Any:
     return place
 
 
+@add_rows.kernel("cpu")
+def _(grad, dim, index, shape):
+    out = np.zeros(shape, grad.dtype)
+    if indexing_native.add_rows(out, dim, index, grad):
+        return out
+    return add_rows.run_body(np, (grad, dim, index, shape))
+
+
 @add_rows.gradient("grad")
 def _(grad, dim, index):
     return gather_rows(grad, dim, index)
@@ -122,6 +131,14 @@ def scatter_sum(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
     return out
 
 
+@scatter_sum.kernel("cpu")
+def _(grad, dim, index, shape):
+    out = np.zeros(shape, grad.dtype)
+    if indexing_native.add_along(out, dim, index, grad):
+        return out
+    return scatter_sum.run_body(np, (grad, dim, index, shape))
+
+
 @scatter_sum.gradient("grad")
 def _(grad, dim, index):
     return gather_along(grad, dim, index)
@@ -131,6 +148,14 @@ def _(grad, dim, index):
 def gather_along(xp: Any, input: Any, dim: int, index: Any) -> Any:
     """Elements at ``index`` along ``dim``; other indices are those of their place in ``index``."""
     return input[along(xp, index, dim)]
+
+
+@gather_along.kernel("cpu")
+def _(input, dim, index):
+    found = indexing_native.take_along(input, dim, index)
+    return (
+        found if isinstance(found, np.ndarray) else gather_along.run_body(np, (input, dim, index))
+    )
 
 
 @gather_along.gradient("input")

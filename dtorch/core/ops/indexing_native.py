@@ -1,0 +1,64 @@
+"""Compiled forms of looking up by number, and of adding where something was looked up.
+
+Each returns None for arrays that it does not know, and False if a number is out of range.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtorch.core import backend
+
+_native = backend.native
+
+
+def _slices(array: Any, dim: int) -> Any:
+    """An array as (outer, slices along ``dim``, inner); a 0-dim one has one slice."""
+    shape = array.shape or (1,)
+    return array.reshape(math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :]))
+
+
+def _fits(array: Any, index: Any, dim: int) -> bool:
+    """Whether an index has the shape of an array but for ``dim``."""
+    return (
+        type(array) is np.ndarray
+        and array.ndim == index.ndim
+        and array.shape[:dim] == index.shape[:dim]
+        and array.shape[dim + 1 :] == index.shape[dim + 1 :]
+    )
+
+
+def take_along(input: Any, dim: int, index: Any) -> Any:
+    """``out[i, j] = input[index[i, j], j]`` for ``dim`` 0, and so on."""
+    if _native is None or not _fits(input, index, dim):
+        return None
+    out = np.empty(index.shape, input.dtype)
+    done = _native.take_along(
+        _slices(np.ascontiguousarray(input), dim), _slices(np.ascontiguousarray(index), dim),
+        _slices(out, dim),
+    )  # fmt: skip
+    return out if done else done
+
+
+def add_along(out: Any, dim: int, index: Any, source: Any) -> bool | None:
+    """``out[index[i, j], j] += source[i, j]`` for ``dim`` 0, and so on; ``out`` is contiguous."""
+    if _native is None or not _fits(out, index, dim):
+        return None
+    done: bool | None = _native.add_along(
+        _slices(np.ascontiguousarray(source), dim), _slices(np.ascontiguousarray(index), dim),
+        _slices(out, dim),
+    )  # fmt: skip
+    return done
+
+
+def add_rows(out: Any, dim: int, index: Any, source: Any) -> bool | None:
+    """Add the slices of ``source`` to those of ``out``, which is contiguous, at the 1-D ``index``."""
+    if _native is None or type(out) is not np.ndarray:
+        return None
+    done: bool | None = _native.add_rows(
+        _slices(np.ascontiguousarray(source), dim), np.ascontiguousarray(index), _slices(out, dim)
+    )
+    return done

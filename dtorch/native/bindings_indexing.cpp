@@ -1,0 +1,155 @@
+// Looking up by number as Python sees it. Arrays are (outer, rows, inner) in C order. Every
+// function returns True; False if a number is outside the rows, of which nothing is read or
+// written; None for arrays that it does not know.
+#include "numpy_api.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "bindings_nn.h"
+#include "kernels/indexing.h"
+#include "thread_pool.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace dtorch {
+namespace {
+
+constexpr std::size_t elements_per_range = 16 * 1024;
+
+PyArrayObject* as_array(nb::handle object) {
+  return reinterpret_cast<PyArrayObject*>(object.ptr());
+}
+
+bool is_plain(nb::handle object, int ndim) {
+  if (!PyArray_CheckExact(object.ptr())) return false;
+  PyArrayObject* array = as_array(object);
+  return PyArray_NDIM(array) == ndim && PyArray_IS_C_CONTIGUOUS(array) &&
+         PyArray_ISBEHAVED_RO(array);
+}
+
+bool is_index(nb::handle object, int ndim) {
+  return is_plain(object, ndim) && PyArray_ITEMSIZE(as_array(object)) == 8 &&
+         PyArray_ISSIGNED(as_array(object));
+}
+
+std::size_t size(nb::handle array, int dim) {
+  return static_cast<std::size_t>(PyArray_DIM(as_array(array), dim));
+}
+
+Slices slices_of(nb::handle array) { return {size(array, 0), size(array, 1), size(array, 2)}; }
+
+template <class T>
+T* data(nb::handle array) {
+  return static_cast<T*>(PyArray_DATA(as_array(array)));
+}
+
+// function(first, last) over ranges of `count` parts of `elements`, on the pool; whether all were
+// true.
+template <class Function>
+bool all_of(std::size_t count, std::size_t elements, Function function) {
+  std::atomic<bool> all = true;
+  const nb::gil_scoped_release released;
+  const std::size_t grain = elements_per_range / std::max<std::size_t>(elements, 1);
+  parallel_for(0, count, std::max<std::size_t>(grain, 1), [&](std::size_t first, std::size_t last) {
+    if (!function(first, last)) all.store(false, std::memory_order_relaxed);
+  });
+  return all;
+}
+
+template <class T>
+bool take(nb::handle input, nb::handle index, nb::handle out) {
+  const Slices shape = slices_of(input);
+  const std::size_t count = size(out, 1);
+  return all_of(shape.outer * count, shape.inner, [&](std::size_t first, std::size_t last) {
+    return DTORCH_DISPATCH(take_along)(static_cast<const T*>(data<T>(input)), shape,
+                                       static_cast<const std::int64_t*>(data<std::int64_t>(index)),
+                                       data<T>(out), count, first, last);
+  });
+}
+
+nb::object take_along_of(nb::handle input, nb::handle index, nb::handle out) {
+  if (!is_plain(input, 3) || !is_index(index, 3) || !is_plain(out, 3) ||
+      PyArray_TYPE(as_array(input)) != PyArray_TYPE(as_array(out)) ||
+      !PyArray_ISWRITEABLE(as_array(out)) || PyDataType_REFCHK(PyArray_DESCR(as_array(out))) ||
+      size(input, 0) != size(out, 0) || size(input, 2) != size(out, 2) ||
+      !PyArray_SAMESHAPE(as_array(index), as_array(out))) {
+    return nb::none();
+  }
+  switch (PyArray_ITEMSIZE(as_array(input))) {
+    case 1:
+      return nb::bool_(take<std::uint8_t>(input, index, out));
+    case 2:
+      return nb::bool_(take<std::uint16_t>(input, index, out));
+    case 4:
+      return nb::bool_(take<std::uint32_t>(input, index, out));
+    case 8:
+      return nb::bool_(take<std::uint64_t>(input, index, out));
+    default:
+      return nb::none();
+  }
+}
+
+// function(T{}) for the type to add in; integers wrap, as unsigned ones do.
+template <class Function>
+nb::object by_type(nb::handle source, nb::handle out, Function function) {
+  if (PyArray_TYPE(as_array(source)) != PyArray_TYPE(as_array(out)) ||
+      !PyArray_ISWRITEABLE(as_array(out)) || size(source, 0) != size(out, 0) ||
+      size(source, 2) != size(out, 2)) {
+    return nb::none();
+  }
+  switch (PyArray_TYPE(as_array(out))) {
+    case NPY_FLOAT:
+      return nb::bool_(function(float{}));
+    case NPY_DOUBLE:
+      return nb::bool_(function(double{}));
+    case NPY_INT64:
+      return nb::bool_(function(std::uint64_t{}));
+    default:
+      return nb::none();
+  }
+}
+
+nb::object add_along_of(nb::handle source, nb::handle index, nb::handle out) {
+  if (!is_plain(source, 3) || !is_index(index, 3) || !is_plain(out, 3) ||
+      !PyArray_SAMESHAPE(as_array(index), as_array(source))) {
+    return nb::none();
+  }
+  return by_type(source, out, [&]<class T>(T) {
+    const Slices shape = slices_of(out);
+    const std::size_t count = size(source, 1);
+    return all_of(shape.outer, count * shape.inner, [&](std::size_t first, std::size_t last) {
+      return DTORCH_DISPATCH(add_along)(static_cast<const T*>(data<T>(source)),
+                                        static_cast<const std::int64_t*>(data<std::int64_t>(index)),
+                                        data<T>(out), shape, count, first, last);
+    });
+  });
+}
+
+nb::object add_rows_of(nb::handle source, nb::handle index, nb::handle out) {
+  if (!is_plain(source, 3) || !is_index(index, 1) || !is_plain(out, 3) ||
+      size(index, 0) != size(source, 1)) {
+    return nb::none();
+  }
+  return by_type(source, out, [&]<class T>(T) {
+    const Slices shape = slices_of(out);
+    const std::size_t count = size(source, 1);
+    return all_of(shape.inner, shape.outer * count, [&](std::size_t first, std::size_t last) {
+      return DTORCH_DISPATCH(add_rows)(static_cast<const T*>(data<T>(source)),
+                                       static_cast<const std::int64_t*>(data<std::int64_t>(index)),
+                                       data<T>(out), shape, count, first, last);
+    });
+  });
+}
+
+}  // namespace
+
+void bind_indexing(nb::module_& m) {
+  m.def("take_along", take_along_of, "input"_a, "index"_a, "out"_a);
+  m.def("add_along", add_along_of, "source"_a, "index"_a, "out"_a);
+  m.def("add_rows", add_rows_of, "source"_a, "index"_a, "out"_a);
+}
+
+}  // namespace dtorch

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import dtorch
+from dtorch.core.ops.elements import index_add
+from dtorch.core.ops.embedding import rows_added
+from dtorch.core.ops.gathering import gather, scatter_add
+from dtorch.core.ops.scatter import add_rows, gather_along, scatter_sum
+
+ADDED = [np.float32, np.float64, np.int64]
+TAKEN = [*ADDED, np.bool_, np.int16, np.float16, np.complex64]
+
+
+@st.composite
+def lookups(draw, dtypes):
+    """An array, a dim, an index of the array's shape but along that dim, numbers for each place."""
+    dtype = draw(st.sampled_from(dtypes))
+    shape = draw(st.lists(st.integers(1, 20), min_size=1, max_size=3))
+    dim = draw(st.integers(0, len(shape) - 1))
+    count = draw(st.integers(0, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    places = (*shape[:dim], count, *shape[dim + 1 :])
+    array, numbers = (
+        np.round(rng.standard_normal(size) * 100).astype(dtype) for size in (shape, places)
+    )
+    if draw(st.booleans()):
+        array = np.asfortranarray(array)
+    return array, dim, rng.integers(0, shape[dim], places), numbers
+
+
+def equal(op, values):
+    found, expected = op.compute(values), op.run_body(np, values)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+@settings(max_examples=80, deadline=None)
+@given(given=lookups(TAKEN))
+def test_taken_elements_equal_the_definition(native, given):
+    array, dim, index, _ = given
+    equal(gather, (array, dim, index))
+    equal(gather_along, (array, dim, index))
+
+
+@settings(max_examples=80, deadline=None)
+@given(given=lookups(ADDED))
+def test_added_elements_equal_the_definition(native, given):
+    array, dim, index, numbers = given  # whole numbers, whose sums are exact in any order
+    equal(scatter_add, (array, dim, index, numbers))
+    equal(scatter_sum, (numbers, dim, index, array.shape))
+
+
+@settings(max_examples=80, deadline=None)
+@given(given=lookups(ADDED))
+def test_added_slices_equal_the_definition(native, given):
+    array, dim, index, numbers = given
+    rows = index[(*(0,) * dim, slice(None), *(0,) * (index.ndim - dim - 1))]
+    equal(add_rows, (numbers, dim, rows, array.shape))
+    equal(index_add, (array, dim, rows, numbers, 2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(0, 200), rows=st.integers(1, 50), columns=st.integers(1, 300),
+    padding=st.booleans(), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_gradients_of_tables_equal_the_definition(
+    native, dtype, count, rows, columns, padding, seed
+):
+    random = np.random.default_rng(seed)
+    delta = random.standard_normal((count, columns)).astype(dtype)
+    index = random.integers(0, rows, count)
+    values = (delta, index, (rows, columns), 0 if padding else None, False)
+    expected = rows_added.run_body(np, values)
+    found = rows_added.compute(values)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_result_does_not_depend_on_the_number_of_threads(native):
+    random = np.random.default_rng(0)
+    delta = random.standard_normal((3000, 64)).astype(np.float32)
+    rows, places = random.integers(0, 7, 3000), random.integers(0, 7, (3000, 64))
+    before, found = native.get_num_threads(), []
+    for threads in (1, 3):
+        native.set_num_threads(threads)
+        found.append(rows_added.compute((delta, rows, (7, 64), None, False)))
+        found.append(scatter_sum.compute((delta.T, 1, places.T, (64, 7))).T)
+    native.set_num_threads(before)
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(found[1], found[3])
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 2**62])
+def test_numbers_out_of_range_touch_nothing_and_are_told(native, wrong):
+    out, index = np.zeros((1, 3, 4)), np.array([0, wrong])
+    assert native.add_rows(np.ones((1, 2, 4)), index, out) is False
+    np.testing.assert_array_equal(out[0], [[1.0] * 4, [0.0] * 4, [0.0] * 4])
+    places = np.broadcast_to(index[:, None], (1, 2, 4)).copy()
+    assert native.add_along(np.ones((1, 2, 4)), places, out) is False
+    assert out.sum() == 8
+    assert native.take_along(out, places, np.zeros((1, 2, 4))) is False
+
+    x, index = dtorch.zeros(3, 4), dtorch.from_numpy(places[0])
+    for call in (
+        lambda: x.gather(0, index),
+        lambda: x.scatter_add_(0, index, dtorch.ones(2, 4)),
+        lambda: x.index_add_(0, index[:, 0], dtorch.ones(2, 4)),
+    ):
+        with pytest.raises(IndexError, match="out of range for dim 0 of size 3"):
+            call()
+    assert not x.any()
