@@ -676,7 +676,7 @@ void bind_nn(nb::module_& m) {
   bind_matmul(m);
   bind_optim(m);
   bind_half(m);
-  bind_indexing(m);
+  bind_slices(m);
   def_single_precision(m);
   def_activation_names(m);
   def_for<float>(m);

@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import indexing_native
+from dtorch.core.ops import slices_native
 from dtorch.core.ops.gathering import expect_in_range
 from dtorch.core.ops.scatter import gather_rows, sums_by_index, unslice
 from dtorch.core.shapes import normalize_dim
@@ -84,7 +84,7 @@ def index_add(xp: Any, input: Any, dim: int, index: Any, source: Any, *, alpha: 
     _expect_source("index_add", input, dim, index, source)
     out = input.copy("C")
     source = source if alpha == 1 else source * input.dtype.type(alpha)
-    if xp is np and indexing_native.add_rows(out, dim, index, source):
+    if xp is np and slices_native.add_rows(out, dim, index, source):
         return out
     if index.size and out.size:
         places, sums = sums_by_index(xp, source.reshape(source.shape or (1,)), dim, index)

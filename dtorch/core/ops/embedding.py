@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import indexing_native
+from dtorch.core.ops import slices_native
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.sparse import sparse_rows
 from dtorch.core.ops.view import unsqueeze
@@ -82,7 +82,7 @@ def _(delta, index, shape, padding_idx, by_frequency):
     out = np.zeros(shape, delta.dtype)
     rows = index.reshape(-1).astype(np.int64, copy=False)
     flat = delta.reshape(rows.size, *shape[1:])
-    if by_frequency or not indexing_native.add_rows(out, 0, rows, flat):
+    if by_frequency or not slices_native.add_rows(out, 0, rows, flat):
         return rows_added.run_body(np, (delta, index, shape, padding_idx, by_frequency))
     if padding_idx is not None:
         out[padding_idx] = 0

@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import indexing_native
+from dtorch.core.ops import slices_native
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.scatter import (
     add_at_flat,
@@ -42,7 +42,7 @@ def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
 @gather.kernel("cpu")
 def _(input, dim, index):
     checked, index = _check_shapes("gather", input, dim, index)
-    found = indexing_native.take_along(input, checked, index)
+    found = slices_native.take_along(input, checked, index)
     return found if isinstance(found, np.ndarray) else gather.run_body(np, (input, dim, index))
 
 
@@ -122,7 +122,7 @@ def _source(name: str, src: Any, index: Any, input: Any) -> Any:
 def _(input, dim, index, src):
     checked, index = _check_shapes("scatter_add", input, dim, index)
     out = input.copy("C")
-    if indexing_native.add_along(out, checked, index, _source("scatter_add", src, index, input)):
+    if slices_native.add_along(out, checked, index, _source("scatter_add", src, index, input)):
         return out
     return scatter_add.run_body(np, (input, dim, index, src))
 

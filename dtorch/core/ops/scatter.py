@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.op import structured
-from dtorch.core.ops import indexing_native
+from dtorch.core.ops import slices_native
 
 
 @structured(tensors=("grad",), public=False)
@@ -113,7 +113,7 @@ def flat_places(xp: Any, index: Any, shape: tuple[int, ...], dim: int) -> Any:
 @add_rows.kernel("cpu")
 def _(grad, dim, index, shape):
     out = np.zeros(shape, grad.dtype)
-    if indexing_native.add_rows(out, dim, index, grad):
+    if slices_native.add_rows(out, dim, index, grad):
         return out
     return add_rows.run_body(np, (grad, dim, index, shape))
 
@@ -134,7 +134,7 @@ def scatter_sum(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
 @scatter_sum.kernel("cpu")
 def _(grad, dim, index, shape):
     out = np.zeros(shape, grad.dtype)
-    if indexing_native.add_along(out, dim, index, grad):
+    if slices_native.add_along(out, dim, index, grad):
         return out
     return scatter_sum.run_body(np, (grad, dim, index, shape))
 
@@ -152,7 +152,7 @@ def gather_along(xp: Any, input: Any, dim: int, index: Any) -> Any:
 
 @gather_along.kernel("cpu")
 def _(input, dim, index):
-    found = indexing_native.take_along(input, dim, index)
+    found = slices_native.take_along(input, dim, index)
     return (
         found if isinstance(found, np.ndarray) else gather_along.run_body(np, (input, dim, index))
     )

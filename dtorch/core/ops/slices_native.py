@@ -1,4 +1,5 @@
-"""Compiled forms of looking up by number, and of adding where something was looked up.
+"""Compiled forms of what is done along one dim: looking up by number, adding where something was
+looked up, running sums and products.
 
 Each returns None for arrays that it does not know, and False if a number is out of range.
 """
@@ -62,3 +63,12 @@ def add_rows(out: Any, dim: int, index: Any, source: Any) -> bool | None:
         _slices(np.ascontiguousarray(source), dim), np.ascontiguousarray(index), _slices(out, dim)
     )
     return done
+
+
+def scan(input: Any, dim: int, product: bool = False, reverse: bool = False) -> Any:
+    """Running sum, or product, along ``dim``; of float32 formed in double precision."""
+    if _native is None or type(input) is not np.ndarray:
+        return None
+    out = np.empty(input.shape, input.dtype)
+    source = _slices(np.ascontiguousarray(input), dim)
+    return out if _native.scan(source, _slices(out, dim), product, reverse) else None

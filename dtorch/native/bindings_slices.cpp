@@ -1,6 +1,6 @@
-// Looking up by number as Python sees it. Arrays are (outer, rows, inner) in C order. Every
-// function returns True; False if a number is outside the rows, of which nothing is read or
-// written; None for arrays that it does not know.
+// What is done along one dim of an array, as Python sees it. Arrays are (outer, rows, inner) in C
+// order. Every function returns True; False if a number is outside the rows, of which nothing is
+// read or written; None for arrays that it does not know.
 #include "numpy_api.h"
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 
 #include "bindings_nn.h"
 #include "kernels/indexing.h"
+#include "kernels/scan.h"
 #include "thread_pool.h"
 
 namespace nb = nanobind;
@@ -144,12 +145,31 @@ nb::object add_rows_of(nb::handle source, nb::handle index, nb::handle out) {
   });
 }
 
+nb::object scan_of(nb::handle input, nb::handle out, bool product, bool reverse) {
+  if (!is_plain(input, 3) || !is_plain(out, 3) || size(input, 1) != size(out, 1)) {
+    return nb::none();
+  }
+  return by_type(input, out, [&]<class T>(T) {
+    const ScanShape shape = {size(input, 0), size(input, 1), size(input, 2), reverse};
+    const std::size_t parts = parts_of(shape);
+    const std::size_t elements = static_cast<std::size_t>(PyArray_SIZE(as_array(input)));
+    const Scan op = product ? Scan::product : Scan::sum;
+    if (elements == 0) return true;
+    return all_of(parts, elements / parts, [&](std::size_t first, std::size_t last) {
+      DTORCH_DISPATCH(scan)
+      (op, shape, static_cast<const T*>(data<T>(input)), data<T>(out), first, last);
+      return true;
+    });
+  });
+}
+
 }  // namespace
 
-void bind_indexing(nb::module_& m) {
+void bind_slices(nb::module_& m) {
   m.def("take_along", take_along_of, "input"_a, "index"_a, "out"_a);
   m.def("add_along", add_along_of, "source"_a, "index"_a, "out"_a);
   m.def("add_rows", add_rows_of, "source"_a, "index"_a, "out"_a);
+  m.def("scan", scan_of, "input"_a, "out"_a, "product"_a, "reverse"_a);
 }
 
 }  // namespace dtorch

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import dtorch
+from dtorch.core.ops.cumulative import cumprod, cumsum, running_back
 from dtorch.core.ops.elements import index_add
 from dtorch.core.ops.embedding import rows_added
 from dtorch.core.ops.gathering import gather, scatter_add
@@ -112,3 +113,33 @@ def test_numbers_out_of_range_touch_nothing_and_are_told(native, wrong):
         with pytest.raises(IndexError, match="out of range for dim 0 of size 3"):
             call()
     assert not x.any()
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    shape=st.lists(st.integers(0, 20), min_size=1, max_size=3), data=st.data(),
+    dtype=st.sampled_from([np.float32, np.float64, np.int64, np.float16, np.int8, np.bool_]),
+)  # fmt: skip
+def test_running_sums_and_products_equal_the_definition(native, shape, data, dtype):
+    dim = data.draw(st.integers(-len(shape), len(shape) - 1))
+    rng = np.random.default_rng(len(shape))
+    x = rng.choice([1, 0, 2, -1], shape).astype(dtype)  # of which sums and products are exact
+    if data.draw(st.booleans()):
+        x = np.asfortranarray(x)
+    equal(cumsum, (x, dim, None))
+    equal(cumprod, (x, dim, None))
+    if x.dtype.kind == "f":
+        equal(running_back, (x, dim))
+
+
+def test_running_sums_of_many_numbers_keep_their_digits_and_do_not_depend_on_threads(native):
+    x = np.full((3, 300_000), 0.1, np.float32)
+    before, found = native.get_num_threads(), []
+    for threads in (1, 3):
+        native.set_num_threads(threads)
+        found.append(cumsum.compute((x, 1, None)))
+        found.append(cumsum.compute((x.T, 0, None)).T)
+    native.set_num_threads(before)
+    for one in found:
+        np.testing.assert_allclose(one, x.astype(np.float64).cumsum(1), rtol=1e-6)
+        np.testing.assert_array_equal(one, found[0])
