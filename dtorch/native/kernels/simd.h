@@ -192,6 +192,10 @@ DTORCH_INLINE void interleave(Vector<T>& a, Vector<T>& b) {
   a = low;
 }
 
+DTORCH_INLINE Vector<float> magnitude(Vector<float> x) {
+  return __builtin_bit_cast(Vector<float>, __builtin_bit_cast(Whole<float>, x) & 0x7fffffff);
+}
+
 template <class T, std::size_t Step, int... I>
 DTORCH_INLINE Vector<T> across(Vector<T> a, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(a, a, (I ^ static_cast<int>(Step))...);
