@@ -97,6 +97,7 @@ _TWINS: dict[tuple[str, ...], str] = {
     ("mul", "input"): "formula_mul",
     ("mul", "other"): "formula_mul",
     ("relu", "input"): "formula_relu",
+    ("affine", "input", "weight", "bias"): "affine_gradients",
 }
 NUMBERS = (bool, int, float, complex)
 _OPERANDS = (TensorBase, *NUMBERS, generic, ndarray)

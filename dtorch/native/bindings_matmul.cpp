@@ -60,13 +60,20 @@ void run(Kernel kernel, std::size_t elements, Product shape, PyArrayObject* a,
 }
 
 template <class T>
+T* data_or_null(PyArrayObject* array) {
+  return array == nullptr ? nullptr : static_cast<T*>(PyArray_DATA(array));
+}
+
+template <class T>
 void run(const Product& s, PyArrayObject* a, const std::vector<std::size_t>& a_at, PyArrayObject* b,
-         const std::vector<std::size_t>& b_at, PyObject* bias, PyArrayObject* out) {
-  const T* start = bias == nullptr ? nullptr : static_cast<const T*>(PyArray_DATA(as_array(bias)));
-  const auto kernel = [start](Product shape, const T* from_a, const std::size_t* starts_a,
-                              const T* from_b, const std::size_t* starts_b, T* to, T* workspace) {
+         const std::vector<std::size_t>& b_at, PyArrayObject* bias, PyArrayObject* out,
+         PyArrayObject* sums) {
+  const T* start = data_or_null<const T>(bias);
+  T* row_sums = data_or_null<T>(sums);
+  const auto kernel = [=](Product shape, const T* from_a, const std::size_t* starts_a,
+                          const T* from_b, const std::size_t* starts_b, T* to, T* workspace) {
     DTORCH_DISPATCH(matmul<T>)
-    (shape, from_a, starts_a, from_b, starts_b, start, to, workspace);
+    (shape, from_a, starts_a, from_b, starts_b, start, to, row_sums, workspace);
   };
   run<T, T>(kernel, DTORCH_DISPATCH(matmul_workspace<T>)(s), s, a, a_at, b, b_at, out);
 }
@@ -79,9 +86,16 @@ bool is_row(PyObject* object, int type, npy_intp size) {
          PyArray_IS_C_CONTIGUOUS(row) && PyArray_ISBEHAVED_RO(row);
 }
 
+nb::object new_array(int ndim, const npy_intp* sizes, int type) {
+  PyObject* array = PyArray_SimpleNew(ndim, const_cast<npy_intp*>(sizes), type);
+  if (array == nullptr) throw nb::python_error();
+  return nb::steal(array);
+}
+
 // Null without an exception: for numpy.matmul. bias: null, or a row to be added to each of the
-// result.
-PyObject* product(PyObject* first, PyObject* second, PyObject* bias = nullptr) {
+// result. row_sums: null, or gets the sums of the rows of the first matrix.
+PyObject* product(PyObject* first, PyObject* second, PyObject* bias = nullptr,
+                  nb::object* row_sums = nullptr) {
   if (!PyArray_CheckExact(first) || !PyArray_CheckExact(second)) return nullptr;
   PyArrayObject *a = as_array(first), *b = as_array(second);
   const int type = PyArray_TYPE(a), a_dims = PyArray_NDIM(a), b_dims = PyArray_NDIM(b);
@@ -120,14 +134,20 @@ PyObject* product(PyObject* first, PyObject* second, PyObject* bias = nullptr) {
   if (!tall && (!find_starts(a, a_at) || !find_starts(b, b_at))) return nullptr;
   std::vector<npy_intp> sizes(a_sizes, a_sizes + a_dims);
   sizes.back() = static_cast<npy_intp>(s.columns);
-  PyObject* out = PyArray_SimpleNew(a_dims, sizes.data(), type);
-  if (out == nullptr) throw nb::python_error();
-  const nb::object owner = nb::steal(out);
-  PyArrayObject* to = as_array(out);
+  const nb::object owner = new_array(a_dims, sizes.data(), type);
+  PyArrayObject* to = as_array(owner.ptr());
+  PyArrayObject* row = bias == nullptr ? nullptr : as_array(bias);
+  PyArrayObject* sums = nullptr;
+  if (row_sums != nullptr) {
+    if (half || s.batches != 1) return nullptr;
+    const auto rows = static_cast<npy_intp>(s.rows);
+    *row_sums = new_array(1, &rows, type);
+    sums = as_array(row_sums->ptr());
+  }
   if (type == NPY_FLOAT) {
-    run<float>(s, a, a_at, b, b_at, bias, to);
+    run<float>(s, a, a_at, b, b_at, row, to, sums);
   } else if (type == NPY_DOUBLE) {
-    run<double>(s, a, a_at, b, b_at, bias, to);
+    run<double>(s, a, a_at, b, b_at, row, to, sums);
 #if DTORCH_X86
   } else {
     run<std::uint32_t, std::uint16_t>(avx512_bf16::matmul, avx512_bf16::matmul_workspace(s), s, a,
@@ -156,11 +176,91 @@ nb::object matmul_plus_row(nb::handle a, nb::handle b, nb::handle row) {
   return result == nullptr ? nb::none() : nb::steal(result);
 }
 
+// a @ b and the sums of the rows of a, or None as above.
+nb::object matmul_and_row_sums(nb::handle a, nb::handle b) {
+  nb::object sums;
+  PyObject* result = product(a.ptr(), b.ptr(), nullptr, &sums);
+  if (result == nullptr) return nb::none();
+  return nb::make_tuple(nb::steal(result), sums);
+}
+
+// ------------------------------------------------------------------------- gradients of affine
+
+// Whether it is an array of that type whose elements lie in order.
+bool is_ordered(PyArrayObject* array, int type) {
+  return PyArray_TYPE(array) == type && PyArray_NDIM(array) > 0 && PyArray_SIZE(array) > 0 &&
+         PyArray_IS_C_CONTIGUOUS(array) && PyArray_ISBEHAVED_RO(array);
+}
+
+Product shape_of(std::size_t rows, std::size_t columns, std::size_t depth) {
+  Product s = {};
+  s.batches = 1;
+  s.rows = rows;
+  s.columns = columns;
+  s.depth = depth;
+  const bool small = rows * columns * depth < fewest_multiplications;
+  s.slots = small ? 1 : static_cast<std::size_t>(get_num_threads());
+  return s;
+}
+
+template <class T>
+nb::object affine_gradients_of(PyArrayObject* grad, PyArrayObject* input, PyArrayObject* weight,
+                               bool of_input, bool of_weight, bool of_bias) {
+  const int type = PyArray_TYPE(grad);
+  const npy_intp* sizes = PyArray_DIMS(weight);
+  const auto out = static_cast<std::size_t>(sizes[0]), in = static_cast<std::size_t>(sizes[1]);
+  const std::size_t rows = static_cast<std::size_t>(PyArray_SIZE(grad)) / out;
+  const std::vector<std::size_t> at{0};
+  nb::list found;
+  for (int i = 0; i < 3; ++i) found.append(nb::none());
+  if (of_input) {
+    Product s = shape_of(rows, in, out);
+    s.a_row = out;
+    s.b_row = in;
+    s.a_column = s.b_column = 1;
+    found[0] = new_array(PyArray_NDIM(input), PyArray_DIMS(input), type);
+    run<T>(s, grad, at, weight, at, nullptr, as_array(nb::handle(found[0]).ptr()), nullptr);
+  }
+  if (of_weight) {
+    Product s = shape_of(out, in, rows);
+    s.a_column = out;
+    s.b_row = in;
+    s.a_row = s.b_column = 1;
+    found[1] = new_array(2, sizes, type);
+    if (of_bias) found[2] = new_array(1, sizes, type);
+    PyArrayObject* sums = of_bias ? as_array(nb::handle(found[2]).ptr()) : nullptr;
+    run<T>(s, grad, at, input, at, nullptr, as_array(nb::handle(found[1]).ptr()), sums);
+  }
+  return found;
+}
+
+// Those of input, weight and bias, as a list; None where the formula is to be used. needs: of which
+// of them.
+nb::object affine_gradients(nb::handle grad, nb::handle input, nb::handle weight, nb::tuple needs) {
+  for (nb::handle array : {grad, input, weight}) {
+    if (!PyArray_CheckExact(array.ptr())) return nb::none();
+  }
+  PyArrayObject *g = as_array(grad.ptr()), *x = as_array(input.ptr()), *w = as_array(weight.ptr());
+  const int type = PyArray_TYPE(g), last = PyArray_NDIM(g) - 1;
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !is_ordered(g, type) || !is_ordered(x, type) ||
+      !is_ordered(w, type) || PyArray_NDIM(w) != 2 || PyArray_NDIM(x) != last + 1 ||
+      PyArray_DIM(g, last) != PyArray_DIM(w, 0) || PyArray_DIM(x, last) != PyArray_DIM(w, 1) ||
+      PyArray_SIZE(g) / PyArray_DIM(w, 0) != PyArray_SIZE(x) / PyArray_DIM(w, 1)) {
+    return nb::none();
+  }
+  const auto needed = [&](int i) { return needs[i].is(nb::bool_(true)); };
+  if (needed(2) && !needed(1)) return nb::none();
+  return type == NPY_FLOAT ? affine_gradients_of<float>(g, x, w, needed(0), needed(1), needed(2))
+                           : affine_gradients_of<double>(g, x, w, needed(0), needed(1), needed(2));
+}
+
 }  // namespace
 
 void bind_matmul(nb::module_& m) {
   m.def("matmul", matmul_of, "a"_a, "b"_a);
   m.def("matmul_plus_row", matmul_plus_row, "a"_a, "b"_a, "row"_a.none());
+  m.def("matmul_and_row_sums", matmul_and_row_sums, "a"_a, "b"_a);
+  m.def("affine_gradients", affine_gradients, "grad"_a, "input"_a, "weight"_a, "needs"_a);
 }
 
 }  // namespace dtorch

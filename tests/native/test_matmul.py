@@ -3,6 +3,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import dtorch
+
+DTYPES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 2e-6, np.float64: 4e-15}
 
 
@@ -155,3 +158,61 @@ def test_a_row_that_does_not_fit_is_for_numpy(native):
     for row in (np.ones(79, np.float32), np.ones(80), np.ones((1, 80), np.float32),
                 np.ones(160, np.float32)[::2]):  # fmt: skip
         assert native.matmul_plus_row(a, b, row) is None
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_gradients_of_affine_maps_equal_the_formula(native, dtype, data):
+    lead = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=2))
+    rows = data.draw(st.sampled_from([1, 7, 70]))
+    fan_in, fan_out = data.draw(st.tuples(st.integers(1, 90), st.integers(1, 130)))
+    rng = np.random.default_rng(0)
+    grad = rng.standard_normal((*lead, rows, fan_out)).astype(dtype)
+    x = rng.standard_normal((*lead, rows, fan_in)).astype(dtype)
+    weight = rng.standard_normal((fan_out, fan_in)).astype(dtype)
+    needs = data.draw(st.tuples(st.booleans(), st.just(True), st.booleans()))
+    found = native.affine_gradients(grad, x, weight, needs)
+    flat, wide = grad.reshape(-1, fan_out).astype(float), x.reshape(-1, fan_in).astype(float)
+    expected = [grad.astype(float) @ weight, flat.T @ wide, flat.sum(axis=0)]
+    for got, right, needed in zip(found, expected, needs, strict=True):
+        assert (got is not None) == needed
+        if needed:
+            assert got.shape == right.shape
+            assert got.dtype == dtype
+            np.testing.assert_allclose(
+                got, right, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * 99
+            )
+
+
+def test_gradients_of_affine_maps_that_are_left_to_the_formula(native):
+    grad, x, weight = np.ones((4, 3)), np.ones((4, 2)), np.ones((3, 2))
+    every = (True, True, True)
+    assert native.affine_gradients(grad, x, weight, every) is not None
+    assert native.affine_gradients(np.ones((3, 4)).T, x, weight, every) is None
+    assert native.affine_gradients(grad.astype(np.float32), x, weight, every) is None
+    assert native.affine_gradients(grad[:0], x[:0], weight, every) is None
+    assert native.affine_gradients(grad, x[:2], weight, every) is None
+    assert native.affine_gradients(grad, x, weight, (True, False, True)) is None
+    assert native.affine_gradients(dtorch.ones(4, 3), x, weight, every) is None
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(300, 257, 40), (70, 900, 33), (1000, 520, 65)])
+def test_sums_of_rows_beside_a_product(native, threads, dtype, shape):
+    rows, depth, columns = shape
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(s).astype(dtype) for s in ((depth, rows), (depth, columns)))
+    product, sums = native.matmul_and_row_sums(a.T, b)
+    np.testing.assert_allclose(product, a.T.astype(float) @ b, atol=TOLERANCE[dtype] * 99)
+    np.testing.assert_allclose(sums, a.sum(axis=0, dtype=float), atol=TOLERANCE[dtype] * 99)
+    assert native.matmul_and_row_sums(a.T[:, :2], b[:2]) is None
+    assert native.matmul_and_row_sums(np.ones((2, 99, 99)), np.ones((2, 99, 99))) is None
+
+
+def test_few_rows_are_packed_once_for_all_columns(native, threads):
+    rng = np.random.default_rng(0)
+    for rows in (1, 20, 64, 100, 200):
+        a = rng.standard_normal((rows, 784)).astype(np.float32)
+        b = rng.standard_normal((784, 260)).astype(np.float32)
+        np.testing.assert_allclose(native.matmul(a, b), a.astype(float) @ b, atol=1e-4)

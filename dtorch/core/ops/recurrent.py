@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.base import TensorBase
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import recurrent_native
@@ -41,6 +42,18 @@ def _projected(input: Any, weight: Any, *biases: Any) -> Any:
         if bias is not None:
             out += bias
     return out
+
+
+def _projected_gradients(delta: Any, input: Any, of_weight: bool, of_bias: bool) -> tuple[Any, Any]:
+    """Gradients of the weight and the bias of `_projected`, of those that are wanted."""
+    if of_weight and of_bias and backend.native is not None:
+        found = backend.native.matmul_and_row_sums(delta.T, input)
+        if found is not None:
+            return found
+    return (
+        matmul(delta.T, input) if of_weight else None,
+        sum_dims(delta, (0,)) if of_bias else None,
+    )
 
 
 def _halves(width: int, kind: Any) -> tuple[Any, Any]:
@@ -153,10 +166,9 @@ def _(
     if found is None:
         found = _lstm_deltas(grads, w_hh, w_hr, gates, squashed, cells, sizes, reverse)
     delta, dh, dc, dw_hr = found
-    bias = sum_dims(delta, (0,)) if needs[5] or needs[6] else None
+    dw_ih, bias = _projected_gradients(delta, input, needs[3], needs[5] or needs[6])
     return [
-        matmul(delta, w_ih) if needs[0] else None, dh, dc,
-        matmul(delta.T, input) if needs[3] else None,
+        matmul(delta, w_ih) if needs[0] else None, dh, dc, dw_ih,
         matmul(delta.T, hiddens) if needs[4] else None,
         bias, None if bias is None else bias.copy(), dw_hr,
     ]  # fmt: skip
@@ -287,13 +299,9 @@ def _(
         e[:, : 2 * width] = d[:, : 2 * width]
         e[:, 2 * width :] = dn * r
         dh[:size] = dy * z + np.matmul(e, w_hh)
-    return [
-        matmul(delta, w_ih) if needs[0] else None, dh,
-        matmul(delta.T, input) if needs[2] else None,
-        matmul(delta_h.T, hiddens) if needs[3] else None,
-        sum_dims(delta, (0,)) if needs[4] else None,
-        sum_dims(delta_h, (0,)) if needs[5] else None,
-    ]  # fmt: skip
+    dw_ih, db_ih = _projected_gradients(delta, input, needs[2], needs[4])
+    dw_hh, db_hh = _projected_gradients(delta_h, hiddens, needs[3], needs[5])
+    return [matmul(delta, w_ih) if needs[0] else None, dh, dw_ih, dw_hh, db_ih, db_hh]
 
 
 def _gru_composed(
@@ -365,10 +373,9 @@ def _(
         np.add(dh[:size], grads[0][rows], out=d)
         d *= (1 - y * y) if nonlinearity == "tanh" else (y > 0)
         dh[:size] = np.matmul(d, w_hh)
-    bias = sum_dims(delta, (0,)) if needs[4] or needs[5] else None
+    dw_ih, bias = _projected_gradients(delta, input, needs[2], needs[4] or needs[5])
     return [
-        matmul(delta, w_ih) if needs[0] else None, dh,
-        matmul(delta.T, input) if needs[2] else None,
+        matmul(delta, w_ih) if needs[0] else None, dh, dw_ih,
         matmul(delta.T, hiddens) if needs[3] else None,
         bias, None if bias is None else bias.copy(),
     ]  # fmt: skip

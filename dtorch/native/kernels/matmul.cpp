@@ -8,14 +8,17 @@ namespace dtorch::DTORCH_CAPABILITY {
 namespace {
 
 constexpr std::size_t depth_at_once = 256;  // terms of the sums that are formed in registers
-constexpr std::size_t rows_at_once = 64;    // rows that are packed
+constexpr std::size_t rows_at_once = 64;    // most rows that are packed
 
-// Items are blocks of rows and of columns, enough of them for every slot; of a large batch they
-// are whole products.
+// Items of work: whole products of a large batch; single panels of columns, with all rows, where
+// there are few of these; else blocks of rows and of columns, enough of them for every slot. Rows
+// that several items share are packed beforehand.
 template <class T>
 struct Blocks {
-  bool by_batch;
-  std::size_t panels, packed, columns, column_blocks, row_blocks, slot;
+  static constexpr std::size_t few_rows = 4 * rows_at_once;
+
+  bool by_batch, by_panel;
+  std::size_t panels, packed, columns, column_blocks, rows, row_blocks, slot, shared_rows;
 
   explicit Blocks(const Product& s)
       : by_batch(s.batches >= 2 * s.slots),
@@ -23,16 +26,43 @@ struct Blocks {
         packed(panels * tile_columns<T> * s.depth),
         columns(panels),
         column_blocks(1),
-        row_blocks(divide_up(s.rows, rows_at_once)) {
-    if (!by_batch && row_blocks < 4 * s.slots) {
-      columns = divide_up(panels, smaller(panels, divide_up(4 * s.slots, row_blocks)));
-      column_blocks = divide_up(panels, columns);
-    }
+        rows(rows_at_once),
+        row_blocks(divide_up(s.rows, rows)) {
+    by_panel = !by_batch && s.rows <= few_rows && panels >= 4 * s.slots;
+    if (!by_batch && !by_panel && !divide_rows(s)) divide_columns(s.slots);
     slot = rows_at_once * smaller(s.depth, depth_at_once);
+    shared_rows = by_panel || column_blocks > 1 ? row_blocks * rows * s.depth : 0;
     if (by_batch) slot += packed;
+    if (by_panel) slot = tile_columns<T> * s.depth;
   }
 
-  std::size_t workspace(std::size_t slots) const { return slots * slot + (by_batch ? 0 : packed); }
+  // Enough items for every slot, and nearly the same number for all slots.
+  bool balanced(std::size_t slots) const {
+    const std::size_t items = row_blocks * column_blocks;
+    return items >= 4 * slots && 32 * (round_up(items, slots) - items) <= items;
+  }
+
+  // Into blocks as large as can be; false, and the largest, where that does not do.
+  bool divide_rows(const Product& s) {
+    for (rows = rows_at_once; rows >= rows_at_once / 2; rows -= rows_at_once / 4) {
+      row_blocks = divide_up(s.rows, rows);
+      if (balanced(s.slots)) return true;
+    }
+    rows = rows_at_once;
+    row_blocks = divide_up(s.rows, rows);
+    return false;
+  }
+
+  void divide_columns(std::size_t slots) {
+    for (std::size_t blocks = 1; blocks <= panels && !(blocks > 1 && balanced(slots)); ++blocks) {
+      columns = divide_up(panels, blocks);
+      column_blocks = divide_up(panels, columns);
+    }
+  }
+
+  std::size_t workspace(std::size_t slots) const {
+    return slots * slot + (by_batch || by_panel ? 0 : packed) + shared_rows;
+  }
 };
 
 // A panel of tile_columns columns: (depth, tile_columns). Of up to one vector of columns the second
@@ -68,10 +98,43 @@ void pack_rows(const Product& s, const T* a, std::size_t rows, std::size_t depth
   }
 }
 
-// Panels begin .. end of the columns of up to rows_at_once rows of one product, plus `start`.
+// Packed rows of a block from column k of a on.
 template <class T>
-void multiply_block(const Product& s, const T* a, const T* packed, std::size_t rows,
-                    std::size_t begin, std::size_t end, const T* start, T* out, T* workspace) {
+struct PackedRows {
+  const T* memory;    // of all k; null if they are not packed yet
+  T* workspace;       // where they are packed then
+  std::size_t block;  // rows between those of one k and of the next
+
+  const T* get(const Product& s, const T* a, std::size_t rows, std::size_t k,
+               std::size_t depth) const {
+    if (memory != nullptr) return memory + k * block;
+    pack_rows(s, a + k * s.a_column, rows, depth, workspace);
+    return workspace;
+  }
+};
+
+// Adds to sums those of packed rows: of a few hundred terms, so that errors grow slowly.
+template <class T>
+void add_row_sums(const T* packed, std::size_t rows, std::size_t depth, T* sums) {
+  for (std::size_t i = 0; i < rows; i += lanes<T>, packed += depth * lanes<T>) {
+    Vector<T> parts[4] = {};
+    std::size_t k = 0;
+    for (; k + 4 <= depth; k += 4) {
+#pragma GCC unroll 4
+      for (std::size_t j = 0; j < 4; ++j) parts[j] += load(packed + (k + j) * lanes<T>);
+    }
+    for (; k < depth; ++k) parts[0] += load(packed + k * lanes<T>);
+    const Vector<T> sum = (parts[0] + parts[1]) + (parts[2] + parts[3]);
+    store_some(sums + i, load_some(sums + i, rows - i) + sum, rows - i);
+  }
+}
+
+// Panels begin .. end of the columns of up to rows_at_once rows of one product, plus `start`.
+// packed: from panel `begin` on.
+template <class T>
+void multiply_block(const Product& s, const T* a, PackedRows<T> packed_rows, const T* packed,
+                    std::size_t rows, std::size_t begin, std::size_t end, const T* start, T* out,
+                    T* row_sums) {
   constexpr std::size_t wide = tile_columns<T>;
   if (start != nullptr) {
     const std::size_t first = begin * wide, count = smaller(s.columns, end * wide) - first;
@@ -79,14 +142,18 @@ void multiply_block(const Product& s, const T* a, const T* packed, std::size_t r
       __builtin_memcpy(out + i * s.columns + first, start + first, count * sizeof(T));
     }
   }
+  if (row_sums != nullptr) {
+    for (std::size_t i = 0; i < rows; ++i) row_sums[i] = 0;
+  }
   for (std::size_t k = 0; k < s.depth; k += depth_at_once) {
     const std::size_t depth = smaller(s.depth - k, depth_at_once);
-    pack_rows(s, a + k * s.a_column, rows, depth, workspace);
+    const T* from = packed_rows.get(s, a, rows, k, depth);
+    if (row_sums != nullptr) add_row_sums(from, rows, depth, row_sums);
     for (std::size_t panel = begin; panel < end; ++panel) {
-      const T* b = packed + (panel * s.depth + k) * wide;
+      const T* b = packed + ((panel - begin) * s.depth + k) * wide;
       const std::size_t known = smaller(s.columns - panel * wide, wide);
       for (std::size_t i = 0; i < rows; i += tile_rows) {
-        const T* block = workspace + i / lanes<T> * lanes<T> * depth + i % lanes<T>;
+        const T* block = from + i / lanes<T> * lanes<T> * depth + i % lanes<T>;
         multiply_edge<T>(rows - i, known, block, 1, lanes<T>, b, wide,
                          out + i * s.columns + panel * wide, s.columns, depth,
                          k != 0 || start != nullptr);
@@ -104,11 +171,11 @@ std::size_t matmul_workspace(Product s) {
 
 template <class T>
 void matmul(Product s, const T* a, const std::size_t* a_at, const T* b, const std::size_t* b_at,
-            const T* start, T* out, T* workspace) {
+            const T* start, T* out, T* row_sums, T* workspace) {
   const Blocks<T> blocks(s);
   const std::size_t size = s.rows * s.columns, panel = tile_columns<T> * s.depth;
-  const std::size_t packed_rows = rows_at_once * smaller(s.depth, depth_at_once);
   if (blocks.by_batch) {
+    const std::size_t packed_rows = rows_at_once * smaller(s.depth, depth_at_once);
     for_each_item(s.batches, s.slots, [&](std::size_t batch, std::size_t slot) {
       T* rows = workspace + slot * blocks.slot;
       T* packed = rows + packed_rows;
@@ -116,24 +183,51 @@ void matmul(Product s, const T* a, const std::size_t* a_at, const T* b, const st
         pack_panel(s, b + b_at[batch], p, packed + p * panel);
       }
       for (std::size_t i = 0; i < s.rows; i += rows_at_once) {
-        multiply_block(s, a + a_at[batch] + i * s.a_row, packed, smaller(s.rows - i, rows_at_once),
-                       0, blocks.panels, start, out + batch * size + i * s.columns, rows);
+        multiply_block<T>(s, a + a_at[batch] + i * s.a_row, {nullptr, rows, 0}, packed,
+                          smaller(s.rows - i, rows_at_once), 0, blocks.panels, start,
+                          out + batch * size + i * s.columns, nullptr);
       }
     });
     return;
   }
-  T* packed = workspace + s.slots * blocks.slot;
+  const bool whole = blocks.shared_rows != 0;
+  T* shared = workspace + s.slots * blocks.slot;
+  T* packed = shared + blocks.shared_rows;
+  const std::size_t panels = blocks.by_panel ? 0 : blocks.panels;  // to be packed beforehand
+  const std::size_t chunks = whole ? divide_up(s.depth, depth_at_once) : 0;
   for (std::size_t batch = 0; batch < s.batches; ++batch) {
-    for_each_item(blocks.panels, s.slots, [&](std::size_t p, std::size_t) {
-      pack_panel(s, b + b_at[batch], p, packed + p * panel);
+    const T* from = a + a_at[batch];
+    T* to = out + batch * size;
+    for_each_item(panels + blocks.row_blocks * chunks, s.slots, [&](std::size_t p, std::size_t) {
+      if (p < panels) return pack_panel(s, b + b_at[batch], p, packed + p * panel);
+      const std::size_t i = (p - panels) / chunks * blocks.rows;
+      const std::size_t k = (p - panels) % chunks * depth_at_once;
+      pack_rows(s, from + i * s.a_row + k * s.a_column, smaller(s.rows - i, blocks.rows),
+                smaller(s.depth - k, depth_at_once), shared + i * s.depth + k * blocks.rows);
     });
-    const std::size_t items = blocks.row_blocks * blocks.column_blocks;
+    // Rows i .. of the block and panels begin .. end, of which `columns` is the first.
+    const auto multiply = [&](std::size_t i, std::size_t begin, std::size_t end, const T* columns,
+                              T* mine) {
+      const T* known = whole ? shared + i * s.depth : nullptr;
+      multiply_block<T>(s, from + i * s.a_row, {known, mine, blocks.rows}, columns,
+                        smaller(s.rows - i, blocks.rows), begin, smaller(end, blocks.panels), start,
+                        to + i * s.columns,
+                        row_sums == nullptr || begin != 0 ? nullptr : row_sums + i);
+    };
+    const std::size_t items =
+        blocks.by_panel ? blocks.panels : blocks.row_blocks * blocks.column_blocks;
     for_each_item(items, s.slots, [&](std::size_t item, std::size_t slot) {
-      const std::size_t i = item / blocks.column_blocks * rows_at_once;
-      const std::size_t begin = item % blocks.column_blocks * blocks.columns;
-      multiply_block(s, a + a_at[batch] + i * s.a_row, packed, smaller(s.rows - i, rows_at_once),
-                     begin, smaller(begin + blocks.columns, blocks.panels), start,
-                     out + batch * size + i * s.columns, workspace + slot * blocks.slot);
+      T* mine = workspace + slot * blocks.slot;
+      if (!blocks.by_panel) {
+        const std::size_t begin = item % blocks.column_blocks * blocks.columns;
+        multiply(item / blocks.column_blocks * blocks.rows, begin, begin + blocks.columns,
+                 packed + begin * panel, mine);
+        return;
+      }
+      pack_panel(s, b + b_at[batch], item, mine);
+      for (std::size_t i = 0; i < s.rows; i += blocks.rows) {
+        multiply(i, item, item + 1, mine, nullptr);
+      }
     });
   }
 }
@@ -141,7 +235,7 @@ void matmul(Product s, const T* a, const std::size_t* a_at, const T* b, const st
 #define DTORCH_INSTANTIATE(T)                                                               \
   template std::size_t matmul_workspace<T>(Product);                                        \
   template void matmul(Product, const T*, const std::size_t*, const T*, const std::size_t*, \
-                       const T*, T*, T*);
+                       const T*, T*, T*, T*);
 DTORCH_INSTANTIATE(float)
 DTORCH_INSTANTIATE(double)
 #undef DTORCH_INSTANTIATE

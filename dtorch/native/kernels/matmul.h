@@ -21,8 +21,9 @@ DTORCH_KERNELS(
   std::size_t matmul_workspace(Product shape);
 
   // a_at, b_at: where each matrix of the batch begins, in elements. start: null, or a row that is
-  // added to each of out.
+  // added to each of out. row_sums: null, or, for the only matrix of a batch, gets the sums of the
+  // rows of a.
   template <class T>
   void matmul(Product shape, const T* a, const std::size_t* a_at, const T* b,
-              const std::size_t* b_at, const T* start, T* out, T* workspace);
+              const std::size_t* b_at, const T* start, T* out, T* row_sums, T* workspace);
 )

@@ -9,13 +9,32 @@ namespace {
 
 constexpr std::size_t wide = tile_columns<float>;
 
+// Rows of a product kept in registers: a step has few sequences, so that rows left over for a
+// second tile would be a large share.
+#if defined(__AVX512F__)
+constexpr std::size_t most_rows = 12;
+#else
+constexpr std::size_t most_rows = tile_rows;
+#endif
+
 // out (+)= a * packed, panels of `wide` columns of `depth` rows each.
 void multiply_packed(std::size_t rows, const float* a, std::size_t depth, const float* packed,
                      std::size_t columns, float* out, bool add) {
+  const std::size_t high = divide_up(rows, divide_up(rows, most_rows));
   for (std::size_t j = 0; j < columns; j += wide) {
-    for (std::size_t i = 0; i < rows; i += tile_rows) {
-      multiply_edge<float>(rows - i, columns - j, a + i * depth, depth, 1, packed + j * depth, wide,
-                           out + i * columns + j, columns, depth, add);
+    for (std::size_t i = 0; i < rows; i += high) {
+      const std::size_t count = smaller(rows - i, high);
+      const float* from = a + i * depth;
+      const float* b = packed + j * depth;
+      float* to = out + i * columns + j;
+      if (columns - j >= wide) {
+        multiply_rows<float, 2, most_rows>(count, from, depth, 1, b, wide, to, columns, depth, add);
+        continue;
+      }
+      for (std::size_t k = 0; k < count; k += tile_rows) {
+        multiply_edge<float>(count - k, columns - j, from + k * depth, depth, 1, b, wide,
+                             to + k * columns, columns, depth, add);
+      }
     }
   }
 }
