@@ -8,7 +8,9 @@ pseudorandom number generators"), which takes a tenth of that.
 from __future__ import annotations
 
 import ctypes
+import functools
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,19 +45,21 @@ class Twister:
     Args:
         words_at: address of its words.
         position_at: address of the int that says how many of them were used.
+    Attributes:
+        seed: ``seed(number)`` starts the stream of a number below 2**64.
     """
+
+    seed: Callable[[int], None]
 
     def __init__(self, words_at: int, position_at: int) -> None:
         self._words_at = words_at
-        self._position_at = position_at
         self._words = (ctypes.c_uint32 * _WORDS).from_address(words_at)
         self._position = ctypes.c_int.from_address(position_at)
-
-    def seed(self, seed: int) -> None:
-        """Start the stream of a seed below 2**64."""
+        self.seed = self._seed_by_numpy
         if backend.native is not None:
-            backend.native.seed_mersenne(self._words_at, self._position_at, seed)
-            return
+            self.seed = functools.partial(backend.native.seed_mersenne, words_at, position_at)
+
+    def _seed_by_numpy(self, seed: int) -> None:
         ctypes.memmove(self._words_at, words_of(seed).tobytes(), _NBYTES)
         self._position.value = _WORDS
 

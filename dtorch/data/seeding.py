@@ -66,7 +66,7 @@ def seed_sample(base_seed: int, stream: int) -> None:
     """Begin a sample."""
     python, numpy = _twisters()
     seed = (base_seed + (stream + 1) * _ODD) & _MASK
-    default_generator.manual_seed(seed)
+    default_generator.attach((seed, None))
     python.seed(seed)
     numpy.seed(seed ^ _NUMPY_TOO)
 

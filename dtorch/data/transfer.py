@@ -35,20 +35,29 @@ class SlotMap:
     """A worker's view of the memory it is lent."""
 
     def __init__(self) -> None:
-        self._arenas: dict[int, np.ndarray] = {}
+        self._arenas: dict[int, Mapping] = {}
+        self._slots: dict[SlotName, np.ndarray] = {}  # that were lent before
         self.memories: list[np.ndarray] = []
         self._used: list[bool] = []
 
     def attach(self, arena_ids: Sequence[int], fds: Sequence[int]) -> None:
         """Map arenas that came with a request."""
         for arena_id, fd in zip(arena_ids, fds, strict=True):
-            self._arenas[arena_id] = Mapping(fd, os.fstat(fd).st_size).array
+            self._arenas[arena_id] = Mapping(fd, os.fstat(fd).st_size)
             os.close(fd)
 
     def lend(self, slots: Sequence[SlotName]) -> None:
         """Begin a batch that may use these slots."""
-        self.memories = [self._arenas[a][start : start + nbytes] for a, start, nbytes in slots]
+        self.memories = [self._memory(slot) for slot in slots]
         self._used = [False] * len(slots)
+
+    def _memory(self, slot: SlotName) -> np.ndarray:
+        if slot not in self._slots:
+            arena_id, start, nbytes = slot
+            mapping = self._arenas[arena_id]
+            mapping.map_pages(start, nbytes)
+            self._slots[slot] = mapping.array[start : start + nbytes]
+        return self._slots[slot]
 
     def take(self, nbytes: int) -> int | None:
         """The first unused slot that holds ``nbytes``."""

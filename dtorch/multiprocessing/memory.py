@@ -8,6 +8,7 @@ import fcntl
 import mmap
 import os
 import secrets
+import sys
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ _libc.mmap.argtypes = [
 ]  # fmt: skip
 _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_MADV_POPULATE_READ = 22
 _MAP_FAILED = ctypes.c_void_p(-1).value
 
 
@@ -86,6 +88,15 @@ class Mapping:
     def array(self) -> np.ndarray:
         """All bytes, as an array that keeps the mapping."""
         return np.asarray(self)
+
+    def map_pages(self, start: int, nbytes: int) -> None:
+        """Map pages that exist already at once: a fault for each takes three times as long.
+
+        Where the system cannot (Linux can from 5.14 on), the faults come.
+        """
+        skipped = start % mmap.PAGESIZE
+        if sys.platform == "linux":
+            _libc.madvise(self.address + start - skipped, nbytes + skipped, _MADV_POPULATE_READ)
 
     def drop_pages(self, start: int, nbytes: int) -> None:
         """Give the memory of some whole pages back to the system; they read as zeros after."""

@@ -333,6 +333,20 @@ def test_counts_survive_the_wrap_around_of_their_fields():
     assert atomics.load(cell) == 1
 
 
+def test_pages_mapped_at_once_keep_what_they_hold_and_others_stay_unused():
+    fd = create_memory(1 << 20)
+    try:
+        Mapping(fd, 1 << 20).array[5000:9000] = 7
+        used = os.fstat(fd).st_blocks
+        mapping = Mapping(fd, 1 << 20)
+        mapping.map_pages(5000, 4000)
+        assert os.fstat(fd).st_blocks == used
+        assert (mapping.array[5000:9000] == 7).all()
+        mapping.array[:] = 1
+    finally:
+        os.close(fd)
+
+
 def test_without_memfd_the_memory_has_no_name_either(monkeypatch):
     before = os.listdir("/dev/shm")
     monkeypatch.delattr(os, "memfd_create")
