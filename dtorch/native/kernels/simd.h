@@ -37,6 +37,20 @@ template <class T>
 using Vector = typename VectorOf<T>::type;
 template <class T>
 inline constexpr std::size_t lanes = DTORCH_VECTOR_BYTES / sizeof(T);
+#if defined(__AVX512F__)
+// Vectors of half the size, for what is left at the end of a row.
+template <class T>
+struct HalfVectorOf;
+template <>
+struct HalfVectorOf<float> {
+  typedef float type __attribute__((vector_size(32), aligned(4), may_alias));
+};
+template <>
+struct HalfVectorOf<double> {
+  typedef double type __attribute__((vector_size(32), aligned(8), may_alias));
+};
+#endif
+
 template <class T>
 using Whole = decltype(Vector<T>{} < Vector<T>{});  // integers as wide as T
 
@@ -49,22 +63,12 @@ DTORCH_INLINE void store(T* at, Vector<T> value) {
   *reinterpret_cast<Vector<T>*>(at) = value;
 }
 
-#if defined(__AVX512F__)
-// Elements whose bits are set; those of `outside` elsewhere, of which nothing is read.
-template <class T>
-DTORCH_INLINE Vector<T> load_lanes(unsigned bits, const T* at, Vector<T> outside) {
-  if constexpr (sizeof(T) == 4) {
-    return _mm512_mask_loadu_ps(outside, static_cast<__mmask16>(bits), at);
-  } else {
-    return _mm512_mask_loadu_pd(outside, static_cast<__mmask8>(bits), at);
-  }
-}
-#endif
-
 // Elements first .. last of a vector.
-template <class T>
+template <class T, class Of = VectorOf<T>>
 class Between {
  public:
+  using V = typename Of::type;
+
   Between() : Between(0, 0) {}
   Between(std::ptrdiff_t first, std::ptrdiff_t last) {
     first = within(first);
@@ -80,15 +84,23 @@ class Between {
   }
 
   // Those of `outside` elsewhere; what is left out is not read.
-  Vector<T> load_or(const T* at, Vector<T> outside) const {
+  V load_or(const T* at, V outside) const {
 #if defined(__AVX512F__)
-    return load_lanes<T>(mask_, at, outside);
+    if constexpr (sizeof(V) == 64 && sizeof(T) == 4) {
+      return _mm512_mask_loadu_ps(outside, static_cast<__mmask16>(mask_), at);
+    } else if constexpr (sizeof(V) == 64) {
+      return _mm512_mask_loadu_pd(outside, static_cast<__mmask8>(mask_), at);
+    } else if constexpr (sizeof(T) == 4) {
+      return _mm256_mask_loadu_ps(outside, static_cast<__mmask8>(mask_), at);
+    } else {
+      return _mm256_mask_loadu_pd(outside, static_cast<__mmask8>(mask_), at);
+    }
 #elif defined(__AVX2__)
     const auto mask = reinterpret_cast<__m256i>(mask_);
     if constexpr (sizeof(T) == 4) {
-      return mask_ ? Vector<T>(_mm256_maskload_ps(at, mask)) : outside;
+      return mask_ ? V(_mm256_maskload_ps(at, mask)) : outside;
     } else {
-      return mask_ ? Vector<T>(_mm256_maskload_pd(at, mask)) : outside;
+      return mask_ ? V(_mm256_maskload_pd(at, mask)) : outside;
     }
 #else
     if (first_ == 0 && last_ == n) return load(at);
@@ -97,20 +109,24 @@ class Between {
 #endif
   }
 
-  Vector<T> load_or_zero(const T* at) const { return load_or(at, Vector<T>{}); }
+  V load_or_zero(const T* at) const { return load_or(at, V{}); }
 
   // What is left out is not written.
-  void store(T* at, Vector<T> value) const {
+  void store(T* at, V value) const {
 #if defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4) {
+    if constexpr (sizeof(V) == 64 && sizeof(T) == 4) {
       _mm512_mask_storeu_ps(at, static_cast<__mmask16>(mask_), value);
-    } else {
+    } else if constexpr (sizeof(V) == 64) {
       _mm512_mask_storeu_pd(at, static_cast<__mmask8>(mask_), value);
+    } else if constexpr (sizeof(T) == 4) {
+      _mm256_mask_storeu_ps(at, static_cast<__mmask8>(mask_), value);
+    } else {
+      _mm256_mask_storeu_pd(at, static_cast<__mmask8>(mask_), value);
     }
 #elif defined(__AVX2__)
     const auto mask = reinterpret_cast<__m256i>(mask_);
     if (_mm256_movemask_epi8(mask) == -1) {  // the next ones are slow on some processors
-      dtorch::DTORCH_CAPABILITY::store(at, value);
+      *reinterpret_cast<V*>(at) = value;
     } else if constexpr (sizeof(T) == 4) {
       _mm256_maskstore_ps(at, mask, value);
     } else {
@@ -122,7 +138,7 @@ class Between {
   }
 
  private:
-  static constexpr auto n = static_cast<std::ptrdiff_t>(lanes<T>);
+  static constexpr auto n = static_cast<std::ptrdiff_t>(sizeof(V) / sizeof(T));
   static std::ptrdiff_t within(std::ptrdiff_t place) {
     return place < 0 ? 0 : place > n ? n : place;
   }
@@ -169,13 +185,15 @@ DTORCH_INLINE V every_second(V a, V b, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(a, b, (First + 2 * I)...);
 }
 // Every second element of two vectors, from the first or the second on.
-template <class T>
-DTORCH_INLINE Vector<T> even_elements(Vector<T> a, Vector<T> b) {
-  return every_second<0>(a, b, std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
+template <class V>
+DTORCH_INLINE V even_elements(V a, V b) {
+  return every_second<0>(
+      a, b, std::make_integer_sequence<int, static_cast<int>(sizeof(V) / sizeof(a[0]))>());
 }
-template <class T>
-DTORCH_INLINE Vector<T> odd_elements(Vector<T> a, Vector<T> b) {
-  return every_second<1>(a, b, std::make_integer_sequence<int, static_cast<int>(lanes<T>)>());
+template <class V>
+DTORCH_INLINE V odd_elements(V a, V b) {
+  return every_second<1>(
+      a, b, std::make_integer_sequence<int, static_cast<int>(sizeof(V) / sizeof(a[0]))>());
 }
 
 template <int First, class V, int... I>
@@ -184,10 +202,10 @@ DTORCH_INLINE V in_turns(V a, V b, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(a, b, (I % 2 * n + (First + I) / 2)...);
 }
 // The reverse: a has the even, b the odd elements of two vectors, which they become.
-template <class T>
-DTORCH_INLINE void interleave(Vector<T>& a, Vector<T>& b) {
-  constexpr int n = lanes<T>;
-  const Vector<T> low = in_turns<0>(a, b, std::make_integer_sequence<int, n>());
+template <class V>
+DTORCH_INLINE void interleave(V& a, V& b) {
+  constexpr int n = sizeof(V) / sizeof(a[0]);
+  const V low = in_turns<0>(a, b, std::make_integer_sequence<int, n>());
   b = in_turns<n>(a, b, std::make_integer_sequence<int, n>());
   a = low;
 }

@@ -63,8 +63,8 @@ class EveryOf {
   Vector<T> load_from(const T* line) const {
     if constexpr (Step == 1) return low_.load_or(line + at_, outside_);
     if constexpr (Step == 2) {
-      return even_elements<T>(low_.load_or(line + at_, outside_),
-                              high_.load_or(line + at_ + n, outside_));
+      return even_elements(low_.load_or(line + at_, outside_),
+                           high_.load_or(line + at_ + n, outside_));
     }
     Vector<T> values = outside_;
     for (std::ptrdiff_t k = 0; k < n; ++k) {
