@@ -10,6 +10,7 @@
 #include "bindings_nn.h"
 #include "kernels/indexing.h"
 #include "kernels/scan.h"
+#include "kernels/topk.h"
 #include "thread_pool.h"
 
 namespace nb = nanobind;
@@ -163,12 +164,50 @@ nb::object scan_of(nb::handle input, nb::handle out, bool product, bool reverse)
   });
 }
 
+template <class T>
+void top(nb::handle input, nb::handle values, nb::handle indices, bool largest) {
+  const std::size_t rows = size(input, 0), n = size(input, 1), k = size(values, 1);
+  const T* from = data<T>(input);
+  T* found = data<T>(values);
+  std::int64_t* places = data<std::int64_t>(indices);
+  all_of(rows, n, [&](std::size_t first, std::size_t last) {
+    DTORCH_DISPATCH(top_of_rows)
+    (from + first * n, found + first * k, places + first * k, last - first, n, k, largest);
+    return true;
+  });
+}
+
+nb::object top_of_rows_of(nb::handle input, nb::handle values, nb::handle indices, bool largest) {
+  if (!is_plain(input, 2) || !is_plain(values, 2) || !is_index(indices, 2) ||
+      PyArray_TYPE(as_array(input)) != PyArray_TYPE(as_array(values)) ||
+      !PyArray_SAMESHAPE(as_array(values), as_array(indices)) ||
+      size(input, 0) != size(values, 0) || size(values, 1) == 0 ||
+      size(values, 1) > size(input, 1) || !PyArray_ISWRITEABLE(as_array(values)) ||
+      !PyArray_ISWRITEABLE(as_array(indices))) {
+    return nb::none();
+  }
+  switch (PyArray_TYPE(as_array(input))) {
+    case NPY_FLOAT:
+      top<float>(input, values, indices, largest);
+      return nb::bool_(true);
+    case NPY_DOUBLE:
+      top<double>(input, values, indices, largest);
+      return nb::bool_(true);
+    case NPY_INT64:
+      top<std::int64_t>(input, values, indices, largest);
+      return nb::bool_(true);
+    default:
+      return nb::none();
+  }
+}
+
 }  // namespace
 
 void bind_slices(nb::module_& m) {
   m.def("take_along", take_along_of, "input"_a, "index"_a, "out"_a);
   m.def("add_along", add_along_of, "source"_a, "index"_a, "out"_a);
   m.def("add_rows", add_rows_of, "source"_a, "index"_a, "out"_a);
+  m.def("top_of_rows", top_of_rows_of, "input"_a, "values"_a, "indices"_a, "largest"_a);
   m.def("scan", scan_of, "input"_a, "out"_a, "product"_a, "reverse"_a);
 }
 

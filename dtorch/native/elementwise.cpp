@@ -302,6 +302,38 @@ PyObject* unary_array(Unary op, PyArrayObject* input) {
   return out;
 }
 
+PyObject* choose_array(PyArrayObject* condition, PyArrayObject* a, PyArrayObject* b) {
+  const auto fits = [condition](PyArrayObject* array) {
+    return usable(array) && (PyArray_SIZE(array) == 1 ||
+                             (same_shape(condition, array) && PyArray_IS_C_CONTIGUOUS(array)));
+  };
+  if (PyArray_TYPE(condition) != NPY_BOOL || !PyArray_IS_C_CONTIGUOUS(condition) || !fits(a) ||
+      !fits(b) || PyArray_TYPE(a) != PyArray_TYPE(b) || PyDataType_REFCHK(PyArray_DESCR(a))) {
+    return nullptr;
+  }
+  const npy_intp n = PyArray_SIZE(condition), size = PyArray_ITEMSIZE(a);
+  ChooseLoop loop = DTORCH_DISPATCH(choose_loop)(static_cast<std::size_t>(size));
+  if (!loop) return nullptr;
+  Py_INCREF(PyArray_DESCR(a));
+  PyObject* out =
+      PyArray_Empty(PyArray_NDIM(condition), PyArray_DIMS(condition), PyArray_DESCR(a), 0);
+  if (!out) return nullptr;
+  const int a_step = PyArray_SIZE(a) == 1 && n != 1 ? 0 : 1;
+  const int b_step = PyArray_SIZE(b) == 1 && n != 1 ? 0 : 1;
+  const auto* holds = reinterpret_cast<const bool*>(PyArray_BYTES(condition));
+  const char* from_a = PyArray_BYTES(a);
+  const char* from_b = PyArray_BYTES(b);
+  char* to = PyArray_BYTES(reinterpret_cast<PyArrayObject*>(out));
+  Released released(n);
+  parallel_for(0, static_cast<std::size_t>(n), elements_per_range,
+               [=](std::size_t begin, std::size_t end) {
+                 const auto at = static_cast<npy_intp>(begin) * size;
+                 loop(holds + begin, from_a + at * a_step, from_b + at * b_step, to + at,
+                      end - begin, a_step, b_step);
+               });
+  return out;
+}
+
 namespace {
 
 constexpr std::size_t sum_block_size = 4096;

@@ -16,6 +16,9 @@ bool binary_into(Binary op, PyArrayObject* a, PyArrayObject* b, PyArrayObject* o
 // NumPy should do it.
 bool binary_inplace(Binary op, PyArrayObject* a, PyArrayObject* b);
 bool unary_inplace(Unary op, PyArrayObject* a);
+// The elements of `a` where `condition` (bools) holds, of `b` elsewhere; these have its shape, or
+// one element. Null without an exception as above.
+PyObject* choose_array(PyArrayObject* condition, PyArrayObject* a, PyArrayObject* b);
 // 0-dim array with the sum of all elements; null without an exception as above.
 PyObject* sum_array(PyArrayObject* input);
 // Sums over the dims first .. last - 1; null without an exception as above.

@@ -665,6 +665,14 @@ PyObject* array_sum_dims(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
   Py_RETURN_NONE;
 }
 
+PyObject* array_choose(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  if (nargs == 3 && is_array(args[0]) && is_array(args[1]) && is_array(args[2])) {
+    PyObject* result = choose_array(as_array(args[0]), as_array(args[1]), as_array(args[2]));
+    if (result || PyErr_Occurred()) return result;
+  }
+  Py_RETURN_NONE;
+}
+
 template <class F>
 PyCFunction fastcall(F* function) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
@@ -682,6 +690,8 @@ PyMethodDef functions[] = {
     {"array_sum", array_sum, METH_O, "Sum of all elements as a 0-dim array, or None."},
     {"array_sum_dims", fastcall(array_sum_dims), METH_FASTCALL,
      "Sums over dims first .. last - 1, or None."},
+    {"array_choose", fastcall(array_choose), METH_FASTCALL,
+     "The second where the first holds, else the third; or None."},
     {"array_relu", array_unary<Unary::relu>, METH_O, nullptr},
     {"array_sigmoid", array_unary<Unary::sigmoid>, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr}};

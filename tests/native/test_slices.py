@@ -3,11 +3,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import dtorch
+from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.cumulative import cumprod, cumsum, running_back
 from dtorch.core.ops.elements import index_add
 from dtorch.core.ops.embedding import rows_added
 from dtorch.core.ops.gathering import gather, scatter_add
+from dtorch.core.ops.masking import masked_fill
 from dtorch.core.ops.scatter import add_rows, gather_along, scatter_sum
+from dtorch.core.ops.sorting import topk
 
 ADDED = [np.float32, np.float64, np.int64]
 TAKEN = [*ADDED, np.bool_, np.int16, np.float16, np.complex64]
@@ -143,3 +146,49 @@ def test_running_sums_of_many_numbers_keep_their_digits_and_do_not_depend_on_thr
     for one in found:
         np.testing.assert_allclose(one, x.astype(np.float64).cumsum(1), rtol=1e-6)
         np.testing.assert_array_equal(one, found[0])
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    shape=st.lists(st.integers(1, 6), min_size=0, max_size=2), n=st.integers(1, 300),
+    data=st.data(), dtype=st.sampled_from([np.float32, np.float64, np.int64]),
+)  # fmt: skip
+def test_the_first_in_order_equal_a_stable_sort(native, shape, n, data, dtype):
+    dim = data.draw(st.integers(0, len(shape)))
+    largest = data.draw(st.booleans())
+    k = data.draw(st.integers(1, min(n, 70)))
+    rng = np.random.default_rng(n)
+    x = rng.integers(-30, 30, (*shape[:dim], n, *shape[dim:])).astype(dtype)  # with equal ones
+    if x.dtype.kind == "f":
+        x[rng.random(x.shape) < 0.05] = rng.choice([np.nan, np.inf, -np.inf])
+    found = topk.compute((x, k, dim, largest, True))
+    key = np.nan_to_num(x.astype(np.float64), nan=1e9, posinf=1e8, neginf=-1e8)
+    order = np.argsort(-key if largest else key, dim, kind="stable")
+    expected = np.take(order, range(k), dim)
+    np.testing.assert_array_equal(found[1], expected)
+    np.testing.assert_array_equal(found[0], np.take_along_axis(x, expected, dim))
+    assert found[0].dtype == dtype
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    data=st.data(), rows=st.integers(1, 90), columns=st.integers(40, 90),
+    dtype=st.sampled_from([np.float32, np.float64, np.int16, np.bool_, np.complex64, np.complex128]),
+)  # fmt: skip
+def test_chosen_elements_equal_those_of_numpy(native, data, rows, columns, dtype):
+    rng = np.random.default_rng(rows)
+    shapes = st.sampled_from([(rows, columns), (columns,), (rows, 1), (), (1, 1)])
+
+    def operand():
+        array = (rng.standard_normal(data.draw(shapes)) * 100).astype(dtype)
+        return array.T.copy().T if data.draw(st.booleans()) else array
+
+    condition = rng.random(data.draw(shapes)) < 0.5
+    a, b = operand(), operand()
+    found = choose.compute((condition, a, b))
+    np.testing.assert_array_equal(found, np.where(condition, a, b))
+    assert found.dtype == dtype
+    x = operand()
+    value = np.ones((), dtype)
+    found = masked_fill.compute((x, condition, value))
+    np.testing.assert_array_equal(found, np.where(condition, value, x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
 from dtorch.core.op import composite
+from dtorch.core.ops import activation_native
 from dtorch.core.ops.comparison import choose
 
 
@@ -30,6 +32,17 @@ def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
     if min is not None:
         input = xp.maximum(input, min)
     return input if max is None else xp.minimum(input, max)
+
+
+@clamp.kernel("cpu")
+def _(input, min, max):
+    if all(bound is None or getattr(bound, "ndim", 1) == 0 for bound in (min, max)):
+        low, high = -math.inf if min is None else min, math.inf if max is None else max
+        if low == low and high == high and not (min is None and max is None):
+            found = activation_native.forward("hardtanh", input, low, high)
+            if found is not None:
+                return found
+    return clamp.run_body(np, (input, min, max))
 
 
 @clamp.gradient("input")

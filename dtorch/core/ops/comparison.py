@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.base import wrap
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.elementwise import ElementwiseOp, elementwise
@@ -208,6 +210,30 @@ for _op, _reference in (
 def choose(xp: Any, condition: Any, input: Any, other: Any) -> Any:
     """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast."""
     return xp.where(condition, input, other)
+
+
+_FEW = 4096  # elements that NumPy chooses from sooner
+
+
+@choose.kernel("cpu")
+def _(condition, input, other):
+    found = chosen(condition, input, other)
+    return choose.run_body(np, (condition, input, other)) if found is None else found
+
+
+def chosen(condition: Any, input: Any, other: Any) -> Any:
+    """`choose` from many elements by the compiled loop; None for what it does not know."""
+    values = (condition, input, other)
+    if backend.native is None or not all(type(v) is np.ndarray for v in values):
+        return None
+    shape = np.broadcast(*values).shape
+    if math.prod(shape) < _FEW:
+        return None
+    spread = (
+        v if v.shape == shape or (v.size == 1 and i) else np.broadcast_to(v, shape)
+        for i, v in enumerate(values)
+    )
+    return backend.native.array_choose(*map(np.ascontiguousarray, spread))
 
 
 @choose.gradient("input")

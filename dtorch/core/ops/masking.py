@@ -10,7 +10,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, method, structured
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, chosen
 from dtorch.core.ops.scatter import take_slice, unslice
 
 
@@ -24,6 +24,14 @@ def masked_fill(xp: Any, input: Any, mask: Any, value: Any) -> Any:
     """
     _expect_mask("masked_fill", mask)
     return xp.where(mask != 0, xp.asarray(value).astype(input.dtype), input)
+
+
+@masked_fill.kernel("cpu")
+def _(input, mask, value):
+    _expect_mask("masked_fill", mask)
+    holds = mask if mask.dtype == np.bool_ else mask != 0
+    found = chosen(holds, np.asarray(value).astype(input.dtype, copy=False), input)
+    return masked_fill.run_body(np, (input, mask, value)) if found is None else found
 
 
 def _expect_mask(name: str, mask: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.ops.convolution import channel_sum
 
 Ints = tuple[int, ...]
 _native = backend.native
@@ -48,6 +49,16 @@ def _is_by_row(shape: Ints, grouped: Any, dims: Ints, affine: Ints) -> bool:
     )
 
 
+def _is_by_group(grouped: Any, dims: Ints, affine: Ints) -> bool:
+    """Whether rows are the groups of the channels of each sample."""
+    return (
+        grouped is not None
+        and tuple(dims) == tuple(range(2, len(grouped)))
+        and len(affine) == len(grouped) - 1
+        and math.prod(affine) == affine[1] == grouped[1] * grouped[2]
+    )
+
+
 def _planes(array: Any) -> Any:
     shape = array.shape
     return np.ascontiguousarray(array).reshape(shape[0], shape[1], -1)
@@ -76,11 +87,59 @@ def normalize(
         statistics = [np.empty(kept, kind) for _ in range(3)]
         columns = math.prod(affine)
         function, x, result = _native.normalize_rows, _rows(input, columns), _rows(out, columns)
+    elif _is_by_group(grouped, dims, affine):
+        return _normalize_groups(input, weight, bias, grouped, eps)
     else:
         return None
     function(x, _flat(weight), _flat(bias), eps, result, *(s.reshape(-1) for s in statistics))
     average, variance, scale = statistics
     return out, average, variance, scale
+
+
+def _normalize_groups(
+    input: Any, weight: Any, bias: Any, grouped: Ints, eps: float
+) -> tuple[Any, Any, Any, Any]:
+    kind, columns = input.dtype, math.prod(grouped[2:])
+    out = np.empty(input.shape, kind)
+    statistics = [np.empty((*grouped[:2], *(1,) * (len(grouped) - 2)), kind) for _ in range(3)]
+    _native.normalize_rows(
+        _rows(input, columns), None, None, eps, _rows(out, columns),
+        *(s.reshape(-1) for s in statistics),
+    )  # fmt: skip
+    if weight is not None or bias is not None:
+        channels = out.shape[1]
+        factor = np.ones(channels, kind) if weight is None else _flat(weight)
+        shift = np.zeros(channels, kind) if bias is None else _flat(bias)
+        _native.finish_planes(_planes(out), _planes(out), factor, shift)
+    average, variance, scale = statistics
+    return out, average, variance, scale
+
+
+def _group_gradients(
+    grad: Any, input: Any, weight: Any, average: Any, scale: Any, grouped: Ints,
+    needs: tuple[bool, bool, bool],
+) -> list[Any]:  # fmt: skip
+    n, channels, columns = *input.shape[:2], math.prod(grouped[2:])
+    found: list[Any] = [None, None, None]
+    nothing = np.zeros(channels, input.dtype)
+    if needs[0]:
+        scaled = grad if weight is None else finish_planes(grad, weight, nothing)
+        found[0] = np.empty(input.shape, input.dtype)
+        sums = np.empty((2, min(_PARTS, average.size), columns), input.dtype)  # not needed
+        _native.normalize_rows_backward(
+            _rows(scaled, columns), _rows(input, columns), None, _flat(average), _flat(scale),
+            _rows(found[0], columns), *sums,
+        )  # fmt: skip
+    if needs[1]:
+        # Standardised as planes of one sample with n * channels channels.
+        factor = np.repeat(_flat(scale), grouped[2])
+        shift = np.repeat(_flat(-average * scale), grouped[2])
+        hat = finish_planes(input.reshape(1, n * channels, -1), factor, shift)
+        hat *= grad.reshape(hat.shape)
+        found[1] = channel_sum(hat.reshape(input.shape))
+    if needs[2]:
+        found[2] = channel_sum(grad)
+    return found
 
 
 def gradients(
@@ -109,6 +168,10 @@ def gradients(
         )  # fmt: skip
         d_weight = weight_sums.sum(axis=0) if needs[1] else None
         d_bias = bias_sums.sum(axis=0) if needs[2] else None
+    elif _is_by_group(grouped, dims, affine):
+        d_input, d_weight, d_bias = _group_gradients(
+            grad, input, weight, average, scale, grouped, needs
+        )
     else:
         return None
     return [

@@ -1,5 +1,5 @@
 """Compiled forms of what is done along one dim: looking up by number, adding where something was
-looked up, running sums and products.
+looked up, running sums and products, the first in order.
 
 Each returns None for arrays that it does not know, and False if a number is out of range.
 """
@@ -72,3 +72,18 @@ def scan(input: Any, dim: int, product: bool = False, reverse: bool = False) -> 
     out = np.empty(input.shape, input.dtype)
     source = _slices(np.ascontiguousarray(input), dim)
     return out if _native.scan(source, _slices(out, dim), product, reverse) else None
+
+
+def top(input: Any, k: int, dim: int, largest: bool) -> tuple[Any, Any] | None:
+    """The first ``k`` in descending or ascending order along ``dim``, and where they stand."""
+    if _native is None or type(input) is not np.ndarray:
+        return None
+    lines = np.ascontiguousarray(np.moveaxis(input, dim, -1))
+    values = np.empty((*lines.shape[:-1], k), input.dtype)
+    indices = np.empty(values.shape, np.int64)
+    rows = (array.reshape(-1, array.shape[-1]) for array in (lines, values, indices))
+    if not _native.top_of_rows(*rows, bool(largest)):
+        return None
+    if dim == input.ndim - 1:
+        return values, indices
+    return tuple(np.ascontiguousarray(np.moveaxis(a, -1, dim)) for a in (values, indices))  # type: ignore[return-value]

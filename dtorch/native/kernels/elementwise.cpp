@@ -305,6 +305,35 @@ UnaryLoop floating_unary(Unary op) {
   }
 }
 
+// By bits, which is vectorised, as a choice between elements in memory is not. T is unsigned.
+template <class T>
+DTORCH_INLINE T chosen(bool condition, T a, T b) {
+  const T mask = static_cast<T>(T(0) - static_cast<T>(condition));
+  return static_cast<T>((a & mask) | (b & static_cast<T>(~mask)));
+}
+
+template <class T>
+void choose(const bool* condition, const void* a_data, const void* b_data, void* out_data,
+            std::size_t n, int a_step, int b_step) {
+  const T* a = static_cast<const T*>(a_data);
+  const T* b = static_cast<const T*>(b_data);
+  const T value = *a, other = *b;
+  T* out = static_cast<T*>(out_data);
+  if (a_step && b_step) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i) out[i] = chosen(condition[i], a[i], b[i]);
+  } else if (a_step) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i) out[i] = chosen(condition[i], a[i], other);
+  } else if (b_step) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i) out[i] = chosen(condition[i], value, b[i]);
+  } else {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i) out[i] = chosen(condition[i], value, other);
+  }
+}
+
 // Many running sums: whole vectors, several of them in flight, and few roundings for each. Their
 // order is fixed by the code.
 template <class T>
@@ -362,6 +391,21 @@ UnaryLoop unary_loop(Unary op, Element element) {
       return floating_unary<float>(op);
     case Element::float64:
       return floating_unary<double>(op);
+    default:
+      return nullptr;
+  }
+}
+
+ChooseLoop choose_loop(std::size_t bytes) {
+  switch (bytes) {
+    case 1:
+      return choose<std::uint8_t>;
+    case 2:
+      return choose<std::uint16_t>;
+    case 4:
+      return choose<std::uint32_t>;
+    case 8:
+      return choose<std::uint64_t>;
     default:
       return nullptr;
   }

@@ -57,6 +57,10 @@ using BinaryLoop = void (*)(const void* a, const void* b, void* out, std::size_t
 // out[i] = f(input[i]) for i < n.
 using UnaryLoop = void (*)(const void* input, void* out, std::size_t n);
 
+// out[i] = condition[i] ? a[i * a_step] : b[i * b_step] for i < n, of elements of any type.
+using ChooseLoop = void (*)(const bool* condition, const void* a, const void* b, void* out,
+                            std::size_t n, int a_step, int b_step);
+
 inline bool is_comparison(Binary op) { return op >= Binary::eq; }
 
 }  // namespace dtorch
@@ -65,6 +69,8 @@ DTORCH_KERNELS(
   // Null where there is no loop of our own for that type.
   BinaryLoop binary_loop(Binary op, Element element);
   UnaryLoop unary_loop(Unary op, Element element);
+  // For elements of 1, 2, 4 or 8 bytes; null for others.
+  ChooseLoop choose_loop(std::size_t bytes);
   // Sum of n numbers, always in the same order of additions: blocks, then pairs of blocks.
   float sum_block(const float* input, std::size_t n);
   double sum_block(const double* input, std::size_t n);
