@@ -119,7 +119,8 @@ def _group_gradients(
     grad: Any, input: Any, weight: Any, average: Any, scale: Any, grouped: Ints,
     needs: tuple[bool, bool, bool],
 ) -> list[Any]:  # fmt: skip
-    n, channels, columns = *input.shape[:2], math.prod(grouped[2:])
+    n, channels = input.shape[:2]
+    columns = math.prod(grouped[2:])
     found: list[Any] = [None, None, None]
     nothing = np.zeros(channels, input.dtype)
     if needs[0]:
