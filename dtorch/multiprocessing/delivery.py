@@ -48,35 +48,38 @@ def note(messages: Messages, ticket: bytes) -> None:
 
 
 def take_notes() -> Tickets:
-    """What this thread has noted; another one is going to write the message."""
+    """What this thread has noted since it last wrote."""
     tickets, _fresh.tickets = _fresh.tickets, []
     return tickets
+
+
+def set_channel(tickets: Tickets, connection: Any) -> None:
+    """These messages are about to be written into a connection."""
+    # Asking the system for the other end of a socket takes as long as sending a message.
+    channel: int = getattr(connection, "_dtorch_channel", UNKNOWN)
+    if channel == UNKNOWN:
+        channel = connection._dtorch_channel = channel_of(connection.fileno())
+    for messages, ticket in tickets:
+        messages.set_channel(ticket, channel)
 
 
 def _send_bytes(self: Any, buf: Any) -> None:
     if _fresh.tickets:
         tickets = take_notes()
         if len(buf) <= _SEARCHED:
-            _set_channel(tickets, bytes(buf), self)
+            set_channel(_contained(tickets, bytes(buf)), self)
     _write(self, buf)
 
 
-def _set_channel(tickets: Tickets, data: bytes, connection: Any) -> None:
-    at = 0
+def _contained(tickets: Tickets, data: bytes) -> Tickets:
+    """Those in a message; others were pickled for something else."""
+    found, at = [], 0
     for messages, ticket in tickets:
-        found = data.find(ticket, at)
-        if found < 0:
-            continue  # pickled for something else
-        at = found
-        messages.set_channel(ticket, _channel_of(connection))
-
-
-def _channel_of(connection: Any) -> int:
-    """Asking the system for the other end of a socket takes as long as sending a message."""
-    channel: int = getattr(connection, "_dtorch_channel", UNKNOWN)
-    if channel == UNKNOWN:
-        channel = connection._dtorch_channel = channel_of(connection.fileno())
-    return channel
+        start = data.find(ticket, at)
+        if start >= 0:
+            at = start
+            found.append((messages, ticket))
+    return found
 
 
 def watch_connections() -> None:

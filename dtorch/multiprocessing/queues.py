@@ -18,7 +18,7 @@ from typing import Any
 
 from dtorch.core.storage import storage_of
 from dtorch.core.tensor import Tensor
-from dtorch.multiprocessing.delivery import Tickets, note, take_notes
+from dtorch.multiprocessing.delivery import Tickets, note, set_channel, take_notes
 from dtorch.multiprocessing.reductions import is_data, reduce_tensor
 
 _SMALL = 64 << 10  # bytes of a private tensor that take no time to move to shared memory
@@ -45,9 +45,11 @@ def put(self: Any, obj: Any, block: bool = True, timeout: float | None = None) -
     if not self._sem.acquire(block, timeout):
         raise Full
     try:
+        take_notes()  # of what was pickled for something else
         data = _dumps(obj)
-        if not _write_now(self, data):
-            _leave_to_thread(self, _Pickled(bytes(data), take_notes()))
+        tickets = take_notes()
+        if not _write_now(self, data, tickets):
+            _leave_to_thread(self, _Pickled(bytes(data), tickets))
     except Exception as error:  # noqa: BLE001 - what the thread would do
         self._sem.release()
         self._on_queue_feeder_error(error, obj)
@@ -96,7 +98,7 @@ def _is_idle(queue: Any) -> bool:
         return bool(condition._waiters) and not queue._buffer
 
 
-def _write_now(queue: Any, data: memoryview) -> bool:
+def _write_now(queue: Any, data: memoryview, tickets: Tickets) -> bool:
     """Write a message unless that might wait."""
     if len(data) > _AT_ONCE or not queue._wlock.acquire(False):
         return False
@@ -105,6 +107,7 @@ def _write_now(queue: Any, data: memoryview) -> bool:
         room.register(queue._writer, select.POLLOUT)
         if not room.poll(0):
             return False
+        set_channel(tickets, queue._writer)
         queue._send_bytes(data)
     finally:
         queue._wlock.release()

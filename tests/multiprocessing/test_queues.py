@@ -5,6 +5,7 @@ import multiprocessing
 import queue as standard
 import threading
 import time
+from multiprocessing.reduction import ForkingPickler
 
 import pytest
 
@@ -168,3 +169,16 @@ def test_what_was_put_arrives_although_its_process_has_exited(queue):
     process.join()
     assert process.exitcode == 0
     process.close()
+
+
+def test_what_was_pickled_for_something_else_outlives_the_queue():
+    other = ForkingPickler.dumps(dtorch.ones(3))
+    made = fork.Queue()
+    made.put(dtorch.ones(2))
+    made.close()
+    del made
+    time.sleep(0.5)
+    arena.usage()
+    time.sleep(0.3)
+    arena.usage()  # gives up what is lost for longer than a quarter of a second
+    assert ForkingPickler.loads(other).tolist() == [1, 1, 1]
