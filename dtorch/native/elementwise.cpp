@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "half.h"
 #include "thread_pool.h"
 
 namespace dtorch {
@@ -31,6 +32,58 @@ bool element_of(PyArrayObject* array, Element& element) {
     default:
       return false;
   }
+}
+
+// A loop for the elements of some arrays. Those of two bytes are widened and rounded in small
+// blocks.
+template <class Loop>
+struct Elements {
+  Loop loop = nullptr;
+  Widen widen = nullptr;
+  Narrow narrow = nullptr;  // null where the result is no number of that type
+};
+
+constexpr std::size_t halves_at_once = 512;
+
+void call(const Elements<BinaryLoop>& f, const char* a, const char* b, char* out, std::size_t n,
+          int a_step, int b_step) {
+  if (!f.widen) return f.loop(a, b, out, n, a_step, b_step);
+  const auto* x = reinterpret_cast<const std::uint16_t*>(a);
+  const auto* y = reinterpret_cast<const std::uint16_t*>(b);
+  float wide_x[halves_at_once], wide_y[halves_at_once], result[halves_at_once];
+  for (std::size_t i = 0; i < n; i += halves_at_once) {
+    const std::size_t some = std::min(n - i, halves_at_once);
+    if (a_step || i == 0) f.widen(x + (a_step ? i : 0), wide_x, a_step ? some : 1);
+    if (b_step || i == 0) f.widen(y + (b_step ? i : 0), wide_y, b_step ? some : 1);
+    if (!f.narrow) {
+      f.loop(wide_x, wide_y, out + i, some, a_step, b_step);
+    } else {
+      f.loop(wide_x, wide_y, result, some, a_step, b_step);
+      f.narrow(result, reinterpret_cast<std::uint16_t*>(out) + i, some);
+    }
+  }
+}
+
+void call(const Elements<UnaryLoop>& f, const char* input, char* out, std::size_t n) {
+  if (!f.widen) return f.loop(input, out, n);
+  float wide[halves_at_once];
+  for (std::size_t i = 0; i < n; i += halves_at_once) {
+    const std::size_t some = std::min(n - i, halves_at_once);
+    f.widen(reinterpret_cast<const std::uint16_t*>(input) + i, wide, some);
+    f.loop(wide, wide, some);
+    f.narrow(wide, reinterpret_cast<std::uint16_t*>(out) + i, some);
+  }
+}
+
+// The type that loops are for, and the conversions to it.
+template <class Loop>
+bool element_of(PyArrayObject* array, Element& element, Elements<Loop>& f) {
+  if (element_of(array, element)) return true;
+  if (!is_half(array)) return false;
+  element = Element::float32;
+  f.widen = widening(PyArray_DESCR(array));
+  f.narrow = narrowing(PyArray_DESCR(array));
+  return true;
 }
 
 bool usable(PyArrayObject* array) {
@@ -80,30 +133,31 @@ class Released {
   PyThreadState* state_;
 };
 
-void run_flat(BinaryLoop loop, const char* a, const char* b, char* out, npy_intp n, int a_step,
-              int b_step, npy_intp in_size, npy_intp out_size) {
+void run_flat(const Elements<BinaryLoop>& loop, const char* a, const char* b, char* out, npy_intp n,
+              int a_step, int b_step, npy_intp in_size, npy_intp out_size) {
   if (n < static_cast<npy_intp>(2 * elements_per_range)) {
-    loop(a, b, out, static_cast<std::size_t>(n), a_step, b_step);
+    call(loop, a, b, out, static_cast<std::size_t>(n), a_step, b_step);
     return;
   }
   parallel_for(0, static_cast<std::size_t>(n), elements_per_range,
                [=](std::size_t begin, std::size_t end) {
                  const auto at = static_cast<npy_intp>(begin);
-                 loop(a + at * a_step * in_size, b + at * b_step * in_size, out + at * out_size,
-                      end - begin, a_step, b_step);
+                 call(loop, a + at * a_step * in_size, b + at * b_step * in_size,
+                      out + at * out_size, end - begin, a_step, b_step);
                });
 }
 
-void run_unary(UnaryLoop loop, const char* from, char* to, npy_intp n, npy_intp size) {
+void run_unary(const Elements<UnaryLoop>& loop, const char* from, char* to, npy_intp n,
+               npy_intp size) {
   if (n < static_cast<npy_intp>(elements_per_range)) {
-    loop(from, to, static_cast<std::size_t>(n));
+    call(loop, from, to, static_cast<std::size_t>(n));
     return;
   }
   Released released(n);
   parallel_for(0, static_cast<std::size_t>(n), elements_per_range / 2,
                [=](std::size_t begin, std::size_t end) {
                  const auto at = static_cast<npy_intp>(begin) * size;
-                 loop(from + at, to + at, end - begin);
+                 call(loop, from + at, to + at, end - begin);
                });
 }
 
@@ -149,8 +203,8 @@ bool plan_rows(PyArrayObject* a, PyArrayObject* b, const npy_intp* dims, int ndi
   return (sa == 0 || sa == size) && (sb == 0 || sb == size);
 }
 
-void run_rows(BinaryLoop loop, const Rows& rows, const char* a, const char* b, char* out,
-              npy_intp out_size) {
+void run_rows(const Elements<BinaryLoop>& loop, const Rows& rows, const char* a, const char* b,
+              char* out, npy_intp out_size) {
   const int outer = rows.ndim - 1;
   const npy_intp inner = rows.dims[outer];
   const int a_step = rows.a_strides[outer] != 0, b_step = rows.b_strides[outer] != 0;
@@ -169,7 +223,7 @@ void run_rows(BinaryLoop loop, const Rows& rows, const char* a, const char* b, c
                      pa += at * rows.a_strides[i];
                      pb += at * rows.b_strides[i];
                    }
-                   loop(pa, pb, out + static_cast<npy_intp>(row) * inner * out_size,
+                   call(loop, pa, pb, out + static_cast<npy_intp>(row) * inner * out_size,
                         static_cast<std::size_t>(inner), a_step, b_step);
                  }
                });
@@ -188,13 +242,22 @@ bool broadcast_dims(PyArrayObject* a, PyArrayObject* b, npy_intp* dims, int& ndi
   return true;
 }
 
-bool find_loop(Binary op, PyArrayObject* a, PyArrayObject* b, BinaryLoop& loop) {
+bool find_loop(Binary op, PyArrayObject* a, PyArrayObject* b, Elements<BinaryLoop>& found) {
   Element element;
-  if (PyArray_TYPE(a) != PyArray_TYPE(b) || !element_of(a, element) || !usable(a) || !usable(b)) {
+  if (PyArray_TYPE(a) != PyArray_TYPE(b) || !element_of(a, element, found) || !usable(a) ||
+      !usable(b)) {
     return false;
   }
-  loop = DTORCH_DISPATCH(binary_loop)(op, element);
-  return loop != nullptr;
+  found.loop = DTORCH_DISPATCH(binary_loop)(op, element);
+  if (is_comparison(op)) found.narrow = nullptr;
+  return found.loop != nullptr;
+}
+
+bool find_loop(Unary op, PyArrayObject* array, Elements<UnaryLoop>& found) {
+  Element element;
+  if (!element_of(array, element, found) || !usable(array) || !dense(array)) return false;
+  found.loop = DTORCH_DISPATCH(unary_loop)(op, element);
+  return found.loop != nullptr;
 }
 
 // The element type's own descriptor, so that NPY_LONG and NPY_LONGLONG both keep theirs.
@@ -206,7 +269,7 @@ PyObject* new_array(PyArrayObject* like, bool is_bool, int ndim, const npy_intp*
 }  // namespace
 
 PyObject* binary_array(Binary op, PyArrayObject* a, PyArrayObject* b) {
-  BinaryLoop loop;
+  Elements<BinaryLoop> loop;
   if (!find_loop(op, a, b, loop)) return nullptr;
   const bool comparison = is_comparison(op);
   const npy_intp in_size = PyArray_ITEMSIZE(a), out_size = comparison ? 1 : in_size;
@@ -246,7 +309,7 @@ PyObject* binary_array(Binary op, PyArrayObject* a, PyArrayObject* b) {
 }
 
 bool binary_into(Binary op, PyArrayObject* a, PyArrayObject* b, PyArrayObject* out) {
-  BinaryLoop loop;
+  Elements<BinaryLoop> loop;
   if (!find_loop(op, a, b, loop) || is_comparison(op) || PyArray_TYPE(out) != PyArray_TYPE(a) ||
       !PyArray_ISWRITEABLE(out) || !PyArray_IS_C_CONTIGUOUS(out) || !same_shape(a, b) ||
       !same_shape(a, out) || !PyArray_IS_C_CONTIGUOUS(a) || !PyArray_IS_C_CONTIGUOUS(b)) {
@@ -259,7 +322,7 @@ bool binary_into(Binary op, PyArrayObject* a, PyArrayObject* b, PyArrayObject* o
 }
 
 bool binary_inplace(Binary op, PyArrayObject* a, PyArrayObject* b) {
-  BinaryLoop loop;
+  Elements<BinaryLoop> loop;
   if (!find_loop(op, a, b, loop) || is_comparison(op) || !PyArray_ISWRITEABLE(a) ||
       !PyArray_IS_C_CONTIGUOUS(a)) {
     return false;
@@ -277,19 +340,15 @@ bool binary_inplace(Binary op, PyArrayObject* a, PyArrayObject* b) {
 }
 
 bool unary_inplace(Unary op, PyArrayObject* a) {
-  Element element;
-  if (!element_of(a, element) || !usable(a) || !PyArray_ISWRITEABLE(a)) return false;
-  UnaryLoop loop = DTORCH_DISPATCH(unary_loop)(op, element);
-  if (!loop || !dense(a)) return false;
+  Elements<UnaryLoop> loop;
+  if (!PyArray_ISWRITEABLE(a) || !find_loop(op, a, loop)) return false;
   run_unary(loop, PyArray_BYTES(a), PyArray_BYTES(a), PyArray_SIZE(a), PyArray_ITEMSIZE(a));
   return true;
 }
 
 PyObject* unary_array(Unary op, PyArrayObject* input) {
-  Element element;
-  if (!element_of(input, element) || !usable(input)) return nullptr;
-  UnaryLoop loop = DTORCH_DISPATCH(unary_loop)(op, element);
-  if (!loop || !dense(input)) return nullptr;
+  Elements<UnaryLoop> loop;
+  if (!find_loop(op, input, loop)) return nullptr;
   PyObject* out;
   if (PyArray_IS_C_CONTIGUOUS(input)) {
     out = new_array(input, false, PyArray_NDIM(input), PyArray_DIMS(input));

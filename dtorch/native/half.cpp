@@ -18,21 +18,6 @@ bool is_bfloat16_type(PyArray_Descr* type) {
          std::strcmp(type->typeobj->tp_name, "ml_dtypes.bfloat16") == 0;
 }
 
-using Widen = void (*)(const std::uint16_t*, float*, std::size_t);
-using Narrow = void (*)(const float*, std::uint16_t*, std::size_t);
-
-// The kernels for a type of two bytes; null for others.
-Widen widening(PyArray_Descr* type) {
-  if (type->type_num == NPY_HALF) return DTORCH_DISPATCH(widen_float16);
-  if (is_bfloat16_type(type)) return DTORCH_DISPATCH(widen_bfloat16);
-  return nullptr;
-}
-Narrow narrowing(PyArray_Descr* type) {
-  if (type->type_num == NPY_HALF) return DTORCH_DISPATCH(narrow_float16);
-  if (is_bfloat16_type(type)) return DTORCH_DISPATCH(narrow_bfloat16);
-  return nullptr;
-}
-
 // Null for arrays that the kernels do not know.
 PyObject* by_kernel(PyArrayObject* array, PyArray_Descr* type) {
   const Widen widen = type->type_num == NPY_FLOAT ? widening(PyArray_DESCR(array)) : nullptr;
@@ -65,6 +50,17 @@ nb::object convert(nb::handle array, nb::handle type) {
 }
 
 }  // namespace
+
+Widen widening(PyArray_Descr* type) {
+  if (type->type_num == NPY_HALF) return DTORCH_DISPATCH(widen_float16);
+  if (is_bfloat16_type(type)) return DTORCH_DISPATCH(widen_bfloat16);
+  return nullptr;
+}
+Narrow narrowing(PyArray_Descr* type) {
+  if (type->type_num == NPY_HALF) return DTORCH_DISPATCH(narrow_float16);
+  if (is_bfloat16_type(type)) return DTORCH_DISPATCH(narrow_bfloat16);
+  return nullptr;
+}
 
 bool is_bfloat16(PyArrayObject* array) { return is_bfloat16_type(PyArray_DESCR(array)); }
 

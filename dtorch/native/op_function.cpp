@@ -101,31 +101,35 @@ PyObject* call_ufunc(OpFunction* op, PyObject* a, PyObject* b) {
 }
 
 bool is_floating(PyArrayObject* array) {
-  return PyArray_ISFLOAT(array) || PyArray_ISCOMPLEX(array);
+  return PyArray_ISFLOAT(array) || PyArray_ISCOMPLEX(array) || is_bfloat16(array);
+}
+
+// Whether NumPy's function may be called: functions of single elements are for float32 then, unless
+// a loop of our own has seen to that.
+bool is_for_numpy(OpFunction* op, PyObject* a) {
+  return op->code <= whole_array || !is_half(as_array(a));
 }
 
 PyObject* compute_unary(OpFunction* op, PyObject* a) {
   if (op->floating && !is_floating(as_array(a))) return nullptr;
-  if (op->code > whole_array && is_half(as_array(a))) return nullptr;
   if (op->code >= 0) {
     PyObject* result = unary_array(static_cast<Unary>(op->code), as_array(a));
     if (result || PyErr_Occurred()) return result;
   }
-  return call_ufunc(op, a, nullptr);
+  return is_for_numpy(op, a) ? call_ufunc(op, a, nullptr) : nullptr;
 }
 
 // For arrays of one type and, as that rule counts dims, not for a 0-dim one beside another.
 PyObject* compute_binary(OpFunction* op, PyObject* a, PyObject* b) {
   if (PyArray_DESCR(as_array(a)) != PyArray_DESCR(as_array(b)) ||
-      (op->floating && !is_floating(as_array(a))) ||
-      (op->code > whole_array && is_half(as_array(a)))) {
+      (op->floating && !is_floating(as_array(a)))) {
     return nullptr;
   }
   if (op->code >= 0) {
     PyObject* result = binary_array(static_cast<Binary>(op->code), as_array(a), as_array(b));
     if (result || PyErr_Occurred()) return result;
   }
-  return call_ufunc(op, a, b);
+  return is_for_numpy(op, a) ? call_ufunc(op, a, b) : nullptr;
 }
 
 // Wraps the result (a reference is taken over) and gives it the history the operands call for.
