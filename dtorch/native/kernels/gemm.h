@@ -17,12 +17,19 @@ template <class T>
 inline constexpr std::size_t tile_columns = 2 * lanes<T>;
 
 // out[i][j] (+)= sum over k of a[i * a_row + k * a_column] * b[k * b_row + j], for M rows and N
-// vectors of columns.
+// vectors of columns. start: null, or a row that every row of the sums begins with.
 template <class T, std::size_t M, std::size_t N>
 DTORCH_INLINE void multiply_tile(const T* a, std::size_t a_row, std::size_t a_column, const T* b,
                                  std::size_t b_row, T* out, std::size_t out_row, std::size_t depth,
-                                 bool add) {
+                                 bool add, const T* start = nullptr) {
   Vector<T> sums[M][N] = {};
+  if (start != nullptr) {
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < M; ++i) {
+#pragma GCC unroll 4
+      for (std::size_t j = 0; j < N; ++j) sums[i][j] = load(start + j * lanes<T>);
+    }
+  }
   for (std::size_t k = 0; k < depth; ++k) {
     Vector<T> columns[N];
 #pragma GCC unroll 4
@@ -50,11 +57,12 @@ DTORCH_INLINE void multiply_tile(const T* a, std::size_t a_row, std::size_t a_co
 template <class T, std::size_t N, std::size_t M = tile_rows>
 DTORCH_INLINE void multiply_rows(std::size_t rows, const T* a, std::size_t a_row,
                                  std::size_t a_column, const T* b, std::size_t b_row, T* out,
-                                 std::size_t out_row, std::size_t depth, bool add) {
+                                 std::size_t out_row, std::size_t depth, bool add,
+                                 const T* start = nullptr) {
   if (rows >= M) {
-    multiply_tile<T, M, N>(a, a_row, a_column, b, b_row, out, out_row, depth, add);
+    multiply_tile<T, M, N>(a, a_row, a_column, b, b_row, out, out_row, depth, add, start);
   } else if constexpr (M > 1) {
-    multiply_rows<T, N, M - 1>(rows, a, a_row, a_column, b, b_row, out, out_row, depth, add);
+    multiply_rows<T, N, M - 1>(rows, a, a_row, a_column, b, b_row, out, out_row, depth, add, start);
   }
 }
 
@@ -64,9 +72,9 @@ template <class T>
 DTORCH_INLINE void multiply_edge(std::size_t rows, std::size_t columns, const T* a,
                                  std::size_t a_row, std::size_t a_column, const T* b,
                                  std::size_t b_row, T* out, std::size_t out_row, std::size_t depth,
-                                 bool add) {
+                                 bool add, const T* start = nullptr) {
   if (columns >= tile_columns<T>) {
-    multiply_rows<T, 2>(rows, a, a_row, a_column, b, b_row, out, out_row, depth, add);
+    multiply_rows<T, 2>(rows, a, a_row, a_column, b, b_row, out, out_row, depth, add, start);
     return;
   }
   T part[tile_rows * tile_columns<T>];
@@ -79,7 +87,8 @@ DTORCH_INLINE void multiply_edge(std::size_t rows, std::size_t columns, const T*
   for (std::size_t i = 0; i < high; ++i) {
     for (std::size_t j = 0; j < columns; j += lanes<T>) {
       T* to = out + i * out_row + j;
-      const Vector<T> sums = load(part + i * tile_columns<T> + j);
+      Vector<T> sums = load(part + i * tile_columns<T> + j);
+      if (start != nullptr) sums += load_some(start + j, columns - j);
       store_some(to, add ? load_some(to, columns - j) + sums : sums, columns - j);
     }
   }

@@ -136,12 +136,6 @@ void multiply_block(const Product& s, const T* a, PackedRows<T> packed_rows, con
                     std::size_t rows, std::size_t begin, std::size_t end, const T* start, T* out,
                     T* row_sums) {
   constexpr std::size_t wide = tile_columns<T>;
-  if (start != nullptr) {
-    const std::size_t first = begin * wide, count = smaller(s.columns, end * wide) - first;
-    for (std::size_t i = 0; i < rows; ++i) {
-      __builtin_memcpy(out + i * s.columns + first, start + first, count * sizeof(T));
-    }
-  }
   if (row_sums != nullptr) {
     for (std::size_t i = 0; i < rows; ++i) row_sums[i] = 0;
   }
@@ -155,8 +149,8 @@ void multiply_block(const Product& s, const T* a, PackedRows<T> packed_rows, con
       for (std::size_t i = 0; i < rows; i += tile_rows) {
         const T* block = from + i / lanes<T> * lanes<T> * depth + i % lanes<T>;
         multiply_edge<T>(rows - i, known, block, 1, lanes<T>, b, wide,
-                         out + i * s.columns + panel * wide, s.columns, depth,
-                         k != 0 || start != nullptr);
+                         out + i * s.columns + panel * wide, s.columns, depth, k != 0,
+                         k != 0 || start == nullptr ? nullptr : start + panel * wide);
       }
     }
   }
