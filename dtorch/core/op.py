@@ -118,12 +118,15 @@ class Op:
         policy: None, or what changes calls while it is set, as autocast does.
         wide: float16 and bfloat16 are widened to float32 for the body, kernels and formulas; the
             first ``rounded`` results are rounded to the dtype of the first operand.
+        keeps_half: of a wide operation, says by the values of a call, or those saved of it, whether
+            its kernels and formulas take float16 and bfloat16 as they are.
     """
 
     kind = "structured"
     takes_module = True  # the first parameter of the body is the array module
     policy: Policy | None = None
     of_tensors: Callable[[Any, Any], Any] | None = None  # a shorter way for two tensors
+    keeps_half: Callable[[dict[str, Any]], bool] | None = None
 
     def __init__(
         self,
@@ -310,7 +313,7 @@ class Op:
         xp = backend.array_module(values[0])
         if self.check_shape is not None:
             self.check_shape(*values)
-        half = self._half_dtype(values) if self.wide else None
+        half = self._half_dtype(values) if self.widens(self.params, values) else None
         if half is not None:
             values = [widened(value) for value in values]
         kernel = self.kernels.get("cpu" if xp is np else "cuda") if self.kernels else None
@@ -320,6 +323,12 @@ class Op:
         finally:
             restore(settings)
         return result if half is None else self._narrowed(result, half)
+
+    def widens(self, names: Sequence[str], values: Sequence[Any]) -> bool:
+        """Whether values of float16 and bfloat16, of a call or saved of it, are widened."""
+        if self.wide and self.keeps_half is not None:
+            return not self.keeps_half(dict(zip(names, values, strict=True)))
+        return self.wide
 
     def _half_dtype(self, values: Sequence[Any]) -> Any:
         """The dtype to round results to: that of the first operand of floating type if it is float16

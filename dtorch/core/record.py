@@ -104,7 +104,7 @@ class OpNode(Node):
         if self.saved is None:
             self.refuse_freed()
         saved = self._unpack(create_graph)
-        if not create_graph and self.op.wide:
+        if not create_graph and self.op.widens(self.plan.names, saved):
             saved, grad = [widened(value) for value in saved], widened(grad)
         grads: list[Any] = []
         for function, sources, select, twin in self.plan.steps:

@@ -184,6 +184,47 @@ nb::object matmul_and_row_sums(nb::handle a, nb::handle b) {
   return nb::make_tuple(nb::steal(result), sums);
 }
 
+// The sum over i of a[i] @ b[i].T of arrays of bfloat16 (i, rows, depth) and (i, columns, depth),
+// or None where the processor, or the kernel, does not know them.
+nb::object summed_matmul_of(nb::handle a, nb::handle b) {
+  if (!has_bfloat16_products() || !PyArray_CheckExact(a.ptr()) || !PyArray_CheckExact(b.ptr())) {
+    return nb::none();
+  }
+#if DTORCH_X86
+  PyArrayObject *left = as_array(a.ptr()), *right = as_array(b.ptr());
+  for (PyArrayObject* array : {left, right}) {
+    if (!is_bfloat16(array) || PyArray_NDIM(array) != 3 || PyArray_SIZE(array) == 0 ||
+        !PyArray_IS_C_CONTIGUOUS(array) || !PyArray_ISBEHAVED_RO(array)) {
+      return nb::none();
+    }
+  }
+  const npy_intp *a_sizes = PyArray_DIMS(left), *b_sizes = PyArray_DIMS(right);
+  if (a_sizes[0] != b_sizes[0] || a_sizes[2] != b_sizes[2]) return nb::none();
+  Product s = {};
+  s.batches = static_cast<std::size_t>(a_sizes[0]);
+  s.rows = static_cast<std::size_t>(a_sizes[1]);
+  s.columns = static_cast<std::size_t>(b_sizes[1]);
+  s.depth = static_cast<std::size_t>(a_sizes[2]);
+  s.slots = static_cast<std::size_t>(get_num_threads());
+  const npy_intp sizes[] = {a_sizes[1], b_sizes[1]};
+  const nb::object owner = new_array(2, sizes, PyArray_TYPE(left));
+  const std::size_t words = avx512_bf16::summed_matmul_workspace(s);
+  auto* workspace = static_cast<std::uint32_t*>(allocator::allocate(words * sizeof(std::uint32_t)));
+  if (workspace == nullptr) throw std::bad_alloc();
+  const auto* from_a = static_cast<const std::uint16_t*>(PyArray_DATA(left));
+  const auto* from_b = static_cast<const std::uint16_t*>(PyArray_DATA(right));
+  auto* to = static_cast<std::uint16_t*>(PyArray_DATA(as_array(owner.ptr())));
+  {
+    const nb::gil_scoped_release released;
+    avx512_bf16::summed_matmul(s, from_a, from_b, to, workspace);
+  }
+  allocator::release(workspace);
+  return owner;
+#else
+  return nb::none();
+#endif
+}
+
 // ------------------------------------------------------------------------- gradients of affine
 
 // Whether it is an array of that type whose elements lie in order.
@@ -258,6 +299,7 @@ nb::object affine_gradients(nb::handle grad, nb::handle input, nb::handle weight
 
 void bind_matmul(nb::module_& m) {
   m.def("matmul", matmul_of, "a"_a, "b"_a);
+  m.def("summed_matmul", summed_matmul_of, "a"_a, "b"_a);
   m.def("matmul_plus_row", matmul_plus_row, "a"_a, "b"_a, "row"_a.none());
   m.def("matmul_and_row_sums", matmul_and_row_sums, "a"_a, "b"_a);
   m.def("affine_gradients", affine_gradients, "grad"_a, "input"_a, "weight"_a, "needs"_a);

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -211,6 +212,50 @@ def test_one_channel_for_each_filter_of_any_shape(arguments):
 def test_one_channel_for_each_filter_of_a_network(channels, side, kernel, stride):
     x, weight, bias = make(3, channels, channels, side, side, (kernel, kernel), channels)
     check_all(x, weight, bias, (stride,) * 2, (kernel // 2,) * 2, (1, 1), channels)
+
+
+def bfloat16(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(ml_dtypes.bfloat16)
+
+
+def check_bfloat16(op, values):
+    """Sums are formed in float32 and rounded once."""
+    exact = [v.astype(np.float64) if isinstance(v, np.ndarray) else v for v in values]
+    sizes = [np.abs(v) if isinstance(v, np.ndarray) else v for v in exact]
+    got = op.compute(values)
+    expected, scale = op.run_body(np, exact), op.run_body(np, sizes)
+    assert got.dtype == ml_dtypes.bfloat16
+    assert got.shape == expected.shape
+    error = np.abs(got.astype(np.float64) - expected)
+    assert (error <= 2.0**-8 * np.abs(expected) + 3e-6 * scale).all()
+    return got
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 4), channels=st.integers(1, 90), filters=st.integers(1, 90),
+    height=st.integers(1, 40), width=st.integers(1, 40), stride=st.sampled_from([1, 1, 2, 3]),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_one_by_one_of_bfloat16(n, channels, filters, height, width, stride, seed):
+    x = bfloat16(n, channels, height, width, seed=seed)
+    weight = bfloat16(filters, channels, 1, 1, seed=seed + 1)
+    geometry = ((stride, stride), (0, 0), (1, 1), 1)
+    out = check_bfloat16(conv, (x, weight, None, *geometry))
+    delta = bfloat16(*out.shape, seed=seed + 2)
+    check_bfloat16(conv_input, (delta, weight, None, x.shape, *geometry))
+    check_bfloat16(conv_weight, (delta, x, weight.shape, *geometry))
+
+
+@pytest.mark.parametrize(("groups", "kernel", "bias"), [(1, 3, True), (2, 1, True), (4, 3, False)])
+def test_other_convolutions_of_bfloat16_are_widened(groups, kernel, bias):
+    x, weight = bfloat16(2, 8, 9, 10), bfloat16(12, 8 // groups, kernel, kernel, seed=1)
+    geometry = ((1, 1), (1, 1), (1, 1), groups)
+    out = check_bfloat16(conv, (x, weight, bfloat16(12, seed=2) if bias else None, *geometry))
+    delta = bfloat16(*out.shape, seed=3)
+    check_bfloat16(conv_input, (delta, weight, None, x.shape, *geometry))
+    check_bfloat16(conv_weight, (delta, x, weight.shape, *geometry))
+    check_bfloat16(channel_sum, (delta,))
 
 
 def test_scattered_arrays_give_the_same():

@@ -90,6 +90,32 @@ def test_large_products_of_bfloat16(native, shape):
     check_half(native, np.asfortranarray(a), np.asfortranarray(b))
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    batch=st.integers(1, 5), rows=st.integers(1, 150), columns=st.integers(1, 150),
+    depth=st.sampled_from([1, 2, 31, 33, 511, 512, 513, 1100]), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_products_of_a_batch_of_bfloat16_are_summed_up(native, batch, rows, columns, depth, seed):
+    rng = np.random.default_rng(seed)
+    a = rng.standard_normal((batch, rows, depth)).astype(ml_dtypes.bfloat16)
+    b = rng.standard_normal((batch, columns, depth)).astype(ml_dtypes.bfloat16)
+    got = native.summed_matmul(a, b)
+    if not native.has_bfloat16_products():
+        assert got is None
+        return
+    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    expected = np.einsum("ird,icd->rc", wide_a, wide_b)
+    terms = np.einsum("ird,icd->rc", abs(wide_a), abs(wide_b))
+    assert (abs(got.astype(np.float64) - expected) <= 2.0**-8 * abs(expected) + 3e-6 * terms).all()
+
+
+@pytest.mark.parametrize(
+    "shapes", [((2, 3), (2, 3)), ((1, 2, 3), (2, 2, 3)), ((1, 2, 3), (1, 2, 4))]
+)
+def test_summed_products_of_other_shapes_are_refused(native, shapes):
+    assert native.summed_matmul(*(np.ones(s, ml_dtypes.bfloat16) for s in shapes)) is None
+
+
 def test_infinity_and_nan_travel_through_products_of_bfloat16(native):
     a = np.ones((64, 80), ml_dtypes.bfloat16)
     b = np.ones((80, 64), ml_dtypes.bfloat16)

@@ -173,7 +173,7 @@ def _(grad):
     return channel_sum(grad)
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, wide=True)
 def channel_sum(xp: Any, input: Any) -> Any:
     """Sum of ``(n, c, *sides)`` over all but ``c``."""
     return sum.run_body(xp, (input, (0, *range(2, input.ndim)), False, None))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.half import is_half
 from dtorch.core.ops.convolution import channel_sum, conv, conv_input, conv_weight
 from dtorch.core.shapes import window_count
 
@@ -77,8 +78,75 @@ def _sees_all(input_shape: Ints, result_shape: Ints, stride: Ints, padding: Ints
     )
 
 
+# -- 1x1 of bfloat16: products, for which processors may have an instruction ----------------------
+
+
+def _in_bfloat16(known: dict[str, Any]) -> bool:
+    """Whether a kernel with these values is a product of bfloat16. Larger ones gain nothing:
+    Winograd's method in float32 is as fast as plain sums in bfloat16, on processors whose
+    instruction does two multiplications in the time of one."""
+    weight = known.get("weight")
+    shape = known.get("weight_shape", known.get("shape")) if weight is None else weight.shape
+    arrays = [known[name] for name in ("input", "weight", "delta") if name in known]
+    return (
+        shape is not None
+        and math.prod(shape[2:]) == 1
+        and known.get("groups") == 1
+        and not any(known["padding"])
+        and known.get("bias") is None
+        and all(type(a) is np.ndarray and a.dtype.name == "bfloat16" and a.size for a in arrays)
+        and native.has_bfloat16_products()
+    )
+
+
+if native is not None:
+    for op in (conv, conv_input, conv_weight):
+        op.keeps_half = _in_bfloat16
+
+
+def _seen(sides: Ints, stride: Ints) -> tuple[Any, ...]:
+    """Where the windows of a 1x1 kernel are."""
+    return (..., *(slice(0, s * n, s) for n, s in zip(sides, stride, strict=True)))
+
+
+def _matrices(array: Any) -> Any:
+    """A batch of channels by places."""
+    return np.ascontiguousarray(array).reshape(*array.shape[:2], -1)
+
+
+def _pointwise(input: Any, weight: Any, sides: Ints) -> Any:
+    matrix = weight.reshape(weight.shape[:2])
+    out = native.matmul(np.broadcast_to(matrix, (len(input), *matrix.shape)), _matrices(input))
+    return out.reshape(len(input), len(matrix), *sides)
+
+
+def _convolved_pointwise(input: Any, weight: Any, stride: Ints) -> Any:
+    sides = tuple(-(-n // s) for n, s in zip(input.shape[2:], stride, strict=True))
+    return _pointwise(input[_seen(sides, stride)], weight, sides)
+
+
+def _input_pointwise(delta: Any, weight: Any, shape: Ints, stride: Ints) -> Any:
+    sides = delta.shape[2:]
+    grad = _pointwise(delta, weight.swapaxes(0, 1), sides)
+    if grad.shape == tuple(shape):
+        return grad
+    out = np.zeros(shape, grad.dtype)
+    out[_seen(sides, stride)] = grad
+    return out
+
+
+def _weight_pointwise(delta: Any, input: Any, shape: Ints, stride: Ints) -> Any:
+    seen = input[_seen(delta.shape[2:], stride)]
+    return native.summed_matmul(_matrices(delta), _matrices(seen)).reshape(shape)
+
+
+# -- of float32 and float64 ----------------------------------------------------------------------
+
+
 @conv.kernel("cpu")
 def _(*values):
+    if is_half(values[0]):
+        return _convolved_pointwise(values[0], values[1], values[3])
     found = convolved(*values)
     return conv.run_body(np, values) if found is None else found
 
@@ -112,6 +180,8 @@ def convolved(
 
 @conv_input.kernel("cpu")
 def _(delta, weight, bias, shape, stride, padding, dilation, groups):
+    if is_half(delta):
+        return _input_pointwise(delta, weight, shape, stride)
     if not _takes(delta, weight, bias):
         values = (delta, weight, bias, shape, stride, padding, dilation, groups)
         return conv_input.run_body(np, values)
@@ -131,6 +201,8 @@ def _(delta, weight, bias, shape, stride, padding, dilation, groups):
 
 @conv_weight.kernel("cpu")
 def _(delta, input, shape, stride, padding, dilation, groups):
+    if is_half(delta):
+        return _weight_pointwise(delta, input, shape, stride)
     if not _takes(delta, input):
         values = (delta, input, shape, stride, padding, dilation, groups)
         return conv_weight.run_body(np, values)

@@ -219,4 +219,61 @@ void matmul(Product s, const Element* a, const std::size_t* a_at, const Element*
   }
 }
 
+// ------------------------------------------------------------------------- sums of products
+
+namespace {
+
+constexpr std::size_t columns_of_sum = 2 * panel_columns;  // of an item; it has rows_at_once rows
+constexpr std::size_t packed_of_sum = rows_at_once * pairs_at_once;
+constexpr std::size_t slot_of_sum =
+    packed_of_sum + columns_of_sum * pairs_at_once + rows_at_once * columns_of_sum;
+
+// One item of the sum: rows from i and columns from j on.
+void sum_products(const Product& s, const Element* a, const Element* b, std::size_t i,
+                  std::size_t j, Element* out, Word* workspace) {
+  const std::size_t rows = smaller(s.rows - i, rows_at_once);
+  const std::size_t columns = smaller(s.columns - j, columns_of_sum);
+  Word* panels = workspace + packed_of_sum;
+  float* sums = reinterpret_cast<float*>(panels + columns_of_sum * pairs_at_once);
+  bool add = false;
+  for (std::size_t batch = 0; batch < s.batches; ++batch) {
+    const Element* from_a = a + (batch * s.rows + i) * s.depth;
+    const Element* from_b = b + (batch * s.columns + j) * s.depth;
+    for (std::size_t k = 0; k < s.depth; k += 2 * pairs_at_once, add = true) {
+      const std::size_t depth = smaller(s.depth - k, 2 * pairs_at_once);
+      const std::size_t pairs = divide_up(depth, 2);
+      for (std::size_t r = 0; r < rows; r += wide) {
+        pack_along(from_a + r * s.depth + k, s.depth, smaller(rows - r, wide), depth,
+                   workspace + r * pairs, wide);
+      }
+      for (std::size_t c = 0; c < columns; c += panel_columns) {
+        Word* panel = panels + c * pairs;
+        for (std::size_t half = 0; half < panel_columns; half += wide) {
+          const std::size_t known = columns > c + half ? columns - c - half : 0;
+          pack_along(from_b + (c + half) * s.depth + k, s.depth, smaller(known, wide), depth,
+                     panel + half, panel_columns);
+        }
+        for (std::size_t r = 0; r < rows; r += tile_rows) {
+          multiply_rows(rows - r, workspace + r / wide * wide * pairs + r % wide, panel,
+                        sums + r * columns_of_sum + c, columns_of_sum, pairs, add);
+        }
+      }
+    }
+  }
+  round_rows(sums, columns_of_sum, rows, columns, out + i * s.columns + j, s.columns);
+}
+
+}  // namespace
+
+std::size_t summed_matmul_workspace(Product s) { return s.slots * slot_of_sum; }
+
+void summed_matmul(Product s, const Element* a, const Element* b, Element* out, Word* workspace) {
+  const std::size_t column_blocks = divide_up(s.columns, columns_of_sum);
+  const std::size_t items = divide_up(s.rows, rows_at_once) * column_blocks;
+  for_each_item(items, s.slots, [&](std::size_t item, std::size_t slot) {
+    sum_products(s, a, b, item / column_blocks * rows_at_once,
+                 item % column_blocks * columns_of_sum, out, workspace + slot * slot_of_sum);
+  });
+}
+
 }  // namespace dtorch::avx512_bf16

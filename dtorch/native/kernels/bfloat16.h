@@ -21,5 +21,11 @@ std::size_t matmul_workspace(Product shape);
 void matmul(Product shape, const std::uint16_t* a, const std::size_t* a_at, const std::uint16_t* b,
             const std::size_t* b_at, std::uint16_t* out, std::uint32_t* workspace);
 
+// out (rows, columns) = sum over the batch of a (rows, depth) times b (columns, depth) turned, all
+// contiguous; the sum is rounded once.
+std::size_t summed_matmul_workspace(Product shape);
+void summed_matmul(Product shape, const std::uint16_t* a, const std::uint16_t* b,
+                   std::uint16_t* out, std::uint32_t* workspace);
+
 }  // namespace dtorch::avx512_bf16
 #endif
