@@ -1,6 +1,6 @@
 // Normalisation of rows: several at once, as every sum waits for the one before.
 #include "kernels/normalization.h"
-#include "kernels/simd.h"
+#include "kernels/rows.h"
 
 namespace dtorch::DTORCH_CAPABILITY {
 namespace {
@@ -9,20 +9,9 @@ constexpr std::size_t rows_at_once = 4;
 
 DTORCH_INLINE double root(double x) { return __builtin_sqrt(x); }
 
-// f(place, count) for all vectors of a row: `count` elements from `place` on.
-template <class T, class F>
-DTORCH_INLINE void for_each_vector(std::size_t columns, F f) {
-  std::size_t j = 0;
-  for (; j + lanes<T> <= columns; j += lanes<T>) f(j, lanes<T>);
-  if (j < columns) f(j, columns - j);
-}
-
 template <class T>
 DTORCH_INLINE T sum_of(Vector<T> x) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::size_t i = 0; i < lanes<T>; ++i) sum += x[i];
-  return sum;
+  return fold<T>(x, [](Vector<T> a, Vector<T> b) { return a + b; });
 }
 
 // function.operator()<R>(first row) for blocks of R rows.
@@ -40,7 +29,7 @@ DTORCH_INLINE void normalize_block(const T* input, const T* weight, const T* bia
                                    T* out, T* average, T* variance, T* scale, std::size_t columns) {
   const double count = static_cast<double>(columns);
   Vector<T> sums[R] = {}, squares[R] = {};
-  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n) {
+  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n, std::size_t) {
 #pragma GCC unroll 4
     for (std::size_t r = 0; r < R; ++r) sums[r] += load_some(input + r * columns + j, n);
   });
@@ -48,7 +37,7 @@ DTORCH_INLINE void normalize_block(const T* input, const T* weight, const T* bia
   for (std::size_t r = 0; r < R; ++r) {
     average[r] = static_cast<T>(static_cast<double>(sum_of<T>(sums[r])) / count);
   }
-  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n) {
+  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n, std::size_t) {
 #pragma GCC unroll 4
     for (std::size_t r = 0; r < R; ++r) {
       const Vector<T> mean = Vector<T>{} + average[r];
@@ -64,7 +53,7 @@ DTORCH_INLINE void normalize_block(const T* input, const T* weight, const T* bia
     variance[r] = static_cast<T>(spread);
     scale[r] = static_cast<T>(1 / root(spread + eps));
   }
-  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n) {
+  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n, std::size_t) {
     const Vector<T> factor = weight == nullptr ? Vector<T>{} + T(1) : load_some(weight + j, n);
     const Vector<T> shift = bias == nullptr ? Vector<T>{} : load_some(bias + j, n);
 #pragma GCC unroll 4
@@ -80,7 +69,7 @@ DTORCH_INLINE void gradients_of_block(const T* grad, const T* input, const T* we
                                       const T* average, const T* scale, T* grad_input,
                                       T* weight_sums, T* bias_sums, std::size_t columns) {
   Vector<T> sums[R] = {}, products[R] = {};
-  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n) {
+  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n, std::size_t) {
     const Vector<T> factor = weight == nullptr ? Vector<T>{} + T(1) : load_some(weight + j, n);
     Vector<T> of_weight = load_some(weight_sums + j, n), of_bias = load_some(bias_sums + j, n);
 #pragma GCC unroll 4
@@ -102,7 +91,7 @@ DTORCH_INLINE void gradients_of_block(const T* grad, const T* input, const T* we
     mean_grad[r] = sum_of<T>(sums[r]) / static_cast<T>(columns);
     slope[r] = sum_of<T>(products[r]) / static_cast<T>(columns) * scale[r];
   }
-  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n) {
+  for_each_vector<T>(columns, [&](std::size_t j, std::size_t n, std::size_t) {
     const Vector<T> factor = weight == nullptr ? Vector<T>{} + T(1) : load_some(weight + j, n);
 #pragma GCC unroll 4
     for (std::size_t r = 0; r < R; ++r) {
