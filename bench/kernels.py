@@ -124,14 +124,22 @@ def through_memory() -> Iterator[Case]:
     rows = dtorch.randn(4096, 1024)
     for name, function in (
         ("softmax", lambda r=rows: functional.softmax(r, 1)),
+        ("log_softmax", lambda r=rows: functional.log_softmax(r, 1)),
+        ("gelu", lambda r=rows: functional.gelu(r)),
         ("layer_norm", lambda r=rows: functional.layer_norm(r, (1024,))),
     ):
         yield Case(f"{name} 4096x1024", function, 0, 8.0 * rows.numel())
     images = dtorch.randn(16, 64, 112, 112)
-    pool = images.numel() * (1 + 1 / 4 + 1 / 2)  # values, and places of twice their size
-    yield Case(
-        "max_pool2d 3x3 s2 64@112", lambda: functional.max_pool2d(images, 3, 2, 1), 0, 4.0 * pool
-    )
+    for kernel in (3, 2):
+        for places in (False, True):  # of twice the size of values
+            yield Case(
+                f"max_pool2d {kernel}x{kernel} s2 64@112" + ", with places" * places,
+                lambda k=kernel, p=places: functional.max_pool2d(
+                    images, k, 2, k - 2, return_indices=p
+                ),
+                0,
+                4.0 * images.numel() * (1 + 1 / 4 + places / 2),
+            )
     norm = nn.BatchNorm2d(64)
     with dtorch.no_grad():
         yield Case("batch_norm 64@112, training", lambda: norm(images), 0, 16.0 * images.numel())

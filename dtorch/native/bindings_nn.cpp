@@ -443,14 +443,14 @@ void max_pool_of(Array<const T, 3> input, Pair kernel, Pair stride, Pair padding
                                   padding, dilation, out.shape(1), out.shape(2));
   const std::size_t planes = input.shape(0), size = s.height * s.width;
   const std::size_t pixels = s.out_height * s.out_width;
-  expect(out.shape(0) == planes && index.size() == out.size(), "max_pool",
+  expect(out.shape(0) == planes && (!index.is_valid() || index.size() == out.size()), "max_pool",
          "results do not fit the input");
   const std::size_t elements = DTORCH_DISPATCH(pooling_workspace<T>)(s);
   for_parts(planes, size, [&](std::size_t first, std::size_t last) {
     const Workspace<T> workspace(elements);
     DTORCH_DISPATCH(max_pool)
-    (s, input.data() + first * size, out.data() + first * pixels, index.data() + first * pixels,
-     last - first, workspace.get());
+    (s, input.data() + first * size, out.data() + first * pixels,
+     index.is_valid() ? index.data() + first * pixels : nullptr, last - first, workspace.get());
   });
 }
 
@@ -504,7 +504,7 @@ void add_at_places_of(Array<const T, 2> delta, Array<const std::int64_t, 2> inde
 template <class T>
 void def_pooling(nb::module_& m) {
   m.def("max_pool", max_pool_of<T>, "input"_a.noconvert(), "kernel"_a, "stride"_a, "padding"_a,
-        "dilation"_a, "out"_a.noconvert(), "index"_a.noconvert());
+        "dilation"_a, "out"_a.noconvert(), "index"_a.noconvert().none());
   m.def("sum_pool", sum_pool_of<T>, "input"_a.noconvert(), "kernel"_a, "stride"_a, "padding"_a,
         "factor"_a, "out"_a.noconvert());
   m.def("spread_windows", spread_windows_of<T>, "delta"_a.noconvert(), "kernel"_a, "stride"_a,

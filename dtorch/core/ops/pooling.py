@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.base import REQUIRES_GRAD
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
+from dtorch.core.grad_mode import is_grad_enabled
 from dtorch.core.op import composite, structured
 from dtorch.core.shapes import per_dim, window_count
 
@@ -123,6 +125,14 @@ def max_pool(
     return best, _inside(index, input.shape[-nd:])
 
 
+@structured(tensors=("input",), public=False, wide=True)
+def largest(
+    xp: Any, input: Any, kernel: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints
+) -> Any:
+    """The values of `max_pool` alone, where no gradient is recorded."""
+    return max_pool.run_body(xp, (input, kernel, step, pad, spread, counts))[0]
+
+
 def _places(sides: Ints, tap: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints) -> Any:
     """Flat index, in the input, of the element that ``tap`` meets in every window."""
     nd = len(sides)
@@ -184,6 +194,9 @@ def _max_pool(
 ) -> Any:  # fmt: skip
     name = f"max_pool{nd}d"
     found = windows(name, nd, input, kernel_size, stride, padding, dilation, ceil_mode)
+    recorded = is_grad_enabled() and input._mode == REQUIRES_GRAD
+    if not (recorded or return_indices):
+        return largest(input, *found)
     out, index = max_pool(input, *found)
     return (out, index) if return_indices else out
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
-from dtorch.core.ops.pooling import max_pool, unpool_sum, window_spread, window_sum
+from dtorch.core.ops.pooling import largest, max_pool, unpool_sum, window_spread, window_sum
 
 Ints = tuple[int, ...]
 native = backend.native
@@ -40,6 +40,16 @@ def _(input, kernel, step, pad, spread, counts):
     native.max_pool(_planes(input, nd), *_pairs(kernel, step, pad, spread), _planes(out, nd),
                     _planes(index, nd))  # fmt: skip
     return out, index
+
+
+@largest.kernel("cpu")
+def _(input, kernel, step, pad, spread, counts):
+    nd = len(kernel)
+    if not _takes(input, nd):
+        return largest.run_body(np, (input, kernel, step, pad, spread, counts))
+    out = np.empty((*input.shape[:-nd], *counts), input.dtype)
+    native.max_pool(_planes(input, nd), *_pairs(kernel, step, pad, spread), _planes(out, nd), None)
+    return out
 
 
 @unpool_sum.kernel("cpu")

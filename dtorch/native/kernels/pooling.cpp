@@ -5,118 +5,196 @@
 namespace dtorch::DTORCH_CAPABILITY {
 namespace {
 
-template <class T>
-Windows<T> windows_of(const Pooling& s) {
-  return Windows<T>(Side(s.height, s.out_height, s.kernel_height, s.stride_height,
-                         s.dilation_height, static_cast<std::ptrdiff_t>(s.pad_height)),
-                    Side(s.width, s.out_width, s.kernel_width, s.stride_width, s.dilation_width,
-                         static_cast<std::ptrdiff_t>(s.pad_width)),
-                    s.out_height);
+// Every step-th element; Step 0 stands for any other than 1 and 2.
+template <std::size_t Step, class T>
+DTORCH_INLINE Vector<T> every(const T* at, std::size_t step) {
+  if constexpr (Step == 1) return load(at);
+  if constexpr (Step == 2) return even_elements(load(at), load(at + lanes<T>));
+  Vector<T> values = {};
+  for (std::size_t k = 0; k < lanes<T>; ++k) values[k] = at[k * step];
+  return values;
 }
 
-// Elements behind the last one that vectors reach.
-template <class T>
-std::size_t size_of_planes(const Windows<T>& windows) {
-  return round_up(windows.channel, lanes<T>) + 2 * lanes<T>;
-}
-
-// Where the elements of a window are: in planes, and in the image. Both lie in the workspace.
-template <class T>
-struct Taps {
-  using Place = decltype(Whole<T>{}[0] + 0);
-  std::size_t count;
-  std::size_t* offsets;
-  Place* places;
-
-  Taps(const Pooling& s, const Windows<T>& windows, T* memory)
-      : count(s.kernel_height * s.kernel_width),
-        offsets(reinterpret_cast<std::size_t*>(memory)),
-        places(reinterpret_cast<Place*>(offsets + count)) {
-    for (std::size_t t = 0; t < count; ++t) {
-      offsets[t] = windows.offset(t);
-      places[t] = static_cast<Place>(t / s.kernel_width * s.dilation_height * s.width +
-                                     t % s.kernel_width * s.dilation_width);
+// Goes along a row of windows by vectors. Nothing is read outside of the plane: `outside` is there.
+template <class T, std::size_t Step>
+class Rows {
+ public:
+  Rows(const Pooling& s, T outside, T* memory)
+      : s_(s),
+        span_((s.kernel_width - 1) * s.dilation_width +
+              (Step == 0 ? (lanes<T> - 1) * s.stride_width + 1 : lanes<T> * Step)),
+        ends_(reinterpret_cast<Every*>(memory)) {
+    for (std::size_t x = 0, i = 0; x < s.out_width; x += lanes<T>) {
+      for (std::size_t t = 0; t < s.kernel_width; ++t, ++i) {
+        ends_[i] = Every(column(x) + static_cast<std::ptrdiff_t>(t * s.dilation_width),
+                         static_cast<std::ptrdiff_t>(s.width),
+                         static_cast<std::ptrdiff_t>(s.stride_width), outside);
+      }
     }
   }
 
-  static std::size_t elements(std::size_t count) {
-    return round_up(count * (sizeof(std::size_t) / sizeof(T) + 1), lanes<T>);
+  static std::size_t elements(const Pooling& s) {
+    const std::size_t count = (s.out_width + lanes<T> - 1) / lanes<T> * s.kernel_width;
+    return round_up(count * sizeof(Every) / sizeof(T), lanes<T>);
+  }
+
+  // function(x, load) for every vector of windows; load(line, t) are the elements that column t of
+  // them meets.
+  template <class Function>
+  void along(Function function) const {
+    const Every* ends = ends_;
+    for (std::size_t x = 0; x < s_.out_width; x += lanes<T>, ends += s_.kernel_width) {
+      const std::ptrdiff_t at = column(x);
+      if (at >= 0 && static_cast<std::size_t>(at) + span_ <= s_.width) {
+        function(x, [&](const T* line, std::size_t t) {
+          return every<Step>(line + at + t * s_.dilation_width, s_.stride_width);
+        });
+      } else {
+        function(x, [&](const T* line, std::size_t t) { return ends[t].load_from(line); });
+      }
+    }
+  }
+
+ private:
+  using Every = EveryOf<T, static_cast<std::ptrdiff_t>(Step)>;
+  std::ptrdiff_t column(std::size_t x) const {
+    return static_cast<std::ptrdiff_t>(x * s_.stride_width) -
+           static_cast<std::ptrdiff_t>(s_.pad_width);
+  }
+
+  const Pooling& s_;
+  std::size_t span_;  // elements from the first to behind the last one that a vector reads
+  Every* ends_;
+};
+
+// The rows of windows in row y that lie in the plane: first .. last. Row 0 would be at `top`.
+struct Inside {
+  std::ptrdiff_t top;
+  std::size_t first, last;
+
+  Inside(const Pooling& s, std::size_t y)
+      : top(static_cast<std::ptrdiff_t>(y * s.stride_height) -
+            static_cast<std::ptrdiff_t>(s.pad_height)),
+        first(above(s, 0)),
+        last(smaller(s.kernel_height, above(s, static_cast<std::ptrdiff_t>(s.height)))) {}
+
+ private:
+  // So many rows of the window lie above a row of the plane.
+  std::size_t above(const Pooling& s, std::ptrdiff_t row) const {
+    const auto step = static_cast<std::ptrdiff_t>(s.dilation_height);
+    return row <= top ? 0 : static_cast<std::size_t>((row - top + step - 1) / step);
   }
 };
+
+// function(value, place in the window) for the elements of a vector of windows.
+template <class T, class Load, class Function>
+DTORCH_INLINE void for_each_tap(const Pooling& s, const T* plane, const Inside& rows,
+                                Load load_column, Function function) {
+  for (std::size_t i = rows.first; i < rows.last; ++i) {
+    const std::size_t below = i * s.dilation_height * s.width;
+    const T* line = plane + rows.top * static_cast<std::ptrdiff_t>(s.width) + below;
+    for (std::size_t t = 0; t < s.kernel_width; ++t) {
+      function(load_column(line, t), below + t * s.dilation_width);
+    }
+  }
+}
+
+template <class T>
+using Place = decltype(Whole<T>{}[0] + 0);
+
+// Places in windows of row y become places in the plane.
+template <class P>
+DTORCH_INLINE void put_places(const Pooling& s, std::size_t y, const P* places,
+                              std::int64_t* index) {
+  const auto width = static_cast<std::int64_t>(s.width);
+  const auto size = static_cast<std::int64_t>(s.height) * width;
+  const auto step = static_cast<std::int64_t>(s.stride_width);
+  const std::int64_t corner =
+      (static_cast<std::int64_t>(y * s.stride_height) - static_cast<std::int64_t>(s.pad_height)) *
+          width -
+      static_cast<std::int64_t>(s.pad_width);
+#pragma omp simd
+  for (std::size_t x = 0; x < s.out_width; ++x) {
+    // -inf alone may have been found outside the image.
+    const std::int64_t at = corner + static_cast<std::int64_t>(x) * step + places[x];
+    index[x] = at < 0 ? 0 : at >= size ? size - 1 : at;
+  }
+}
+
+template <std::size_t Step, class T>
+void max_pool_by(const Pooling& s, const T* input, T* out, std::int64_t* index, std::size_t planes,
+                 T* workspace) {
+  const T least = -static_cast<T>(__builtin_inf());
+  const Rows<T, Step> rows(s, least, workspace);
+  auto* places = reinterpret_cast<Place<T>*>(workspace + Rows<T, Step>::elements(s));
+  for (std::size_t p = 0; p < planes; ++p, input += s.height * s.width) {
+    for (std::size_t y = 0; y < s.out_height; ++y, out += s.out_width) {
+      const Inside inside(s, y);
+      if (index == nullptr) {
+        rows.along([&](std::size_t x, auto load_column) {
+          Vector<T> best = Vector<T>{} + least;
+          for_each_tap(s, input, inside, load_column, [&](Vector<T> value, std::size_t) {
+            const Vector<T> found = value > best ? value : best;
+            best = value != value ? value : found;
+          });
+          store_some(out + x, best, s.out_width - x);
+        });
+        continue;
+      }
+      rows.along([&](std::size_t x, auto load_column) {
+        Vector<T> best = Vector<T>{} + least;
+        Whole<T> place = {};
+        for_each_tap(s, input, inside, load_column, [&](Vector<T> value, std::size_t at) {
+          const Whole<T> better = (value > best) | (value != value);
+          best = better ? value : best;
+          place = better ? Whole<T>{} + static_cast<Place<T>>(at) : place;
+        });
+        store_some(out + x, best, s.out_width - x);
+        __builtin_memcpy(places + x, &place, sizeof place);
+      });
+      put_places(s, y, places, index);
+      index += s.out_width;
+    }
+  }
+}
+
+template <std::size_t Step, class T>
+void sum_pool_by(const Pooling& s, const T* input, T factor, T* out, std::size_t planes,
+                 T* workspace) {
+  const Rows<T, Step> rows(s, T(0), workspace);
+  for (std::size_t p = 0; p < planes; ++p, input += s.height * s.width) {
+    for (std::size_t y = 0; y < s.out_height; ++y, out += s.out_width) {
+      const Inside inside(s, y);
+      rows.along([&](std::size_t x, auto load_column) {
+        Vector<T> sum = {};
+        for_each_tap(s, input, inside, load_column,
+                     [&](Vector<T> value, std::size_t) { sum += value; });
+        store_some(out + x, sum * factor, s.out_width - x);
+      });
+    }
+  }
+}
 
 }  // namespace
 
 template <class T>
 std::size_t pooling_workspace(Pooling s) {
-  const Windows<T> windows = windows_of<T>(s);
-  return Taps<T>::elements(s.kernel_height * s.kernel_width) + size_of_planes(windows) +
-         2 * round_up(windows.numbers(s.out_height), lanes<T>);
+  return Rows<T, 0>::elements(s) + round_up(s.out_width, lanes<T>);
 }
 
 template <class T>
 void max_pool(Pooling s, const T* input, T* out, std::int64_t* index, std::size_t planes,
               T* workspace) {
-  using Place = typename Taps<T>::Place;
-  const Windows<T> windows = windows_of<T>(s);
-  const std::size_t count = windows.numbers(s.out_height);
-  const Taps<T> taps(s, windows, workspace);
-  workspace += Taps<T>::elements(taps.count);
-  const auto size = static_cast<std::int64_t>(s.height * s.width);
-  T* largest = workspace + size_of_planes(windows);
-  auto* places = reinterpret_cast<Place*>(largest + round_up(count, lanes<T>));
-  for (std::size_t p = 0; p < planes; ++p, input += size) {
-    windows.fill(input, 0, s.out_height, workspace, -static_cast<T>(__builtin_inf()));
-    for (std::size_t n = 0; n < count; n += lanes<T>) {
-      Vector<T> best = load(workspace + n);
-      Whole<T> place = {};
-      for (std::size_t t = 0; t < taps.count; ++t) {
-        const Vector<T> value = load(workspace + taps.offsets[t] + n);
-        const Whole<T> better = (value > best) | (value != value);
-        best = better ? value : best;
-        place = better ? Whole<T>{} + taps.places[t] : place;
-      }
-      store(largest + n, best);
-      __builtin_memcpy(places + n, &place, sizeof place);
-    }
-    for (std::size_t y = 0; y < s.out_height; ++y, out += s.out_width, index += s.out_width) {
-      const T* from = largest + y * windows.row;
-      const Place* place = places + y * windows.row;
-      const auto row =
-          static_cast<std::int64_t>(y * s.stride_height) - static_cast<std::int64_t>(s.pad_height);
-      const std::int64_t corner =
-          row * static_cast<std::int64_t>(s.width) - static_cast<std::int64_t>(s.pad_width);
-      const auto step = static_cast<std::int64_t>(s.stride_width);
-#pragma omp simd
-      for (std::size_t x = 0; x < s.out_width; ++x) {
-        out[x] = from[x];
-        // -inf alone may have been found outside the image.
-        const std::int64_t at = corner + static_cast<std::int64_t>(x) * step + place[x];
-        index[x] = at < 0 ? 0 : at >= size ? size - 1 : at;
-      }
-    }
-  }
+  if (s.stride_width == 1) return max_pool_by<1>(s, input, out, index, planes, workspace);
+  if (s.stride_width == 2) return max_pool_by<2>(s, input, out, index, planes, workspace);
+  max_pool_by<0>(s, input, out, index, planes, workspace);
 }
 
 template <class T>
 void sum_pool(Pooling s, const T* input, T factor, T* out, std::size_t planes, T* workspace) {
-  const Windows<T> windows = windows_of<T>(s);
-  const std::size_t count = windows.numbers(s.out_height);
-  const Taps<T> taps(s, windows, workspace);
-  workspace += Taps<T>::elements(taps.count);
-  T* sums = workspace + size_of_planes(windows);
-  for (std::size_t p = 0; p < planes; ++p, input += s.height * s.width) {
-    windows.fill(input, 0, s.out_height, workspace);
-    for (std::size_t n = 0; n < count; n += lanes<T>) {
-      Vector<T> sum = {};
-      for (std::size_t t = 0; t < taps.count; ++t) sum += load(workspace + taps.offsets[t] + n);
-      store(sums + n, sum * factor);
-    }
-    for (std::size_t y = 0; y < s.out_height; ++y, out += s.out_width) {
-      const T* from = sums + y * windows.row;
-#pragma omp simd
-      for (std::size_t x = 0; x < s.out_width; ++x) out[x] = from[x];
-    }
-  }
+  if (s.stride_width == 1) return sum_pool_by<1>(s, input, factor, out, planes, workspace);
+  if (s.stride_width == 2) return sum_pool_by<2>(s, input, factor, out, planes, workspace);
+  sum_pool_by<0>(s, input, factor, out, planes, workspace);
 }
 
 template <class T>

@@ -18,12 +18,12 @@ struct Pooling {
 }  // namespace dtorch
 
 DTORCH_KERNELS(
-  // Number of elements of the workspace of the next function.
+  // Number of elements of the workspace of the next two functions.
   template <class T>
   std::size_t pooling_workspace(Pooling shape);
 
   // Largest element of each window and its place in the plane; the first of equal ones, the last
-  // NaN if there is one.
+  // NaN if there is one. `index` may be null.
   template <class T>
   void max_pool(Pooling shape, const T* input, T* out, std::int64_t* index, std::size_t planes,
                 T* workspace);
