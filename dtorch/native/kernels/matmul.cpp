@@ -8,14 +8,14 @@ namespace dtorch::DTORCH_CAPABILITY {
 namespace {
 
 constexpr std::size_t depth_at_once = 256;  // terms of the sums that are formed in registers
-constexpr std::size_t rows_at_once = 64;    // most rows that are packed
+constexpr std::size_t rows_at_once = 128;   // most rows that are packed
 
 // Items of work: whole products of a large batch; single panels of columns, with all rows, where
 // there are few of these; else blocks of rows and of columns, enough of them for every slot. Rows
 // that several items share are packed beforehand.
 template <class T>
 struct Blocks {
-  static constexpr std::size_t few_rows = 4 * rows_at_once;
+  static constexpr std::size_t few_rows = 256;
 
   bool by_batch, by_panel;
   std::size_t panels, packed, columns, column_blocks, rows, row_blocks, slot, shared_rows;
@@ -29,34 +29,33 @@ struct Blocks {
         rows(rows_at_once),
         row_blocks(divide_up(s.rows, rows)) {
     by_panel = !by_batch && s.rows <= few_rows && panels >= 4 * s.slots;
-    if (!by_batch && !by_panel && !divide_rows(s)) divide_columns(s.slots);
+    if (!by_batch && !by_panel && !divide_rows(s)) divide_columns(s);
     slot = rows_at_once * smaller(s.depth, depth_at_once);
     shared_rows = by_panel || column_blocks > 1 ? row_blocks * rows * s.depth : 0;
     if (by_batch) slot += packed;
     if (by_panel) slot = tile_columns<T> * s.depth;
   }
 
-  // Enough items for every slot, and nearly the same number for all slots.
-  bool balanced(std::size_t slots) const {
-    const std::size_t items = row_blocks * column_blocks;
-    return items >= 4 * slots && 32 * (round_up(items, slots) - items) <= items;
-  }
-
-  // Into blocks as large as can be; false, and the largest, where that does not do.
+  // Into blocks as large as can be, with enough of them for every slot and nearly the same work for
+  // all slots; false, and some blocks, where that cannot be.
   bool divide_rows(const Product& s) {
-    for (rows = rows_at_once; rows >= rows_at_once / 2; rows -= rows_at_once / 4) {
+    for (rows = rows_at_once; rows > 0; rows -= rows_at_once / 4) {
       row_blocks = divide_up(s.rows, rows);
-      if (balanced(s.slots)) return true;
+      const std::size_t most = round_up(row_blocks, s.slots) * rows;
+      if (row_blocks >= 4 * s.slots && 32 * most <= 33 * s.rows) return true;
     }
-    rows = rows_at_once;
+    rows = rows_at_once / 2;
     row_blocks = divide_up(s.rows, rows);
     return false;
   }
 
-  void divide_columns(std::size_t slots) {
-    for (std::size_t blocks = 1; blocks <= panels && !(blocks > 1 && balanced(slots)); ++blocks) {
+  // Likewise, for items of several blocks of rows.
+  void divide_columns(const Product& s) {
+    for (std::size_t blocks = 2; blocks <= panels; ++blocks) {
       columns = divide_up(panels, blocks);
       column_blocks = divide_up(panels, columns);
+      const std::size_t items = row_blocks * column_blocks;
+      if (items >= 4 * s.slots && 32 * round_up(items, s.slots) <= 33 * items) return;
     }
   }
 
