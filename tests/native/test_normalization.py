@@ -60,7 +60,8 @@ def test_kernels_equal_the_definition(by_channel, data):
         assert (one is None) == (other is None)
         if one is not None:
             assert one.shape == other.shape
-            scale = np.sqrt(x.size / np.size(one))
+            # Errors grow with the number of terms, and with the factor that rounded values get.
+            scale = np.sqrt(x.size / np.size(one)) * max(float(got[3].max()), 1.0)
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=TOLERANCE[x.dtype] * 30 * scale)
 
 
@@ -93,7 +94,8 @@ def test_groups_equal_the_definition(data):
         assert (one is None) == (other is None)
         if one is not None:
             assert one.shape == other.shape
-            np.testing.assert_allclose(one, other, rtol=1e-3, atol=TOLERANCE[x.dtype] * 100)
+            scale = max(float(got[3].max()), 1.0)
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=TOLERANCE[x.dtype] * 100 * scale)
 
 
 def test_variance_keeps_its_digits_far_from_zero():

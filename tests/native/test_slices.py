@@ -156,7 +156,7 @@ def test_running_sums_of_many_numbers_keep_their_digits_and_do_not_depend_on_thr
 def test_the_first_in_order_equal_a_stable_sort(native, shape, n, data, dtype):
     dim = data.draw(st.integers(0, len(shape)))
     largest = data.draw(st.booleans())
-    k = data.draw(st.integers(1, min(n, 70)))
+    k = data.draw(st.integers(1, min(n, 64)))  # more are for NumPy, in any order of equal ones
     rng = np.random.default_rng(n)
     x = rng.integers(-30, 30, (*shape[:dim], n, *shape[dim:])).astype(dtype)  # with equal ones
     if x.dtype.kind == "f":
