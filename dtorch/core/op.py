@@ -313,7 +313,9 @@ class Op:
         xp = backend.array_module(values[0])
         if self.check_shape is not None:
             self.check_shape(*values)
-        half = self._half_dtype(values) if self.widens(self.params, values) else None
+        half = self._half_dtype(values) if self.wide else None
+        if half is not None and not self.widens(self.params, values):
+            half = None
         if half is not None:
             values = [widened(value) for value in values]
         kernel = self.kernels.get("cpu" if xp is np else "cuda") if self.kernels else None

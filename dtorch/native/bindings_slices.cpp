@@ -1,6 +1,6 @@
 // What is done along one dim of an array, as Python sees it. Arrays are (outer, rows, inner) in C
-// order. Every function returns True; False if a number is outside the rows, of which nothing is
-// read or written; None for arrays that it does not know.
+// order. Every function says whether it knows the arrays, and all numbers are of rows: of others
+// nothing is read or written.
 #include "numpy_api.h"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "bindings_nn.h"
+#include "core.h"
 #include "kernels/indexing.h"
 #include "kernels/scan.h"
 #include "kernels/topk.h"
@@ -21,12 +22,10 @@ namespace {
 
 constexpr std::size_t elements_per_range = 16 * 1024;
 
-PyArrayObject* as_array(nb::handle object) {
-  return reinterpret_cast<PyArrayObject*>(object.ptr());
-}
+PyArrayObject* as_array(nb::handle object) { return core::as_array(object.ptr()); }
 
 bool is_plain(nb::handle object, int ndim) {
-  if (!PyArray_CheckExact(object.ptr())) return false;
+  if (!core::is_array(object.ptr())) return false;
   PyArrayObject* array = as_array(object);
   return PyArray_NDIM(array) == ndim && PyArray_IS_C_CONTIGUOUS(array) &&
          PyArray_ISBEHAVED_RO(array);
@@ -66,89 +65,86 @@ bool take(nb::handle input, nb::handle index, nb::handle out) {
   const Slices shape = slices_of(input);
   const std::size_t count = size(out, 1);
   return all_of(shape.outer * count, shape.inner, [&](std::size_t first, std::size_t last) {
-    return DTORCH_DISPATCH(take_along)(static_cast<const T*>(data<T>(input)), shape,
-                                       static_cast<const std::int64_t*>(data<std::int64_t>(index)),
+    return DTORCH_DISPATCH(take_along)(data<const T>(input), shape, data<const std::int64_t>(index),
                                        data<T>(out), count, first, last);
   });
 }
 
-nb::object take_along_of(nb::handle input, nb::handle index, nb::handle out) {
+bool take_along_of(nb::handle input, nb::handle index, nb::handle out) {
   if (!is_plain(input, 3) || !is_index(index, 3) || !is_plain(out, 3) ||
       PyArray_TYPE(as_array(input)) != PyArray_TYPE(as_array(out)) ||
       !PyArray_ISWRITEABLE(as_array(out)) || PyDataType_REFCHK(PyArray_DESCR(as_array(out))) ||
       size(input, 0) != size(out, 0) || size(input, 2) != size(out, 2) ||
       !PyArray_SAMESHAPE(as_array(index), as_array(out))) {
-    return nb::none();
+    return false;
   }
   switch (PyArray_ITEMSIZE(as_array(input))) {
     case 1:
-      return nb::bool_(take<std::uint8_t>(input, index, out));
+      return take<std::uint8_t>(input, index, out);
     case 2:
-      return nb::bool_(take<std::uint16_t>(input, index, out));
+      return take<std::uint16_t>(input, index, out);
     case 4:
-      return nb::bool_(take<std::uint32_t>(input, index, out));
+      return take<std::uint32_t>(input, index, out);
     case 8:
-      return nb::bool_(take<std::uint64_t>(input, index, out));
+      return take<std::uint64_t>(input, index, out);
     default:
-      return nb::none();
+      return false;
   }
 }
 
 // function(T{}) for the type to add in; integers wrap, as unsigned ones do.
 template <class Function>
-nb::object by_type(nb::handle source, nb::handle out, Function function) {
+bool by_type(nb::handle source, nb::handle out, Function function) {
   if (PyArray_TYPE(as_array(source)) != PyArray_TYPE(as_array(out)) ||
       !PyArray_ISWRITEABLE(as_array(out)) || size(source, 0) != size(out, 0) ||
       size(source, 2) != size(out, 2)) {
-    return nb::none();
+    return false;
   }
   switch (PyArray_TYPE(as_array(out))) {
     case NPY_FLOAT:
-      return nb::bool_(function(float{}));
+      return function(float{});
     case NPY_DOUBLE:
-      return nb::bool_(function(double{}));
+      return function(double{});
     case NPY_INT64:
-      return nb::bool_(function(std::uint64_t{}));
+      return function(std::uint64_t{});
     default:
-      return nb::none();
+      return false;
   }
 }
 
-nb::object add_along_of(nb::handle source, nb::handle index, nb::handle out) {
+bool add_along_of(nb::handle source, nb::handle index, nb::handle out) {
   if (!is_plain(source, 3) || !is_index(index, 3) || !is_plain(out, 3) ||
       !PyArray_SAMESHAPE(as_array(index), as_array(source))) {
-    return nb::none();
+    return false;
   }
   return by_type(source, out, [&]<class T>(T) {
     const Slices shape = slices_of(out);
     const std::size_t count = size(source, 1);
     return all_of(shape.outer, count * shape.inner, [&](std::size_t first, std::size_t last) {
-      return DTORCH_DISPATCH(add_along)(static_cast<const T*>(data<T>(source)),
-                                        static_cast<const std::int64_t*>(data<std::int64_t>(index)),
+      return DTORCH_DISPATCH(add_along)(data<const T>(source), data<const std::int64_t>(index),
                                         data<T>(out), shape, count, first, last);
     });
   });
 }
 
-nb::object add_rows_of(nb::handle source, nb::handle index, nb::handle out) {
+bool add_rows_of(nb::handle source, nb::handle index, nb::handle out) {
   if (!is_plain(source, 3) || !is_index(index, 1) || !is_plain(out, 3) ||
       size(index, 0) != size(source, 1)) {
-    return nb::none();
+    return false;
   }
   return by_type(source, out, [&]<class T>(T) {
     const Slices shape = slices_of(out);
     const std::size_t count = size(source, 1);
     return all_of(shape.inner, shape.outer * count, [&](std::size_t first, std::size_t last) {
-      return DTORCH_DISPATCH(add_rows)(static_cast<const T*>(data<T>(source)),
-                                       static_cast<const std::int64_t*>(data<std::int64_t>(index)),
+      return DTORCH_DISPATCH(add_rows)(data<const T>(source), data<const std::int64_t>(index),
                                        data<T>(out), shape, count, first, last);
     });
   });
 }
 
-nb::object scan_of(nb::handle input, nb::handle out, bool product, bool reverse) {
+bool scan_of(nb::handle input, nb::handle out, bool product, bool reverse) {
   if (!is_plain(input, 3) || !is_plain(out, 3) || size(input, 1) != size(out, 1)) {
-    return nb::none();
+    return false;
   }
   return by_type(input, out, [&]<class T>(T) {
     const ScanShape shape = {size(input, 0), size(input, 1), size(input, 2), reverse};
@@ -158,7 +154,7 @@ nb::object scan_of(nb::handle input, nb::handle out, bool product, bool reverse)
     if (elements == 0) return true;
     return all_of(parts, elements / parts, [&](std::size_t first, std::size_t last) {
       DTORCH_DISPATCH(scan)
-      (op, shape, static_cast<const T*>(data<T>(input)), data<T>(out), first, last);
+      (op, shape, data<const T>(input), data<T>(out), first, last);
       return true;
     });
   });
@@ -177,27 +173,27 @@ void top(nb::handle input, nb::handle values, nb::handle indices, bool largest) 
   });
 }
 
-nb::object top_of_rows_of(nb::handle input, nb::handle values, nb::handle indices, bool largest) {
+bool top_of_rows_of(nb::handle input, nb::handle values, nb::handle indices, bool largest) {
   if (!is_plain(input, 2) || !is_plain(values, 2) || !is_index(indices, 2) ||
       PyArray_TYPE(as_array(input)) != PyArray_TYPE(as_array(values)) ||
       !PyArray_SAMESHAPE(as_array(values), as_array(indices)) ||
       size(input, 0) != size(values, 0) || size(values, 1) == 0 ||
       size(values, 1) > size(input, 1) || !PyArray_ISWRITEABLE(as_array(values)) ||
       !PyArray_ISWRITEABLE(as_array(indices))) {
-    return nb::none();
+    return false;
   }
   switch (PyArray_TYPE(as_array(input))) {
     case NPY_FLOAT:
       top<float>(input, values, indices, largest);
-      return nb::bool_(true);
+      return true;
     case NPY_DOUBLE:
       top<double>(input, values, indices, largest);
-      return nb::bool_(true);
+      return true;
     case NPY_INT64:
       top<std::int64_t>(input, values, indices, largest);
-      return nb::bool_(true);
+      return true;
     default:
-      return nb::none();
+      return false;
   }
 }
 

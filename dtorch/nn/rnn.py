@@ -8,7 +8,7 @@ from typing import Any
 
 from dtorch.core.creation import empty, zeros
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.functions import cat, dropout, index_select
+from dtorch.core.functions import cat, dropout, index_select, stack
 from dtorch.core.ops.recurrent import gru, lstm, lstm_cell, rnn
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import uniform_
@@ -196,7 +196,7 @@ class RNNBase(Module):
             flat = outs[0] if directions == 1 else cat(outs, 1)
             if self.dropout and self.training and layer < self.num_layers - 1:
                 flat = dropout(flat, self.dropout)
-        stacked = [cat([end.view(1, *end.shape) for end in ends], 0) for ends in last]
+        stacked = [stack(ends, 0) for ends in last]
         return flat, tuple(stacked) if self.mode == "LSTM" else stacked[0]
 
     def _layer(

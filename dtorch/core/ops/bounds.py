@@ -36,13 +36,12 @@ def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
 
 @clamp.kernel("cpu")
 def _(input, min, max):
-    if all(bound is None or getattr(bound, "ndim", 1) == 0 for bound in (min, max)):
+    bounds = [bound for bound in (min, max) if bound is not None]
+    found = None
+    if bounds and all(np.ndim(bound) == 0 and bound == bound for bound in bounds):
         low, high = -math.inf if min is None else min, math.inf if max is None else max
-        if low == low and high == high and not (min is None and max is None):
-            found = activation_native.forward("hardtanh", input, low, high)
-            if found is not None:
-                return found
-    return clamp.run_body(np, (input, min, max))
+        found = activation_native.forward("hardtanh", input, low, high)
+    return clamp.run_body(np, (input, min, max)) if found is None else found
 
 
 @clamp.gradient("input")

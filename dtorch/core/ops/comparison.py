@@ -229,11 +229,10 @@ def chosen(condition: Any, input: Any, other: Any) -> Any:
     shape = np.broadcast(*values).shape
     if math.prod(shape) < _FEW:
         return None
-    spread = (
-        v if v.shape == shape or (v.size == 1 and i) else np.broadcast_to(v, shape)
-        for i, v in enumerate(values)
-    )
-    return backend.native.array_choose(*map(np.ascontiguousarray, spread))
+    # Single numbers need not be repeated.
+    spread = (v if v.size == 1 else np.broadcast_to(v, shape) for v in (input, other))
+    operands = (np.broadcast_to(condition, shape), *spread)
+    return backend.native.array_choose(*map(np.ascontiguousarray, operands))
 
 
 @choose.gradient("input")

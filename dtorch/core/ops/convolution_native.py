@@ -100,8 +100,8 @@ def _in_bfloat16(known: dict[str, Any]) -> bool:
 
 
 if native is not None:
-    for op in (conv, conv_input, conv_weight):
-        op.keeps_half = _in_bfloat16
+    for _op in (conv, conv_input, conv_weight):
+        _op.keeps_half = _in_bfloat16
 
 
 def _seen(sides: Ints, stride: Ints) -> tuple[Any, ...]:
@@ -156,7 +156,7 @@ def convolved(
     factor: Any = None, shift: Any = None, added: Any = None, low: float = -math.inf,
     high: float = math.inf,
 ) -> Any:  # fmt: skip
-    """The convolution ``* factor + shift`` by channel, ``+ added``, held between ``low`` and
+    """The convolution ``* factor + shift`` by channel, ``+ added``, clamped between ``low`` and
     ``high``; None for arrays that the kernels do not know."""
     if not _takes(input, weight, bias, factor, shift, added):
         return None

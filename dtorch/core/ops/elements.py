@@ -82,14 +82,26 @@ def index_add(xp: Any, input: Any, dim: int, index: Any, source: Any, *, alpha: 
     """
     dim, index = _check_rows("index_add", input, dim, index)
     _expect_source("index_add", input, dim, index, source)
-    out = input.copy("C")
-    source = source if alpha == 1 else source * input.dtype.type(alpha)
-    if xp is np and slices_native.add_rows(out, dim, index, source):
-        return out
+    out = input.copy()
+    source = _scaled(source, alpha)
     if index.size and out.size:
         places, sums = sums_by_index(xp, source.reshape(source.shape or (1,)), dim, index)
         out.reshape(out.shape or (1,))[_at(dim, places)] += sums
     return out
+
+
+def _scaled(source: Any, alpha: Any) -> Any:
+    return source if alpha == 1 else source * source.dtype.type(alpha)
+
+
+@index_add.kernel("cpu")
+def _(input, dim, index, source, alpha):
+    checked, rows = _check_rows("index_add", input, dim, index)
+    _expect_source("index_add", input, checked, rows, source)
+    out = input.copy("C")
+    if slices_native.add_rows(out, checked, rows, _scaled(source, alpha)):
+        return out
+    return index_add.run_body(np, (input, dim, index, source, alpha))
 
 
 @index_add.gradient("input")

@@ -79,11 +79,13 @@ def rows_added(
 
 @rows_added.kernel("cpu")
 def _(delta, index, shape, padding_idx, by_frequency):
+    values = (delta, index, shape, padding_idx, by_frequency)
+    if by_frequency:
+        return rows_added.run_body(np, values)
     out = np.zeros(shape, delta.dtype)
     rows = index.reshape(-1).astype(np.int64, copy=False)
-    flat = delta.reshape(rows.size, *shape[1:])
-    if by_frequency or not slices_native.add_rows(out, 0, rows, flat):
-        return rows_added.run_body(np, (delta, index, shape, padding_idx, by_frequency))
+    if not slices_native.add_rows(out, 0, rows, delta.reshape(rows.size, *shape[1:])):
+        return rows_added.run_body(np, values)
     if padding_idx is not None:
         out[padding_idx] = 0
     return out

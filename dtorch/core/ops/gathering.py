@@ -43,7 +43,7 @@ def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
 def _(input, dim, index):
     checked, index = _check_shapes("gather", input, dim, index)
     found = slices_native.take_along(input, checked, index)
-    return found if isinstance(found, np.ndarray) else gather.run_body(np, (input, dim, index))
+    return gather.run_body(np, (input, dim, index)) if found is None else found
 
 
 def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:

@@ -15,6 +15,7 @@ from dtorch.core.op import composite, structured
 from dtorch.core.ops.copies import joined
 from dtorch.core.ops.view import expand, narrow, unsqueeze
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.tensor import Tensor
 
 
 def _expect_several(name: str, tensors: Any) -> None:
@@ -103,7 +104,10 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
                 f"stack: tensor {position} has shape {tuple(t.shape)}, expected {first}"
             )
     place = normalize_dim("stack", dim, len(first) + 1)
-    return cat([unsqueeze(t, place) for t in tensors], place)
+    apart = (*first[:place], 1, *first[place:])
+    # `view` is compiled, `unsqueeze` is not.
+    viewed = (t.view(apart) if isinstance(t, Tensor) else t.reshape(apart) for t in tensors)
+    return cat(list(viewed), place)
 
 
 @stack.samples

@@ -110,14 +110,6 @@ def flat_places(xp: Any, index: Any, shape: tuple[int, ...], dim: int) -> Any:
     return place
 
 
-@add_rows.kernel("cpu")
-def _(grad, dim, index, shape):
-    out = np.zeros(shape, grad.dtype)
-    if slices_native.add_rows(out, dim, index, grad):
-        return out
-    return add_rows.run_body(np, (grad, dim, index, shape))
-
-
 @add_rows.gradient("grad")
 def _(grad, dim, index):
     return gather_rows(grad, dim, index)
@@ -131,12 +123,14 @@ def scatter_sum(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
     return out
 
 
-@scatter_sum.kernel("cpu")
-def _(grad, dim, index, shape):
-    out = np.zeros(shape, grad.dtype)
-    if slices_native.add_along(out, dim, index, grad):
-        return out
-    return scatter_sum.run_body(np, (grad, dim, index, shape))
+for _op, _add in ((add_rows, slices_native.add_rows), (scatter_sum, slices_native.add_along)):
+
+    @_op.kernel("cpu")
+    def _(grad, dim, index, shape, _op=_op, _add=_add):
+        out = np.zeros(shape, grad.dtype)
+        if _add(out, dim, index, grad):
+            return out
+        return _op.run_body(np, (grad, dim, index, shape))
 
 
 @scatter_sum.gradient("grad")
@@ -153,9 +147,7 @@ def gather_along(xp: Any, input: Any, dim: int, index: Any) -> Any:
 @gather_along.kernel("cpu")
 def _(input, dim, index):
     found = slices_native.take_along(input, dim, index)
-    return (
-        found if isinstance(found, np.ndarray) else gather_along.run_body(np, (input, dim, index))
-    )
+    return gather_along.run_body(np, (input, dim, index)) if found is None else found
 
 
 @gather_along.gradient("input")

@@ -1,7 +1,8 @@
 """Compiled forms of what is done along one dim: looking up by number, adding where something was
 looked up, running sums and products, the first in order.
 
-Each returns None for arrays that it does not know, and False if a number is out of range.
+Where arrays are of another kind, or a number is out of range, those that give an array give None, and
+those that add say that they have not.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ def _slices(array: Any, dim: int) -> Any:
     return array.reshape(math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :]))
 
 
+def _contiguous(dim: int, *arrays: Any) -> list[Any]:
+    return [_slices(np.ascontiguousarray(array), dim) for array in arrays]
+
+
 def _fits(array: Any, index: Any, dim: int) -> bool:
     """Whether an index has the shape of an array but for ``dim``."""
     return (
@@ -37,32 +42,23 @@ def take_along(input: Any, dim: int, index: Any) -> Any:
     if _native is None or not _fits(input, index, dim):
         return None
     out = np.empty(index.shape, input.dtype)
-    done = _native.take_along(
-        _slices(np.ascontiguousarray(input), dim), _slices(np.ascontiguousarray(index), dim),
-        _slices(out, dim),
-    )  # fmt: skip
-    return out if done else done
+    return out if _native.take_along(*_contiguous(dim, input, index), _slices(out, dim)) else None
 
 
-def add_along(out: Any, dim: int, index: Any, source: Any) -> bool | None:
+def add_along(out: Any, dim: int, index: Any, source: Any) -> bool:
     """``out[index[i, j], j] += source[i, j]`` for ``dim`` 0, and so on; ``out`` is contiguous."""
     if _native is None or not _fits(out, index, dim):
-        return None
-    done: bool | None = _native.add_along(
-        _slices(np.ascontiguousarray(source), dim), _slices(np.ascontiguousarray(index), dim),
-        _slices(out, dim),
-    )  # fmt: skip
-    return done
+        return False
+    return _native.add_along(*_contiguous(dim, source, index), _slices(out, dim))
 
 
-def add_rows(out: Any, dim: int, index: Any, source: Any) -> bool | None:
+def add_rows(out: Any, dim: int, index: Any, source: Any) -> bool:
     """Add the slices of ``source`` to those of ``out``, which is contiguous, at the 1-D ``index``."""
     if _native is None or type(out) is not np.ndarray:
-        return None
-    done: bool | None = _native.add_rows(
-        _slices(np.ascontiguousarray(source), dim), np.ascontiguousarray(index), _slices(out, dim)
+        return False
+    return _native.add_rows(
+        *_contiguous(dim, source), np.ascontiguousarray(index), _slices(out, dim)
     )
-    return done
 
 
 def scan(input: Any, dim: int, product: bool = False, reverse: bool = False) -> Any:
@@ -70,8 +66,8 @@ def scan(input: Any, dim: int, product: bool = False, reverse: bool = False) -> 
     if _native is None or type(input) is not np.ndarray:
         return None
     out = np.empty(input.shape, input.dtype)
-    source = _slices(np.ascontiguousarray(input), dim)
-    return out if _native.scan(source, _slices(out, dim), product, reverse) else None
+    done = _native.scan(*_contiguous(dim, input), _slices(out, dim), product, reverse)
+    return out if done else None
 
 
 def top(input: Any, k: int, dim: int, largest: bool) -> tuple[Any, Any] | None:

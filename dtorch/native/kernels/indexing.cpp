@@ -1,5 +1,7 @@
 #include "kernels/indexing.h"
 
+#include "kernels/integers.h"
+
 namespace dtorch::DTORCH_CAPABILITY {
 namespace {
 
@@ -26,7 +28,7 @@ bool take_along(const T* input, Slices s, const std::int64_t* index, T* out, std
   bool inside = true;
   while (first < last) {
     const std::size_t o = first / count, i = first % count;
-    const std::size_t some = last - first < count - i ? last - first : count - i;
+    const std::size_t some = smaller(last - first, count - i);
     const T* slices = input + o * s.rows * s.inner;
     const std::int64_t* at = index + first * s.inner;
     T* to = out + first * s.inner;

@@ -81,24 +81,6 @@ DTORCH_INLINE double exponential(double x) {
   return (p * scale + scale) * power(rest_shifted);
 }
 
-// exp(x) of x <= 0, faster: one power of two is enough where results that are no normal numbers
-// become 0.
-DTORCH_INLINE float exponential_below(float x) {
-  constexpr float rounder = 12582912.0f;
-  const float shifted = x * 1.44269504f + rounder;
-  const float n = shifted - rounder;
-  const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
-  const float p = exponential_minus_1_near_0<float>(r);
-  const auto bits = __builtin_bit_cast(std::uint32_t, shifted);
-  const float power = __builtin_bit_cast(float, (bits + 127u) << 23);
-  return x < -87.0f ? 0.0f : p * power + power;
-}
-
-DTORCH_INLINE double exponential_below(double x) {
-  const double found = exponential(x);
-  return x < -708.0 ? 0.0 : found;
-}
-
 // exp(x) - 1. Away from 0 the difference is exact enough.
 DTORCH_INLINE float exponential_minus_1(float x) {
   const float near = exponential_minus_1_near_0<float>(x), far = exponential(x) - 1.0f;
