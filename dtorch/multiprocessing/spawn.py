@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
-import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -17,8 +16,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
 from dtorch.core.errors import ArgumentError, DtorchError
+from dtorch.multiprocessing.parent_death import die_with_parent
 
-_PR_SET_PDEATHSIG = 1
 _GRACE_S = 5.0  # from SIGTERM to SIGKILL, for the others when one has failed
 
 
@@ -144,12 +143,12 @@ def start_processes(
     if nprocs < 1:
         raise ArgumentError(f"spawn: nprocs is {nprocs}, expected at least 1")
     context: BaseContext = multiprocessing.get_context(start_method)
-    parent = 0 if start_method == "forkserver" else os.getpid()
+    in_main_thread = threading.current_thread() is threading.main_thread()
     processes, failures = [], []
     for index in range(nprocs):
         here, there = context.Pipe(duplex=False)
         process = context.Process(  # type: ignore[attr-defined]  # every context has one
-            target=_run, args=(fn, index, args, there, parent), daemon=daemon
+            target=_run, args=(fn, index, args, there, in_main_thread), daemon=daemon
         )
         process.start()
         there.close()
@@ -191,9 +190,9 @@ def spawn(
 
 def _run(
     fn: Callable[..., Any], index: int, args: tuple[Any, ...], failure: connection.Connection,
-    parent: int,
+    started_by_main_thread: bool,
 ) -> None:  # fmt: skip
-    end_with_parent(parent)
+    die_with_parent(started_by_main_thread)
     try:
         fn(index, *args)
     except KeyboardInterrupt:
@@ -201,12 +200,3 @@ def _run(
     except Exception:  # noqa: BLE001 - whatever it is, the parent raises it
         failure.send(traceback.format_exc())
         sys.exit(1)
-
-
-def end_with_parent(parent: int) -> None:
-    """Leave no orphan when the parent is killed. A child of the fork server has another one."""
-    if parent and sys.platform == "linux":
-        # Not SIGTERM: a forked child has its parent's handler of that, which may do anything.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)  # it was gone before the line above

@@ -235,7 +235,8 @@ class _Run:
         here, there = trainer._context.Pipe(duplex=False)
         task = Task(
             trainer._train, trainer._args, trainer.model, trainer.optimizer, self._board.words,
-            rank, trainer.nprocs, trainer._seed, life, _threads(trainer.nprocs), os.getpid(),
+            rank, trainer.nprocs, trainer._seed, life, _threads(trainer.nprocs),
+            threading.current_thread() is threading.main_thread(),
         )  # fmt: skip
         process = trainer._context.Process(
             target=run_worker, args=(task, there), name=f"Hogwild worker {rank}"

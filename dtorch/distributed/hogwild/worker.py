@@ -18,7 +18,7 @@ from dtorch.core.backend import set_num_threads
 from dtorch.core.random import manual_seed
 from dtorch.core.tensor import Tensor
 from dtorch.distributed.hogwild.board import Board
-from dtorch.multiprocessing.spawn import end_with_parent
+from dtorch.multiprocessing.parent_death import die_with_parent
 
 REPORT_EVERY_S = 0.1
 
@@ -32,7 +32,7 @@ class Task(NamedTuple):
     Attributes:
         life: how many workers have had its rank before.
         threads: for its kernels.
-        parent: pid of the trainer.
+        started_by_main_thread: of the trainer's process.
     """
 
     train: Callable[..., Any]
@@ -45,7 +45,7 @@ class Task(NamedTuple):
     seed: int
     life: int
     threads: int
-    parent: int
+    started_by_main_thread: bool
 
 
 class Worker:
@@ -114,7 +114,7 @@ def run_worker(task: Task, connection: Connection) -> None:
     """The process of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer has it too, and stops us in order
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the trainer's handler, after a fork
-    end_with_parent(task.parent)
+    die_with_parent(task.started_by_main_thread)
     set_num_threads(task.threads)
     seed = _seed_everything(task)
     worker = Worker(task, seed, connection)
