@@ -1,12 +1,12 @@
 """Exceptions of dtorch.
 
-Each class also derives from the built-in that the reference API raises, so that code written
-for it keeps catching the right things::
+Each class also derives from the built-ins that the reference API raises for such a fault (it
+uses RuntimeError for many of them), so that code written for it keeps catching the right things::
 
     DtorchError
-    +-- ArgumentError       (ValueError)                 a value outside its domain
+    +-- ArgumentError       (ValueError, RuntimeError)   a value outside its domain
     +-- ShapeError          (ValueError, RuntimeError)   sizes that do not fit together
-    +-- DimensionError      (IndexError)                 a dim or an index out of range
+    +-- DimensionError      (IndexError, RuntimeError)   a dim or an index out of range
     +-- DivisionError       (ZeroDivisionError, RuntimeError)   an integer divided by zero
     +-- LinAlgError         (RuntimeError)               a singular or not positive definite matrix
     +-- DtypeError          (TypeError, RuntimeError)    a dtype an operation does not take
@@ -22,7 +22,7 @@ class DtorchError(Exception):
     """Base of every exception that dtorch defines."""
 
 
-class ArgumentError(DtorchError, ValueError):
+class ArgumentError(DtorchError, ValueError, RuntimeError):
     """An argument has a value outside its domain."""
 
 
@@ -30,7 +30,7 @@ class ShapeError(DtorchError, ValueError, RuntimeError):
     """Sizes do not fit together or do not fit the operation."""
 
 
-class DimensionError(DtorchError, IndexError):
+class DimensionError(DtorchError, IndexError, RuntimeError):
     """A dimension or an index is out of range."""
 
 
