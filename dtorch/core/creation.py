@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -22,7 +23,7 @@ from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.inplace import bump
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
-from dtorch.core.storage import Storage, array_over
+from dtorch.core.storage import Storage, array_over, end_of
 from dtorch.core.tensor import Tensor
 from dtorch.core.typed_storage import TypedStorage
 
@@ -129,6 +130,26 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     return wrap(ndarray)  # type: ignore[no-any-return]
 
 
+def array_from_dlpack(name: str, source: Any) -> np.ndarray:
+    """An array over the memory that an object of another library offers by ``__dlpack__``.
+
+    How much memory there is only that library knows; what cannot be true is refused.
+
+    Raises:
+        ArgumentError: its strides are negative, or its elements lie at no address.
+    """
+    array: np.ndarray = np.from_dlpack(source)
+    if min(array.strides, default=0) < 0:
+        raise ArgumentError(f"{name}: the array has negative strides; pass a copy()")
+    # For no address at all NumPy takes memory of its own.
+    if array.size and (array.flags.owndata or end_of(array) > sys.maxsize):
+        raise ArgumentError(
+            f"{name}: there is no memory for elements of shape {array.shape} and strides "
+            f"{array.strides} in bytes"
+        )
+    return array
+
+
 def tensor_from_storage(
     storage: Storage, dtype: Any, offset: int, size: Any, stride: Any = None
 ) -> Tensor:
@@ -137,7 +158,7 @@ def tensor_from_storage(
     Args:
         offset, stride: in elements; a stride of None means contiguous.
     Raises:
-        StorageError-like ShapeError: elements would lie outside the storage.
+        ShapeError: elements would lie outside the storage.
     """
     result: Tensor = wrap(array_over(storage, as_dtype(dtype).numpy, offset, size, stride))
     storage.track(result)
@@ -323,7 +344,7 @@ def asarray(
         if not isinstance(obj, (TensorBase, np.ndarray)) and _has_buffer(obj):
             source = np.asarray(obj)
     else:
-        source = np.from_dlpack(obj)
+        source = array_from_dlpack("asarray", obj)
     result = as_tensor(source, dtype, device)
     shares = isinstance(source, (TensorBase, np.ndarray)) and np.shares_memory(
         result._array, source._array if isinstance(source, TensorBase) else source

@@ -8,10 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import numpy as np
-
 from dtorch.core import dtype as dtypes
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.creation import array_from_dlpack
 from dtorch.core.device import CPU, device
 from dtorch.core.dtype import default_complex, dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.errors import ArgumentError, GradError
@@ -38,6 +37,7 @@ def from_dlpack(ext_tensor: Any) -> Any:
 
     Raises:
         TypeError: the object has no ``__dlpack__``.
+        ArgumentError: its strides are negative, or it has elements and no memory.
     """
     if isinstance(ext_tensor, TensorBase):
         return ext_tensor.detach()  # type: ignore[attr-defined]  # a method of Tensor
@@ -45,7 +45,7 @@ def from_dlpack(ext_tensor: Any) -> Any:
         raise TypeError(
             f"from_dlpack: got {type(ext_tensor).__name__}, expected an object with __dlpack__"
         )
-    array = np.from_dlpack(ext_tensor)
+    array = array_from_dlpack("from_dlpack", ext_tensor)
     from_numpy_dtype(array.dtype)
     return wrap(array)
 

@@ -7,7 +7,6 @@ other memory re-points all of them.
 
 from __future__ import annotations
 
-import math
 import operator
 import sys
 import weakref
@@ -23,6 +22,9 @@ from dtorch.core.errors import DimensionError, ShapeError, StorageError
 from dtorch.core.shapes import contiguous_stride
 
 _BYTE = np.dtype(np.uint8)
+_INDEX = operator.index
+_MAX_DIMS = 64  # what NumPy can
+_LARGEST = sys.maxsize  # of sizes and distances in bytes
 
 # Set by multiprocessing when it has NumPy allocate in shared memory: (array) -> owner or None.
 find_owner: Callable[[Any], Any] | None = None
@@ -166,7 +168,7 @@ class Storage(StorageBase):
             )
         for tensor in self.tensors():
             array = tensor._array
-            end = _end_of(array) - self.data_ptr() if array.size else 0
+            end = end_of(array) - self.data_ptr() if array.size else 0
             if end > nbytes:
                 raise StorageError(
                     f"resize_: a tensor of shape {tuple(array.shape)} needs {end} bytes of the "
@@ -268,7 +270,7 @@ def storage_of(tensor: TensorBase) -> Storage:
 
 
 def array_over(
-    storage: Storage, numpy_dtype: Any, offset: int, size: Any, stride: Any
+    storage: Storage, numpy_dtype: Any, offset: Any, size: Any, stride: Any
 ) -> np.ndarray:
     """An array over a storage.
 
@@ -277,22 +279,48 @@ def array_over(
     Raises:
         ShapeError: elements would lie outside the storage.
     """
-    size = tuple(size)
-    itemsize = numpy_dtype.itemsize
-    stride = contiguous_stride(size) if stride is None else tuple(stride)
+    memory, itemsize = storage._bytes, numpy_dtype.itemsize
+    if stride is None:
+        size = tuple(size)
+        stride = contiguous_stride(size)
+    offset, size, stride = checked_place(memory.nbytes, itemsize, offset, size, stride)
+    if 0 in size:
+        return np.empty(size, numpy_dtype)
+    steps = [step * itemsize for step in stride]
+    return np.ndarray(size, numpy_dtype, memory, offset * itemsize, steps)
+
+
+def checked_place(
+    nbytes: int, itemsize: int, offset: Any, size: Any, stride: Any
+) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Offset, size and stride, if all elements they name lie within a piece of memory.
+
+    Every shape over memory that comes from outside goes by here: NumPy compares nothing where the
+    memory is empty, and its products wrap.
+
+    Args:
+        nbytes: size of the memory.
+        offset, stride: in elements of ``itemsize`` bytes.
+    Raises:
+        TypeError: a number is no int.
+        ShapeError: an element would lie outside, or no array can have these sizes.
+    """
+    offset, size, stride = _INDEX(offset), tuple(map(_INDEX, size)), tuple(map(_INDEX, stride))
     if len(stride) != len(size):
         raise ShapeError(f"storage: size {size} and stride {stride} have different lengths")
-    if math.prod(size) == 0:
-        return np.empty(size, numpy_dtype)
-    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    if offset < 0 or min(stride, default=0) < 0 or (last + 1) * itemsize > storage.nbytes:
+    last, count, is_possible = offset, 1, offset >= 0 and len(size) <= _MAX_DIMS
+    for n, step in zip(size, stride, strict=True):
+        last += (n - 1) * step
+        count *= n or 1
+        if n < 0 or step < 0 or step * itemsize > _LARGEST:
+            is_possible = False
+    is_within = 0 in size or (last + 1) * itemsize <= nbytes
+    if not (is_possible and is_within and count * itemsize <= _LARGEST):
         raise ShapeError(
-            f"storage of {storage.nbytes} bytes cannot hold {numpy_dtype} of size {size}, stride "
-            f"{stride} from element {offset} on"
+            f"storage of {nbytes} bytes cannot hold elements of {itemsize} bytes of size {size}, "
+            f"stride {stride} from element {offset} on"
         )
-    return np.ndarray(
-        size, numpy_dtype, storage._bytes, offset * itemsize, [s * itemsize for s in stride]
-    )
+    return offset, size, stride
 
 
 def checked_index(index: Any, size: int) -> int:
@@ -323,7 +351,7 @@ def _place(memory: np.ndarray, shape: Any, dtype: Any, offset: int, strides: Any
     return np.ndarray(shape, dtype, memory, offset, strides)
 
 
-def _end_of(array: np.ndarray) -> int:
+def end_of(array: np.ndarray) -> int:
     """Address after the last byte of an array with elements."""
     steps = ((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True))
     return int(backend.address_of(array) + sum(s for s in steps if s > 0) + array.itemsize)
@@ -357,7 +385,7 @@ def _whole_memory(array: np.ndarray) -> np.ndarray:
     # Memory of somebody else, seen with gaps or overlaps: from its first byte to its last.
     first = root[(slice(0, 1),) * root.ndim].reshape(-1)
     return np.lib.stride_tricks.as_strided(
-        first.view(np.uint8), (_end_of(root) - backend.address_of(root),), (1,)
+        first.view(np.uint8), (end_of(root) - backend.address_of(root),), (1,)
     )
 
 

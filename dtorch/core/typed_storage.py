@@ -358,7 +358,10 @@ class TypedStorage:
             size: number of elements; 0 for all of the file.
         Raises:
             StorageError: the file is smaller, and not shared.
+            ArgumentError: no file can have that size.
         """
+        if not 0 <= size <= sys.maxsize // cls.dtype.itemsize:
+            raise ArgumentError(f"from_file: size is {size} elements, expected 0 or more")
         owner = MappedFile(filename, shared, size * cls.dtype.itemsize)
         return cls(Storage.from_bytes(owner.array, owner))
 

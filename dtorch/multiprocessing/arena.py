@@ -164,6 +164,7 @@ def receive(handle: Handle) -> Block:
             state.forget_orphans()
             arena = Arena.open(broker.fetch(address, arena_id), address)
             state.arenas[arena_id] = arena
+        arena.check_within(index, offset, nbytes)
         if arena.ledger.generation(index) != generation:
             raise StorageError(
                 "shared memory: this message's block was given up already; a pickled tensor can "

@@ -44,6 +44,8 @@ class Arena:
         plan = layout.layout_of(self.data_nbytes)
         self.data_at = plan.data_at
         self.max_blocks = plan.max_blocks
+        if os.fstat(fd).st_size < plan.nbytes:
+            raise StorageError(f"shared memory: an arena of less than its {plan.nbytes} bytes")
         self.mapping = Mapping(fd, plan.nbytes)
         self.ledger = Ledger(self.mapping, fd, plan)
         self._owner_end = None if owned else _end_of(pid, started)
@@ -64,6 +66,14 @@ class Arena:
         """An arena that another process made."""
         check_sealed(fd)
         return cls(fd, owned=False, broker=broker)
+
+    def check_within(self, index: int, offset: int, nbytes: int) -> None:
+        """Refuse a block, described by another process, that would not lie in the arena."""
+        end = self.data_at + self.data_nbytes
+        if not (0 <= index < self.max_blocks and self.data_at <= offset <= offset + nbytes <= end):
+            raise StorageError(
+                f"shared memory: block {index} of {nbytes} bytes at {offset} is not within its arena"
+            )
 
     def owner_is_alive(self) -> bool:
         """Whether the process that made it still runs."""

@@ -22,7 +22,7 @@ from dtorch.core.base import PLAIN, wrap
 from dtorch.core.creation import tensor_from_storage
 from dtorch.core.dtype import as_dtype
 from dtorch.core.errors import DeviceError, GradError, StorageError
-from dtorch.core.storage import Storage, storage_of
+from dtorch.core.storage import Storage, checked_place, storage_of
 from dtorch.core.tensor import Tensor
 from dtorch.multiprocessing.arena import Block, receive, send
 from dtorch.multiprocessing.blocks import Handle
@@ -117,8 +117,14 @@ def rebuild_plain_tensor(
     Args:
         offset, strides: in bytes.
     """
-    storage = rebuild_storage(handle)
-    tensor: Tensor = wrap(np.ndarray(shape, as_dtype(dtype).numpy, storage._bytes, offset, strides))
+    storage, numpy_dtype = rebuild_storage(handle), as_dtype(dtype).numpy
+    memory = storage._bytes
+    first_bytes = memory.nbytes - numpy_dtype.itemsize + 1  # where an element may begin
+    offset, shape, strides = checked_place(first_bytes, 1, offset, shape, strides)
+    array = np.empty(shape, numpy_dtype) if 0 in shape else (
+        np.ndarray(shape, numpy_dtype, memory, offset, strides)
+    )  # fmt: skip
+    tensor: Tensor = wrap(array)
     storage.track(tensor)
     return tensor
 

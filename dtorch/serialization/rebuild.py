@@ -16,7 +16,6 @@ from dtorch.core.device import device
 from dtorch.core.dtype import dtype
 from dtorch.core.ops.sparse import sparse_coo_tensor
 from dtorch.core.shapes import Size
-from dtorch.core.storage import Storage
 from dtorch.core.tensor import Tensor
 from dtorch.serialization import names
 from dtorch.serialization.errors import CheckpointError
@@ -68,7 +67,7 @@ class Rebuild:
         place = None
         if type(memory) is DeviceStorage:
             memory, place = memory.storage, memory.device
-        tensor = _view(memory, storage.dtype.numpy, storage.offset + offset, size, stride)
+        tensor = tensor_from_storage(memory, storage.dtype, storage.offset + offset, size, stride)
         if place is not None:
             tensor = tensor.to(place)
         return tensor.requires_grad_() if requires_grad else tensor
@@ -220,18 +219,6 @@ def _memory_of(tensor: Tensor) -> np.ndarray:
         )
     array: np.ndarray = tensor._array
     return array
-
-
-def _view(storage: Storage, dtype: np.dtype[Any], offset: int, size: Any, stride: Any) -> Tensor:
-    """A tensor over a storage. NumPy looks whether it lies within, if strides go forwards."""
-    if 0 in size or (stride and min(stride) < 0):
-        return tensor_from_storage(storage, dtype, offset, size, stride)
-    itemsize = dtype.itemsize
-    strides = [step * itemsize for step in stride]
-    array = np.ndarray(size, dtype, storage._bytes, offset * itemsize, strides)
-    tensor: Tensor = wrap(array)
-    storage.track(tensor)
-    return tensor
 
 
 def _with_state(tensor: Any, state: Any) -> Any:

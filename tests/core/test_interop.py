@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -63,3 +67,57 @@ def test_memoryview_shares_memory() -> None:
 def test_numpy_functions_take_tensors() -> None:
     assert np.asarray(dtorch.arange(3)).tolist() == [0, 1, 2]
     assert isinstance(np.ones(2) * dtorch.ones(2), dtorch.Tensor)
+
+
+class _DLTensor(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), ("device_type", ctypes.c_int32),
+                ("device_id", ctypes.c_int32), ("ndim", ctypes.c_int32), ("code", ctypes.c_uint8),
+                ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16),
+                ("shape", ctypes.POINTER(ctypes.c_int64)),
+                ("strides", ctypes.POINTER(ctypes.c_int64)), ("byte_offset", ctypes.c_uint64),
+                ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p))  # fmt: skip
+
+
+class Foreign:
+    """Four float32 of another library, described by whatever the test says."""
+
+    def __init__(self, **described: Any) -> None:
+        self.memory = (ctypes.c_float * 4)(0.0, 1.0, 2.0, 3.0)
+        self.described = _DLTensor(ctypes.addressof(self.memory), 1, 0, 1, 2, 32, 1,
+                                   self._longs([4]), self._longs([1]), 0, None, None)  # fmt: skip
+        for name, value in described.items():
+            is_list = isinstance(value, Sequence)
+            setattr(self.described, name, self._longs(value) if is_list else value)
+
+    @staticmethod
+    def _longs(values: Sequence[int]) -> Any:
+        return ctypes.cast((ctypes.c_int64 * len(values))(*values), ctypes.POINTER(ctypes.c_int64))
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+    def __dlpack__(self, **_: Any) -> Any:
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p,
+                                                       ctypes.c_void_p)  # fmt: skip
+        return new(ctypes.addressof(self.described), b"dltensor", None)
+
+
+def test_memory_of_another_library_is_read_as_it_describes_it() -> None:
+    assert from_dlpack(Foreign()).tolist() == [0, 1, 2, 3]
+    assert from_dlpack(Foreign(strides=None)).tolist() == [0, 1, 2, 3]
+    assert from_dlpack(Foreign(byte_offset=8, shape=[2])).tolist() == [2, 3]
+    assert from_dlpack(Foreign(data=None, shape=[0])).tolist() == []
+
+
+@pytest.mark.parametrize(
+    "described",
+    [{"data": None}, {"strides": [-1]}, {"shape": [-4]}, {"shape": [1 << 62]}, {"ndim": 1000},
+     {"shape": [1 << 40], "strides": [1 << 22]}, {"lanes": 4}, {"bits": 24}, {"code": 200},
+     {"bits": 0}],
+    ids=str,
+)  # fmt: skip
+def test_memory_that_cannot_be_as_described_is_refused(described: dict[str, Any]) -> None:
+    for take in (from_dlpack, dtorch.asarray):
+        with pytest.raises((ValueError, BufferError, TypeError, RuntimeError)):
+            take(Foreign(**described))

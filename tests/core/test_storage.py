@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import copy
 import gc
+import itertools
+import math
 import pickle
+import random
+import sys
 import weakref
 from typing import Any
 
@@ -15,7 +19,7 @@ import dtorch
 from dtorch.core import backend
 from dtorch.core.creation import tensor_from_storage
 from dtorch.core.errors import DimensionError, GradError, ShapeError, StorageError
-from dtorch.core.storage import Storage, storage_of
+from dtorch.core.storage import Storage, checked_place, storage_of
 
 
 class Block:
@@ -313,3 +317,88 @@ def test_copy_shares_memory() -> None:
     x = dtorch.zeros(2)
     copy.copy(x).fill_(3)
     assert x.tolist() == [3, 3]
+
+
+# -- bounds -----------------------------------------------------------------------------------------
+
+NUMBERS = (0, 0, 1, 1, 2, 3, 4, 5, 7, -1, -3, 1 << 30, (1 << 32) + 1, (1 << 62) - 1, 1 << 62, 1 << 63,
+           1 << 64, (1 << 64) + 1, -(1 << 63), 10**30)  # fmt: skip
+
+
+def lies_within(nbytes: int, itemsize: int, offset: int, size: Any, stride: Any) -> bool:
+    """By counting addresses where there are few, by their ends where there are many."""
+    if offset < 0 or min((*size, *stride), default=0) < 0:
+        return False
+    if 0 in size:
+        return True
+    if max(size, default=1) <= 8:
+        places = [
+            offset + sum(i * step for i, step in zip(index, stride, strict=True))
+            for index in itertools.product(*map(range, size))
+        ]
+    else:
+        places = [offset, offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))]
+    return all(0 <= place * itemsize <= nbytes - itemsize for place in places)
+
+
+def test_a_place_is_accepted_exactly_if_all_its_elements_lie_within_the_memory() -> None:
+    source, accepted = random.Random(5), 0
+    for _ in range(20_000):
+        ndim, itemsize = source.randrange(4), source.choice((1, 2, 4, 8, 16))
+        nbytes = source.choice((0, 1, 16, 16, 24, 100))
+        size = tuple(source.choice(NUMBERS) for _ in range(ndim))
+        stride = tuple(source.choice(NUMBERS) for _ in range(ndim))
+        offset = source.choice(NUMBERS)
+        try:
+            place = checked_place(nbytes, itemsize, offset, size, stride)
+        except ShapeError:
+            # What would fit may still be more than an array can be.
+            count = math.prod(n or 1 for n in size)
+            is_huge = max((count, *stride)) * itemsize > sys.maxsize
+            assert is_huge or not lies_within(nbytes, itemsize, offset, size, stride)
+            continue
+        accepted += 1
+        assert place == (offset, size, stride)
+        assert lies_within(nbytes, itemsize, offset, size, stride)
+        tensor = tensor_from_storage(Storage(nbytes), BY_ITEMSIZE[itemsize], offset, size, stride)
+        if tensor.numel():
+            start = tensor.untyped_storage().data_ptr()
+            low, high = np.lib.array_utils.byte_bounds(tensor.numpy())
+            assert start <= low <= high <= start + nbytes
+    assert accepted > 1000
+
+
+BY_ITEMSIZE = {1: "uint8", 2: "float16", 4: "float32", 8: "float64", 16: "complex128"}
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "stride"),
+    [("0", (1,), (1,)), (0, ("1",), (1,)), (0, (1,), (1.0,)), (0, (None,), (1,)), (0, 1, 1)],
+)
+def test_places_are_ints(offset: Any, size: Any, stride: Any) -> None:
+    with pytest.raises(TypeError):
+        checked_place(16, 4, offset, size, stride)
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "size", "stride", "offset"),
+    [(0, (1000,), (1,), 0), (16, ((1 << 32) + 1,), (1 << 30,), 0), (16, (1,), (1,), 5),
+     (16, (1,), (1,), -1), (16, (4,), (-1,), 3), (16, (-4,), (1,), 0), (0, (1 << 40,), (0,), 0),
+     (16, (1 << 33, 1 << 33), (0, 0), 0), (16, (1,) * 65, (1,) * 65, 0)],
+    ids=str,
+)  # fmt: skip
+def test_no_tensor_reaches_outside_of_its_storage(
+    nbytes: int, size: Any, stride: Any, offset: int
+) -> None:
+    storage = Storage(nbytes)
+    with pytest.raises(ShapeError):
+        tensor_from_storage(storage, "float32", offset, size, stride)
+    with pytest.raises((ShapeError, ValueError)):
+        dtorch.empty(0).set_(dtorch.FloatStorage(storage), offset, size, stride)
+    base = dtorch.empty(0).set_(dtorch.FloatStorage(storage))
+    with pytest.raises(ShapeError):
+        base.as_strided(size, stride, offset)
+
+
+def test_a_stride_of_nothing_may_be_anything() -> None:
+    assert dtorch.arange(4.0).as_strided((0, 3), (5, 1), 100).shape == (0, 3)

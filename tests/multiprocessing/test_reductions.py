@@ -15,12 +15,36 @@ import pytest
 
 import dtorch
 from dtorch import multiprocessing
-from dtorch.core.errors import GradError
+from dtorch.core.errors import GradError, ShapeError, StorageError
 from dtorch.core.tensor import Tensor
 from dtorch.multiprocessing import arena
 from dtorch.multiprocessing.reductions import rebuild_tensor, reduce_tensor
 
 fork = multiprocessing.get_context("fork")
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "strides"),
+    [(0, (5,), (4,)), (4, (4,), (4,)), (-4, (1,), (4,)), (0, ((1 << 32) + 1,), (1 << 32,)),
+     (13, (1,), (4,)), (0, (2,), (-4,)), (0, (1 << 62,), (0,))],
+    ids=str,
+)  # fmt: skip
+def test_a_tensor_outside_of_the_shared_block_it_came_with_is_refused(offset, shape, strides):
+    rebuild, (handle, dtype, *_) = reduce_tensor(dtorch.arange(4.0))
+    with pytest.raises((ShapeError, ValueError)):
+        rebuild(handle, dtype, offset, shape, strides)
+
+
+@pytest.mark.parametrize(
+    "change", [{1: 0}, {1: 1 << 62}, {2: 1 << 40}, {2: -1}, {3: -1}, {3: 1 << 40}], ids=str
+)
+def test_a_block_outside_of_its_arena_is_refused(change):
+    x = dtorch.arange(4.0)
+    rebuild, (handle, *place) = reduce_tensor(x)
+    changed = tuple(change.get(at, value) for at, value in enumerate(handle))
+    with pytest.raises(StorageError):
+        rebuild(changed, *place)
+    assert rebuild(handle, *place).tolist() == [0, 1, 2, 3]
 
 
 @contextlib.contextmanager

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError
 from dtorch.core.op import composite, method, view
 from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.ops.view import permute
 from dtorch.core.shapes import normalize_dim
-from dtorch.core.storage import storage_of
+from dtorch.core.storage import checked_place, storage_of
 
 
 @view(public=False)
@@ -74,17 +73,10 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
     """
     own = input.storage_offset()
     offset = own if storage_offset is None else storage_offset
-    size, stride = tuple(size), tuple(stride)
-    if len(size) != len(stride):
-        raise ShapeError(f"as_strided: size {size} and stride {stride} differ in length")
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    limit = storage_of(input).nbytes // input.element_size()
-    if math.prod(size) and (offset < 0 or min(stride, default=0) < 0 or last >= limit):
-        raise ShapeError(
-            f"as_strided: size {size} with stride {stride} from element {offset} on does not fit "
-            f"into a storage of {limit} elements"
-        )
-    return _strided.function(input, size, stride, offset - own, input.stride())
+    nbytes = storage_of(input).nbytes
+    offset, size, stride = checked_place(nbytes, input.element_size(), offset, size, stride)
+    distance = 0 if 0 in size else offset - own  # elements there are not may lie anywhere
+    return _strided.function(input, size, stride, distance, input.stride())
 
 
 @as_strided.samples
