@@ -93,6 +93,9 @@ def watch(delta: int) -> None:
         backend.native.set_fast_paths(fast_paths)
 
 
+# The native module records which of an operation's tensors want a gradient in a word of 64 bits.
+MOST_TENSORS = 64
+
 _TWINS: dict[tuple[str, ...], str] = {
     ("mul", "input"): "formula_mul",
     ("mul", "other"): "formula_mul",
@@ -160,6 +163,11 @@ class Op:
         self.variadic = None if variadic is None else self.index[variadic]
         required = [p.name for p in parameters if p.default is MISSING]
         self.tensors = tuple(required if tensors is None else tensors)
+        if len(self.tensors) > MOST_TENSORS:
+            raise ValueError(
+                f"{self.name}: {len(self.tensors)} parameters take tensors, expected at most "
+                f"{MOST_TENSORS}; one parameter can take a list of them"
+            )
         self.tensor_indices = tuple(self.index[name] for name in self.tensors)
         self.outputs = tuple(outputs)
         self.returns = len(self.outputs) if returns is None else returns
@@ -449,8 +457,7 @@ class Op:
                     arrays.append(element._array)
                     combined |= element._mode
                     found = True
-                if isinstance(value, tuple):
-                    values[i] = list(value)
+                values[i] = list(value)  # a record of the call must not change with the caller's
             elif value is not None:
                 self.check_operand(i, value)
         if not found:

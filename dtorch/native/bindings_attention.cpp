@@ -3,15 +3,14 @@
 #include "numpy_api.h"
 
 #include <cstdint>
-#include <new>
 #include <string>
 #include <vector>
 
-#include "allocator.h"
 #include "bindings_nn.h"
 #include "kernels/attention.h"
 #include "matrix_starts.h"
 #include "thread_pool.h"
+#include "workspace.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -115,13 +114,9 @@ class Mask {
 
 template <class T, class Kernel>
 void with_workspace(std::size_t elements, Kernel kernel) {
-  T* workspace = static_cast<T*>(allocator::allocate(elements * sizeof(T)));
-  if (workspace == nullptr) throw std::bad_alloc();
-  {
-    const nb::gil_scoped_release released;
-    kernel(workspace);
-  }
-  allocator::release(workspace);
+  const Workspace<T> workspace(elements);
+  const nb::gil_scoped_release released;
+  kernel(workspace.get());
 }
 
 template <class T>

@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <vector>
 
-#include "allocator.h"
 #include "bindings_nn.h"
 #include "half.h"
 #include "kernels/bfloat16.h"
 #include "kernels/matmul.h"
 #include "matrix_starts.h"
 #include "thread_pool.h"
+#include "workspace.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -48,15 +48,11 @@ template <class W, class T, class Kernel>
 void run(Kernel kernel, std::size_t elements, Product shape, PyArrayObject* a,
          const std::vector<std::size_t>& a_at, PyArrayObject* b,
          const std::vector<std::size_t>& b_at, PyArrayObject* out) {
-  W* workspace = static_cast<W*>(allocator::allocate(elements * sizeof(W)));
-  if (workspace == nullptr) throw std::bad_alloc();
-  {
-    const nb::gil_scoped_release released;
-    kernel(shape, static_cast<const T*>(PyArray_DATA(a)), a_at.data(),
-           static_cast<const T*>(PyArray_DATA(b)), b_at.data(), static_cast<T*>(PyArray_DATA(out)),
-           workspace);
-  }
-  allocator::release(workspace);
+  const Workspace<W> workspace(elements);
+  const nb::gil_scoped_release released;
+  kernel(shape, static_cast<const T*>(PyArray_DATA(a)), a_at.data(),
+         static_cast<const T*>(PyArray_DATA(b)), b_at.data(), static_cast<T*>(PyArray_DATA(out)),
+         workspace.get());
 }
 
 template <class T>
@@ -208,17 +204,14 @@ nb::object summed_matmul_of(nb::handle a, nb::handle b) {
   s.slots = static_cast<std::size_t>(get_num_threads());
   const npy_intp sizes[] = {a_sizes[1], b_sizes[1]};
   const nb::object owner = new_array(2, sizes, PyArray_TYPE(left));
-  const std::size_t words = avx512_bf16::summed_matmul_workspace(s);
-  auto* workspace = static_cast<std::uint32_t*>(allocator::allocate(words * sizeof(std::uint32_t)));
-  if (workspace == nullptr) throw std::bad_alloc();
+  const Workspace<std::uint32_t> workspace(avx512_bf16::summed_matmul_workspace(s));
   const auto* from_a = static_cast<const std::uint16_t*>(PyArray_DATA(left));
   const auto* from_b = static_cast<const std::uint16_t*>(PyArray_DATA(right));
   auto* to = static_cast<std::uint16_t*>(PyArray_DATA(as_array(owner.ptr())));
   {
     const nb::gil_scoped_release released;
-    avx512_bf16::summed_matmul(s, from_a, from_b, to, workspace);
+    avx512_bf16::summed_matmul(s, from_a, from_b, to, workspace.get());
   }
-  allocator::release(workspace);
   return owner;
 #else
   return nb::none();

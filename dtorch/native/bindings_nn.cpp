@@ -9,11 +9,9 @@
 #include <atomic>
 #include <cstdint>
 #include <initializer_list>
-#include <new>
 #include <optional>
 #include <string>
 
-#include "allocator.h"
 #include "kernels/activation.h"
 #include "kernels/convolution.h"
 #include "kernels/depthwise.h"
@@ -23,6 +21,7 @@
 #include "kernels/recurrent.h"
 #include "kernels/winograd.h"
 #include "thread_pool.h"
+#include "workspace.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -36,23 +35,6 @@ using Array = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
 void expect(bool holds, const char* kernel, const char* what) {
   if (!holds) throw nb::value_error((std::string(kernel) + ": " + what).c_str());
 }
-
-// Memory of the caching allocator for the length of a call.
-template <class T>
-class Workspace {
- public:
-  explicit Workspace(std::size_t elements)
-      : memory_(static_cast<T*>(allocator::allocate(elements * sizeof(T)))) {
-    if (memory_ == nullptr) throw std::bad_alloc();
-  }
-  ~Workspace() { allocator::release(memory_); }
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  T* get() const { return memory_; }
-
- private:
-  T* memory_;
-};
 
 // ---------------------------------------------------------------------------------- epilogue
 
@@ -341,7 +323,8 @@ void finish_planes_of(Array<const T, 3> input, Array<T, 3> out, Array<const T, 1
                       Array<const T, 1> shift, Array<const T, 3> added, double low, double high) {
   constexpr const char* name = "finish_planes";
   const std::size_t channels = input.shape(1), pixels = input.shape(2);
-  expect(out.size() == input.size(), name, "out does not fit the input");
+  expect(out.shape(0) == input.shape(0) && out.shape(1) == channels && out.shape(2) == pixels, name,
+         "out does not fit the input");
   const Epilogue<T> epilogue = epilogue_of(name, out, factor, shift, added, low, high);
   for_parts(input.shape(0) * channels, pixels, [&](std::size_t first, std::size_t last) {
     DTORCH_DISPATCH(finish_planes)
@@ -548,9 +531,11 @@ Lstm lstm_shape(const char* name, const Steps& starts, const Steps& sizes,
          name, "weight and state do not fit each other");
   expect(starts.shape(0) == s.steps, name, "starts and sizes differ in number");
   for (std::size_t t = 0; t < s.steps; ++t) {
-    expect(s.sizes[t] >= 0 && static_cast<std::size_t>(s.sizes[t]) <= s.sequences &&
-               s.starts[t] >= 0 && static_cast<std::size_t>(s.starts[t] + s.sizes[t]) <= total,
-           name, "a step is outside the arrays");
+    // Of negative numbers come sizes that are too large.
+    const auto size = static_cast<std::size_t>(s.sizes[t]);
+    const auto start = static_cast<std::size_t>(s.starts[t]);
+    expect(size <= s.sequences && size <= total && start <= total - size, name,
+           "a step is outside the arrays");
   }
   return s;
 }

@@ -34,10 +34,8 @@ struct Entry {
   double steps;  // taken, with this one
 };
 
-// The array of a tensor if its elements are of `type`, lie in order and number `size`.
-PyArrayObject* ordered(PyObject* tensor, int type, npy_intp size) {
-  if (tensor == nullptr || !core::is_tensor(tensor)) return nullptr;
-  PyObject* array = as_tensor(tensor)->array;
+// An array of `size` elements of `type` that lie in order; null for any other.
+PyArrayObject* ordered(PyObject* array, int type, npy_intp size) {
   if (!core::is_array(array)) return nullptr;
   PyArrayObject* found = as_array(array);
   const bool fits = PyArray_TYPE(found) == type && PyArray_SIZE(found) == size &&
@@ -95,12 +93,14 @@ class Group {
  private:
   bool add(nb::handle param) {
     core::Tensor* tensor = as_tensor(param.ptr());
-    if (!core::is_array(tensor->array) || !core::is_tensor(tensor->grad)) return false;
-    const int type = PyArray_TYPE(as_array(tensor->array));
+    const core::Ref array = core::hold(tensor->array), gradient = core::hold(tensor->grad);
+    if (!core::is_array(array.get()) || !core::is_tensor(gradient.get())) return false;
+    const int type = PyArray_TYPE(as_array(array.get()));
     if (type != NPY_FLOAT && type != NPY_DOUBLE) return false;
-    const npy_intp size = PyArray_SIZE(as_array(tensor->array));
-    PyArrayObject* values = ordered(param.ptr(), type, size);
-    PyObject* grad = as_tensor(tensor->grad)->array;
+    const npy_intp size = PyArray_SIZE(as_array(array.get()));
+    PyArrayObject* values = ordered(array.get(), type, size);
+    const core::Ref slope = core::hold(as_tensor(gradient.get())->array);
+    PyObject* grad = slope.get();
     if (values == nullptr || !core::is_array(grad) || PyArray_TYPE(as_array(grad)) != type ||
         !PyArray_SAMESHAPE(as_array(grad), values) || !PyArray_ISBEHAVED_RO(as_array(grad))) {
       return false;
@@ -118,26 +118,25 @@ class Group {
     }
     entry.grad = PyArray_DATA(as_array(grad));
     hold(param.ptr());
-    hold(tensor->array);
+    hold(array.get());
     entries_.push_back(entry);
     return true;
   }
 
   bool find_states(nb::handle param, int type, npy_intp size, Entry& entry) {
     if (names_.empty()) return true;
-    PyObject* state = PyDict_GetItemWithError(states_.ptr(), param.ptr());
-    if (state == nullptr && PyErr_Occurred()) throw nb::python_error();
-    if (state == nullptr || !PyDict_Check(state)) return false;
+    const core::Ref found = core::hold(PyDict_GetItemWithError(states_.ptr(), param.ptr()));
+    if (!found && PyErr_Occurred()) throw nb::python_error();
+    if (!found || !PyDict_Check(found.get())) return false;
     PyArrayObject* counter = nullptr;
     if (counts_) {
-      counter = ordered(PyDict_GetItemString(state, "step"), NPY_FLOAT, 1);
+      counter = state_of(found.get(), "step", NPY_FLOAT, 1);
       if (counter == nullptr) return false;
     }
     for (std::size_t i = 0; i < names_.size(); ++i) {
-      PyArrayObject* array = ordered(PyDict_GetItemString(state, names_[i]), type, size);
+      PyArrayObject* array = state_of(found.get(), names_[i], type, size);
       if (array == nullptr) return false;
       entry.states[i] = PyArray_DATA(array);
-      hold(reinterpret_cast<PyObject*>(array));
     }
     if (counts_) {
       float* count = static_cast<float*>(PyArray_DATA(counter));
@@ -145,6 +144,15 @@ class Group {
       entry.steps = static_cast<double>(*count);
     }
     return true;
+  }
+
+  // The array of a tensor in the state of a parameter, held; null if it is not as expected.
+  PyArrayObject* state_of(PyObject* state, const char* name, int type, npy_intp size) {
+    PyObject* tensor = PyDict_GetItemString(state, name);
+    if (tensor == nullptr || !core::is_tensor(tensor)) return nullptr;
+    PyArrayObject* array = ordered(as_tensor(tensor)->array, type, size);
+    if (array != nullptr) hold(as_tensor(tensor)->array);
+    return array;
   }
 
   // Other threads of Python may give a parameter another array meanwhile.

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "kernels/copy.h"
+#include "released.h"
 #include "thread_pool.h"
 
 namespace dtorch {
@@ -85,13 +86,12 @@ bool copy_array(PyArrayObject* from, PyArrayObject* to) {
   const npy_intp n = PyArray_SIZE(to);
   if (n == 0) return true;
   if (!make_plan(from, to, plan)) return false;
-  PyThreadState* state = n >= elements_to_release_gil ? PyEval_SaveThread() : nullptr;
+  const Released released(n >= elements_to_release_gil);
   if (PyArray_ITEMSIZE(to) == 4) {
     copy<float>(plan, PyArray_DATA(from), PyArray_DATA(to));
   } else {
     copy<double>(plan, PyArray_DATA(from), PyArray_DATA(to));
   }
-  if (state) PyEval_RestoreThread(state);
   return true;
 }
 

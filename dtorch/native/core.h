@@ -4,7 +4,50 @@
 
 #include "numpy_api.h"
 
+#include <exception>
+#include <new>
+#include <utility>
+
 namespace dtorch::core {
+
+// Owns one reference.
+class Ref {
+ public:
+  Ref() = default;
+  explicit Ref(PyObject* object) : object_(object) {}
+  Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  Ref& operator=(Ref&& other) noexcept {
+    PyObject* old = std::exchange(object_, std::exchange(other.object_, nullptr));
+    Py_XDECREF(old);
+    return *this;
+  }
+  Ref(const Ref&) = delete;
+  Ref& operator=(const Ref&) = delete;
+  ~Ref() { Py_XDECREF(object_); }
+  PyObject* get() const { return object_; }
+  PyObject* release() { return std::exchange(object_, nullptr); }
+  explicit operator bool() const { return object_ != nullptr; }
+
+ private:
+  PyObject* object_ = nullptr;
+};
+
+// A field that other threads, and finalizers, may set anew while it is in use here.
+inline Ref hold(PyObject* object) { return Ref(Py_XNewRef(object)); }
+
+// What `function` gives; where it throws, null with Python's exception set. C++'s may not pass
+// through frames of the interpreter.
+template <class Function>
+auto guarded(Function function) noexcept -> decltype(function()) {
+  try {
+    return function();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return {};
+}
 
 enum Mode { plain = 0, requires_grad = 1, is_volatile = 2, inference = 4 };
 

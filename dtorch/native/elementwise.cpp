@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "core.h"
 #include "half.h"
+#include "released.h"
 #include "thread_pool.h"
 
 namespace dtorch {
@@ -118,21 +120,6 @@ bool dense(PyArrayObject* array) {
   return true;
 }
 
-// Runs without the interpreter's lock where the work is worth the exchange.
-class Released {
- public:
-  explicit Released(npy_intp elements)
-      : state_(elements >= elements_to_release_gil ? PyEval_SaveThread() : nullptr) {}
-  ~Released() {
-    if (state_) PyEval_RestoreThread(state_);
-  }
-  Released(const Released&) = delete;
-  Released& operator=(const Released&) = delete;
-
- private:
-  PyThreadState* state_;
-};
-
 void run_flat(const Elements<BinaryLoop>& loop, const char* a, const char* b, char* out, npy_intp n,
               int a_step, int b_step, npy_intp in_size, npy_intp out_size) {
   if (n < static_cast<npy_intp>(2 * elements_per_range)) {
@@ -153,7 +140,7 @@ void run_unary(const Elements<UnaryLoop>& loop, const char* from, char* to, npy_
     call(loop, from, to, static_cast<std::size_t>(n));
     return;
   }
-  Released released(n);
+  const Released released(n >= elements_to_release_gil);
   parallel_for(0, static_cast<std::size_t>(n), elements_per_range / 2,
                [=](std::size_t begin, std::size_t end) {
                  const auto at = static_cast<npy_intp>(begin) * size;
@@ -289,7 +276,7 @@ PyObject* binary_array(Binary op, PyArrayObject* a, PyArrayObject* b) {
     }
     if (!out) return nullptr;
     const npy_intp n = PyArray_SIZE(a);
-    Released released(n);
+    const Released released(n >= elements_to_release_gil);
     run_flat(loop, PyArray_BYTES(a), PyArray_BYTES(b),
              PyArray_BYTES(reinterpret_cast<PyArrayObject*>(out)), n, 1, 1, in_size, out_size);
     return out;
@@ -303,7 +290,7 @@ PyObject* binary_array(Binary op, PyArrayObject* a, PyArrayObject* b) {
   auto* array = reinterpret_cast<PyArrayObject*>(out);
   const npy_intp n = PyArray_SIZE(array);
   if (!n) return out;
-  Released released(n);
+  const Released released(n >= elements_to_release_gil);
   run_rows(loop, rows, PyArray_BYTES(a), PyArray_BYTES(b), PyArray_BYTES(array), out_size);
   return out;
 }
@@ -334,7 +321,7 @@ bool binary_inplace(Binary op, PyArrayObject* a, PyArrayObject* b) {
   // Element by element `b` may be `a` itself, but not a shifted part of it.
   if (from != to && from < to + PyArray_NBYTES(a) && to < from + PyArray_NBYTES(b)) return false;
   const npy_intp n = PyArray_SIZE(a), size = PyArray_ITEMSIZE(a);
-  Released released(n);
+  const Released released(n >= elements_to_release_gil);
   run_flat(loop, to, from, to, n, 1, number ? 0 : 1, size, size);
   return true;
 }
@@ -383,7 +370,7 @@ PyObject* choose_array(PyArrayObject* condition, PyArrayObject* a, PyArrayObject
   const char* from_a = PyArray_BYTES(a);
   const char* from_b = PyArray_BYTES(b);
   char* to = PyArray_BYTES(reinterpret_cast<PyArrayObject*>(out));
-  Released released(n);
+  const Released released(n >= elements_to_release_gil);
   parallel_for(0, static_cast<std::size_t>(n), elements_per_range,
                [=](std::size_t begin, std::size_t end) {
                  const auto at = static_cast<npy_intp>(begin) * size;
@@ -488,14 +475,18 @@ PyObject* sum_dims(PyArrayObject* input, int first, int last) {
   PyObject* out = PyArray_EMPTY(ndim - (last - first), kept, type, 0);
   if (!out) return nullptr;
   void* sums = PyArray_DATA(reinterpret_cast<PyArrayObject*>(out));
-  Released released(PyArray_SIZE(input));
-  if (type == NPY_FLOAT) {
-    sum_middle(static_cast<const float*>(PyArray_DATA(input)), static_cast<float*>(sums), sizes[0],
-               sizes[1], sizes[2]);
-  } else {
-    sum_middle(static_cast<const double*>(PyArray_DATA(input)), static_cast<double*>(sums),
-               sizes[0], sizes[1], sizes[2]);
-  }
+  const bool done = core::guarded([&] {
+    const Released released(PyArray_SIZE(input) >= elements_to_release_gil);
+    if (type == NPY_FLOAT) {
+      sum_middle(static_cast<const float*>(PyArray_DATA(input)), static_cast<float*>(sums),
+                 sizes[0], sizes[1], sizes[2]);
+    } else {
+      sum_middle(static_cast<const double*>(PyArray_DATA(input)), static_cast<double*>(sums),
+                 sizes[0], sizes[1], sizes[2]);
+    }
+    return true;
+  });
+  if (!done) Py_CLEAR(out);
   return out;
 }
 
@@ -513,12 +504,16 @@ PyObject* sum_array(PyArrayObject* input) {
   if (!out) return nullptr;
   void* to = PyArray_DATA(reinterpret_cast<PyArrayObject*>(out));
   const auto n = static_cast<std::size_t>(PyArray_SIZE(input));
-  Released released(static_cast<npy_intp>(n));
-  if (type == NPY_FLOAT) {
-    *static_cast<float*>(to) = sum_all(static_cast<const float*>(PyArray_DATA(input)), n);
-  } else {
-    *static_cast<double*>(to) = sum_all(static_cast<const double*>(PyArray_DATA(input)), n);
-  }
+  const bool done = core::guarded([&] {
+    const Released released(static_cast<npy_intp>(n) >= elements_to_release_gil);
+    if (type == NPY_FLOAT) {
+      *static_cast<float*>(to) = sum_all(static_cast<const float*>(PyArray_DATA(input)), n);
+    } else {
+      *static_cast<double*>(to) = sum_all(static_cast<const double*>(PyArray_DATA(input)), n);
+    }
+    return true;
+  });
+  if (!done) Py_CLEAR(out);
   return out;
 }
 

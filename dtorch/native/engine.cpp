@@ -28,28 +28,6 @@ PyObject* str_apply = nullptr;
 PyObject* str_steps = nullptr;
 PyObject* str_release = nullptr;
 
-// Owns one reference.
-class Ref {
- public:
-  Ref() = default;
-  explicit Ref(PyObject* object) : object_(object) {}
-  Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
-  Ref& operator=(Ref&& other) noexcept {
-    PyObject* old = std::exchange(object_, std::exchange(other.object_, nullptr));
-    Py_XDECREF(old);
-    return *this;
-  }
-  Ref(const Ref&) = delete;
-  Ref& operator=(const Ref&) = delete;
-  ~Ref() { Py_XDECREF(object_); }
-  PyObject* get() const { return object_; }
-  PyObject* release() { return std::exchange(object_, nullptr); }
-  explicit operator bool() const { return object_ != nullptr; }
-
- private:
-  PyObject* object_ = nullptr;
-};
-
 // Two threads may run backward over graphs that share leaves, in this engine or in Python's: all
 // take one lock to change `.grad`. Whoever waits for it lets the interpreter go on.
 PyThread_type_lock accumulation = nullptr;
@@ -483,8 +461,9 @@ class Run {
                        std::vector<Ref>& grads) {
     PyObject* sources = PyTuple_GET_ITEM(step, 1);
     const Py_ssize_t count = PyTuple_GET_SIZE(sources);
-    PyObject* args[24];
-    if (count > 24) return refuse("a gradient formula has too many parameters");
+    PyObject* few[24];  // as all of our own formulas have
+    std::vector<PyObject*> many(count > 24 ? static_cast<std::size_t>(count) : 0);
+    PyObject** args = count > 24 ? many.data() : few;
     Ref made;
     for (Py_ssize_t i = 0; i < count; ++i) {
       PyObject* source = PyTuple_GET_ITEM(sources, i);
@@ -576,9 +555,8 @@ PyObject* run_backward(PyObject*, PyObject* args) {
   PyObject* roots;
   int retain_graph;
   if (!PyArg_ParseTuple(args, "O!p", &PyList_Type, &roots, &retain_graph)) return nullptr;
-  Run run(retain_graph);
-  if (!run.walk(roots)) return nullptr;
-  Py_RETURN_NONE;
+  const bool walked = guarded([&] { return Run(retain_graph).walk(roots); });
+  return walked ? Py_NewRef(Py_None) : nullptr;
 }
 
 PyObject* py_lock_accumulation(PyObject*, PyObject*) {

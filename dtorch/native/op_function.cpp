@@ -144,16 +144,18 @@ PyObject* finish(OpFunction* op, PyObject* const* args, PyObject* result, int mo
 PyObject* fast_unary(OpFunction* op, PyObject* const* args) {
   if (!is_tensor(args[0]) || !fast_paths || !op->shortcut) return nullptr;
   Tensor* a = as_tensor(args[0]);
-  if (!is_array(a->array) || a->mode & inference) return nullptr;
-  PyObject* result = compute_unary(op, a->array);
+  const Ref array = hold(a->array);
+  if (!is_array(array.get()) || a->mode & inference) return nullptr;
+  PyObject* result = compute_unary(op, array.get());
   return result ? finish(op, args, result, a->mode) : nullptr;
 }
 
 PyObject* fast_binary(OpFunction* op, PyObject* const* args) {
   const bool a_is = is_tensor(args[0]), b_is = is_tensor(args[1]);
-  PyObject* a = a_is ? as_tensor(args[0])->array : nullptr;
-  PyObject* b = b_is ? as_tensor(args[1])->array : nullptr;
-  int mode = (a_is ? as_tensor(args[0])->mode : 0) | (b_is ? as_tensor(args[1])->mode : 0);
+  const Ref a_held = hold(a_is ? as_tensor(args[0])->array : nullptr);
+  const Ref b_held = hold(b_is ? as_tensor(args[1])->array : nullptr);
+  PyObject *a = a_held.get(), *b = b_held.get();
+  const int mode = (a_is ? as_tensor(args[0])->mode : 0) | (b_is ? as_tensor(args[1])->mode : 0);
   if (mode & inference || !fast_paths || !op->shortcut) return nullptr;
   PyObject* result;
   if (a_is && b_is) {
@@ -179,30 +181,31 @@ PyObject* fast_binary(OpFunction* op, PyObject* const* args) {
 PyObject* fast_inplace(OpFunction* op, PyObject* const* args) {
   if (!fast_paths || !is_tensor(args[0])) return nullptr;
   Tensor* a = as_tensor(args[0]);
-  if (!is_array(a->array)) return nullptr;
+  const Ref changed = hold(a->array);
+  if (!is_array(changed.get())) return nullptr;
+  PyArrayObject* array = as_array(changed.get());
   PyObject* other = op->arity == 2 ? args[1] : nullptr;
   int mode = a->mode;
-  PyObject* b = nullptr;
-  if (other && is_tensor(other)) {
-    b = as_tensor(other)->array;
+  const Ref b = hold(other && is_tensor(other) ? as_tensor(other)->array : nullptr);
+  if (b) {
     mode |= as_tensor(other)->mode;
-    if (!is_array(b)) return nullptr;
+    if (!is_array(b.get())) return nullptr;
   }
   if ((mode & ~requires_grad) ||
       ((mode || !is_none(a->view)) && current_grad_mode() != GradMode::disabled)) {
     return nullptr;
   }
-  if (op->floating && !is_floating(as_array(a->array))) return nullptr;
+  if (op->floating && !is_floating(array)) return nullptr;
   bool done;
   if (!other) {
-    done = unary_inplace(static_cast<Unary>(op->code), as_array(a->array));
+    done = unary_inplace(static_cast<Unary>(op->code), array);
   } else if (b) {
-    done = (PyArray_NDIM(as_array(b)) || !PyArray_NDIM(as_array(a->array))) &&
-           binary_inplace(static_cast<Binary>(op->code), as_array(a->array), as_array(b));
+    done = (PyArray_NDIM(as_array(b.get())) || !PyArray_NDIM(array)) &&
+           binary_inplace(static_cast<Binary>(op->code), array, as_array(b.get()));
   } else {
-    PyObject* number = number_like(other, as_array(a->array));
+    PyObject* number = number_like(other, array);
     if (!number) return nullptr;
-    done = binary_inplace(static_cast<Binary>(op->code), as_array(a->array), as_array(number));
+    done = binary_inplace(static_cast<Binary>(op->code), array, as_array(number));
     Py_DECREF(number);
   }
   if (!done) return nullptr;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <deque>
 #include <initializer_list>
 #include <vector>
 
@@ -17,7 +18,8 @@ PyObject* str_enabled = nullptr;
 PyObject* str_recorder = nullptr;
 PyTypeObject* recorder_type = nullptr;
 
-constexpr int max_tensors = 16;
+// Which of an operation's parameters that take tensors; core.op.MOST_TENSORS is their number.
+using Bits = unsigned long long;
 
 struct Save {
   enum Where { arg, out, shape } where;
@@ -26,7 +28,7 @@ struct Save {
 
 // A Plan of core.record, in a form quick to follow.
 struct Recipe {
-  unsigned needed;
+  Bits needed;
   PyObject* plan;
   std::vector<Save> saves;
 };
@@ -35,10 +37,9 @@ struct Recipe {
 struct Recorder {
   PyObject_HEAD PyObject* op;
   PyObject* defaults;
-  int count;                 // of parameters that take tensors
-  int indices[max_tensors];  // of those
-  unsigned differentiable;   // bit i: the i-th of them has a gradient formula
-  std::vector<Recipe>* recipes;
+  std::vector<int>* indices;    // of parameters that take tensors
+  Bits differentiable;          // bit i: the i-th of them has a gradient formula
+  std::deque<Recipe>* recipes;  // in use while others are added: they stay where they are
 };
 
 PyObject* recorder_new(PyTypeObject* type, PyObject* args, PyObject*) {
@@ -48,7 +49,7 @@ PyObject* recorder_new(PyTypeObject* type, PyObject* args, PyObject*) {
     return nullptr;
   }
   const Py_ssize_t count = PyTuple_GET_SIZE(indices);
-  if (count > max_tensors || count != PyTuple_GET_SIZE(flags)) {
+  if (count > static_cast<Py_ssize_t>(8 * sizeof(Bits)) || count != PyTuple_GET_SIZE(flags)) {
     PyErr_SetString(PyExc_ValueError, "Recorder: too many tensors");
     return nullptr;
   }
@@ -56,13 +57,16 @@ PyObject* recorder_new(PyTypeObject* type, PyObject* args, PyObject*) {
   if (!self) return nullptr;
   self->op = Py_NewRef(op);
   self->defaults = Py_NewRef(defaults);
-  self->count = static_cast<int>(count);
-  self->recipes = new std::vector<Recipe>;
-  for (int i = 0; i < self->count; ++i) {
-    self->indices[i] = static_cast<int>(PyLong_AsLong(PyTuple_GET_ITEM(indices, i)));
-    if (PyTuple_GET_ITEM(flags, i) == Py_True) self->differentiable |= 1u << i;
-  }
-  return reinterpret_cast<PyObject*>(self);
+  const bool made = guarded([&] {
+    self->indices = new std::vector<int>;
+    self->recipes = new std::deque<Recipe>;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+      self->indices->push_back(static_cast<int>(PyLong_AsLong(PyTuple_GET_ITEM(indices, i))));
+      if (PyTuple_GET_ITEM(flags, i) == Py_True) self->differentiable |= Bits{1} << i;
+    }
+    return true;
+  });
+  return made ? reinterpret_cast<PyObject*>(self) : nullptr;
 }
 
 // Operations live as long as the process, and so do their recorders.
@@ -70,11 +74,11 @@ PyType_Slot recorder_slots[] = {{Py_tp_new, reinterpret_cast<void*>(recorder_new
 PyType_Spec recorder_spec = {"dtorch._native.Recorder", sizeof(Recorder), 0, Py_TPFLAGS_DEFAULT,
                              recorder_slots};
 
-const Recipe* recipe_for(Recorder* recorder, unsigned needed) {
+const Recipe* recipe_for(Recorder* recorder, Bits needed) {
   for (const Recipe& recipe : *recorder->recipes) {
     if (recipe.needed == needed) return &recipe;
   }
-  PyObject* plan = PyObject_CallMethod(recorder->op, "plan_for_bits", "I", needed);
+  PyObject* plan = PyObject_CallMethod(recorder->op, "plan_for_bits", "K", needed);
   PyObject* saves = plan ? PyObject_GetAttrString(plan, "saves") : nullptr;
   if (!saves) {
     Py_XDECREF(plan);
@@ -117,7 +121,8 @@ PyObject* info_of(PyObject* array) {
 
 PyObject* shape_of(PyObject* value) {
   if (is_tensor(value)) {
-    PyObject* info = info_of(as_tensor(value)->array);
+    const Ref array = hold(as_tensor(value)->array);
+    PyObject* info = info_of(array.get());
     PyObject* shape = info ? Py_NewRef(PyTuple_GET_ITEM(info, 0)) : nullptr;
     Py_XDECREF(info);
     return shape;
@@ -153,13 +158,13 @@ class Recording {
 
   // 1: recorded, 0: no operand wants a gradient, -1: an exception is set.
   int run(PyObject* const* outs, Py_ssize_t out_count, PyObject* results) {
-    unsigned needed = 0;
+    Bits needed = 0;
     Py_ssize_t edges = 0;
-    for (int i = 0; i < recorder_->count; ++i) {
+    for (std::size_t i = 0; i < recorder_->indices->size(); ++i) {
       if (!(recorder_->differentiable >> i & 1)) continue;
-      PyObject* value = argument(recorder_->indices[i]);
+      PyObject* value = argument((*recorder_->indices)[i]);
       if (!wants_gradient(value)) continue;
-      needed |= 1u << i;
+      needed |= Bits{1} << i;
       edges += PyList_CheckExact(value) ? PyList_GET_SIZE(value) : 1;
     }
     if (!needed) return 0;
@@ -189,14 +194,14 @@ class Recording {
     return i < count_ ? values_[i] : PyList_GET_ITEM(recorder_->defaults, i);
   }
 
-  bool link(Node* node, unsigned needed, Py_ssize_t edges) {
+  bool link(Node* node, Bits needed, Py_ssize_t edges) {
     node->edges = PyTuple_New(edges);
     node->inputs = node->edges ? PyTuple_New(edges) : nullptr;
     if (!node->inputs) return false;
     Py_ssize_t at = 0;
-    for (int i = 0; i < recorder_->count; ++i) {
+    for (std::size_t i = 0; i < recorder_->indices->size(); ++i) {
       if (!(needed >> i & 1)) continue;
-      PyObject* value = argument(recorder_->indices[i]);
+      PyObject* value = argument((*recorder_->indices)[i]);
       if (!PyList_CheckExact(value)) {
         if (!link_one(node, at++, value)) return false;
         continue;
@@ -210,7 +215,8 @@ class Recording {
 
   static bool link_one(Node* node, Py_ssize_t at, PyObject* tensor) {
     PyObject* edge = edge_of(tensor);
-    PyObject* info = edge ? info_of(as_tensor(tensor)->array) : nullptr;
+    const Ref array = hold(as_tensor(tensor)->array);
+    PyObject* info = edge ? info_of(array.get()) : nullptr;
     if (edge) PyTuple_SET_ITEM(node->edges, at, edge);
     if (info) PyTuple_SET_ITEM(node->inputs, at, info);
     return info != nullptr;
@@ -248,7 +254,8 @@ class Recording {
   static bool describe_outputs(Node* node, PyObject* const* outs, Py_ssize_t out_count) {
     node->out_like = PyTuple_New(out_count);
     for (Py_ssize_t i = 0; node->out_like && i < out_count; ++i) {
-      PyObject* info = info_of(as_tensor(outs[i])->array);
+      const Ref array = hold(as_tensor(outs[i])->array);
+      PyObject* info = info_of(array.get());
       if (!info) return false;
       PyTuple_SET_ITEM(node->out_like, i, info);
     }
@@ -327,9 +334,9 @@ bool set_history(PyObject* op, PyObject* const* values, Py_ssize_t count, PyObje
   PyObject* recorder = PyObject_GetAttr(op, str_recorder);
   if (!recorder) return false;
   Recording recording(reinterpret_cast<Recorder*>(recorder), values, count);
-  const int done = recording.run(outs, out_count, results);
+  const bool done = guarded([&] { return recording.run(outs, out_count, results) >= 0; });
   Py_DECREF(recorder);
-  return done >= 0;
+  return done;
 }
 
 bool add_recorder(PyObject* module) {

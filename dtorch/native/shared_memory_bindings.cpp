@@ -48,7 +48,9 @@ void* take_block(std::size_t nbytes) {
   PyErr_Fetch(&type, &value, &trace);  // NumPy may be in the middle of an error of its own
   is_allocating = true;
   void* memory = nullptr;
-  PyObject* answer = PyObject_CallFunction(allocate_block, "n", static_cast<Py_ssize_t>(nbytes));
+  PyObject* function = Py_NewRef(allocate_block);  // another thread may set a new one
+  PyObject* answer = PyObject_CallFunction(function, "n", static_cast<Py_ssize_t>(nbytes));
+  Py_DECREF(function);
   is_allocating = false;
   if (answer != nullptr) {
     memory = PyLong_AsVoidPtr(PyTuple_GET_ITEM(answer, 1));
@@ -159,6 +161,10 @@ nb::object send_message(std::uintptr_t table, std::size_t count, std::uint64_t s
 // number: -1 for a message without a record
 bool take_message(std::uintptr_t table, std::size_t count, std::uint64_t slot, std::uintptr_t cell,
                   std::ptrdiff_t number, std::uint64_t token, std::uint64_t holds) {
+  // Numbers come from other processes.
+  if (number >= 0 && static_cast<std::size_t>(number) >= count) {
+    throw nb::index_error("take_message: no such record");
+  }
   std::optional<dtorch::shared::Record> record;
   if (number >= 0) record = {static_cast<std::size_t>(number), token};
   return dtorch::shared::take({table, count, slot}, cell, record, holds);

@@ -49,8 +49,10 @@ PyType_Spec version_spec = {"dtorch._native.Version", sizeof(Version), 0, Py_TPF
 
 Storage* as_storage(PyObject* object) { return reinterpret_cast<Storage*>(object); }
 
-void unlink(Tensor* t) {
-  if (is_none(t->storage)) return;
+// Takes the tensor out of the list of its storage, which the caller is to let go when the tensor is
+// in order again: callbacks of weak references may run then.
+Ref unlinked(Tensor* t) {
+  if (is_none(t->storage)) return Ref();
   if (t->before) {
     t->before->after = t->after;
   } else {
@@ -58,13 +60,14 @@ void unlink(Tensor* t) {
   }
   if (t->after) t->after->before = t->before;
   t->before = t->after = nullptr;
-  Py_CLEAR(t->storage);
+  return Ref(std::exchange(t->storage, nullptr));
 }
 
+void unlink(Tensor* t) { const Ref old = unlinked(t); }
+
 void link(Tensor* t, PyObject* storage) {
-  Py_INCREF(storage);
-  unlink(t);
-  t->storage = storage;
+  const Ref old = unlinked(t);
+  t->storage = Py_NewRef(storage);
   t->after = as_storage(storage)->first;
   if (t->after) t->after->before = t;
   as_storage(storage)->first = t;
@@ -502,7 +505,7 @@ PyObject* shared_version(Tensor* tensor) {  // borrowed
   if (is_none(tensor->version)) {
     PyObject* made = version_type->tp_alloc(version_type, 0);
     if (!made) return nullptr;
-    Py_XSETREF(tensor->version, made);
+    Py_XSETREF(tensor->version, made);  // Version is not collected: nobody came in between
   }
   return tensor->version;
 }
@@ -582,38 +585,35 @@ PyObject* wrap(PyObject* array) {
 
 PyObject* wrap_view(Tensor* input, PyObject* array, PyObject* op, PyObject* args, int nr,
                     bool several) {
-  if (is_none(input->storage)) {
-    PyObject* made = PyObject_CallOneArg(reinterpret_cast<PyObject*>(storage_type), input->array);
-    if (!made) {
-      Py_DECREF(array);
-      return nullptr;
-    }
-    link(input, made);
-    Py_DECREF(made);
+  Ref storage = hold(is_none(input->storage) ? nullptr : input->storage);
+  if (!storage) {
+    const Ref viewed = hold(input->array);
+    storage = Ref(PyObject_CallOneArg(reinterpret_cast<PyObject*>(storage_type), viewed.get()));
+    if (storage) link(input, storage.get());
   }
-  PyObject* version = shared_version(input);
+  Ref version = hold(storage ? shared_version(input) : nullptr);
   PyObject* self = version ? wrap(array) : nullptr;
   if (!version) Py_DECREF(array);
   if (!self) return nullptr;
   Tensor* tensor = as_tensor(self);
-  tensor->version = Py_NewRef(version);
+  tensor->version = version.release();
   tensor->view = make_view(input, op, args, nr, several);
   if (!tensor->view) {
     Py_DECREF(self);
     return nullptr;
   }
-  link(tensor, input->storage);
+  link(tensor, storage.get());
   return self;
 }
 
 PyObject* new_saved_output(Tensor* tensor, int nr) {
-  PyObject* version = shared_version(tensor);
+  Ref version = hold(shared_version(tensor));
   if (!version) return nullptr;
   PyObject* self = saved_output_type->tp_alloc(saved_output_type, 0);
   if (!self) return nullptr;
   auto* s = reinterpret_cast<SavedOutput*>(self);
   s->array = Py_XNewRef(tensor->array);
-  s->version = Py_NewRef(version);
+  s->version = version.release();
   s->nr = nr;
   return self;
 }

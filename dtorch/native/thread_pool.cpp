@@ -90,8 +90,13 @@ class Job {
 // it, those that come later go back to sleep.
 class Pool {
  public:
-  explicit Pool(std::size_t workers) {
-    for (std::size_t i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
+  // Where the system refuses more threads or memory, those that were started do the work.
+  explicit Pool(std::size_t workers) noexcept : wanted_(workers) {
+    try {
+      threads_.reserve(workers);
+      while (threads_.size() < workers) threads_.emplace_back([this] { work(); });
+    } catch (const std::exception&) {
+    }
   }
 
   ~Pool() {
@@ -103,7 +108,7 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  std::size_t thread_count() const { return threads_.size() + 1; }
+  std::size_t wanted() const { return wanted_; }
 
   void run(Job& job) {
     job_ = &job;
@@ -140,6 +145,7 @@ class Pool {
   std::atomic<std::uint32_t> gate_ = closed;  // number of threads inside, and whether it is closed
   std::atomic<std::uint32_t> turn_ = 0;
   std::atomic<bool> stopping_ = false;
+  const std::size_t wanted_;
   std::vector<std::thread> threads_;
 };
 
@@ -188,9 +194,10 @@ void detail::parallel_for(std::size_t begin, std::size_t end, std::size_t grain,
   }
   const std::unique_lock lock(state->mutex, std::try_to_lock);
   if (!lock.owns_lock()) return function(context, begin, end);
-  if (state->pool == nullptr || state->pool->thread_count() != threads) {
+  if (state->pool == nullptr || state->pool->wanted() != threads - 1) {
     state->pool.reset();
-    state->pool = std::make_unique<Pool>(threads - 1);
+    state->pool.reset(new (std::nothrow) Pool(threads - 1));
+    if (state->pool == nullptr) return function(context, begin, end);
   }
   const std::size_t parts = threads * ranges_per_thread;
   Job job(begin, end, std::max(grain, (range + parts - 1) / parts), function, context);

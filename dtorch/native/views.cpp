@@ -65,11 +65,13 @@ PyObject* get_item_method = nullptr;
 
 Method* as_method(PyObject* object) { return reinterpret_cast<Method*>(object); }
 
-// A view with its history; args: what follows the input in a call of the operation (taken over).
-PyObject* finish_view(Method* method, PyObject* input, Geometry& g, PyObject* args) {
+// A view of `array`, that of `input`, with its history; args: what follows the input in a call of
+// the operation (taken over).
+PyObject* finish_view(Method* method, PyObject* input, PyArrayObject* array, Geometry& g,
+                      PyObject* args) {
   Tensor* tensor = as_tensor(input);
-  PyObject* array = args ? array_over(as_array(tensor->array), g) : nullptr;
-  PyObject* out = array ? wrap_view(tensor, array, method->op, args, -1, false) : nullptr;
+  PyObject* view = args ? array_over(array, g) : nullptr;
+  PyObject* out = view ? wrap_view(tensor, view, method->op, args, -1, false) : nullptr;
   if (out && tensor->mode) {
     PyObject* values[4] = {input};
     const Py_ssize_t n = PyTuple_GET_SIZE(args);
@@ -130,8 +132,7 @@ bool apply_index(PyObject* part, PyArrayObject* array, int& dim, Geometry& g) {
   return true;
 }
 
-PyObject* index_fast(Method* method, PyObject* input, PyObject* index) {
-  PyArrayObject* array = as_array(as_tensor(input)->array);
+PyObject* index_fast(Method* method, PyObject* input, PyArrayObject* array, PyObject* index) {
   const bool several = PyTuple_CheckExact(index);
   const Py_ssize_t count = several ? PyTuple_GET_SIZE(index) : 1;
   if (count > max_dims || PyArray_NDIM(array) > max_dims) return nullptr;
@@ -172,7 +173,7 @@ PyObject* index_fast(Method* method, PyObject* input, PyObject* index) {
   if (!dots) PyTuple_SET_ITEM(kept, count, Py_NewRef(Py_Ellipsis));
   PyObject* args = PyTuple_Pack(1, kept);
   Py_DECREF(kept);
-  return args ? finish_view(method, input, g, args) : nullptr;
+  return args ? finish_view(method, input, array, g, args) : nullptr;
 }
 
 // ---------------------------------------------------------------------------------- the others
@@ -215,8 +216,7 @@ bool strides_without_copy(PyArrayObject* array, Geometry& g) {
   return true;
 }
 
-PyObject* view_fast(Method* method, PyObject* const* args, Py_ssize_t nargs) {
-  PyArrayObject* array = as_array(as_tensor(args[0])->array);
+PyObject* view_fast(Method* method, PyArrayObject* array, PyObject* const* args, Py_ssize_t nargs) {
   PyObject* const* sizes = args + 1;
   Py_ssize_t count = nargs - 1;
   if (count == 1 && PyTuple_Check(args[1])) {
@@ -231,10 +231,11 @@ PyObject* view_fast(Method* method, PyObject* const* args, Py_ssize_t nargs) {
   for (Py_ssize_t i = 0; i < count; ++i) {
     npy_intp size;
     if (!whole(sizes[i], size) || size < -1 || (size == -1 && unknown >= 0)) return nullptr;
-    if (size == -1)
+    if (size == -1) {
       unknown = static_cast<int>(i);
-    else
-      known *= size;
+    } else if (__builtin_mul_overflow(known, size, &known)) {
+      return nullptr;
+    }
     g.push(size, 0);
   }
   if (unknown >= 0) {
@@ -249,11 +250,11 @@ PyObject* view_fast(Method* method, PyObject* const* args, Py_ssize_t nargs) {
   for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(shape, i, Py_NewRef(sizes[i]));
   PyObject* kept = PyTuple_Pack(1, shape);
   Py_DECREF(shape);
-  return kept ? finish_view(method, args[0], g, kept) : nullptr;
+  return kept ? finish_view(method, args[0], array, g, kept) : nullptr;
 }
 
-PyObject* transpose_fast(Method* method, PyObject* input, PyObject* dim0, PyObject* dim1) {
-  PyArrayObject* array = as_array(as_tensor(input)->array);
+PyObject* transpose_fast(Method* method, PyObject* input, PyArrayObject* array, PyObject* dim0,
+                         PyObject* dim1) {
   const int ndim = PyArray_NDIM(array);
   npy_intp a, b;
   if (!ndim || ndim > max_dims || !whole(dim0, a) || !whole(dim1, b) || a < -ndim || a >= ndim ||
@@ -266,19 +267,19 @@ PyObject* transpose_fast(Method* method, PyObject* input, PyObject* dim0, PyObje
   std::swap(g.dims[a], g.dims[b]);
   std::swap(g.strides[a], g.strides[b]);
   PyObject* kept = PyTuple_Pack(2, dim0, dim1);
-  return kept ? finish_view(method, input, g, kept) : nullptr;
+  return kept ? finish_view(method, input, array, g, kept) : nullptr;
 }
 
-PyObject* t_fast(Method* method, PyObject* input) {
-  if (PyArray_NDIM(as_array(as_tensor(input)->array)) != 2) return nullptr;
+PyObject* t_fast(Method* method, PyObject* input, PyArrayObject* array) {
+  if (PyArray_NDIM(array) != 2) return nullptr;
   static PyObject* zero = PyLong_FromLong(0);
   static PyObject* one = PyLong_FromLong(1);
-  return transpose_fast(method, input, zero, one);
+  return transpose_fast(method, input, array, zero, one);
 }
 
-PyObject* sum_fast(Method* method, PyObject* input) {
+PyObject* sum_fast(Method* method, PyObject* input, PyArrayObject* array) {
   Tensor* tensor = as_tensor(input);
-  PyObject* result = sum_array(as_array(tensor->array));
+  PyObject* result = sum_array(array);
   PyObject* out = result ? wrap(result) : nullptr;
   if (out && tensor->mode && !set_history(method->op, &input, 1, &out, 1, nullptr, tensor->mode)) {
     Py_CLEAR(out);
@@ -287,21 +288,23 @@ PyObject* sum_fast(Method* method, PyObject* input) {
 }
 
 PyObject* fast(Method* method, PyObject* const* args, Py_ssize_t nargs) {
-  if (!fast_paths || !nargs || !is_tensor(args[0]) || !is_array(as_tensor(args[0])->array) ||
-      as_tensor(args[0])->mode & inference) {
+  if (!fast_paths || !nargs || !is_tensor(args[0]) || as_tensor(args[0])->mode & inference) {
     return nullptr;
   }
+  const Ref held = hold(as_tensor(args[0])->array);
+  if (!is_array(held.get())) return nullptr;
+  PyArrayObject* array = as_array(held.get());
   switch (method->kind) {
     case get_item:
-      return nargs == 2 ? index_fast(method, args[0], args[1]) : nullptr;
+      return nargs == 2 ? index_fast(method, args[0], array, args[1]) : nullptr;
     case reshape:
-      return view_fast(method, args, nargs);
+      return view_fast(method, array, args, nargs);
     case transpose:
-      return nargs == 3 ? transpose_fast(method, args[0], args[1], args[2]) : nullptr;
+      return nargs == 3 ? transpose_fast(method, args[0], array, args[1], args[2]) : nullptr;
     case transpose_2d:
-      return nargs == 1 ? t_fast(method, args[0]) : nullptr;
+      return nargs == 1 ? t_fast(method, args[0], array) : nullptr;
     default:
-      return nargs == 1 ? sum_fast(method, args[0]) : nullptr;
+      return nargs == 1 ? sum_fast(method, args[0], array) : nullptr;
   }
 }
 

@@ -7,6 +7,7 @@ import pytest
 import dtorch
 from dtorch.autograd import Variable
 from dtorch.core.errors import GradError, VersionError
+from dtorch.core.op import MOST_TENSORS, Op, structured
 
 
 def leaf(*values: float) -> dtorch.Tensor:
@@ -237,3 +238,40 @@ def test_saved_output_under_create_graph_keeps_its_history() -> None:
     (second,) = dtorch.autograd.grad(first, x, create_graph=True)
     (third,) = dtorch.autograd.grad(second, x)
     assert third.tolist() == pytest.approx([2.718281828459045**0.5])
+
+
+# -- operations of many operands --------------------------------------------------------------------
+
+
+def operation_of(count: int) -> Op:
+    """The sum of ``count`` tensors, each times its number, with one formula of all of them."""
+    names = [f"t{i}" for i in range(count)]
+    scope: dict[str, Op] = {}
+    exec(
+        f"def body(xp, {', '.join(names)}):\n"
+        f"    return {' + '.join(f'{i + 1} * {name}' for i, name in enumerate(names))}\n"
+        f"def formula(grad, needs, {', '.join(names)}):\n"
+        f"    return [{', '.join(f'grad * {i + 1} + 0 * {name}' for i, name in enumerate(names))}]",
+        scope,
+    )
+    op = structured(public=False)(scope["body"])
+    op.gradient(*names)(scope["formula"])
+    return op
+
+
+@pytest.mark.parametrize("count", [16, 17, 33, MOST_TENSORS])
+def test_every_one_of_many_operands_gets_its_gradient(count: int) -> None:
+    op = operation_of(count)
+    operands = [leaf(1.0) for _ in range(count)]
+    op(*operands).backward()
+    assert [x.grad.item() for x in operands] == [i + 1 for i in range(count)]
+    last = leaf(1.0)
+    op(*[x.detach() for x in operands[1:]], last).backward()
+    assert last.grad.item() == count
+
+
+def test_more_operands_than_a_record_can_tell_apart_are_refused_when_the_operation_is_made() -> (
+    None
+):
+    with pytest.raises(ValueError, match=f"{MOST_TENSORS + 1} parameters take tensors"):
+        operation_of(MOST_TENSORS + 1)

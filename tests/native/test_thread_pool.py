@@ -89,3 +89,29 @@ def test_forked_child_runs_kernels(native, threads):
         native.softmax(x, out)
         os._exit(0 if (out == expected).all() else 1)
     assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_work_is_done_by_the_threads_there_are_where_the_system_refuses_more(native):
+    code = """
+import os, resource
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+import numpy as np
+from dtorch.core import backend
+x = np.random.default_rng(0).standard_normal((4096, 64)).astype(np.float32)
+alone, together = np.empty_like(x), np.empty_like(x)
+backend.set_num_threads(1)
+backend.native.softmax(x, alone)
+backend.set_num_threads(100)
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+resource.setrlimit(resource.RLIMIT_AS, (used + 20 * max(stack, 1 << 20), resource.RLIM_INFINITY))
+for _ in range(3):
+    backend.native.softmax(x, together)
+    assert (alone == together).all()
+    together[...] = 0
+threads = len(os.listdir("/proc/self/task"))
+assert 1 <= threads < 100, threads
+"""
+    result = run(sys.executable, "-c", code)
+    assert (result.returncode, result.stderr) == (0, "")
