@@ -7,9 +7,9 @@
 
 from dtorch.core.errors import LinAlgError
 from dtorch.core.functions import (
-    cross,
     linalg_cholesky as cholesky,
     linalg_cond as cond,
+    linalg_cross as cross,
     linalg_det as det,
     linalg_diagonal as diagonal,
     linalg_eig as eig,

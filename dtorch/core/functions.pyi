@@ -889,6 +889,9 @@ def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None
 def linalg_cond(
     A: Tensor, p: float | str | None = None, *, out: Tensor | None = None
 ) -> Tensor: ...
+def linalg_cross(
+    input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None
+) -> Tensor: ...
 def linalg_det(A: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def linalg_diagonal(
     A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1, out: Tensor | None = None

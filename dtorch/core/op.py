@@ -47,7 +47,7 @@ from dtorch.core.base import (
     wrap,
     wrap_view,
 )
-from dtorch.core.errors import GradError
+from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import edge_of
 from dtorch.core.half import is_half, narrowed, widened
@@ -462,6 +462,8 @@ class Op:
                 self.check_operand(i, value)
         if not found:
             i = self.tensor_indices[0]
+            if isinstance(values[i], (list, tuple)):
+                raise ArgumentError(f"{self.name}: got no tensors, expected at least one")
             raise TypeError(
                 f"{self.name}: {self.params[i]} is {type(values[i]).__name__}, expected a tensor"
             )

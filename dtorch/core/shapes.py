@@ -34,12 +34,17 @@ class Size(tuple[int, ...]):
         return Size(super().__add__(tuple(other)))
 
 
-def normalize_dim(op: str, dim: Any, ndim: int) -> int:
-    """A dim counted from the front. 0-dim tensors are allowed the dims 0 and -1.
+def normalize_dim(op: str, dim: Any, ndim: int, *, scalars: bool = True) -> int:
+    """A dim counted from the front.
+
+    Args:
+        scalars: whether 0-dim tensors have the dims 0 and -1, as they do for reductions.
 
     Raises:
         DimensionError: out of range, naming the range.
     """
+    if not (ndim or scalars):
+        raise DimensionError(f"{op}: a 0-dim tensor has no dimension {dim}")
     try:
         index = operator.index(dim)
     except TypeError:

@@ -267,3 +267,46 @@ def test_special_functions_of_many_numbers_equal_those_of_few() -> None:
     for name in ("lgamma", "digamma"):
         whole = getattr(x.view(3, -1).t(), name)()
         assert dtorch.equal(whole[7], getattr(x.view(3, -1)[:, 7], name)())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t: t.split(1),
+        lambda t: t.chunk(1),
+        lambda t: t.tensor_split(1),
+        lambda t: t.unbind(),
+        lambda t: dtorch.diff(t),
+        lambda t: dtorch.flipud(t),
+        lambda t: t.roll(1, 0),
+        lambda t: t.flatten(1),
+        lambda t: dtorch.cross(t, t, 0),
+    ],
+)
+def test_a_tensor_of_no_dims_has_none_to_work_along(call) -> None:
+    with pytest.raises(IndexError, match=r"0-dim tensor|out of range"):
+        call(dtorch.tensor(1.0))
+
+
+def test_modern_cross_products_are_taken_along_the_last_dim() -> None:
+    a, b = dtorch.rand(3, 3), dtorch.rand(3, 3)
+    assert dtorch.allclose(dtorch.linalg.cross(a, b), dtorch.cross(a, b, -1))
+    assert not dtorch.allclose(dtorch.linalg.cross(a, b), dtorch.cross(a, b))
+
+
+def test_lengths_of_broadcast_vectors_count_every_element() -> None:
+    a, one = dtorch.rand(2, 3), dtorch.ones(1, 1)
+    expected = dtorch.nn.functional.cosine_similarity(a, one.expand(2, 3))
+    assert dtorch.allclose(dtorch.nn.functional.cosine_similarity(a, one), expected)
+
+
+@pytest.mark.parametrize("name", ["masked_select", "isclose", "allclose"])
+def test_shapes_that_do_not_broadcast_are_named(name: str) -> None:
+    a, b = dtorch.zeros(2, 3), dtorch.zeros(4)
+    with pytest.raises(ShapeError, match=rf"{name}: shapes \(2, 3\) and \(4,\)"):
+        getattr(dtorch, name)(a, b > 0 if name == "masked_select" else b)
+
+
+def test_no_tensors_are_named_as_such() -> None:
+    with pytest.raises(ArgumentError, match="cat: got no tensors"):
+        dtorch.cat([])

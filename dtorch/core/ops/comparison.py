@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
-from dtorch.core.base import wrap
+from dtorch.core.base import TensorBase, wrap
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.op import composite
+from dtorch.core.shapes import broadcast_shapes
 
 
 def _comparison_samples(make):
@@ -268,7 +269,15 @@ def isclose(
     input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Any:
     """Whether ``|input - other| <= atol + rtol * |other|``, element by element."""
-    return wrap(np.isclose(input._array, other._array, rtol, atol, equal_nan))
+    return wrap(_isclose("isclose", input, other, rtol, atol, equal_nan))
+
+
+def _isclose(name: str, input: Any, other: Any, rtol: float, atol: float, equal_nan: bool) -> Any:
+    for what, value in (("input", input), ("other", other)):
+        if not isinstance(value, TensorBase):
+            raise TypeError(f"{name}: {what} is {type(value).__name__}, expected a tensor")
+    broadcast_shapes(name, input._array.shape, other._array.shape)
+    return np.isclose(input._array, other._array, rtol, atol, equal_nan)
 
 
 @composite(tensors=("input", "other"))
@@ -276,7 +285,7 @@ def allclose(
     input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Whether `isclose` holds for all elements."""
-    return bool(np.isclose(input._array, other._array, rtol, atol, equal_nan).all())
+    return bool(_isclose("allclose", input, other, rtol, atol, equal_nan).all())
 
 
 for _op in (equal, isclose, allclose):

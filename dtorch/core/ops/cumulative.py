@@ -278,6 +278,7 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     >>> dtorch.diff(dtorch.tensor([1, 4, 9])).tolist()
     [3, 5]
     """
+    dim = normalize_dim("diff", dim, input.ndim, scalars=False)
     parts = [part for part in (prepend, input, append) if part is not None]
     out = cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):

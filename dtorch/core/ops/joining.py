@@ -235,7 +235,8 @@ def cartesian_prod(*tensors: Any) -> Any:
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     """All choices of ``r`` elements of a vector, as rows, in order."""
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    index = np.array(list(choose(range(input.numel()), r)), np.int64).reshape(-1, r)
+    places = list(choose(range(input.numel()), r))
+    index = np.array(places, np.int64).reshape(len(places), r)
     return input[wrap(index)]
 
 
@@ -256,6 +257,11 @@ def _(input, r=2, with_replacement=False):
 def block_diag(tensors: Sequence[Any]) -> Any:
     """Matrices along the diagonal of a larger one, zeros elsewhere."""
     parts = _at_least(tensors, 2)
+    for position, t in enumerate(parts):
+        if t.ndim != 2:
+            raise ShapeError(
+                f"block_diag: tensor {position} has shape {tuple(t.shape)}, expected a matrix"
+            )
     width = sum(t.shape[1] for t in parts)
     rows, start = [], 0
     for t in parts:

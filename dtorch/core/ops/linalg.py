@@ -443,11 +443,33 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Any:
         if not found:
             raise ShapeError(f"cross: no dim of size 3 in the shape {_shape(input)}")
         dim = found[0]
+    if input.ndim != other.ndim:
+        raise ShapeError(
+            f"cross: shapes {_shape(input)} and {_shape(other)}, expected as many dims in both"
+        )
+    dim = normalize_dim("cross", dim, input.ndim, scalars=False)
     if input.shape[dim] != 3 or other.shape[dim] != 3:
         raise ShapeError(
             f"cross: shapes {_shape(input)} and {_shape(other)}, expected size 3 in dim {dim}"
         )
     return roll(input, 2, dim) * roll(other, 1, dim) - roll(input, 1, dim) * roll(other, 2, dim)
+
+
+@composite(tensors=("input", "other"), method=False)
+def linalg_cross(input: Any, other: Any, *, dim: int = -1) -> Any:
+    """Cross product of vectors of 3 elements along ``dim``, by default the last."""
+    return cross(input, other, dim)
+
+
+@linalg_cross.samples
+def _(make):
+    yield (make(3, 3), make(3, 3)), {}
+    yield (make(3, 2), make(3, 2)), {"dim": 0}
+
+
+@linalg_cross.expect
+def _(input, other, dim=-1):
+    return np.cross(input, other, axis=dim)
 
 
 @cross.samples

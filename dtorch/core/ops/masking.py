@@ -12,6 +12,7 @@ from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, method, structured
 from dtorch.core.ops.comparison import choose, chosen
 from dtorch.core.ops.scatter import take_slice, unslice
+from dtorch.core.shapes import broadcast_shapes
 
 
 @elementwise(tensors=("input", "mask", "value"), promoted=("input",))
@@ -69,7 +70,7 @@ def masked_select(xp: Any, input: Any, mask: Any) -> Any:
     [0, 2]
     """
     _expect_mask("masked_select", mask)
-    shape = np.broadcast_shapes(input.shape, mask.shape)
+    shape = broadcast_shapes("masked_select", input.shape, mask.shape)
     return xp.broadcast_to(input, shape)[xp.broadcast_to(mask != 0, shape)]
 
 
@@ -101,7 +102,7 @@ def masked_scatter(xp: Any, input: Any, mask: Any, source: Any) -> Any:
     _expect_mask("masked_scatter", mask)
     if source.dtype != input.dtype:
         raise DtypeError(f"masked_scatter: source is {source.dtype}, the tensor {input.dtype}")
-    shape = np.broadcast_shapes(input.shape, mask.shape)
+    shape = broadcast_shapes("masked_scatter", input.shape, mask.shape)
     out = xp.broadcast_to(input, shape).copy()
     places = xp.broadcast_to(mask != 0, shape)
     count = int(places.sum())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.op import composite, method, structured
 from dtorch.core.ops.scatter import gather_rows
 from dtorch.core.ops.view import expand, transpose
@@ -149,13 +149,13 @@ method("__reversed__", _reversed)
 @composite(tensors=("input",))
 def fliplr(input: Any) -> Any:
     """A copy with the columns in reverse order."""
-    return flip(input, (1,))
+    return flip(input, (normalize_dim("fliplr", 1, input.ndim, scalars=False),))
 
 
 @composite(tensors=("input",))
 def flipud(input: Any) -> Any:
     """A copy with the rows in reverse order."""
-    return flip(input, (0,))
+    return flip(input, (normalize_dim("flipud", 0, input.ndim, scalars=False),))
 
 
 for _op, _reference in ((fliplr, np.fliplr), (flipud, np.flipud)):
@@ -174,6 +174,8 @@ def roll(xp: Any, input: Any, shifts: Any, dims: Any = None) -> Any:
     if dims in ((), []):
         dims = None
     axis = None if dims is None else normalize_dims("roll", dims, input.ndim)
+    if axis == ():
+        raise DimensionError(f"roll: a 0-dim tensor has no dimension {dims}")
     steps = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
     if len(steps) != (1 if axis is None else len(axis)):
         raise ArgumentError(f"roll: shifts {shifts} and dims {dims} differ in length")

@@ -13,6 +13,8 @@ from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.elements import index_select
 from dtorch.core.ops.norm import norm
 from dtorch.core.ops.reduction import sum
+from dtorch.core.ops.view import expand
+from dtorch.core.shapes import broadcast_shapes
 
 
 @composite(tensors=("x1", "x2"), method=False)
@@ -46,6 +48,8 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     Args:
         eps: least length taken for each, so that nothing is divided by 0.
     """
+    shape = broadcast_shapes("cosine_similarity", x1.shape, x2.shape)
+    x1, x2 = expand(x1, shape), expand(x2, shape)
     a, b = norm(x1, 2, dim), norm(x2, 2, dim)
     return sum(x1 * x2, dim) / (clamp(a, eps) * clamp(b, eps))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
+from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, view
 from dtorch.core.ops.joining import cat, stack
 from dtorch.core.ops.view import narrow
@@ -17,9 +17,7 @@ from dtorch.core.shapes import normalize_dim
 @view(several=True)
 def unbind(xp: Any, input: Any, dim: int = 0) -> Any:
     """Views of every index along ``dim``, as a tuple."""
-    if not input.ndim:
-        raise DimensionError("unbind: a 0-dim tensor has no dimension to unbind")
-    dim = normalize_dim("unbind", dim, input.ndim)
+    dim = normalize_dim("unbind", dim, input.ndim, scalars=False)
     return tuple(input[(slice(None),) * dim + (i, ...)] for i in range(input.shape[dim]))
 
 
@@ -51,7 +49,7 @@ def split(xp: Any, tensor: Any, split_size_or_sections: Any, dim: int = 0) -> An
     >>> [part.tolist() for part in dtorch.arange(5).split(2)]
     [[0, 1], [2, 3], [4]]
     """
-    dim = normalize_dim("split", dim, tensor.ndim)
+    dim = normalize_dim("split", dim, tensor.ndim, scalars=False)
     size = tensor.shape[dim]
     starts = _starts(split_size_or_sections, size)
     return tuple(
@@ -99,7 +97,7 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """
     if chunks < 1:
         raise ArgumentError(f"chunk: chunks is {chunks}, expected at least 1")
-    size = input._array.shape[normalize_dim("chunk", dim, input._array.ndim)]
+    size = input._array.shape[normalize_dim("chunk", dim, input._array.ndim, scalars=False)]
     return split(input, -(-size // chunks) or 1, dim) if size else split(input, [0] * chunks, dim)
 
 
@@ -123,7 +121,7 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[An
         indices_or_sections: number of pieces, of which the first are larger by one where the size
             is no multiple; or the indices at which to cut.
     """
-    size = input._array.shape[normalize_dim("tensor_split", dim, input._array.ndim)]
+    size = input._array.shape[normalize_dim("tensor_split", dim, input._array.ndim, scalars=False)]
     cuts = indices_or_sections
     if hasattr(cuts, "tolist"):
         cuts = cuts.tolist()

@@ -355,8 +355,6 @@ def _(input, dim, index):
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """The dims from ``start_dim`` to ``end_dim`` joined to one."""
     shape = input._array.shape
-    if not shape:
-        return input.reshape(1)
     start = normalize_dim("flatten", start_dim, len(shape))
     end = normalize_dim("flatten", end_dim, len(shape))
     if start > end:
