@@ -232,6 +232,8 @@ class SWALR(LRScheduler):
         [0.5]
     """
 
+    _by_change = True
+
     def __init__(
         self, optimizer: Optimizer, swa_lr: Any, anneal_epochs: int = 10,
         anneal_strategy: str = "cos", last_epoch: int = -1,
@@ -260,7 +262,7 @@ class SWALR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         # Undo the share of the step before, then apply that of this one: chainable.
-        step = self._step_count - 1
+        step = self.last_epoch
         if self.anneal_epochs == 0:
             step = max(1, step)
         before, now = self._share(step - 1), self._share(step)

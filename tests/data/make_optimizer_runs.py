@@ -18,6 +18,14 @@ from cases import OPTIMIZERS, SCHEDULES  # noqa: E402
 STEPS = 7
 
 
+def keys_of(state):
+    if isinstance(state, dict):
+        return {str(key): keys_of(value) for key, value in state.items()}
+    if isinstance(state, list) and any(isinstance(value, dict) for value in state):
+        return [keys_of(value) for value in state]
+    return None
+
+
 def start():
     first = torch.tensor([[1.0, -2.0, 0.5], [3.0, -0.1, 0.3]], dtype=torch.float64)
     second = torch.tensor([0.7, -1.1, 2.0], dtype=torch.float64)
@@ -31,7 +39,7 @@ def loss_of(p):
 def main():
     warnings.simplefilter("ignore")
     names = {name: getattr(optim, name) for name in dir(optim)}
-    stored = {"optimizers": {}, "schedules": []}
+    stored = {"optimizers": {}, "schedules": [], "schedule states": []}
     for expression in OPTIMIZERS:
         p = start()
         optimizer = eval(expression, {**names, "p": p})
@@ -58,6 +66,7 @@ def main():
             s.step()
         course.append([[g["lr"], g.get("momentum", g.get("betas"))] for g in o.param_groups])
         stored["schedules"].append(course)
+        stored["schedule states"].append([keys_of(s.state_dict()), keys_of(o.state_dict())])
     (HERE / "optimizer_runs.json").write_text(json.dumps(stored))
 
 

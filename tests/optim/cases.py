@@ -47,6 +47,7 @@ SCHEDULES = [
     (SGD, "S.CosineAnnealingWarmRestarts(o, 2, 2, 0.01)", 12),
     (SGD, "S.CyclicLR(o, 0.1, [1.0, 2.0], 2, 3)", 13),
     (SGD, "S.CyclicLR(o, 0.1, 1.0, 2, mode='triangular2')", 13),
+    (SGD, "S.CyclicLR(o, 0.1, 1.0, 2, scale_fn=lambda x: 1 / x, cycle_momentum=False)", 9),
     (ADAM, "S.CyclicLR(o, 0.1, 1.0, 2, mode='exp_range', gamma=0.9)", 9),
     (SGD, "S.OneCycleLR(o, [1.0, 2.0], 12)", 11),
     (ADAM, "S.OneCycleLR(o, 1.0, epochs=3, steps_per_epoch=4, three_phase=True, anneal_strategy='linear')", 11),

@@ -15,7 +15,9 @@ class LRScheduler:
 
     Args:
         optimizer: whose groups get the rates.
-        last_epoch: the epoch to go on from; -1 begins, and makes the present rates initial.
+        last_epoch: the epoch before the one to go on with; -1 begins, and makes the present rates
+            initial. After ``n`` steps of another schedule, whose rates the groups still have,
+            ``n - 1`` goes on where it stopped.
 
     Attributes:
         base_lrs: initial rate of each group.
@@ -38,6 +40,9 @@ class LRScheduler:
         0.5
     """
 
+    # Whether `get_lr` changes the present rates. A schedule that goes on finds them changed already.
+    _by_change = False
+
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
@@ -45,19 +50,20 @@ class LRScheduler:
                 "Optimizer"
             )
         self.optimizer = optimizer
-        for i, group in enumerate(optimizer.param_groups):
-            if last_epoch == -1:
+        if last_epoch == -1:
+            for group in optimizer.param_groups:
                 group.setdefault("initial_lr", float(group["lr"]))
-            elif "initial_lr" not in group:
-                raise KeyError(
-                    f"group {i} has no 'initial_lr', which is needed to go on from epoch {last_epoch}"
-                )
+        else:
+            expect_in_groups(optimizer, last_epoch, "initial_lr")
         self.base_lrs: list[float] = [g["initial_lr"] for g in optimizer.param_groups]
         self.last_epoch = last_epoch
         self._step_count = 0
         self._last_lr: list[float] = []
         self._steps_before = optimizer._steps_taken
+        self._get_lr_called_within_step = False
+        self._is_initial = True
         self.step()
+        self._is_initial = False
 
     def get_lr(self) -> list[float]:
         """The rates of all groups at `last_epoch`, from those before."""
@@ -79,7 +85,8 @@ class LRScheduler:
         self._step_count += 1
         if epoch is None:
             self.last_epoch += 1
-            values = self.get_lr()
+            keeps = self._by_change and self._is_initial and self.last_epoch > 0
+            values = self._present() if keeps else self._computed()
         else:
             warnings.warn(
                 "the epoch argument of scheduler.step() is deprecated; call step() each epoch",
@@ -88,8 +95,15 @@ class LRScheduler:
             )
             self.last_epoch = epoch
             closed = getattr(self, "_get_closed_form_lr", None)
-            values = self.get_lr() if closed is None else closed()
+            values = self._computed() if closed is None else closed()
         self._set(values)
+
+    def _computed(self) -> list[float]:
+        self._get_lr_called_within_step = True
+        try:
+            return self.get_lr()
+        finally:
+            self._get_lr_called_within_step = False
 
     def _set(self, values: Sequence[float]) -> None:
         for group, lr in zip(self.optimizer.param_groups, values, strict=True):
@@ -106,6 +120,16 @@ class LRScheduler:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         self.__dict__.update(state_dict)
+
+
+def expect_in_groups(optimizer: Optimizer, last_epoch: int, *names: str) -> None:
+    """Complain unless all groups hold what a schedule needs to go on."""
+    for i, group in enumerate(optimizer.param_groups):
+        for name in names:
+            if name not in group:
+                raise KeyError(
+                    f"group {i} has no {name!r}, which is needed to go on from epoch {last_epoch}"
+                )
 
 
 def check_count(name: str, what: str, value: Any) -> None:

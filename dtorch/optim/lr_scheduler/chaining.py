@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtorch.core.errors import ArgumentError
-from dtorch.optim.lr_scheduler.base import LRScheduler
+from dtorch.optim.lr_scheduler.base import LRScheduler, expect_in_groups
 from dtorch.optim.lr_scheduler.cyclic import CosineAnnealingWarmRestarts
 from dtorch.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from dtorch.optim.optimizer import Optimizer
@@ -37,8 +37,11 @@ class SequentialLR(_OfSchedules):
     Args:
         schedulers: of one optimizer.
         milestones: epochs at which the next one begins.
+        last_epoch: the epoch before the one to go on with, from the initial rates of the groups;
+            -1 begins.
 
     Raises:
+        KeyError: as of `LRScheduler`.
         ValueError: not one milestone fewer than schedules, a schedule of another optimizer, or
             `ReduceLROnPlateau`.
 
@@ -72,8 +75,8 @@ class SequentialLR(_OfSchedules):
                 )
         self._schedulers = list(schedulers)
         self._milestones = list(milestones)
-        self.last_epoch = last_epoch + 1
         self.optimizer = optimizer
+        expect_in_groups(optimizer, last_epoch, "initial_lr")
         # Making the schedules has let each of them act; only the first one does now.
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"]
@@ -81,6 +84,12 @@ class SequentialLR(_OfSchedules):
             scheduler.last_epoch -= 1
         self._begin(self._schedulers[0])
         self._last_lr = self._schedulers[0].get_last_lr()
+        self.last_epoch = 0
+        if last_epoch >= 0:
+            for scheduler in self._schedulers:
+                scheduler._steps_before = -1  # the steps taken before are none to warn of
+            while self.last_epoch <= last_epoch:
+                self.step()
 
     @staticmethod
     def _begin(scheduler: Any) -> None:

@@ -8,7 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from dtorch.core.errors import ArgumentError
-from dtorch.optim.lr_scheduler.base import LRScheduler, check_count, for_groups
+from dtorch.optim.lr_scheduler.base import (
+    LRScheduler,
+    check_count,
+    expect_in_groups,
+    for_groups,
+)
 from dtorch.optim.optimizer import Optimizer
 
 
@@ -58,8 +63,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def step(self, epoch: float | None = None) -> None:
         """Go on by one epoch, or to a given one, which may be a fraction."""
         self._step_count += 1
-        if epoch is None and self.last_epoch < 0:
-            epoch = 0
+        if epoch is None and (self.last_epoch < 0 or self._is_initial):
+            epoch = self.last_epoch + 1
         if epoch is None:
             epoch = self.last_epoch + 1
             self.T_cur += 1
@@ -69,7 +74,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         else:
             self._place(epoch)
         self.last_epoch = math.floor(epoch)
-        self._set(self.get_lr())
+        self._set(self._computed())
 
     def _place(self, epoch: float) -> None:
         """The round in which ``epoch`` lies, and where in it."""
@@ -77,14 +82,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             raise ArgumentError(
                 f"CosineAnnealingWarmRestarts: epoch is {epoch}, expected at least 0"
             )
-        if epoch < self.T_0:
-            self.T_cur, self.T_i = epoch, self.T_0
-        elif self.T_mult == 1:
-            self.T_cur = epoch % self.T_0
-        else:
-            n = int(math.log(epoch / self.T_0 * (self.T_mult - 1) + 1, self.T_mult))
-            self.T_cur = epoch - self.T_0 * (self.T_mult**n - 1) / (self.T_mult - 1)
-            self.T_i = self.T_0 * self.T_mult**n
+        self.T_cur, self.T_i = epoch, self.T_0
+        if self.T_mult == 1:
+            self.T_cur %= self.T_0
+        while self.T_cur >= self.T_i:
+            self.T_cur -= self.T_i
+            self.T_i *= self.T_mult
 
 
 def _set_momentum(group: dict[str, Any], momentum: float) -> None:
@@ -94,12 +97,14 @@ def _set_momentum(group: dict[str, Any], momentum: float) -> None:
         group["momentum"] = momentum
 
 
-def _expect_momentum(name: str, optimizer: Optimizer) -> None:
+def _uses_betas(name: str, optimizer: Optimizer) -> bool:
+    """Whether the first beta of the optimizer is its momentum."""
     if not {"momentum", "betas"} & set(optimizer.defaults):
         raise ArgumentError(
             f"{name}: {type(optimizer).__name__} has neither momentum nor betas; pass "
             "cycle_momentum=False"
         )
+    return "betas" in optimizer.defaults
 
 
 class CyclicLR(LRScheduler):
@@ -154,24 +159,27 @@ class CyclicLR(LRScheduler):
             )
         self.mode = mode
         self.gamma = gamma
-        self._scale_fn = scale_fn
+        self._scale_fn_custom = scale_fn
         self.scale_mode = "iterations" if mode == "exp_range" and scale_fn is None else scale_mode
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            _expect_momentum("CyclicLR", optimizer)
+            self.use_beta1 = _uses_betas("CyclicLR", optimizer)
             self.base_momentums = for_groups(
                 "CyclicLR", "base_momentum", base_momentum, len(groups)
             )
             self.max_momentums = for_groups("CyclicLR", "max_momentum", max_momentum, len(groups))
             if last_epoch == -1:
-                for group, momentum in zip(groups, self.max_momentums, strict=True):
-                    _set_momentum(group, momentum)
+                for group, low, high in zip(
+                    groups, self.base_momentums, self.max_momentums, strict=True
+                ):
+                    _set_momentum(group, high)
+                    group["max_momentum"], group["base_momentum"] = high, low
         super().__init__(optimizer, last_epoch)
 
     def scale_fn(self, x: float) -> float:
         """The height of a round or batch, as a share of the full one."""
-        if self._scale_fn is not None:
-            return self._scale_fn(x)
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(x)
         if self.mode == "triangular":
             return 1.0
         return float(0.5 ** (x - 1) if self.mode == "triangular2" else self.gamma**x)
@@ -194,17 +202,17 @@ class CyclicLR(LRScheduler):
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer and an own function."""
         state = super().state_dict()
-        function = state.pop("_scale_fn")
-        if function is not None and not isinstance(function, types.FunctionType):
-            state["_scale_fn"] = function.__dict__.copy()
+        function = state["_scale_fn_custom"]
+        plain = function is None or isinstance(function, types.FunctionType)
+        state["_scale_fn_custom"] = None if plain else function.__dict__.copy()
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave; an own function stays."""
-        attributes = state_dict.get("_scale_fn")
-        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_scale_fn"})
-        if attributes is not None and self._scale_fn is not None:
-            self._scale_fn.__dict__.update(attributes)
+        attributes = state_dict.get("_scale_fn_custom")
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_scale_fn_custom"})
+        if attributes is not None and self._scale_fn_custom is not None:
+            self._scale_fn_custom.__dict__.update(attributes)
 
 
 def _cosine(start: float, end: float, share: float) -> float:
@@ -275,16 +283,20 @@ class OneCycleLR(LRScheduler):
         up = float(pct_start * total_steps) - 1
         if three_phase:
             down = float(2 * pct_start * total_steps) - 2
-            self._phases = [
-                (up, ("initial_lr", "max_lr"), ("max_momentum", "base_momentum")),
-                (down, ("max_lr", "initial_lr"), ("base_momentum", "max_momentum")),
-                (total_steps - 1.0, ("initial_lr", "min_lr"), ("max_momentum", "max_momentum")),
+            courses = [
+                (up, "initial_lr", "max_lr", "max_momentum", "base_momentum"),
+                (down, "max_lr", "initial_lr", "base_momentum", "max_momentum"),
+                (total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"),
             ]
         else:
-            self._phases = [
-                (up, ("initial_lr", "max_lr"), ("max_momentum", "base_momentum")),
-                (total_steps - 1.0, ("max_lr", "min_lr"), ("base_momentum", "max_momentum")),
+            courses = [
+                (up, "initial_lr", "max_lr", "max_momentum", "base_momentum"),
+                (total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"),
             ]
+        names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
+        self._schedule_phases: list[dict[str, Any]] = [
+            dict(zip(names, course, strict=True)) for course in courses
+        ]
         groups = optimizer.param_groups
         self.cycle_momentum = cycle_momentum
         highest = for_groups("OneCycleLR", "max_lr", max_lr, len(groups))
@@ -293,14 +305,18 @@ class OneCycleLR(LRScheduler):
                 group["initial_lr"] = lr / div_factor
                 group["max_lr"] = lr
                 group["min_lr"] = group["initial_lr"] / final_div_factor
+        else:
+            expect_in_groups(optimizer, last_epoch, "initial_lr", "max_lr", "min_lr")
         if cycle_momentum:
-            _expect_momentum("OneCycleLR", optimizer)
+            self.use_beta1 = _uses_betas("OneCycleLR", optimizer)
             most = for_groups("OneCycleLR", "max_momentum", max_momentum, len(groups))
             least = for_groups("OneCycleLR", "base_momentum", base_momentum, len(groups))
             if last_epoch == -1:
                 for group, high, low in zip(groups, most, least, strict=True):
                     _set_momentum(group, high)
                     group["max_momentum"], group["base_momentum"] = high, low
+            else:
+                expect_in_groups(optimizer, last_epoch, "max_momentum", "base_momentum")
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -310,14 +326,19 @@ class OneCycleLR(LRScheduler):
                 f"OneCycleLR: step {t} of a schedule of {self.total_steps} steps; make it longer"
             )
         anneal = _cosine if self._anneal_func_type == "cos" else _line
-        phases = self._phases
-        number = next((i for i, phase in enumerate(phases) if t <= phase[0]), len(phases) - 1)
-        end, rates, momenta = phases[number]
-        start = phases[number - 1][0] if number else 0.0
-        share = (t - start) / (end - start)
+        phases = self._schedule_phases
+        last = len(phases) - 1
+        number = next((i for i, phase in enumerate(phases) if t <= phase["end_step"]), last)
+        phase = phases[number]
+        start = phases[number - 1]["end_step"] if number else 0.0
+        share = (t - start) / (phase["end_step"] - start)
+
+        def between(group: dict[str, Any], what: str) -> float:
+            return anneal(group[phase[f"start_{what}"]], group[phase[f"end_{what}"]], share)
+
         values = []
         for group in self.optimizer.param_groups:
-            values.append(anneal(group[rates[0]], group[rates[1]], share))
+            values.append(between(group, "lr"))
             if self.cycle_momentum:
-                _set_momentum(group, anneal(group[momenta[0]], group[momenta[1]], share))
+                _set_momentum(group, between(group, "momentum"))
         return values

@@ -33,6 +33,8 @@ class StepLR(LRScheduler):
         [0.25]
     """
 
+    _by_change = True
+
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
@@ -67,6 +69,8 @@ class MultiStepLR(LRScheduler):
         >>> schedule.get_last_lr()
         [0.25]
     """
+
+    _by_change = True
 
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1,
@@ -108,6 +112,8 @@ class ConstantLR(LRScheduler):
         [0.5]
     """
 
+    _by_change = True
+
     def __init__(
         self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5,
         last_epoch: int = -1,
@@ -123,7 +129,9 @@ class ConstantLR(LRScheduler):
             return [lr * self.factor for lr in self._present()]
         if self.last_epoch != self.total_iters:
             return self._present()
-        return [lr / self.factor for lr in self._present()]
+        if self.factor == 0:
+            return list(self.base_lrs)  # what was there before is lost
+        return [lr * (1 / self.factor) for lr in self._present()]
 
     def _get_closed_form_lr(self) -> list[float]:
         factor = self.factor if self.last_epoch < self.total_iters else 1
@@ -152,6 +160,8 @@ class LinearLR(LRScheduler):
         >>> schedule.get_last_lr()
         [0.75]
     """
+
+    _by_change = True
 
     def __init__(
         self, optimizer: Optimizer, start_factor: float = 1.0 / 3, end_factor: float = 1.0,
@@ -198,6 +208,8 @@ class ExponentialLR(LRScheduler):
         [0.125]
     """
 
+    _by_change = True
+
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -231,6 +243,8 @@ class PolynomialLR(LRScheduler):
         >>> schedule.get_last_lr()
         [0.5]
     """
+
+    _by_change = True
 
     def __init__(
         self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
@@ -275,6 +289,8 @@ class CosineAnnealingLR(LRScheduler):
         [0.0]
     """
 
+    _by_change = True
+
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0,  # noqa: N803 - public name
         last_epoch: int = -1,
@@ -287,8 +303,6 @@ class CosineAnnealingLR(LRScheduler):
     def get_lr(self) -> list[float]:
         if self.last_epoch == 0:
             return self._present()
-        if self._step_count == 1:
-            return self._get_closed_form_lr()
         if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:
             rise = (1 - math.cos(math.pi / self.T_max)) / 2
             return [

@@ -84,6 +84,8 @@ class MultiplicativeLR(_WithFunctions):
         [0.125]
     """
 
+    _by_change = True
+
     def get_lr(self) -> list[float]:
         if self.last_epoch == 0:
             return self._present()

@@ -64,6 +64,8 @@ class ReduceLROnPlateau(LRScheduler):
         self.min_lrs = for_groups(
             "ReduceLROnPlateau", "min_lr", min_lr, len(optimizer.param_groups)
         )
+        self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
+        self.mode_worse = math.inf if mode == "min" else -math.inf
         self.eps = eps
         self.last_epoch = 0
         self._last_lr = self._present()
@@ -71,7 +73,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def _reset(self) -> None:
         """Forget what was seen."""
-        self.best = math.inf if self.mode == "min" else -math.inf
+        self.best = self.mode_worse
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
 
