@@ -15,6 +15,7 @@ from dtorch.core.creation import tensor
 from dtorch.core.dtype import float32
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import no_grad
+from dtorch.core.half import narrowed, widened
 from dtorch.core.tensor import Tensor
 
 
@@ -140,7 +141,8 @@ class GradScaler:
             for grad in grads:
                 array = grad._array
                 if isinstance(array, CooArray):
-                    array.values = array.values * array.values.dtype.type(factor)
+                    values = widened(array.values) * factor
+                    array.values = narrowed(values, array.values.dtype)
                     found = found or not bool(np.isfinite(array.values).all())
                 else:
                     grad.mul_(factor)

@@ -17,7 +17,7 @@ from dtorch.core.dtype import (
     scalar_dtype,
 )
 from dtorch.core.errors import DtypeError
-from dtorch.core.half import convert, is_half, narrowed, widened
+from dtorch.core.half import SINGLE, convert, is_half, narrowed, widened
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import NUMBERS, Op
 from dtorch.core.quiet import restore, silence
@@ -52,8 +52,9 @@ class ElementwiseOp(Op):
 
     def compute(self, values: Sequence[Any]) -> Any:
         try:
-            if self.wide and type(values[0]) is ndarray and is_half(values[0]):
-                return self._compute_half(values)
+            half = self._half_dtype(values) if self.wide else None
+            if half is not None:
+                return self._compute_half(values, half)
             if self.ufunc is None or len(values) > self.ufunc.nin:
                 return super().compute(values)
             settings = silence()
@@ -70,13 +71,22 @@ class ElementwiseOp(Op):
             dtypes = [str(v.dtype) for v in values if hasattr(v, "dtype")]
             raise DtypeError(f"{self.name}: not defined for {' and '.join(dtypes)}") from error
 
-    def _compute_half(self, values: Sequence[Any]) -> Any:
+    def _half_dtype(self, values: Sequence[Any]) -> Any:
+        """That of operands of float16 or bfloat16, beside which there may be numbers of float32."""
+        for i in self.tensor_indices:
+            value = values[i]
+            if is_half(value):
+                return value.dtype
+            if getattr(value, "ndim", 0) and value.dtype.kind in "fc":
+                return None
+        return None
+
+    def _compute_half(self, values: Sequence[Any], half: Any) -> Any:
         """By the loops of the native module for float32, where there is one."""
         if backend.native is None or not isinstance(self.function, backend.native.OpFunction) or (
             len(values) != len(self.tensors)
         ):  # fmt: skip
             return super().compute(values)
-        half = values[0].dtype
         return narrowed(self.function(*(wrap(widened(v)) for v in values))._array, half)
 
     def _explain_shapes(self, values: Sequence[Any]) -> None:
@@ -89,18 +99,28 @@ class ElementwiseOp(Op):
 
     def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
         target = self.result_dtype(values).numpy
+        number = self._dtype_of_numbers(target)
         for i in self.promoted:
             value = raw[i]
             if value is None:
                 continue
             if isinstance(value, ndarray):
                 if value.dtype != target:
-                    raw[i] = convert(value, target)
+                    raw[i] = convert(value, target if value.ndim else number)
             elif isinstance(value, (*NUMBERS, generic)):
-                raw[i] = _number_as(value, target)
+                raw[i] = _number_as(value, number)
             else:
                 raw[i] = value.astype(target)  # an array of another device
         return raw
+
+    def _dtype_of_numbers(self, target: Any) -> Any:
+        """The dtype of a number beside a tensor of ``target``: that which is computed with. Only where
+        it is compared is it rounded as elements are, since one made of 0.1 is to equal 0.1."""
+        if self.wide and target.itemsize == 2 and target.kind in "fV" and (
+            self.name not in _COMPARISONS
+        ):  # fmt: skip
+            return SINGLE
+        return target
 
     def result_dtype(self, values: Sequence[Any]) -> dtype:
         """The dtype in which the operands are combined."""

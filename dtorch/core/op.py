@@ -47,6 +47,7 @@ from dtorch.core.base import (
     wrap,
     wrap_view,
 )
+from dtorch.core.dtype import float32
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import edge_of
@@ -120,7 +121,8 @@ class Op:
         operators: special methods it stands behind, such as ``__add__``.
         policy: None, or what changes calls while it is set, as autocast does.
         wide: float16 and bfloat16 are widened to float32 for the body, kernels and formulas; the
-            first ``rounded`` results are rounded to the dtype of the first operand.
+            first ``rounded`` results are rounded to the dtype of the first operand. The body of a
+            composite gets float32, so that its parts do not round for themselves.
         keeps_half: of a wide operation, says by the values of a call, or those saved of it, whether
             its kernels and formulas take float16 and bfloat16 as they are.
     """
@@ -750,10 +752,29 @@ class CompositeOp(Op):
         return self._body(values) if policy is None else policy(self, self._body, values, settled)
 
     def _body(self, values: list[Any]) -> Any:
+        half = self._half_dtype(values) if self.wide else None
+        if half is not None:
+            values = [_cast(value, half, float32) for value in values]
         n = self.positional
-        if n == len(values):
-            return self.body(*values)
-        return self.body(*values[:n], **dict(zip(self.params[n:], values[n:], strict=True)))
+        result = self.body(*values[:n], **dict(zip(self.params[n:], values[n:], strict=True)))
+        return result if half is None else _cast(result, float32, half)
+
+    def _half_dtype(self, values: Sequence[Any]) -> Any:
+        """The dtype of floating tensors if it is the same float16 or bfloat16 for all of them, but
+        numbers, and the caller has not named another."""
+        named = self.index.get("dtype")
+        if named is not None and values[named] is not None:
+            return None
+        found = None
+        for tensor in _tensors_in(values):
+            array = tensor._array
+            if is_half(array):
+                if found not in (None, tensor.dtype):
+                    return None
+                found = tensor.dtype
+            elif array.ndim and array.dtype.kind in "fc":
+                return None
+        return found
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(self.bind(args, kwargs), False)
@@ -767,6 +788,24 @@ class CompositeOp(Op):
         result = self._call(before, True)
         check_fits_inplace(self.name + "_", target._array, result._array)
         return target.copy_(result)
+
+
+def _tensors_in(values: Sequence[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, TensorBase):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors_in(value)
+
+
+def _cast(value: Any, source: Any, target: Any) -> Any:
+    """Tensors of one dtype, in lists and tuples too, as another; other values as they are."""
+    if isinstance(value, TensorBase):
+        return value.to(target) if value.dtype is source else value  # type: ignore[attr-defined]  # tensors have it
+    if isinstance(value, (list, tuple)):
+        parts = [_cast(part, source, target) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
 
 
 def method(name: str, value: Any) -> None:

@@ -182,3 +182,161 @@ def test_random_whole_numbers_are_exact(half: Any, limit: int) -> None:
     drawn = dtorch.empty(500, dtype=half).random_().float()
     assert float(drawn.max()) <= limit
     assert float(drawn.max()) > limit / 2
+
+
+def spacing(values: Any, half: Any) -> Any:
+    """Distances of the numbers of a dtype, around ``values``."""
+    digits, least = (7, -126) if half is dtorch.bfloat16 else (10, -14)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exponent = np.floor(np.log2(np.abs(values)))
+    return 2.0 ** (np.maximum(np.where(np.isfinite(exponent), exponent, least), least) - digits)
+
+
+def errors(found: Any, exact: Any, half: Any) -> Any:
+    """Errors of ``found`` in units of the last digit, where both are finite."""
+    found, exact = found.detach().double().numpy(), exact.detach().numpy()
+    seen = np.isfinite(found) & np.isfinite(exact)
+    return ((found - exact) / spacing(exact, half))[seen]
+
+
+# Half a digit, and what float32 loses.
+LARGEST_ERROR = 0.505
+# Products of several matrices, each of which is rounded.
+CHAINS = {"chain_matmul", "linalg_multi_dot", "einsum"}
+# A product and a sum.
+AFFINE = {"addmm", "addmv", "baddbmm", "addbmm", "linear"}
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+@every_sample(is_in_single_precision)
+def test_results_are_rounded_once(op: Op, number: int, half: Any) -> None:
+    if op.name in CHAINS | AFFINE:
+        pytest.skip("made of products that are rounded")
+    args, kwargs = halved(samples_of(op, np.float32)[number], half)
+
+    def widened(tensor: Any) -> Any:
+        return tensor.double() if tensor.dtype is half else tensor
+
+    results = []
+    for arguments in ((args, kwargs), map_tensors(widened, (args, kwargs))):
+        dtorch.manual_seed(0)
+        try:
+            results.append(flat(op.function(*arguments[0], **arguments[1])))
+        except DtypeError as error:
+            if REFUSES not in str(error):
+                raise
+            return
+    for found, exact in zip(*results, strict=True):
+        if getattr(found, "dtype", None) is half:
+            error = errors(found, exact, half)
+            assert error.size == 0 or np.abs(error).max() <= LARGEST_ERROR
+
+
+SMOOTH: dict[str, Any] = {
+    "add": lambda x, c: x + c,
+    "add, number first": lambda x, c: c + x,
+    "sub": lambda x, c: x - c,
+    "sub, number first": lambda x, c: c - x,
+    "mul": lambda x, c: x * c,
+    "div": lambda x, c: x / c,
+    "div, number first": lambda x, c: c / x,
+    "pow": lambda x, c: x**c,
+    "pow, number first": lambda x, c: c**x,
+    "remainder": lambda x, c: x % c,
+    "remainder, number first": lambda x, c: dtorch.remainder(c, x),
+    "fmod": lambda x, c: dtorch.fmod(x, c),
+    "atan2": lambda x, c: dtorch.atan2(x, dtorch.tensor(c)),
+    "add, alpha": lambda x, c: dtorch.add(x, x * 0 + 3, alpha=c),
+    "sub, alpha": lambda x, c: dtorch.sub(x, x * 0 + 3, alpha=c),
+    "lerp": lambda x, c: dtorch.lerp(x, x * 0 + 3, c),
+    "addcmul": lambda x, c: dtorch.addcmul(x, x, x * 0 + 3, value=c),
+    "addcdiv": lambda x, c: dtorch.addcdiv(x, x, x * 0 + 3, value=c),
+    "leaky_relu": lambda x, c: nnf.leaky_relu(-x, c),
+    "elu": lambda x, c: nnf.elu(-x, c),
+    "celu": lambda x, c: nnf.celu(-x, c),
+    "softplus": lambda x, c: nnf.softplus(x, c),
+    "softshrink": lambda x, c: nnf.softshrink(x, c),
+    "mul_": lambda x, c: x.clone().mul_(c),
+    "add_": lambda x, c: x.clone().add_(c),
+    "sub_": lambda x, c: x.clone().sub_(c),
+    "div_": lambda x, c: x.clone().div_(c),
+    "pow_": lambda x, c: x.clone().pow_(c),
+    "+=": lambda x, c: x.clone().__iadd__(c),
+    "*=": lambda x, c: x.clone().__imul__(c),
+    "add_, alpha": lambda x, c: x.clone().add_(x, alpha=c),
+    "lerp_": lambda x, c: x.clone().lerp_(x * 0 + 3, c),
+    "addcmul_": lambda x, c: x.clone().addcmul_(x, x, value=c),
+    "out=": lambda x, c: dtorch.mul(x, c, out=dtorch.empty_like(x)),
+    "deg2rad": lambda x, c: dtorch.deg2rad(x),
+    "mean": lambda x, c: x.view(-1, 7).mean(1),
+    "sum": lambda x, c: x.view(-1, 7).sum(1),
+    "prod": lambda x, c: x.view(-1, 7)[:, :4].prod(1),
+    "var": lambda x, c: x.view(-1, 7).var(1),
+    "std": lambda x, c: x.view(-1, 7).std(1),
+    "norm": lambda x, c: x.view(-1, 7).norm(dim=1),
+    "logsumexp": lambda x, c: x.view(-1, 7).logsumexp(1),
+    "cumsum": lambda x, c: x.view(-1, 7).cumsum(1),
+    "mse_loss": lambda x, c: nnf.mse_loss(x, x * 0 + 3, reduction="none"),
+    "dropout": lambda x, c: nnf.dropout(x, 0.1),
+}
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_number_beside_half_precision_is_not_rounded_and_results_have_no_bias(
+    name: str, half: Any
+) -> None:
+    x = dtorch.from_numpy(np.random.default_rng(0).uniform(0.5, 8, 14000)).to(half)
+    for number in (0.99, 0.3337, 0.0973):
+        results = []
+        for operand in (x, x.double()):
+            dtorch.manual_seed(0)
+            results.append(SMOOTH[name](operand, number))
+        found, exact = results
+        assert found.dtype is half
+        last_digit = spacing(exact.numpy(), half)
+        error = (found.double() - exact).numpy()
+        assert (np.abs(error) <= LARGEST_ERROR * last_digit + 2e-6).all()
+        # Against the best that the dtype can do: sums with few different numbers have a bias.
+        bias = (found.double() - exact.to(half).double()).numpy() / np.maximum(last_digit, 1e-4)
+        assert abs(bias.mean()) < 2e-3
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+def test_a_0_dim_tensor_beside_half_precision_is_a_number(half: Any) -> None:
+    x = dtorch.tensor([7.0, 0.1, 3.0], dtype=half)
+    number = dtorch.tensor(0.99)
+    for found in (x * number, number * x, x.clone().mul_(number)):
+        assert found.equal((x.float() * 0.99).to(half))
+    assert (number.double() / x).equal((0.99 / x.float()).to(half))
+    alone = x[0] * 0.99
+    assert alone.dtype is half
+    assert alone.item() == (x.float()[0] * 0.99).to(half).item()
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+def test_an_element_equals_the_number_it_was_made_of(half: Any) -> None:
+    x = dtorch.tensor([0.1, 0.2], dtype=half)
+    assert (x == 0.1).tolist() == (x == dtorch.tensor(0.1)).tolist() == [True, False]
+    assert (x <= 0.1).tolist() == (x >= 0.1).logical_not().logical_or(x == 0.1).tolist()
+    assert (x != 0.2).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+def test_running_statistics_are_rounded_once(half: Any) -> None:
+    layer = dtorch.nn.BatchNorm1d(2).to(half)
+    x = vectors(64, 2, half)
+    exact = np.zeros(2)
+    for _ in range(20):
+        layer(x)
+        exact += 0.1 * (x.double().mean(0).numpy() - exact)
+    assert np.abs(errors(layer.running_mean, dtorch.from_numpy(exact), half)).max() < 5
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+def test_layers_in_place_change_half_precision_in_place(half: Any) -> None:
+    for act in (nnf.dropout, nnf.alpha_dropout, nnf.rrelu):
+        x = vectors(8, 8, half)
+        before = x.clone()
+        assert act(x, training=True, inplace=True) is x
+        assert not x.equal(before)

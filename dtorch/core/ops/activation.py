@@ -261,7 +261,7 @@ hardshrink.expect(lambda input, lambd=0.5: input * ((input > lambd) | (input < -
 softshrink.expect(lambda input, lambd=0.5: np.sign(input) * np.maximum(np.abs(input) - lambd, 0))
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, wide=True)
 def tanhshrink(input: Any) -> Any:
     """``input - tanh(input)``."""
     return input - tanh(input)
@@ -601,7 +601,7 @@ def _(input, weight):
     return np.maximum(input, 0) + w * np.minimum(input, 0)
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, wide=True)
 def glu(input: Any, dim: int = -1) -> Any:
     """Gated linear unit: the first half along ``dim`` times the `sigmoid` of the second.
 

@@ -411,7 +411,9 @@ def _(input):
     return input / np.abs(input)
 
 
-@composite(aliases={"tensor": "input"}, inplace=True, tensors=("input", "tensor1", "tensor2"))
+@composite(
+    aliases={"tensor": "input"}, inplace=True, tensors=("input", "tensor1", "tensor2"), wide=True
+)
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """Sum ``input + value * tensor1 * tensor2``."""
     return add(input, mul(tensor1, tensor2), alpha=value)
@@ -427,7 +429,9 @@ def _(input, tensor1, tensor2, value=1):
     return input + value * tensor1 * tensor2
 
 
-@composite(aliases={"tensor": "input"}, inplace=True, tensors=("input", "tensor1", "tensor2"))
+@composite(
+    aliases={"tensor": "input"}, inplace=True, tensors=("input", "tensor1", "tensor2"), wide=True
+)
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """Sum ``input + value * tensor1 / tensor2``."""
     return add(input, div(tensor1, tensor2), alpha=value)
@@ -453,7 +457,7 @@ addcmul.classic(_value_in_the_middle)
 addcdiv.classic(_value_in_the_middle)
 
 
-@composite(aliases={"start": "input"}, inplace=True, tensors=("input", "end"))
+@composite(aliases={"start": "input"}, inplace=True, tensors=("input", "end"), wide=True)
 def lerp(input: Any, end: Any, weight: Any) -> Any:
     """Point between ``input`` (weight 0) and ``end`` (weight 1).
 

@@ -12,7 +12,7 @@ from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.reduction import sum
 
 
-@composite(tensors=("input1", "input2", "weight", "bias"), method=False)
+@composite(tensors=("input1", "input2", "weight", "bias"), method=False, wide=True)
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """``out[..., k] = input1 @ weight[k] @ input2 + bias[k]`` of the last dims.
 

@@ -267,7 +267,7 @@ for _op, _sign in ((cummax, 1), (cummin, -1)):
         return values, indices
 
 
-@composite(tensors=("input", "prepend", "append"))
+@composite(tensors=("input", "prepend", "append"), wide=True)
 def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """Differences of neighbours along ``dim``, ``n`` times over.
 

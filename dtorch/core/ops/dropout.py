@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.dtype import float32
 from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.half import SINGLE, is_half
 from dtorch.core.op import composite
 from dtorch.core.ops.arithmetic import mul
 from dtorch.core.random import uniform
@@ -25,13 +27,21 @@ def _kept(shape: tuple[int, ...], p: float) -> Any:
     return uniform(shape, np.dtype(np.float32), None) >= p
 
 
+def _kind(input: Any) -> Any:
+    """The NumPy type of factors."""
+    return SINGLE.type if is_half(input._array) else input._array.dtype.type
+
+
 def _times(input: Any, factor: Any, inplace: bool) -> Any:
+    if is_half(input._array):  # rounded once, with the product
+        out = mul(input.to(float32), wrap(factor)).to(input.dtype)
+        return input.copy_(out) if inplace else out
     return input.mul_(wrap(factor)) if inplace else mul(input, wrap(factor))
 
 
 def _drop(input: Any, shape: tuple[int, ...], p: float, inplace: bool) -> Any:
     """Zeros at random, the rest scaled so that the expectation stays."""
-    kind = input._array.dtype.type
+    kind = _kind(input)
     if p == 1:
         return _times(input, np.zeros(shape, kind), inplace)
     return _times(input, np.multiply(_kept(shape, p), kind(1 / (1 - p))), inplace)
@@ -100,6 +110,9 @@ def _alpha_drop(
     check_probability(name, p)
     if not training or p == 0:
         return input
+    if is_half(input._array):
+        out = _alpha_drop(name, input.to(float32), shape, p, training, False).to(input.dtype)
+        return input.copy_(out) if inplace else out
     kind = input._array.dtype.type
     if p == 1:
         return _times(input, np.zeros(shape, kind), inplace)
@@ -172,13 +185,13 @@ def rrelu(
     """
     if not lower <= upper:
         raise ArgumentError(f"rrelu: lower is {lower}, upper {upper}; expected lower <= upper")
-    array = input._array
+    array, kind = input._array, _kind(input)
     if training:
-        slope = uniform(array.shape, array.dtype, None) * array.dtype.type(upper - lower)
-        slope += array.dtype.type(lower)
+        slope = uniform(array.shape, np.dtype(kind), None) * kind(upper - lower)
+        slope += kind(lower)
     else:
-        slope = array.dtype.type((lower + upper) / 2)
-    return _times(input, np.where(array > 0, array.dtype.type(1), slope), inplace)
+        slope = kind((lower + upper) / 2)
+    return _times(input, np.where(array > 0, kind(1), slope), inplace)
 
 
 @rrelu.samples

@@ -72,7 +72,9 @@ def _at(dim: int, index: Any) -> tuple[Any, ...]:
     return (*(slice(None),) * dim, index)
 
 
-@structured(tensors=("input", "index", "source"), inplace=True, aliases={"tensor": "source"})
+@structured(
+    tensors=("input", "index", "source"), inplace=True, aliases={"tensor": "source"}, wide=True
+)
 def index_add(xp: Any, input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``.
 
@@ -247,7 +249,7 @@ def _(input, index):
     return input.ravel()[index]
 
 
-@structured(tensors=("input", "index", "source"), inplace=True)
+@structured(tensors=("input", "index", "source"), inplace=True, wide=True)
 def put(xp: Any, input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     """``input`` with ``source`` written at ``index`` of the flattened tensor.
 
@@ -264,6 +266,9 @@ def put(xp: Any, input: Any, index: Any, source: Any, accumulate: bool = False) 
     else:
         flat[places] = source.reshape(-1)
     return out if flat.base is out else flat.reshape(out.shape)
+
+
+put.keeps_half = lambda saved: not saved.get("accumulate", False)
 
 
 @put.gradient("input")

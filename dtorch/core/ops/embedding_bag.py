@@ -47,7 +47,9 @@ def _bags(name: str, input: Any, offsets: Any, include_last: bool) -> tuple[Any,
     return np.repeat(np.arange(starts.size), lengths), int(starts.size)
 
 
-@composite(tensors=("input", "weight", "per_sample_weights"), method=False, has_out=False)
+@composite(
+    tensors=("input", "weight", "per_sample_weights"), method=False, has_out=False, wide=True
+)
 def embedding_bag(
     input: Any, weight: Any, offsets: Any = None, max_norm: float | None = None,
     norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean",

@@ -146,7 +146,7 @@ def _bicubic(
     return total
 
 
-@composite(tensors=("theta",), method=False)
+@composite(tensors=("theta",), method=False, wide=True)
 def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any:
     """The grid for `grid_sample` that affine maps of the output's places make.
 

@@ -342,7 +342,7 @@ def _parse_indices(name: str, input: Any, indices: Any) -> Any:
     return parse_index(input._array.shape, parts)[0]
 
 
-@structured(tensors=("input", "value"), public=False)
+@structured(tensors=("input", "value"), public=False, wide=True)
 def add_at(xp: Any, input: Any, index: Any, value: Any) -> Any:
     """``input`` with ``value`` added at an advanced index; repeated places add up."""
     out = input.copy()

@@ -238,7 +238,7 @@ def _reflect(packed: Any, tau: Any, other: Any, backward: bool) -> Any:
     return out
 
 
-@composite(tensors=("input", "input2"), aliases={"tau": "input2"})
+@composite(tensors=("input", "input2"), aliases={"tau": "input2"}, wide=True)
 def orgqr(input: Any, input2: Any) -> Any:
     """The orthonormal columns Q of the factors that `geqrf` packs."""
     array = input._array
@@ -265,7 +265,9 @@ def _(input, input2):
     return (dorgqr if input.dtype == np.float64 else sorgqr)(input, input2)[0]
 
 
-@composite(tensors=("input", "input2", "input3"), aliases={"tau": "input2", "other": "input3"})
+@composite(
+    tensors=("input", "input2", "input3"), aliases={"tau": "input2", "other": "input3"}, wide=True
+)
 def ormqr(input: Any, input2: Any, input3: Any, left: bool = True, transpose: bool = False) -> Any:
     """Product of ``input3`` with the square Q of the factors that `geqrf` packs.
 

@@ -253,7 +253,7 @@ def _(input, mat, vec, beta=1, alpha=1):
     return beta * input + alpha * np.einsum("ij,j->i", mat, vec)
 
 
-@composite(tensors=("input", "vec1", "vec2"), aliases={"mat": "input"}, inplace=True)
+@composite(tensors=("input", "vec1", "vec2"), aliases={"mat": "input"}, inplace=True, wide=True)
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * outer(vec1, vec2)``."""
     return _weighted(input, outer(vec1, vec2), beta, alpha)
@@ -427,7 +427,7 @@ def _(make):
 kron.expect(np.kron)
 
 
-@composite(tensors=("input", "other"))
+@composite(tensors=("input", "other"), wide=True)
 def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     """Cross product of vectors of 3 elements along ``dim``.
 

@@ -277,7 +277,7 @@ def row_gradient(
     return xp.where(used[:, None], out, input.dtype.type(0))
 
 
-@composite(tensors=("input", "target", "weight"), method=False)
+@composite(tensors=("input", "target", "weight"), method=False, wide=True)
 def cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None,
     ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",

@@ -19,7 +19,7 @@ from dtorch.core.ops.solving import inverse
 from dtorch.core.shapes import normalize_dims
 
 
-@composite(tensors=("x",), method=False)
+@composite(tensors=("x",), method=False, wide=True)
 def linalg_vector_norm(
     x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -188,7 +188,7 @@ def _(A, offset=0):
     return np.diagonal(A, offset, -2, -1)
 
 
-@composite(tensors=("x", "y"), method=False)
+@composite(tensors=("x", "y"), method=False, wide=True)
 def linalg_vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
     """Inner products along ``dim``; ``x`` is conjugated."""
     return sum(conj(x) * y, dim)

@@ -21,7 +21,7 @@ from dtorch.core.ops.view import transpose, unsqueeze
 from dtorch.core.shapes import normalize_dim, normalize_dims
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def norm(
     input: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -103,7 +103,7 @@ def _(input, p=2, dim=None, keepdim=False):
     return np.linalg.norm(flat, p, dim, keepdim)
 
 
-@composite(tensors=("input", "other"))
+@composite(tensors=("input", "other"), wide=True)
 def dist(input: Any, other: Any, p: Any = 2) -> Any:
     """p-norm of the difference of two tensors."""
     return norm(input - other, p)
@@ -121,7 +121,7 @@ def _(input, other, p=2):
     return np.linalg.norm((input - other).ravel(), p)
 
 
-@composite(tensors=("input",), inplace=True)
+@composite(tensors=("input",), inplace=True, wide=True)
 def renorm(input: Any, p: Any, dim: int, maxnorm: Any) -> Any:
     """Slices along ``dim`` whose p-norm exceeds ``maxnorm`` scaled to that norm."""
     at = normalize_dim("renorm", dim, input.ndim)
@@ -151,7 +151,7 @@ def _(input, p, dim, maxnorm):
     return np.moveaxis(out, 0, dim)
 
 
-@composite(tensors=("x1", "x2"), method=False)
+@composite(tensors=("x1", "x2"), method=False, wide=True)
 def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: str | None = None) -> Any:
     """p-norm distances of all rows of ``x1`` from all rows of ``x2``, in batches.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
-from dtorch.core.half import is_half
+from dtorch.core.half import is_half, widened
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import normalization_native
@@ -241,9 +241,11 @@ def batch_norm(
 
 def update_statistics(running: Any, fresh: Any, momentum: float) -> None:
     """Move a running value toward a fresh one, in place."""
-    array = running._array
+    array = widened(running._array)
     array *= array.dtype.type(1 - momentum)
     array += fresh.reshape(array.shape) * fresh.dtype.type(momentum)
+    if array is not running._array:
+        running._array[...] = array
     bump(running)
 
 
@@ -423,7 +425,7 @@ def _(input, num_groups, weight=None, bias=None):
     return out if bias is None else out + bias.reshape(shape)
 
 
-@composite(tensors=("input", "weight"), method=False)
+@composite(tensors=("input", "weight"), method=False, wide=True)
 def rms_norm(
     input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None
 ) -> Any:
@@ -463,7 +465,7 @@ def _(input, normalized_shape, weight=None, eps=0.0):
     return out if weight is None else out * weight
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, wide=True)
 def local_response_norm(
     input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Any:

@@ -501,7 +501,7 @@ def _lp_pool(
     return total.sign() * total.abs() ** (1 / p)
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, wide=True)
 def lp_pool1d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Any:
@@ -509,7 +509,7 @@ def lp_pool1d(
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, wide=True)
 def lp_pool2d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Any:
@@ -521,7 +521,7 @@ def lp_pool2d(
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, wide=True)
 def lp_pool3d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Any:

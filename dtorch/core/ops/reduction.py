@@ -138,7 +138,7 @@ def _(input, dim=None, keepdim=False):
     return np.average(input, axis=dim, keepdims=keepdim)
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), wide=True)
 def prod(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Product over ``dim``, or of all elements."""
     axis = None if dim is None else normalize_dims("prod", dim, input.ndim)
@@ -354,7 +354,7 @@ for _op, _reference in ((all, np.min), (any, np.max)):
         return _reference(input, axis=dim, keepdims=keepdim)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     """``log(sum(exp(input)))`` over ``dim``, without overflow.
 
@@ -435,7 +435,7 @@ def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     return sum(choose(input != input, 0, input), dim, keepdim, dtype=dtype)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Mean over ``dim`` of the elements that are not nan."""
     return nansum(input, dim, keepdim, dtype=dtype) / sum(input == input, dim, keepdim)

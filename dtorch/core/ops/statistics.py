@@ -19,7 +19,7 @@ from dtorch.core.ops.sorting import sort
 from dtorch.core.shapes import normalize_dims
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def var(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
@@ -42,7 +42,7 @@ def var(
     return total / freedom if freedom > 0 else total * (math.nan if freedom == 0 else 0) + math.nan
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def std(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
@@ -67,7 +67,7 @@ for _op, _reference in ((var, np.var), (std, np.std)):
         return _reference(input, axis=dim, ddof=ddof, keepdims=keepdim)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def var_mean(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
@@ -78,7 +78,7 @@ def var_mean(
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def std_mean(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
@@ -160,7 +160,7 @@ def _between(ordered: Any, points: np.ndarray, interpolation: str) -> Any:
     return lerp(below, above, weight)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def quantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -189,7 +189,7 @@ def _(input, q, dim=None, keepdim=False, interpolation="linear"):
     return np.quantile(input, q, dim, keepdims=keepdim, method=interpolation)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
     """Covariance matrix of variables in rows, observed in columns.
 
@@ -234,7 +234,7 @@ def _(input, correction=1, fweights=None, aweights=None):
     return np.cov(input, ddof=correction, fweights=fweights, aweights=aweights)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), wide=True)
 def corrcoef(input: Any) -> Any:
     """Correlations of variables in rows, observed in columns."""
     matrix = cov(input)
@@ -254,7 +254,7 @@ def _(input):
     return np.corrcoef(input)
 
 
-@composite(tensors=("y", "x"))
+@composite(tensors=("y", "x"), wide=True)
 def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
     """Integral along ``dim`` by the trapezoidal rule.
 
