@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 # Below these rates, each for one second, a worker counts as idle. A thread that only wakes up to
@@ -44,6 +44,32 @@ class Activity:
             or self.nbytes - before.nbytes > BUSY_BYTES * span
             or self.switches - before.switches > BUSY_SWITCHES * span
         )
+
+
+class Idleness:
+    """For how long some processes have done nothing.
+
+    Args:
+        activity: tells what they have done so far; None where that is not known.
+    """
+
+    def __init__(self, activity: Callable[[], Activity | None]) -> None:
+        self._activity = activity
+        self._looked: Activity | None = None
+        self._since = 0.0
+
+    def begin(self) -> None:
+        """What was before counts no more."""
+        self._since = time.monotonic()
+        self._looked = self._activity()
+
+    def seconds(self) -> float:
+        """Seconds since the last look at which they had done something; looks."""
+        now, before = time.monotonic(), self._looked
+        self._looked = activity = self._activity()
+        if activity is not None and before is not None and activity.is_busy_since(before):
+            self._since = now
+        return now - self._since
 
 
 def session_activity(session: int) -> Activity | None:

@@ -181,17 +181,18 @@ def _add_failure(parser: Parser) -> None:
         "--grace",
         metavar="SECONDS",
         type=_seconds,
-        help="time between asking workers to stop (SIGTERM) and killing them (default: 1 after a "
-        "failure, 10 after a signal to the launcher; a second Ctrl-C kills at once)",
+        default=30.0,
+        help="time between asking workers to stop (SIGTERM), after a failure or a signal to the "
+        "launcher, and killing them (default: 30; a second Ctrl-C kills at once)",
     )
     parser.flag(
         "--exit-timeout",
         metavar="SECONDS",
         type=_seconds,
-        default=1.2,
+        default=0.0,
         help="a worker whose program has ended but whose process does nothing (no computing, "
-        "reading, writing, network) for this long hangs: it is reported and killed (default: 1.2; "
-        "0: wait for ever)",
+        "reading, writing, network) for this long hangs: it is reported and killed (default: 0, "
+        "wait as Python does; once the job has failed, --grace is the limit)",
     )
     parser.flag(
         "--monitor-interval",

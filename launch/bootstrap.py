@@ -96,7 +96,7 @@ def _become(executable: str, args: list[str], descriptors: list[int]) -> NoRetur
         os.execv(executable, [executable, *args])
     except OSError as error:
         stop = SystemExit(f"cannot execute {executable}: {error.strerror}")
-        if _record(stop):
+        if _record(stop, CANNOT_EXECUTE_CODE):
             stop.code = CANNOT_EXECUTE_CODE
         raise stop from None
 
@@ -171,11 +171,11 @@ def _leave(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         if error.code is None or isinstance(error.code, int):
             return (error.code or 0) & 0xFF
-        if _record(error):
+        if _record(error, 1):
             error.code = 1  # the launcher shows the message
         return 1
     if isinstance(error, KeyboardInterrupt):
-        if _record(error):
+        if _record(error, KEYBOARD_INTERRUPT_CODE):
             sys.excepthook = _silent
         return KEYBOARD_INTERRUPT_CODE
     _show_through_launcher(error)
@@ -188,7 +188,7 @@ def _announce_end(control: int | None, stacks: int | None, code: int) -> None:
         faulthandler.register(STACKS_SIGNAL, stacks, all_threads=True)
     if control is not None:
         with contextlib.suppress(OSError):  # the launcher has gone, or the program closed it
-            os.write(control, b"ended %d\n" % code)
+            os.write(control, b"ended %d %.6f\n" % (code, time.time()))
 
 
 def _silent(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -199,7 +199,7 @@ def _show_through_launcher(error: BaseException) -> None:
     """Records ``error`` for the launcher, which prints it once, after everything else."""
     trace = _program_traceback(error)
     hook = sys.excepthook
-    recorded = _record(error)
+    recorded = _record(error, 1)
     # A hook of the program's own (a reporter, a formatter) still runs, with its own frames only.
     if recorded and hook is sys.__excepthook__:
         sys.excepthook = _silent
@@ -215,7 +215,7 @@ def _program_traceback(error: BaseException) -> TracebackType | None:
     return trace
 
 
-def _record(error: BaseException) -> bool:
+def _record(error: BaseException, code: int) -> bool:
     """Writes ``error`` to DTORCH_ERROR_FILE; False when that cannot be done."""
     path = os.environ.get("DTORCH_ERROR_FILE")
     if path is None:
@@ -230,6 +230,8 @@ def _record(error: BaseException) -> bool:
         "rank": int(os.environ["RANK"]),
         "pid": os.getpid(),
         "time": time.time(),
+        "code": code,
+        "blames": _blamed(error),
         "message": str(error.code) if isinstance(error, SystemExit) else summary,
         "where": _where(traceback.extract_tb(trace)),
         "traceback": ""
@@ -244,6 +246,19 @@ def _record(error: BaseException) -> bool:
     except OSError:
         return False
     return True
+
+
+def _blamed(error: BaseException) -> int | None:
+    """The process that ``error``, or what it came from, says is to blame: its attribute ``pid``."""
+    cause: BaseException | None = error
+    seen = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        pid = getattr(cause, "pid", None)
+        if isinstance(pid, int):
+            return pid
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _where(frames: list) -> str:  # type: ignore[type-arg]  # traceback is imported on failure only

@@ -17,12 +17,16 @@ class ErrorRecord:
 
     Attributes:
         time: when it was raised, in seconds of the wall clock.
+        code: exit code that follows from it.
+        blames: process that it says is to blame, or None.
         message: the last line of its traceback; a `sys.exit` message as it is.
         where: innermost line of the user's own code.
         traceback: all of it, with the chained ones; empty for a `sys.exit` message.
     """
 
     time: float
+    code: int
+    blames: int | None
     message: str
     where: str
     traceback: str
@@ -33,14 +37,25 @@ class ErrorRecord:
 
 
 def read_record(path: Path, pid: int) -> ErrorRecord | None:
-    """The record that process ``pid`` left at ``path``; None if it left none."""
+    """The record that process ``pid`` left at ``path``; None if it left none.
+
+    The program knows the path too, and may have written anything.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        content = json.loads(path.read_bytes())
+        if content["pid"] != pid:  # of an earlier job or start with the same log directory
+            return None
+        blames = content["blames"]
+        return ErrorRecord(
+            time=float(content["time"]),
+            code=int(content["code"]),
+            blames=None if blames is None else int(blames),
+            message=str(content["message"]),
+            where=str(content["where"]),
+            traceback=str(content["traceback"]),
+        )
+    except (OSError, ValueError, TypeError, LookupError, RecursionError, OverflowError):
         return None
-    if content["pid"] != pid:  # of an earlier job or start with the same log directory
-        return None
-    return ErrorRecord(content["time"], content["message"], content["where"], content["traceback"])
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,11 @@ class Failure:
     stacks: str
 
     @property
+    def blames(self) -> int | None:
+        """The process that it says is to blame."""
+        return None if self.record is None else self.record.blames
+
+    @property
     def exit_code(self) -> int:
         """The code with which the launcher passes this failure on; never 0."""
         return self.exit.shell_code or 1
@@ -81,7 +101,8 @@ class Failure:
 
     def consequence(self) -> str:
         """One line for a failure that followed another one."""
-        what = self.record.message.splitlines()[-1] if self.record else self._what()
+        lines = self.record.message.splitlines() if self.record else []
+        what = lines[-1] if lines else self._what()
         return f"rank {self.rank} (pid {self.pid}) after that: {what}"
 
     def _what(self) -> str:
@@ -89,13 +110,26 @@ class Failure:
             return (
                 f"hangs at exit: its program has ended (exit code {self.exit.code}), its process "
                 f"has not and did nothing for {self.hung_after:g} s; killed "
-                "(--exit-timeout sets the time, 0 waits for ever)"
+                "(--exit-timeout sets the time, after a failure --grace)"
             )
         if self.exit.signal_name is not None:
             return f"was killed by {self.exit.signal_name}"
         if self.exit.code == 0:
             return "ended"
         return f"failed with exit code {self.exit.code}"
+
+
+def cause_first(failures: list[Failure]) -> list[Failure]:
+    """The failures in the order of their times, but what caused the first of them before it.
+
+    A worker may fail because another one did, and notice that before the other has told.
+    """
+    ordered = sorted(failures, key=lambda failure: failure.time)
+    by_pid: dict[int | None, Failure] = {failure.pid: failure for failure in ordered}
+    causes = ordered[:1]
+    while causes and (blamed := by_pid.pop(causes[0].blames, None)) is not None:
+        causes = [blamed]
+    return causes + [failure for failure in ordered if failure not in causes]
 
 
 def without_bootstrap(stacks: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from .engines import Engine, Exit, Handle, StartError
-from .failure import Failure, is_interrupt
+from .failure import Failure, cause_first, is_interrupt
 from .job import Job
 from .logs import LogPlan, Stream
 from .output import Output
@@ -21,9 +21,8 @@ from .worker import Worker
 # Consequences of the first failure that are listed; of a hundred ranks the rest adds nothing.
 LISTED_CONSEQUENCES = 8
 
-# Seconds between asking workers to stop and killing them.
-GRACE_AFTER_FAILURE = 1.0
-GRACE_AFTER_SIGNAL = 10.0
+# Seconds that a worker which others blame for their failure gets to tell its own.
+TIME_TO_TELL = 5.0
 
 CANNOT_START_CODE = 126  # what shells return for a program that cannot be executed
 
@@ -34,17 +33,17 @@ class Policy:
 
     Attributes:
         max_restarts: how often all workers are started again after a failure.
-        grace: seconds between asking workers to stop and killing them; None: 1 after a failure,
-            10 after a signal to the launcher, which may mean "save and leave".
+        grace: seconds between asking workers to stop, which may mean "save and leave", and
+            killing them.
         exit_timeout: seconds for which a worker whose program has ended may do nothing before it
-            counts as hanging; 0: for ever.
+            counts as hanging; 0: for ever, as long as nothing has failed.
         monitor_interval: seconds between looks at the workers where the system does not tell of
             their end by itself.
     """
 
     max_restarts: int = 0
-    grace: float | None = None
-    exit_timeout: float = 1.2
+    grace: float = 30.0
+    exit_timeout: float = 0.0
     monitor_interval: float = 0.1
 
 
@@ -160,7 +159,8 @@ class Attempt:
         self._reading_paused = False
         self._blocked_outputs: set[Output] = set()
         self._stopped_by: int | None = None
-        self._failing = False
+        self._failed_at: float | None = None
+        self._blamed: set[int | None] = set()  # processes, by those that have failed
         self._quiet_since = time.time()
 
     def run(self, job: Job, restart: int) -> Outcome:
@@ -177,7 +177,7 @@ class Attempt:
 
     def _adopt(self, handle: Handle, appending_logs: bool) -> None:
         streams = self._plan.streams(handle.spec.rank, handle.output_fds, appending_logs)
-        worker = Worker(handle, streams)
+        worker = Worker(handle, streams, self._policy.exit_timeout, self._policy.grace)
         self._workers.append(worker)
         self._watch(handle.control_fd, partial(self._take_control_message, worker))
         if handle.exit_fd is not None:
@@ -197,7 +197,7 @@ class Attempt:
         for worker in self._workers:
             if worker.is_running and worker.handle.exit_fd is None:
                 self._take_exit(worker)
-            message = worker.act(self._policy.exit_timeout)
+            message = worker.act()
             if message is not None:
                 self._console.say(message)
         # What is noticed from here on cannot have happened before.
@@ -210,6 +210,8 @@ class Attempt:
         deadlines = [worker.deadline for worker in self._workers]
         if any(worker.is_running and worker.handle.exit_fd is None for worker in self._workers):
             deadlines.append(time.monotonic() + self._policy.monitor_interval)
+        if self._failed_at is not None and any(not worker.is_to_end for worker in self._workers):
+            deadlines.append(self._failed_at + TIME_TO_TELL)
         next_deadline = min((at for at in deadlines if at is not None), default=None)
         return None if next_deadline is None else max(0.0, next_deadline - time.monotonic())
 
@@ -239,7 +241,7 @@ class Attempt:
                 for worker in self._workers:
                     worker.kill_all()
             else:
-                self._stop(signum, GRACE_AFTER_SIGNAL)
+                self._stop(signum)
 
     def _suspend(self) -> None:
         for worker in self._running():
@@ -252,26 +254,31 @@ class Attempt:
     def _running(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.is_running]
 
-    def _stop(self, signum: int, grace: float) -> None:
+    def _stop(self, signum: int) -> None:
         if self._stopped_by is None:
             self._stopped_by = signum
         forwarded = signal.SIGTERM if signum == signal.SIGPIPE else signum
-        for worker in self._running():
-            worker.ask_to_stop(forwarded, self._grace(grace))
-
-    def _grace(self, default: float) -> float:
-        return default if self._policy.grace is None else self._policy.grace
+        for worker in self._workers:
+            worker.ask_to_stop(forwarded)
 
     def _stop_after_failure(self) -> None:
-        if self._failing or not any(worker.has_failed for worker in self._workers):
+        failed = [worker for worker in self._workers if worker.has_failed]
+        if not failed:
             return
-        self._failing = True
-        grace = self._grace(GRACE_AFTER_FAILURE)
-        for worker in self._running():
+        now = time.monotonic()
+        if self._failed_at is None:
+            self._failed_at = now
+        records = [worker.record() for worker in failed if not worker.is_to_end]
+        self._blamed.update(record.blames for record in records if record is not None)
+        for worker in self._workers:
             if worker.has_failed:
-                worker.kill_within(grace)
-            else:
-                worker.ask_to_stop(signal.SIGTERM, grace)
+                worker.have_end()
+            elif not worker.is_to_end and not (
+                worker.is_running
+                and worker.handle.pid in self._blamed
+                and now < self._failed_at + TIME_TO_TELL
+            ):
+                worker.ask_to_stop(signal.SIGTERM)
 
     def _heed_readers(self) -> None:
         """Waits for slow readers of the launcher's output; leaves when stdout's reader has left."""
@@ -291,7 +298,7 @@ class Attempt:
                 else:
                     self._watch(stream.fd, partial(self._read, stream))
         if self._console.stdout.reader_gone and self._stopped_by is None:
-            self._stop(signal.SIGPIPE, GRACE_AFTER_FAILURE)
+            self._stop(signal.SIGPIPE)
 
     def _end(self) -> None:
         """Leaves nothing behind, however the attempt went."""
@@ -306,9 +313,9 @@ class Attempt:
     def _outcome(self) -> Outcome:
         stopped = self._stopped_by is not None
         failures = [failure for worker in self._workers if (failure := worker.failure())]
-        if stopped and not self._failing:
+        if stopped and self._failed_at is None:
             failures = []  # what happens on the way out after a signal is not a failure
-        failures.sort(key=lambda failure: failure.time)
+        failures = cause_first(failures)
         exits = [worker.exit for worker in self._workers if worker.exit is not None]
         where = {}
         for worker in self._workers:

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from dtorch.launch.engines import Exit
-from dtorch.launch.failure import Failure, read_record, without_bootstrap
+from dtorch.launch.failure import (
+    ErrorRecord,
+    Failure,
+    cause_first,
+    read_record,
+    without_bootstrap,
+)
 from dtorch.launch.job import Program
 
 PROGRAM = Program("script", "train.py")
@@ -49,16 +55,64 @@ def test_hang_after_success_is_a_failure():
     assert summary.endswith(": -m pkg")
 
 
+RECORD = {
+    "pid": 1, "time": 2.5, "code": 1, "blames": 7, "message": "m", "where": "w",
+    "traceback": "t\nm\n",
+}  # fmt: skip
+
+
 def test_record_of_another_process_is_not_taken(tmp_path: Path):
     path = tmp_path / "rank0.json"
     assert read_record(path, 1) is None
-    path.write_text(
-        json.dumps({"pid": 1, "time": 2.5, "message": "m", "where": "w", "traceback": "t\nm\n"})
-    )
+    path.write_text(json.dumps(RECORD))
     assert read_record(path, 2) is None
-    record = read_record(path, 1)
-    assert record is not None
-    assert (record.time, record.text) == (2.5, "t\nm\n")
+    assert read_record(path, 1) == ErrorRecord(2.5, 1, 7, "m", "w", "t\nm\n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\xff", b"[" * 60_000, b"[]", b"1", b"{}", b'{"pid": 1}',
+        json.dumps({**RECORD, "time": "noon"}).encode(), json.dumps({**RECORD, "code": []}).encode(),
+        json.dumps({**RECORD, "code": float("inf")}).encode(),
+    ],
+)  # fmt: skip
+def test_what_is_no_record_is_not_taken(tmp_path: Path, content: bytes):
+    path = tmp_path / "rank0.json"
+    path.write_bytes(content)
+    assert read_record(path, 1) is None
+
+
+def test_what_is_no_file_is_not_taken(tmp_path: Path):
+    assert read_record(tmp_path, 1) is None
+
+
+def blaming(pid: int, time: float, blames: int | None) -> Failure:
+    record = ErrorRecord(time, 1, blames, "lost a peer", "", "")
+    return failure(1, pid=pid, time=time, record=record)
+
+
+@pytest.mark.parametrize(
+    ("failures", "order"),
+    [
+        ([], []),
+        ([blaming(1, 5.0, None), blaming(2, 4.0, None)], [2, 1]),
+        ([blaming(1, 1.0, 3), blaming(2, 2.0, None), blaming(3, 3.0, None)], [3, 1, 2]),
+        ([blaming(1, 1.0, 2), blaming(2, 2.0, 3), blaming(3, 3.0, None)], [3, 1, 2]),
+        ([blaming(1, 1.0, 9), blaming(2, 2.0, None)], [1, 2]),
+        ([blaming(1, 1.0, 1)], [1]),
+        ([blaming(1, 1.0, 2), blaming(2, 2.0, 1)], [1, 2]),
+    ],
+)
+def test_the_first_failure_is_told_unless_it_says_that_another_one_caused_it(failures, order):
+    assert [failure.pid for failure in cause_first(failures)] == order
+
+
+def test_consequence_without_a_message_tells_the_exit_code():
+    record = ErrorRecord(0.0, 1, None, "", "", "")
+    assert failure(1, record=record).consequence() == (
+        "rank 1 (pid 42) after that: failed with exit code 1"
+    )
 
 
 def test_frames_of_the_bootstrap_are_not_shown():

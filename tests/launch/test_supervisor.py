@@ -1,6 +1,7 @@
-"""Whole jobs: output, signals, and each way of failing, within the promised two seconds.
+"""Whole jobs: output, signals, and each way of failing.
 
-The limit is asserted where a user would otherwise wait; it includes the start of the interpreters.
+What must not be waited for takes longer in the programs here than a test waits for anything, so that no test
+depends on how fast the machine is.
 """
 
 from __future__ import annotations
@@ -14,12 +15,10 @@ import time
 
 import pytest
 
-SECONDS = 2.0
-
 WAIT = """
 import os, pathlib, time
 pathlib.Path("up" + os.environ["RANK"]).touch()
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -123,11 +122,11 @@ def test_traceback_of_the_rank_that_raises_is_the_last_thing_printed(launcher):
             raise ValueError("bad learning rate")
         if os.environ["RANK"] == "1":
             train()
-        time.sleep(60)
+        time.sleep(600)
         """
     )
     process = launcher.start("--nproc-per-node", "2", script)
-    result = launcher.finish(process, time.monotonic())
+    result = launcher.finish(process)
     head, *traceback = result.stderr.splitlines()
     assert head.startswith("dtorch-launch: rank 1 of 2 (pid ")
     assert head.endswith(f") failed with exit code 1: {script}")
@@ -140,7 +139,6 @@ def test_traceback_of_the_rank_that_raises_is_the_last_thing_printed(launcher):
         "ValueError: bad learning rate",
     ]
     assert result.code == 1
-    assert result.seconds < SECONDS
 
 
 def test_cause_is_told_after_its_consequences(launcher):
@@ -179,14 +177,12 @@ def test_killed_worker_is_named_and_the_others_are_stopped(launcher):
     process = launcher.start("--nproc-per-node", "2", script)
     launcher.wait_for_files("up0", "up1")
     victim = worker_of(launcher, process.pid, "1")
-    began = time.monotonic()
     os.kill(victim, signal.SIGKILL)
-    result = launcher.finish(process, began)
+    result = launcher.finish(process)
     assert result.stderr == (
         f"dtorch-launch: rank 1 of 2 (pid {victim}) was killed by SIGKILL: {script}\n"
     )
     assert result.code == 128 + signal.SIGKILL
-    assert result.seconds < SECONDS
 
 
 def test_survivors_that_ignore_the_request_to_stop_are_killed(launcher):
@@ -194,21 +190,20 @@ def test_survivors_that_ignore_the_request_to_stop_are_killed(launcher):
         """
         import os, pathlib, signal, subprocess, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.Popen(["sleep", "60"])
+        subprocess.Popen(["sleep", "600"])
         pathlib.Path("up" + os.environ["RANK"]).touch()
         while not pathlib.Path("up0").exists():
             time.sleep(0.01)
         if os.environ["RANK"] == "1":
             raise SystemExit(5)
-        time.sleep(60)
+        time.sleep(600)
         """
     )
-    process = launcher.start("--nproc-per-node", "2", script)
+    process = launcher.start("--nproc-per-node", "2", "--grace", "0.5", script)
     launcher.wait_for_files("up0", "up1")
-    result = launcher.finish(process, time.monotonic())
+    result = launcher.finish(process)
     assert result.code == 5
     assert "failed with exit code 5" in result.stderr
-    assert result.seconds < SECONDS
 
 
 def test_exit_message_is_shown_once(launcher):
@@ -229,7 +224,34 @@ def test_crash_shows_the_python_stack(launcher):
     assert "bootstrap.py" not in result.stderr
 
 
-def test_thread_that_hangs_at_exit_is_shown_and_killed(launcher):
+def test_whatever_goes_on_after_a_program_is_waited_for(launcher):
+    script = launcher.script(
+        """
+        import atexit, multiprocessing, os, pathlib, subprocess, sys, threading, time
+        def finish():
+            time.sleep(3)
+            print("done", flush=True)
+        rank = int(os.environ["RANK"])
+        if rank == 0:
+            threading.Thread(target=finish).start()
+        elif rank == 1:
+            atexit.register(finish)
+        elif rank == 2:
+            multiprocessing.get_context("fork").Process(target=finish).start()
+        elif rank == 3:
+            subprocess.Popen(["sh", "-c", "sleep 3; echo done"])
+        elif rank == 4:
+            time.sleep(4)
+            print("done")
+        sys.exit()
+        """
+    )
+    result = launcher.run("--nproc-per-node", "6", script)
+    assert (result.code, result.stderr) == (0, "")
+    assert sorted(result.stdout.splitlines()) == [f"[rank{rank}] done" for rank in range(5)]
+
+
+def test_thread_that_hangs_at_exit_is_shown_and_killed_after_the_time_asked_for(launcher):
     script = launcher.script(
         """
         import os, pathlib, threading, time
@@ -240,9 +262,8 @@ def test_thread_that_hangs_at_exit_is_shown_and_killed(launcher):
         pathlib.Path("up" + os.environ["RANK"]).touch()
         """
     )
-    process = launcher.start("--nproc-per-node", "2", script)
-    launcher.wait_for_files("up0", "up1")
-    result = launcher.finish(process, time.monotonic())
+    process = launcher.start("--nproc-per-node", "2", "--exit-timeout", "0.5", script)
+    result = launcher.finish(process)
     assert result.code == 1
     # Both ranks may be found at once; what followed the first failure is told before it.
     lines = [line for line in result.stderr.splitlines() if "hangs at exit" in line]
@@ -253,44 +274,57 @@ def test_thread_that_hangs_at_exit_is_shown_and_killed(launcher):
     assert summary.endswith(script)
     assert f'File "{script}", line 5 in serve_forever' in result.stderr
     assert 1 <= len(lines) <= 2
-    assert result.seconds < SECONDS
+
+
+SAVING = """
+import os, pathlib, threading, time
+def save():
+    until = time.monotonic() + 2
+    while time.monotonic() < until or not pathlib.Path("failing").exists():
+        pass
+    print("saved")
+if os.environ["RANK"] == "0":
+    threading.Thread(target=save).start()
+    pathlib.Path("ended").touch()
+else:
+    while not pathlib.Path("ended").exists():
+        time.sleep(0.01)
+    time.sleep(0.5)
+    pathlib.Path("failing").touch()
+    raise ValueError("bad")
+"""
 
 
 def test_worker_that_works_on_after_its_program_is_left_alone(launcher):
-    script = launcher.script(
-        """
-        import threading, time
-        def save():
-            until = time.monotonic() + 1.0
-            while time.monotonic() < until:
-                pass
-            print("saved")
-        threading.Thread(target=save).start()
-        """
-    )
-    result = launcher.run("--exit-timeout", "0.3", script)
+    (launcher.directory / "failing").touch()
+    result = launcher.run("--exit-timeout", "0.3", launcher.script(SAVING))
     assert (result.code, result.stdout, result.stderr) == (0, "saved\n", "")
 
 
-def test_hang_after_a_failure_does_not_hold_up_the_job(launcher):
+def test_worker_that_works_on_after_its_program_is_left_alone_by_failures_of_others(launcher):
+    result = launcher.run("--nproc-per-node", "2", "--grace", "0.3", launcher.script(SAVING))
+    assert (result.code, result.stdout) == (1, "[rank0] saved\n")
+    assert result.stderr.endswith("ValueError: bad\n")
+
+
+def test_hang_after_a_failure_holds_up_the_job_for_the_grace_alone(launcher):
     script = launcher.script(
         """
         import os, threading, time
         if os.environ["RANK"] == "1":
-            threading.Thread(target=time.sleep, args=(60,)).start()
+            threading.Thread(target=time.sleep, args=(600,)).start()
             raise ValueError("bad")
-        time.sleep(60)
+        time.sleep(600)
         """
     )
-    result = launcher.run("--nproc-per-node", "2", script)
+    result = launcher.run("--nproc-per-node", "2", "--grace", "0.5", script)
     assert result.code == 1
     assert result.stderr.endswith("ValueError: bad\n")
-    assert result.seconds < SECONDS
 
 
-def test_what_a_finished_worker_left_running_is_stopped(launcher):
-    script = launcher.script("import subprocess; subprocess.Popen(['sleep', '60'])")
-    result = launcher.run("--nproc-per-node", "2", script)
+def test_what_a_finished_worker_left_idle_is_stopped(launcher):
+    script = launcher.script("import subprocess; subprocess.Popen(['sleep', '600'])")
+    result = launcher.run("--nproc-per-node", "2", "--exit-timeout", "0.5", script)
     assert result.code == 0  # and the fixture finds no process
 
 
@@ -361,13 +395,11 @@ def test_restarts_end_with_the_failure_of_the_last(launcher):
 def test_signal_stops_the_job_with_its_code(launcher, signum):
     process = launcher.start("--nproc-per-node", "2", launcher.script(WAIT))
     launcher.wait_for_files("up0", "up1")
-    began = time.monotonic()
     process.send_signal(signum)
-    result = launcher.finish(process, began)
+    result = launcher.finish(process)
     assert result.code == 128 + signum
     assert result.stderr.splitlines()[-1] == f"dtorch-launch: stopped by {signum.name}"
     assert "Traceback" not in result.stderr
-    assert result.seconds < SECONDS
 
 
 def test_interrupt_shows_where_each_rank_was(launcher):
@@ -375,7 +407,7 @@ def test_interrupt_shows_where_each_rank_was(launcher):
     process = launcher.start("--nproc-per-node", "2", script)
     launcher.wait_for_files("up0", "up1")
     process.send_signal(signal.SIGINT)
-    result = launcher.finish(process, time.monotonic())
+    result = launcher.finish(process)
     for rank in (0, 1):
         place = f"{script}:4 in <module>"
         assert f"dtorch-launch: rank {rank} was interrupted at {place}\n" in result.stderr
@@ -391,13 +423,13 @@ def test_worker_may_finish_in_its_own_time_after_a_signal(launcher):
             sys.exit(0)
         signal.signal(signal.SIGTERM, save)
         pathlib.Path("up" + os.environ["RANK"]).touch()
-        time.sleep(60)
+        time.sleep(600)
         """
     )
     process = launcher.start("--nproc-per-node", "2", script)
     launcher.wait_for_files("up0", "up1")
     process.send_signal(signal.SIGTERM)
-    result = launcher.finish(process, time.monotonic())
+    result = launcher.finish(process)
     assert result.code == 0
     assert sorted(result.stdout.splitlines()) == ["[rank0] saved", "[rank1] saved"]
 
@@ -408,7 +440,7 @@ for signum in (signal.SIGINT, signal.SIGTERM):
     signal.signal(signum, lambda *_: pathlib.Path("asked" + os.environ["RANK"]).touch())
 pathlib.Path("up" + os.environ["RANK"]).touch()
 while True:
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -418,22 +450,18 @@ def test_second_interrupt_kills_at_once(launcher):
     process.send_signal(signal.SIGINT)
     launcher.wait_for_files("asked0", "asked1")
     assert process.poll() is None
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    result = launcher.finish(process, began)
+    result = launcher.finish(process)
     assert result.code == 128 + signal.SIGINT
-    assert result.seconds < SECONDS
 
 
 def test_grace_bounds_the_wait_after_a_signal(launcher):
     script = launcher.script(STUBBORN)
     process = launcher.start("--nproc-per-node", "2", "--grace", "0.2", script)
     launcher.wait_for_files("up0", "up1")
-    began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    result = launcher.finish(process, began)
+    result = launcher.finish(process)
     assert result.code == 128 + signal.SIGTERM
-    assert result.seconds < SECONDS
 
 
 def test_user_signals_reach_the_workers_and_stop_nothing(launcher):
@@ -453,7 +481,7 @@ def test_user_signals_reach_the_workers_and_stop_nothing(launcher):
     process.send_signal(signal.SIGUSR1)
     time.sleep(0.2)
     process.send_signal(signal.SIGUSR2)
-    result = launcher.finish(process, time.monotonic())
+    result = launcher.finish(process)
     assert result.code == 0
     assert sorted(result.stdout.splitlines()) == ["[rank0] checkpoint", "[rank1] checkpoint"]
 
@@ -470,7 +498,7 @@ def test_hangup_ignored_by_nohup_stays_ignored(launcher):
     time.sleep(0.3)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert launcher.finish(process, time.monotonic()).code == 128 + signal.SIGTERM
+    assert launcher.finish(process).code == 128 + signal.SIGTERM
 
 
 def test_stopped_job_stops_its_workers_and_goes_on_with_them(launcher):
@@ -485,13 +513,10 @@ def test_stopped_job_stops_its_workers_and_goes_on_with_them(launcher):
     process = launcher.start("--nproc-per-node", "2", script)
     launcher.wait_for_files("up0", "up1")
     process.send_signal(signal.SIGTSTP)
-    deadline = time.monotonic() + 10
-    while states(launcher) != {"T"}:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    launcher.wait_until(lambda: states(launcher) == {"T"})
     (launcher.directory / "done").touch()
     process.send_signal(signal.SIGCONT)
-    assert launcher.finish(process, time.monotonic()).code == 0
+    assert launcher.finish(process).code == 0
 
 
 def test_nothing_survives_a_killed_launcher(launcher):
@@ -499,19 +524,16 @@ def test_nothing_survives_a_killed_launcher(launcher):
         """
         import os, pathlib, signal, subprocess, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.Popen(["sleep", "60"])
+        subprocess.Popen(["sleep", "600"])
         pathlib.Path("up" + os.environ["RANK"]).touch()
-        time.sleep(60)
+        time.sleep(600)
         """
     )
     process = launcher.start("--nproc-per-node", "2", script)
     launcher.wait_for_files("up0", "up1")
     assert len(launcher.processes()) == 5
     process.kill()
-    deadline = time.monotonic() + 1.0
-    while launcher.processes():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    launcher.wait_until(lambda: not launcher.processes())
 
 
 def test_jobs_work_where_the_system_lacks_what_linux_has(launcher):
@@ -551,23 +573,14 @@ def test_jobs_work_where_the_system_lacks_what_linux_has(launcher):
     process = launcher.start("--nproc-per-node", "2", launcher.script(WAIT), entry=entry)
     launcher.wait_for_files("up0", "up1")
     process.kill()
-    deadline = time.monotonic() + 1.0
-    while launcher.processes():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    launcher.wait_until(lambda: not launcher.processes())
 
 
 def test_executables_do_not_survive_a_killed_launcher_either(launcher):
-    process = launcher.start("--nproc-per-node=2", "--no-python", "sleep", "60")
-    deadline = time.monotonic() + 10
-    while len(launcher.processes()) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    process = launcher.start("--nproc-per-node=2", "--no-python", "sleep", "600")
+    launcher.wait_until(lambda: len(launcher.processes()) == 3)
     process.kill()
-    deadline = time.monotonic() + 1.0
-    while launcher.processes():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    launcher.wait_until(lambda: not launcher.processes())
 
 
 def test_worker_gets_no_descriptors_that_are_not_its_own(launcher):
@@ -591,11 +604,9 @@ def test_reader_of_the_output_that_leaves_ends_the_job_quietly(launcher):
         process = launcher.start("--nproc-per-node=2", script, stdout=output)
         output.close()
         reader.recv(1000)
-    began = time.monotonic()
-    _, stderr = process.communicate(timeout=20)
-    assert process.returncode == 128 + signal.SIGPIPE
-    assert stderr == b""
-    assert time.monotonic() - began < SECONDS
+    result = launcher.finish(process)
+    assert result.code == 128 + signal.SIGPIPE
+    assert result.stderr == ""
 
 
 def test_slow_reader_of_the_output_does_not_hold_up_supervision(launcher):
@@ -615,15 +626,13 @@ def test_slow_reader_of_the_output_does_not_hold_up_supervision(launcher):
         process = launcher.start("--nproc-per-node=2", script, stdout=output)
         output.close()
         launcher.wait_for_files("up0", "up1")
-        deadline = time.monotonic() + 10
-        while len(launcher.processes()) > 1:  # the launcher itself waits for its reader
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        # The launcher itself waits for its reader.
+        launcher.wait_until(lambda: len(launcher.processes()) == 1)
         while reader.recv(1 << 16):
             pass
-    _, stderr = process.communicate(timeout=20)
-    assert stderr.endswith(b"ValueError: bad\n")
-    assert process.returncode == 1
+    result = launcher.finish(process)
+    assert result.stderr.endswith("ValueError: bad\n")
+    assert result.code == 1
 
 
 def worker_of(launcher, launcher_pid: int, rank: str) -> int:
@@ -652,3 +661,82 @@ def test_in_hogwild_mode_the_program_runs_once_and_is_told_how_many_workers(laun
     result = launcher.run("--mode", "hogwild", "--nproc-per-node", "3", script)
     assert result.code == 0
     assert result.stdout == "1 3\n"
+
+
+def test_failure_is_told_by_its_own_code_though_the_launcher_stopped_its_process(launcher):
+    # Rank 1 has recorded its failure and is stopped before it can end by itself.
+    script = launcher.script(
+        """
+        import os, pathlib, time
+        if os.environ["RANK"] == "1":
+            os.write = lambda fd, data: time.sleep(600)
+            raise ValueError("the cause")
+        while not pathlib.Path(os.environ["DTORCH_ERROR_FILE"].replace("rank0", "rank1")).exists():
+            time.sleep(0.01)
+        raise RuntimeError("a consequence")
+        """
+    )
+    result = launcher.run("--nproc-per-node", "2", script)
+    assert result.code == 1
+    consequence, head, *_, last = result.stderr.splitlines()
+    assert consequence.endswith("after that: RuntimeError: a consequence")
+    assert head.startswith("dtorch-launch: rank 1 of 2 (pid ")
+    assert head.endswith(f") failed with exit code 1: {script}")
+    assert last == "ValueError: the cause"
+
+
+def test_worker_that_another_one_blames_is_given_time_to_tell(launcher):
+    script = launcher.script(
+        """
+        import os, pathlib, time
+        class PeerLost(Exception):
+            pid = None
+        if os.environ["RANK"] == "1":
+            pathlib.Path("pid.part").write_text(str(os.getpid()))
+            os.rename("pid.part", "pid")
+            time.sleep(1)
+            raise ValueError("the cause")
+        while not pathlib.Path("pid").exists():
+            time.sleep(0.01)
+        error = PeerLost("lost rank 1")
+        error.pid = int(pathlib.Path("pid").read_text())
+        raise RuntimeError("a consequence") from error
+        """
+    )
+    result = launcher.run("--nproc-per-node", "2", script)
+    assert result.code == 1
+    assert result.stderr.startswith("dtorch-launch: rank 0 (pid ")
+    assert result.stderr.endswith("ValueError: the cause\n")
+
+
+@pytest.mark.parametrize("code", [3, 77, 130, 137, 143, 255])
+def test_exit_code_is_that_of_the_program(launcher, code):
+    assert launcher.run(launcher.script(f"raise SystemExit({code})")).code == code
+
+
+def test_interrupt_of_one_worker_is_its_failure(launcher):
+    script = launcher.script(
+        """
+        import os, signal, time
+        if os.environ["RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(600)
+        """
+    )
+    assert launcher.run("--nproc-per-node", "2", script).code == 130
+
+
+def test_what_a_program_writes_into_the_launchers_channels_does_no_harm(launcher):
+    script = launcher.script(
+        """
+        import os, pathlib
+        pathlib.Path(os.environ["DTORCH_ERROR_FILE"]).parent.mkdir(exist_ok=True)
+        pathlib.Path(os.environ["DTORCH_ERROR_FILE"]).write_text("[" * 60_000)
+        for message in (b"ended", b"ended x y", b"\\xff\\0", b"ended 1e9 2", b"x" * 100_000):
+            os.write(int(os.environ["DTORCH_CONTROL_FD"]), message)
+        print("done")
+        """
+    )
+    result = launcher.run("--nproc-per-node", "2", script)
+    assert (result.code, result.stderr) == (0, "")
+    assert sorted(result.stdout.splitlines()) == ["[rank0] done", "[rank1] done"]

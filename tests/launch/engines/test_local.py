@@ -20,7 +20,7 @@ def spec(*command: str, captured: bool = True) -> WorkerSpec:
 
 
 def wait_for(condition: Callable[[], object]) -> object:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while (value := condition()) is None:
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -60,7 +60,7 @@ def test_exit_code_and_output_are_seen(start):
 
 
 def test_signal_reaches_the_worker_alone(start):
-    handle = start("sh", "-c", "sleep 60 & wait")
+    handle = start("sh", "-c", "sleep 600 & wait")
     wait_for(lambda: len(members(handle)) == 2 or None)
     handle.signal(signal.SIGTERM)
     assert wait_for(handle.poll) == Exit(-signal.SIGTERM)
@@ -68,7 +68,7 @@ def test_signal_reaches_the_worker_alone(start):
 
 
 def test_kill_reaches_all_that_the_worker_started(start):
-    handle = start("sh", "-c", "sleep 60 & wait")
+    handle = start("sh", "-c", "sleep 600 & wait")
     wait_for(lambda: len(members(handle)) == 2 or None)
     handle.kill()
     assert wait_for(handle.poll) == Exit(-signal.SIGKILL)
@@ -76,7 +76,7 @@ def test_kill_reaches_all_that_the_worker_started(start):
 
 
 def test_rest_is_asked_to_stop(start):
-    handle = start("sh", "-c", "sleep 60 &")
+    handle = start("sh", "-c", "sleep 600 &")
     assert wait_for(handle.poll) == Exit(0)
     assert handle.has_rest()
     handle.stop_rest()
