@@ -81,7 +81,10 @@ def tensor(
         # With a dtype given, numbers go there at once: by way of float32 they would lose digits.
         array = sequence_array("tensor", data) if dtype is not None else _from_python(data)
     if dtype is not None:
-        array = array.astype(as_dtype(dtype).numpy)
+        target = as_dtype(dtype).numpy
+        if array.dtype.kind == "c" != target.kind and not isinstance(data, TensorBase):
+            raise TypeError(f"tensor: data are complex numbers, dtype is {dtype}")
+        array = array.astype(target)
     else:
         from_numpy_dtype(array.dtype)  # complains about strings and the like
     return _finish(array, requires_grad, device=device)

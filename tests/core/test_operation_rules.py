@@ -110,7 +110,7 @@ def test_empty_tensors() -> None:
     assert tuple(empty.sort(0)[0].shape) == (0, 3)
     assert dtorch.nonzero(empty).tolist() == []
     assert dtorch.unique(empty).tolist() == []
-    with pytest.raises(ShapeError, match="no elements"):
+    with pytest.raises(DimensionError, match="no elements"):
         empty.max(0)
 
 
@@ -310,3 +310,76 @@ def test_shapes_that_do_not_broadcast_are_named(name: str) -> None:
 def test_no_tensors_are_named_as_such() -> None:
     with pytest.raises(ArgumentError, match="cat: got no tensors"):
         dtorch.cat([])
+
+
+def test_nan_is_the_largest_in_every_order_of_every_dtype() -> None:
+    for dtype in (dtorch.float32, dtorch.float16, dtorch.bfloat16):
+        x = dtorch.tensor([3.0, nan, 1.0, 2.0, nan, 0.0], dtype=dtype)
+        values, indices = x.sort()
+        assert values.dtype is dtype
+        assert values[:4].tolist() == [0, 1, 2, 3]
+        assert values[4:].isnan().all()
+        assert indices.tolist() == [5, 2, 3, 0, 1, 4]
+        assert x.argsort().tolist() == [5, 2, 3, 0, 1, 4]
+        assert x.topk(3).values[2].item() == 3
+        assert x.kthvalue(4).values.item() == 3
+        assert x.nanmedian().item() == 1
+        assert x.unique()[:4].tolist() == [0, 1, 2, 3]
+        edges = dtorch.tensor([0.0, 1.0, 2.0, 3.0], dtype=dtype)
+        assert dtorch.searchsorted(edges, x).tolist() == [3, 4, 1, 2, 4, 0]
+
+
+@pytest.mark.parametrize("function", [dtorch.nn.functional.softsign, dtorch.sinc])
+def test_gradients_of_complex_functions_equal_finite_differences(function) -> None:
+    z, eps = 0.7 - 1.3j, 1e-6
+    x = dtorch.tensor(z, dtype=dtorch.complex128, requires_grad=True)
+
+    def weighted(at):
+        out = function(at)
+        return out.real + 0.5 * out.imag
+
+    weighted(x).backward()
+    at = [dtorch.tensor(z + step, dtype=x.dtype) for step in (eps, -eps, 1j * eps, -1j * eps)]
+    right, left, up, down = (float(weighted(step)) for step in at)
+    expected = complex(right - left, up - down) / (2 * eps)
+    assert abs(x.grad.item() - expected) < 1e-7
+
+
+def test_losses_of_margins_have_a_slope_where_they_begin() -> None:
+    a = dtorch.tensor([1.0], requires_grad=True)
+    dtorch.nn.functional.margin_ranking_loss(a, dtorch.ones(1), dtorch.ones(1)).backward()
+    assert a.grad.tolist() == [-1]  # as PyTorch's
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: dtorch.nn.functional.binary_cross_entropy(
+                dtorch.tensor([0.5]), dtorch.tensor([1.5])
+            ),
+            ArgumentError,
+            "target from 1.5",
+        ),
+        (lambda: dtorch.ones(2).long().add(1, alpha=0.5), ArgumentError, "alpha is 0.5"),
+        (lambda: dtorch.zeros(0).quantile(0.5), ArgumentError, "no elements"),
+        (lambda: dtorch.tensor(1.0).sum(dim=3), DimensionError, "dim 3"),
+        (lambda: dtorch.tensor(1.0).argmax(3), DimensionError, "dim 3"),
+        (lambda: dtorch.tensor(1.0).softmax(3), DimensionError, "dim 3"),
+        (lambda: dtorch.tensor([1j], dtype=dtorch.int64), TypeError, "complex"),
+        (lambda: dtorch.fft.fft(dtorch.zeros(0)), ArgumentError, "at least 1"),
+        (lambda: dtorch.rand(2, 3, 4) @ dtorch.rand(3, 4, 5), ShapeError, "matmul"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(call, error, message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_one_variable_has_one_variance_and_any_layout_a_diagonal() -> None:
+    assert dtorch.rand(1, 4).cov().shape == ()
+    cube = dtorch.zeros(3, 3, 3).permute(2, 1, 0).fill_diagonal_(1)
+    assert cube.sum().item() == 3
+    assert cube[1, 1, 1].item() == 1
+    assert dtorch.tensor([True]).square().dtype is dtorch.int64
+    assert dtorch.tensor([math.inf]).quantile(0.3, interpolation="nearest").item() == math.inf

@@ -12,8 +12,9 @@ from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops import activation_native as compiled
+from dtorch.core.ops.arithmetic import abs as magnitude, sgn
 from dtorch.core.ops.comparison import choose
-from dtorch.core.ops.complex import conjugate
+from dtorch.core.ops.complex import conjugate, holds_complex, real
 from dtorch.core.ops.error_function import erf, erf_of
 from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.splitting import chunk
@@ -279,8 +280,11 @@ def softsign(xp: Any, input: Any) -> Any:
 
 @softsign.gradient("input")
 def _(grad, input):
-    size = input.abs() + 1 if hasattr(input, "abs") else np.abs(input) + 1
-    return grad / (size * size)
+    size = magnitude(input) + 1
+    if not holds_complex(input):
+        return grad / (size * size)
+    # The length depends on both parts: d|z| = Re(conj(z) dz) / |z|.
+    return grad / size - sgn(input) * (real(grad * conjugate(input)) / (size * size))
 
 
 softsign.samples(_samples)

@@ -24,6 +24,10 @@ def _scaled_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[st
 
 def _with_scaled(xp: Any, combine: Any, input: Any, other: Any, alpha: Any) -> Any:
     """``combine(input, alpha * other)``, in the memory of the product where it has the size."""
+    if other.dtype.kind in "iub" and not isinstance(alpha, (int, np.integer, np.bool_)):
+        raise ArgumentError(
+            f"{combine.__name__}: alpha is {alpha!r}, expected an int beside {other.dtype.name}"
+        )
     scaled = xp.asarray(alpha).astype(other.dtype) * other
     if (
         type(input) is type(scaled) is xp.ndarray

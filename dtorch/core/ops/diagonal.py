@@ -246,7 +246,8 @@ def _fill_diagonal(input: Any, fill_value: Any, wrap: bool = False) -> Any:
     if len(shape) == 2 and not wrap:
         diagonal.function(input).fill_(fill_value)
     else:
-        input.view(-1)[::step].fill_(fill_value)
+        places = np.unravel_index(np.arange(0, input.numel(), step), shape)
+        input[places] = fill_value
     return input
 
 

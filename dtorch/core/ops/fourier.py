@@ -28,10 +28,12 @@ def _norm(name: str, norm: str | None) -> str:
 def _fitted(input: Any, n: int | None, dim: int) -> Any:
     """Cut or padded with zeros to ``n`` elements along ``dim``."""
     size = input.shape[dim]
+    if (size if n is None else n) < 1:
+        raise ArgumentError(
+            f"fft: {size} elements in dim {dim} and n {n}, expected at least 1 to transform"
+        )
     if n is None or n == size:
         return input
-    if n < 1:
-        raise ArgumentError(f"fft: n is {n}, expected at least 1")
     if n < size:
         return narrow(input, dim, 0, n)
     shape = [n - size if d == dim else s for d, s in enumerate(input.shape)]

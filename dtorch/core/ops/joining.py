@@ -235,6 +235,8 @@ def cartesian_prod(*tensors: Any) -> Any:
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     """All choices of ``r`` elements of a vector, as rows, in order."""
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    if not r:
+        return input[:0]
     places = list(choose(range(input.numel()), r))
     index = np.array(places, np.int64).reshape(len(places), r)
     return input[wrap(index)]

@@ -51,6 +51,7 @@ def _(input, other):
         raise ShapeError(
             f"matmul: shapes {a} and {b} do not fit: {a[-1]} columns against {inner} rows"
         )
+    broadcast_shapes("matmul", a[:-2], b[:-2])
     _same_dtype("matmul", input, other)
 
 

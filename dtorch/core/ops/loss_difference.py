@@ -231,19 +231,25 @@ def binary_cross_entropy(
         target: probabilities of the same shape.
         weight: factor of each element; broadcasts.
     Raises:
-        ArgumentError: an input outside 0 to 1.
+        ArgumentError: an input or a target outside 0 to 1.
     """
     name = "binary_cross_entropy"
     reduction = legacy_reduction(size_average, reduce, reduction)
     _same_shape(name, input, target)
-    array = input._array
-    if array.size and not (float(array.min()) >= 0 and float(array.max()) <= 1):
-        raise ArgumentError(
-            f"{name}: input from {float(array.min()):g} to {float(array.max()):g}, expected "
-            "probabilities from 0 to 1; use binary_cross_entropy_with_logits for scores"
-        )
+    _expect_probabilities(
+        name, "input", input._array, "; use binary_cross_entropy_with_logits for scores"
+    )
+    _expect_probabilities(name, "target", target._array)
     losses = bernoulli_surprise(input, target)
     return reduced(name, losses if weight is None else losses * weight, reduction)
+
+
+def _expect_probabilities(name: str, what: str, array: Any, remedy: str = "") -> None:
+    if array.size and not (float(array.min()) >= 0 and float(array.max()) <= 1):
+        raise ArgumentError(
+            f"{name}: {what} from {float(array.min()):g} to {float(array.max()):g}, expected "
+            f"probabilities from 0 to 1{remedy}"
+        )
 
 
 @binary_cross_entropy.samples

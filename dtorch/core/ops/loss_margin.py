@@ -12,7 +12,7 @@ from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops.activation import logsigmoid, relu
-from dtorch.core.ops.bounds import minimum
+from dtorch.core.ops.bounds import clamp, minimum
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.loss import legacy_reduction, reduced
@@ -35,7 +35,7 @@ def hinge_embedding_loss(
     """The distance itself for pairs alike (1), what it lacks of ``margin`` for others (-1)."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     near = choose(target == -1, input * 0, input)
-    far = choose(target == 1, input * 0, relu(margin - input))
+    far = choose(target == 1, input * 0, clamp(margin - input, 0))
     return reduced("hinge_embedding_loss", near + far, reduction)
 
 
@@ -73,7 +73,7 @@ def margin_ranking_loss(
             f"margin_ranking_loss: shapes {', '.join(map(str, sorted(shapes)))}, expected equal "
             "numbers of dimensions"
         )
-    losses = relu(-target * (input1 - input2) + margin)
+    losses = clamp(-target * (input1 - input2) + margin, 0)
     return reduced("margin_ranking_loss", losses, reduction)
 
 
@@ -113,7 +113,7 @@ def cosine_embedding_loss(
     squares = (sum(input1 * input1, -1) + _TINY) * (sum(input2 * input2, -1) + _TINY)
     cos = dot / squares**0.5
     near = choose(target == 1, 1 - cos, cos * 0)
-    far = choose(target == -1, relu(cos - margin), cos * 0)
+    far = choose(target == -1, clamp(cos - margin, 0), cos * 0)
     return reduced("cosine_embedding_loss", near + far, reduction)
 
 
@@ -310,7 +310,7 @@ def triplet(
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = minimum(far, distance(positive, negative))
-    return reduced(name, relu(near - far + margin), reduction)
+    return reduced(name, clamp(near - far + margin, 0), reduction)
 
 
 @composite(tensors=("anchor", "positive", "negative"), method=False, wide=True)

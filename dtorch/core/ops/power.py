@@ -89,10 +89,10 @@ def _(input, exponent):
 pow.operator("__pow__", "__rpow__", "__ipow__")
 
 
-@elementwise(ufunc=np.square)
+@elementwise()
 def square(xp: Any, input: Any) -> Any:
     """Square of the elements."""
-    return xp.square(input)
+    return xp.square(input if input.dtype.kind != "b" else input.astype(np.int64))
 
 
 @square.gradient("input")

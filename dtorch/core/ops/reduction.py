@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
-from dtorch.core.errors import DtypeError, ShapeError
+from dtorch.core.errors import DimensionError, DtypeError
 from dtorch.core.half import narrowed, widened
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.bounds import maximum, minimum
@@ -201,7 +201,9 @@ def amin(xp: Any, input: Any, dim: Any = (), keepdim: bool = False) -> Any:
 def _refuse_empty(name: str, input: Any, dim: Any) -> None:
     dims = normalize_dims(name, dim, input.ndim)
     if builtins.any(input.shape[d] == 0 for d in dims):
-        raise ShapeError(f"{name}: input has shape {tuple(input.shape)}, no elements in dim {dim}")
+        raise DimensionError(
+            f"{name}: input has shape {tuple(input.shape)}, no elements in dim {dim}"
+        )
 
 
 def _extreme_gradient(grad: Any, input: Any, out: Any, dim: Any, keepdim: bool) -> Any:
@@ -323,7 +325,10 @@ def argmin(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 def _arg_dim(name: str, input: Any, dim: Any) -> int | None:
     refuse_dtypes(name, "bc", input)
     _refuse_empty(name, input, dim)
-    return None if dim is None or not input.ndim else normalize_dim(name, dim, input.ndim)
+    if dim is None:
+        return None
+    dim = normalize_dim(name, dim, input.ndim)
+    return dim if input.ndim else None
 
 
 argmax.samples(_index_samples)

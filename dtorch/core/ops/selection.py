@@ -22,6 +22,9 @@ class SelectionOp(Op):
 
     def __init__(self, body: Any, **options: Any) -> None:
         options.setdefault("tensors", ("input",))
+        # float32 has an order that NumPy's loops know, with nan as the largest; bfloat16 has none.
+        options.setdefault("wide", True)
+        options.setdefault("rounded", 1)
         super().__init__(body, outputs=("values", "indices"), **options)
 
     def pack(self, outs: tuple[Any, ...]) -> ValuesIndices:

@@ -35,9 +35,8 @@ def _along(input: Any, dim: int, dtype: Any) -> tuple[Any, Any]:
     if dtype is not None:
         input = input.astype(dtype.numpy)
     refuse_dtypes("softmax", "iub", input, "give dtype=dtorch.float32")
-    if not input.ndim:
-        return (), input
-    return normalize_dim("softmax", dim, input.ndim), input
+    dim = normalize_dim("softmax", dim, input.ndim)
+    return dim if input.ndim else (), input
 
 
 def _top(xp: Any, input: Any, dim: Any) -> Any:

@@ -8,7 +8,8 @@ import numpy as np
 
 from dtorch.core.base import TensorBase
 from dtorch.core.dtype import int32
-from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.half import widened
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
 from dtorch.core.ops.scatter import gather_along
@@ -78,7 +79,7 @@ def _(input, dim=-1, descending=False, stable=False):
     return np.take_along_axis(input, index, dim), index
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), wide=True, rounded=0)
 def argsort(
     xp: Any, input: Any, dim: int = -1, descending: bool = False, stable: bool = False
 ) -> Any:
@@ -238,7 +239,9 @@ def _nanmedian_along(xp: Any, input: Any, dim: int, keepdim: bool = False) -> An
 
 def _refuse_no_elements(name: str, input: Any, dim: int) -> None:
     if input.shape[dim] == 0:
-        raise ShapeError(f"{name}: input has shape {tuple(input.shape)}, no elements in dim {dim}")
+        raise DimensionError(
+            f"{name}: input has shape {tuple(input.shape)}, no elements in dim {dim}"
+        )
 
 
 median_along = SelectionOp(_median_along, public=False)
@@ -362,8 +365,8 @@ def searchsorted(
         raise ArgumentError(f"searchsorted: side is {side!r}, expected 'left' or 'right'")
     if sorter is not None:
         sorted_sequence = gather_along(sorted_sequence, sorted_sequence.ndim - 1, sorter)
-    rows = sorted_sequence._array
-    values = input._array if isinstance(input, TensorBase) else np.asarray(input)
+    rows = widened(sorted_sequence._array)
+    values = widened(input._array) if isinstance(input, TensorBase) else np.asarray(input)
     way: Any = side or ("right" if right else "left")
     if rows.ndim == 1:
         found = np.searchsorted(rows, values, way)

@@ -121,6 +121,8 @@ def _quantile(
         lines = input.transpose(dim, -1)
         kept = ()
     points = q._array if isinstance(q, TensorBase) else np.asarray(q)
+    if not input.numel():
+        raise ArgumentError(f"{name}: the tensor of shape {tuple(input.shape)} has no elements")
     if points.ndim > 1 or not ((points >= 0) & (points <= 1)).all():
         raise ArgumentError(f"{name}: q is {q}, expected one number or 1-D numbers from 0 to 1")
     ordered = sort(lines, -1)[0]
@@ -153,6 +155,8 @@ def _between(ordered: Any, points: np.ndarray, interpolation: str) -> Any:
         low = high
     elif interpolation == "nearest":
         low = high = np.rint(place)
+    if low is high:  # no mean of two, which infinities have not
+        return index_select(ordered, -1, wrap(low.astype(np.int64)))
     part = np.full_like(place, 0.5) if interpolation == "midpoint" else place - low
     weight = wrap(part.astype(ordered._array.dtype))
     below = index_select(ordered, -1, wrap(low.astype(np.int64)))
@@ -218,7 +222,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         center = rows - sum(rows * weight, 1, True) / total
         used = sum(weight * aweights) / total if aweights is not None else 1
         out = (center * weight) @ center.conj().t() / (total - used * correction)
-    return out if input.ndim == 2 else out.reshape(())
+    return out if rows.shape[0] != 1 else out.reshape(())
 
 
 @cov.samples

@@ -10,6 +10,7 @@ import numpy as np
 from dtorch.core.elementwise import elementwise
 from dtorch.core.ops import activation_native as compiled
 from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.complex import conjugate
 
 
 @elementwise(ufunc=np.sin, floating=True)
@@ -199,7 +200,7 @@ def sinc(xp: Any, input: Any) -> Any:
 @sinc.gradient("input")
 def _(grad, input, out):
     safe = choose(input == 0, 1.0, input)
-    slope = (cos(input * math.pi) - out) / safe
+    slope = conjugate((cos(input * math.pi) - out) / safe)
     return choose(input == 0, grad * 0, grad * slope)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.half import narrowed, widened
 from dtorch.core.op import composite
 from dtorch.core.shapes import normalize_dim
 
@@ -39,10 +40,11 @@ def unique(
     array = input._array
     axis = None if dim is None else normalize_dim("unique", dim, array.ndim)
     found: Any = np.unique(  # type: ignore[call-overload]  # the flags are no literals
-        array, return_inverse=return_inverse, return_counts=return_counts, axis=axis,
+        widened(array), return_inverse=return_inverse, return_counts=return_counts, axis=axis,
         equal_nan=False,
     )  # fmt: skip
     values, *rest = found if return_inverse or return_counts else (found,)
+    values = narrowed(values, array.dtype)
     if return_inverse:
         rest[0] = rest[0].reshape(array.shape if axis is None else -1)
     tensors = tuple(wrap(np.asarray(part, order="C")) for part in (values, *rest))

@@ -292,8 +292,8 @@ def narrow(xp: Any, input: Any, dim: int, start: int, length: int) -> Any:
 
 
 def _narrow_index(shape: Any, dim: int, start: int, length: int) -> Any:
-    dim = normalize_dim("narrow", dim, len(shape))
-    size = shape[dim] if shape else 0
+    dim = normalize_dim("narrow", dim, len(shape), scalars=False)
+    size = shape[dim]
     begin = start + size if start < 0 else start
     if length < 0 or not 0 <= begin <= begin + length <= size:
         raise DimensionError(
