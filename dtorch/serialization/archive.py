@@ -45,12 +45,14 @@ class Entry(NamedTuple):
 
     Attributes:
         header_at: offset of its local header.
+        packed: size of its data in the file.
         nbytes: size of its data.
         crc: CRC-32 of its data.
         method: how it is compressed; 0 for not at all.
     """
 
     header_at: int
+    packed: int
     nbytes: int
     crc: int
     method: int
@@ -153,9 +155,13 @@ class Archive:
         records = [name for name in self.entries if name.endswith("/data.pkl")]
         first = min(records, key=len, default="")
         self.name = first.removesuffix("/data.pkl")
-        stored = sum(entry.nbytes for entry in self.entries.values() if not entry.method)
-        if stored > source.nbytes:
-            raise CheckpointError("zip archive: its entries overlap each other; refused")
+        end = 0
+        for entry in sorted(self.entries.values()):
+            if entry.header_at < end:
+                raise CheckpointError("zip archive: its entries overlap each other; refused")
+            end = entry.header_at + _LOCAL.size + entry.packed
+        if end > source.nbytes:
+            raise CheckpointError("zip archive: its entries go beyond its end; it is cut off")
 
     def __contains__(self, record: str) -> bool:
         return f"{self.name}/{record}" in self.entries
@@ -244,7 +250,11 @@ def _read_directory(source: Source) -> dict[str, Entry]:
                     directory[extra : extra + extra_size], packed, unpacked, header_at
                 )
             at = extra + extra_size + comment_size
-            entries[name] = Entry(header_at, unpacked, crc, method)
+            if name in entries:
+                raise CheckpointError(f"zip archive: it has the member {name!r} twice; refused")
+            if not method and packed != unpacked:
+                raise CheckpointError(f"zip archive: the member {name!r} has two sizes; refused")
+            entries[name] = Entry(header_at, packed, unpacked, crc, method)
     except (struct.error, UnicodeDecodeError) as error:
         raise CheckpointError(f"zip archive: its directory is damaged: {error}") from error
     return entries

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from dtorch.core.errors import ArgumentError
 from dtorch.serialization.errors import CheckpointError
-from dtorch.serialization.location import Restore, restore_by
+from dtorch.serialization.location import CallerError, Restore, restore_by
 from dtorch.serialization.source import FileSource, MappedSource, Source
 from dtorch.serialization.stream_format import STREAM_START, read_stream
 from dtorch.serialization.tar_format import is_tar, read_tar
@@ -62,32 +62,37 @@ def load(
     restore = restore_by(map_location)
     if isinstance(f, (str, os.PathLike)):
         if mmap:
-            with open(f, "rb") as file:
-                return _load_from(file, MappedSource(f), restore, safe, options)[0]
+            return _load_from(MappedSource(f), restore, safe, options)[0]
         with open(f, "rb", buffering=0) as file:
-            return _load_from(file, FileSource(file), restore, safe, options)[0]
+            return _load_from(FileSource(file), restore, safe, options)[0]
     if mmap:
         raise ArgumentError("load: mmap=True needs a path, got a file object")
     if not all(hasattr(f, name) for name in ("read", "seek", "tell")):
         raise TypeError(f"load: f is {type(f).__name__}, expected a path or a seekable binary file")
     start = f.tell()
-    obj, end = _load_from(f, FileSource(f, start), restore, safe, options)
+    obj, end = _load_from(FileSource(f, start), restore, safe, options)
     f.seek(start + end)  # another object may follow
     return obj
 
 
 def _load_from(
-    file: BinaryIO, source: Source, restore: Restore, safe: bool, options: dict[str, Any]
+    source: Source, restore: Restore, safe: bool, options: dict[str, Any]
 ) -> tuple[Any, int]:
     """The object in a file, and where in it the object ends."""
+    try:
+        return _read(source, restore, safe, options)
+    except CallerError as carrier:
+        raise carrier.error from carrier.error.__cause__
+
+
+def _read(source: Source, restore: Restore, safe: bool, options: dict[str, Any]) -> tuple[Any, int]:
     start = bytes(source.read(0, 512))
     if start.startswith(_ZIP_MAGIC):
         return read_zip(source, restore, safe, options), source.nbytes
     if start.startswith(STREAM_START):
         return read_stream(source, 0, restore, safe, options)
     if is_tar(start):
-        file.seek(0)
-        return read_tar(file, restore, safe, options), source.nbytes
+        return read_tar(source, restore, safe, options), source.nbytes
     raise CheckpointError(
         f"load: this is no checkpoint: it starts with {start[:16]!r}, expected a zip archive, or a "
         "stream or tar archive of an old version"

@@ -55,14 +55,34 @@ def default_restore_location(storage: Any, location: str) -> Any:
     Raises:
         RuntimeError: no package knows the place, or it is not there on this machine.
     """
+    restored = _restored(storage, location)
+    if restored is None:
+        raise RuntimeError(
+            f"load: a tensor was stored on {location!r}, which no registered package knows; pass "
+            "map_location='cpu' to load it to the CPU"
+        )
+    return restored
+
+
+def _restored(storage: Any, location: str) -> Any:
     for _, _, deserializer in _packages:
         restored = deserializer(storage, location)
         if restored is not None:
             return restored
-    raise RuntimeError(
-        f"load: a tensor was stored on {location!r}, which no registered package knows; pass "
-        "map_location='cpu' to load it to the CPU"
-    )
+    return None
+
+
+def _sent_to(storage: Any, place: str, tag: str) -> Any:
+    """A storage, stored on ``tag``, at the place that the caller asked for."""
+    if place == tag:
+        return default_restore_location(storage, tag)
+    restored = _restored(storage, place)
+    if restored is None:
+        raise RuntimeError(
+            f"load: map_location sends what was stored on {tag!r} to {place!r}, which no registered "
+            "package knows; expected 'cpu' or 'cuda:<index>'"
+        )
+    return restored
 
 
 def restore_by(map_location: Any) -> Restore:
@@ -70,12 +90,10 @@ def restore_by(map_location: Any) -> Restore:
     if map_location is None:
         return default_restore_location
     if isinstance(map_location, Mapping):
-        return lambda storage, tag: default_restore_location(
-            storage, str(map_location.get(tag, tag))
-        )
+        return lambda storage, tag: _sent_to(storage, str(map_location.get(tag, tag)), tag)
     if isinstance(map_location, (str, device)):
         place = str(as_device(map_location)) if isinstance(map_location, device) else map_location
-        return lambda storage, tag: default_restore_location(storage, place)
+        return lambda storage, tag: _sent_to(storage, place, tag)
     if callable(map_location):
         return _by_function(map_location)
     raise TypeError(
@@ -86,10 +104,36 @@ def restore_by(map_location: Any) -> Restore:
 
 def _by_function(function: Callable[[Any, str], Any]) -> Restore:
     def restore(storage: Any, tag: str) -> Any:
-        restored = function(storage, tag)
-        return default_restore_location(storage, tag) if restored is None else restored
+        try:
+            restored = function(storage, tag)
+        except Exception as error:
+            raise CallerError(error) from error
+        if restored is None:
+            return default_restore_location(storage, tag)
+        if isinstance(restored, TypedStorage):
+            return restored.untyped()
+        if not isinstance(restored, (Storage, DeviceStorage)):
+            raise CallerError(
+                TypeError(
+                    f"load: map_location gave {type(restored).__name__} for a storage on {tag!r}, "
+                    "expected a storage or None"
+                )
+            )
+        return restored
 
     return restore
+
+
+class CallerError(Exception):
+    """Carries an error of the caller's own function past those that take errors for damage.
+
+    Attributes:
+        error: what the function raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class DeviceStorage:
@@ -127,8 +171,8 @@ def _to_cuda(storage: Any, location: str) -> Any:
         backend.require(place)
     except DeviceError as error:
         raise DeviceError(
-            f"load: a tensor was stored on {location}, which is not here ({error}); pass "
-            "map_location='cpu' to load it to the CPU"
+            f"load: a tensor belongs on {location}, by the file or by map_location, which is not "
+            f"here ({error}); pass map_location='cpu' to load it to the CPU"
         ) from error
     return DeviceStorage(storage, place)
 

@@ -54,4 +54,4 @@ TENSOR_NAMES = tuple(name.replace("Storage", "Tensor") for name in STORAGE_NAMES
 
 def tensor_dtype(type_name: str) -> dtype:
     """The dtype of a classic tensor class, such as ``FloatTensor``."""
-    return STORAGE_DTYPES[type_name.replace("Tensor", "Storage")]
+    return STORAGE_DTYPES[str(type_name).replace("Tensor", "Storage")]

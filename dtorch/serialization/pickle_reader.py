@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from dtorch.serialization.errors import CheckpointError
-from dtorch.serialization.scan import pickle_end
-from dtorch.serialization.source import Source
-from dtorch.serialization.unpickler import make_unpickler, unpickle
+import numpy as np
 
-_FIRST_PIECE = 1 << 16
+from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.machine import PickleMachine
+from dtorch.serialization.room import Room, shown
+from dtorch.serialization.source import Source
+from dtorch.serialization.unpickler import SafeUnpickler, make_unpickler, run, texts_of
 
 
 class PickleReader:
     """Reads pickles, and what stands between them, one after another.
 
+    Args:
+        room: what the objects made may take.
+
     Attributes:
         at: where in the source it stands.
     """
 
-    def __init__(self, source: Source, start: int) -> None:
+    def __init__(self, source: Source, start: int, room: Room) -> None:
         self._source = source
+        self._room = room
         self.at = start
 
     def read(self, nbytes: int) -> bytes:
@@ -28,6 +34,12 @@ class PickleReader:
         piece = bytes(self._source.read(self.at, nbytes))
         self.at += len(piece)
         return piece
+
+    def array(self, nbytes: int) -> tuple[np.ndarray, Any]:
+        """Memory with the next bytes, and its owner."""
+        memory, owner = self._source.array(self.at, nbytes)
+        self.at += nbytes
+        return memory, owner
 
     def readline(self) -> bytes:
         """The next bytes up to a line's end."""
@@ -44,19 +56,17 @@ class PickleReader:
     def unpickle(self, persistent: Any, safe: bool, options: dict[str, Any]) -> Any:
         """The next pickle of the stream."""
         if not safe:
-            return make_unpickler(self, persistent, False, **options).load()
-        return unpickle(self.next_pickle(), persistent, True, **options)
+            return make_unpickler(self, persistent, **options).load()
+        return self.run(SafeUnpickler, persistent, **texts_of(options))
 
-    def next_pickle(self) -> bytes:
-        """The bytes of the next pickle, which was looked over."""
-        size = _FIRST_PIECE
-        while True:
-            data = bytes(self._source.read(self.at, size))
-            end = pickle_end(data, whole=len(data) < size)
-            if end is not None:
-                self.at += end
-                return data[:end]
-            size *= 4
+    def run(self, machine: Callable[..., PickleMachine], *args: Any, **texts: Any) -> Any:
+        """The next pickle, executed by a machine of this kind."""
+        start = self.at
+        texts |= {"room": self._room, "more": lambda at, n: self._source.read(start + at, n)}
+        running = machine(b"", *args, **texts)
+        obj = run(running)
+        self.at = start + running.end
+        return obj
 
     def plain(self) -> Any:
         """The next pickle, of numbers, texts and names of types."""
@@ -65,4 +75,4 @@ class PickleReader:
 
 def no_references(pid: Any) -> Any:
     """For pickles that refer to nothing: raises."""
-    raise CheckpointError(f"checkpoint: it refers to {pid!r} where it has to be plain")
+    raise CheckpointError(f"checkpoint: it refers to {shown(pid)} where it has to be plain")

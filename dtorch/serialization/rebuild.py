@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import operator
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import NoneType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,6 +22,12 @@ from dtorch.core.tensor import Tensor
 from dtorch.serialization import names
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.location import DeviceStorage
+from dtorch.serialization.machine import set_state
+from dtorch.serialization.room import Keys, Room, shown
+
+_INDEX = operator.index
+_QUANTISED = 32  # what is charged for an element: it takes four bytes, and twelve on the way
+_ITEM, _HASHED_ITEM = 16, 100  # what is charged for one in a tuple, in a set or a dict
 
 
 class TypedStorage:
@@ -46,12 +54,34 @@ class TypedStorage:
         raise CheckpointError("pickle: it changes a storage behind its back; refused")
 
 
+def storage_id(pid: Any) -> tuple[str, str, str, int]:
+    """Type, key, place and number of elements of the storage that a persistent id names.
+
+    Raises:
+        CheckpointError: it names something else.
+    """
+    if type(pid) is tuple and len(pid) >= 5 and type(pid[0]) is str and pid[0] == "storage":
+        type_name, key, location, numel = pid[1:5]
+        kinds = type(type_name), type(location), type(numel)
+        if kinds == (str, str, int) and type_name in names.STORAGE_DTYPES and numel >= 0:
+            if type(key) in (str, int):
+                return type_name, str(key), location, numel
+            raise CheckpointError(f"checkpoint: a storage has the key {shown(key)}")
+    raise CheckpointError(f"checkpoint: it refers to {shown(pid)}, expected a storage")
+
+
 class Rebuild:
     """The functions that pickles of checkpoints call.
 
-    Unpicklers get bound methods: a hostile pickle can set attributes of everything it names, but
-    not of those.
+    What they are given is whatever a file says. Unpicklers get bound methods: a hostile pickle can
+    set attributes of everything it names, but not of those.
+
+    Args:
+        room: what they may make.
     """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
 
     def tensor(self, storage: TypedStorage, offset: int, size: Any, stride: Any) -> Tensor:
         """``_rebuild_tensor``: before 0.4."""
@@ -62,13 +92,17 @@ class Rebuild:
         requires_grad: bool = False, hooks: Any = None, metadata: Any = None,
     ) -> Tensor:  # fmt: skip
         """``_rebuild_tensor_v2``."""
+        if type(storage) is not TypedStorage:
+            raise CheckpointError(f"checkpoint: a tensor over {shown(storage)}")
+        offset, size, stride = storage.offset + _INDEX(offset), _tuple(size), _tuple(stride)
         storage.is_viewed = True
         memory: Any = storage.storage
         place = None
         if type(memory) is DeviceStorage:
             memory, place = memory.storage, memory.device
-        tensor = tensor_from_storage(memory, storage.dtype, storage.offset + offset, size, stride)
+        tensor = tensor_from_storage(memory, storage.dtype, offset, size, stride)
         if place is not None:
+            self._room.charge(tensor.nbytes)  # there each element gets a place of its own
             tensor = tensor.to(place)
         return tensor.requires_grad_() if requires_grad else tensor
 
@@ -78,7 +112,9 @@ class Rebuild:
     ) -> Tensor:  # fmt: skip
         """``_rebuild_tensor_v3``: types that have no storage class of their own."""
         if not isinstance(d, dtype):
-            raise CheckpointError(f"checkpoint: a tensor's dtype is {d!r}")
+            raise CheckpointError(f"checkpoint: a tensor's dtype is {shown(d)}")
+        if type(storage) is not TypedStorage:
+            raise CheckpointError(f"checkpoint: a tensor over {shown(storage)}")
         storage.is_viewed = True
         typed = TypedStorage(storage.storage, d, names.UNTYPED_STORAGE)
         return self.tensor_v2(typed, offset, size, stride, requires_grad, hooks)
@@ -88,22 +124,27 @@ class Rebuild:
         requires_grad: bool = False, hooks: Any = None,
     ) -> Tensor:  # fmt: skip
         """``_rebuild_qtensor``: gives the numbers that the stored integers stand for, float32."""
-        stored = _memory_of(self.tensor_v2(storage, offset, size, stride)).astype(np.float64)
-        _, scale, zero_point, *rest = quantiser
-        if rest:  # one scale for each index of a dim
+        stored = _memory_of(self.tensor_v2(storage, offset, size, stride))
+        if stored.dtype.name not in ("int8", "uint8", "int32"):
+            raise CheckpointError(f"checkpoint: a quantised tensor of {stored.dtype}")
+        self._room.charge(_QUANTISED * stored.size)
+        _, scale, zero_point, *rest = _tuple(quantiser)
+        if rest and type(rest[0]) is int:  # one scale for each index of a dim
             shape = [n if dim == rest[0] else 1 for dim, n in enumerate(stored.shape)]
-            scale = np.reshape(_memory_of(scale), shape)
-            zero_point = np.reshape(_memory_of(zero_point), shape)
+            scale = np.reshape(_memory_of(scale), shape).astype(np.float32)
+            zero_point = np.reshape(_memory_of(zero_point), shape).astype(np.float64)
+        else:
+            scale, zero_point = np.float32(_number(scale)), _number(zero_point)
         with np.errstate(all="ignore"):
             steps = (stored - zero_point).astype(np.float32)
-            return wrap(steps * np.asarray(scale, np.float32))  # type: ignore[no-any-return]
+            return wrap(steps * scale)  # type: ignore[no-any-return]
 
     def parameter(self, data: Any, requires_grad: bool, hooks: Any) -> Any:
         """``_rebuild_parameter``."""
         # The class belongs to a package above this one; it is looked up as any named class is.
         cls = importlib.import_module("dtorch.nn.parameter").Parameter
         if not isinstance(data, Tensor):
-            raise CheckpointError(f"checkpoint: a parameter's data is {type(data).__name__}")
+            raise CheckpointError(f"checkpoint: a parameter's data is {shown(data)}")
         return cls(data, requires_grad=bool(requires_grad))
 
     def parameter_with_state(self, data: Any, requires_grad: bool, hooks: Any, state: Any) -> Any:
@@ -112,18 +153,21 @@ class Rebuild:
 
     def subclass(self, function: Any, cls: Any, args: Any, state: Any) -> Any:
         """``_rebuild_from_type_v2``."""
-        tensor = function(*args)
-        if cls == self.parameter_class:
+        if getattr(function, "__func__", None) not in _MAKERS:
+            raise CheckpointError(f"checkpoint: a tensor made by {shown(function)}")
+        tensor = function(*_tuple(args))
+        named = getattr(cls, "__func__", None)
+        if named is Rebuild.parameter_class:
             tensor = self.parameter(tensor, tensor.requires_grad, None)
-        elif cls != self.tensor_class:
+        elif named is not Rebuild.tensor_class:
             if not (isinstance(cls, type) and issubclass(cls, Tensor)):
-                raise CheckpointError(f"checkpoint: {cls!r} is no class of tensors")
+                raise CheckpointError(f"checkpoint: {shown(cls)} is no class of tensors")
             tensor.__class__ = cls
         return _with_state(tensor, state)
 
-    def tensor_class(self, *args: Any) -> Tensor:
-        """``Tensor``."""
-        return Tensor(*args)
+    def tensor_class(self) -> Tensor:
+        """``Tensor``; one of some size would not be in the file."""
+        return Tensor()
 
     def parameter_class(self, data: Any = None, requires_grad: bool = True) -> Any:
         """``Parameter``."""
@@ -135,60 +179,89 @@ class Rebuild:
 
     def size(self, sizes: Any = ()) -> Size:
         """``Size``."""
-        return Size(_plain(sizes))
+        return Size(map(_INDEX, self._plain(sizes, _ITEM)))
 
-    def device(self, *args: Any) -> device:
+    def device(self, name: Any, index: Any = None) -> device:
         """``device``."""
-        return device(*args)
+        if type(name) not in (str, int) or type(index) not in (int, NoneType):
+            raise CheckpointError(f"checkpoint: a device by the name {shown(name)}")
+        return device(name, index)
 
     def sparse(self, kind: Any, data: Any) -> Tensor:
         """``_rebuild_sparse_tensor``."""
         if kind is not sparse_coo:
-            raise CheckpointError(f"checkpoint: it has a tensor of {kind}, which dtorch lacks")
-        indices, values, size, *coalesced = data
-        _memory_of(indices), _memory_of(values)
+            raise CheckpointError(f"checkpoint: a sparse tensor of layout {shown(kind)}")
+        indices, values, size, *coalesced = _tuple(data)
+        self._room.charge(_memory_of(indices).nbytes + _memory_of(values).nbytes)
         # Indices that are promised to be sorted and are not would lead astray later.
-        tensor: Tensor = sparse_coo_tensor(indices, values, size)
-        return tensor.coalesce() if any(coalesced) else tensor
+        tensor: Tensor = sparse_coo_tensor(indices, values, self.size(size))
+        return tensor.coalesce() if any(flag is True for flag in coalesced) else tensor
 
     def layout(self, name: str) -> layout:
         """``_get_layout``."""
         for known in (strided, sparse_coo):
-            if name == f"torch.{known.name}":
+            if type(name) is str and name == f"torch.{known.name}":
                 return known
         raise CheckpointError(
-            f"checkpoint: it has a tensor of layout {name!r}, which dtorch does not have; convert it "
-            "with to_dense() where the file was written"
+            f"checkpoint: it has a tensor of layout {shown(name)}, which dtorch does not have; "
+            "convert it with to_dense() where the file was written"
         )
 
     def ordered_dict(self, items: Any = ()) -> OrderedDict[Any, Any]:
         """``collections.OrderedDict``."""
-        return OrderedDict(_plain(items)) if items != () else OrderedDict()
+        if type(items) is tuple and not items:
+            return OrderedDict()
+        pairs = [(key, value) for key, value in self._pairs(items)]
+        self._check_keys(key for key, _ in pairs)
+        return OrderedDict(pairs)
 
     def counter(self, counts: Any = ()) -> Counter[Any]:
         """``collections.Counter``."""
-        return Counter(_plain(counts))
+        self._check_keys(self._plain(counts))
+        return Counter(counts)
 
     def set(self, items: Any = ()) -> set[Any]:
         """``set``."""
-        return set(_plain(items))
+        self._check_keys(self._plain(items))
+        return set(items)
 
     def frozenset(self, items: Any = ()) -> frozenset[Any]:
         """``frozenset``."""
-        return frozenset(_plain(items))
+        self._check_keys(self._plain(items))
+        return frozenset(items)
+
+    def _plain(self, items: Any, nbytes: int = _HASHED_ITEM) -> Any:
+        """A container that is as large as what the file has of it; a tensor may have any size."""
+        if not isinstance(items, (list, tuple, dict)):
+            raise CheckpointError(f"pickle: a container made of {shown(items)}")
+        self._room.charge(nbytes * (len(items) + 1))
+        return items
+
+    def _pairs(self, items: Any) -> Any:
+        plain = self._plain(items)
+        return plain.items() if isinstance(plain, dict) else plain
+
+    def _check_keys(self, keys: Iterable[Any]) -> None:
+        Keys(self._room).check(None, keys)
 
     def encode(self, text: str, encoding: str = "latin1") -> bytes:
         """``_codecs.encode``: how protocol 2 writes bytes."""
-        if not isinstance(text, str) or encoding != "latin1":
-            raise CheckpointError(f"pickle: bytes written as {type(text).__name__} in {encoding!r}")
+        if type(text) is not str or type(encoding) is not str or encoding != "latin1":
+            raise CheckpointError(f"pickle: bytes written as {shown(text)} in {shown(encoding)}")
+        self._room.charge(len(text))
         return text.encode("latin1")
+
+    def bytes(self) -> bytes:
+        """``bytes``: how protocol 2 writes those without content."""
+        return b""
 
     def bytearray(self, content: Any = b"", encoding: str = "latin1") -> bytearray:
         """``bytearray``, but not of a number, which would be a size."""
         if isinstance(content, str):
             content = self.encode(content, encoding)
         if not isinstance(content, bytes):
-            raise CheckpointError(f"pickle: a bytearray of {type(content).__name__}")
+            raise CheckpointError(f"pickle: a bytearray of {shown(content)}")
+        self._room.charge(len(content))
         return bytearray(content)
 
     def refused(self, name: str) -> Callable[..., NoReturn]:
@@ -203,15 +276,30 @@ class Rebuild:
         return refuse
 
 
-def _plain(items: Any) -> Any:
-    """A container that is as large as what the file has of it; a tensor may have any size."""
-    if not isinstance(items, (list, tuple, dict)):
-        raise CheckpointError(f"pickle: a container made of {type(items).__name__}")
-    return items
+# What `subclass` may call.
+_MAKERS = {
+    Rebuild.tensor, Rebuild.tensor_v2, Rebuild.tensor_v3, Rebuild.quantised, Rebuild.sparse,
+    Rebuild.parameter, Rebuild.parameter_with_state,
+}  # fmt: skip
+
+
+def _tuple(value: Any) -> Any:
+    """What is to be iterated over: a tensor may have any number of elements."""
+    if type(value) not in (tuple, list, Size):
+        raise CheckpointError(f"checkpoint: {shown(value)}, expected a tuple")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise CheckpointError(f"checkpoint: a quantised tensor with the scale {shown(value)}")
+    return float(value)
 
 
 def _memory_of(tensor: Tensor) -> np.ndarray:
     """The elements of a tensor, if there is a piece of memory for each of them."""
+    if not isinstance(tensor, Tensor) or type(tensor._array) is not np.ndarray:
+        raise CheckpointError(f"checkpoint: {shown(tensor)}, expected a tensor on the CPU")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes:
         raise CheckpointError(
             f"checkpoint: elements of a quantised or sparse tensor of shape {tuple(tensor.shape)} "
@@ -222,9 +310,6 @@ def _memory_of(tensor: Tensor) -> np.ndarray:
 
 
 def _with_state(tensor: Any, state: Any) -> Any:
-    if isinstance(state, tuple):  # attributes, and values of slots
-        state = {**(state[0] or {}), **(state[1] or {})} if len(state) == 2 else None
-    if not isinstance(state, dict):
-        raise CheckpointError(f"checkpoint: a tensor's state is {type(state).__name__}")
-    tensor.__dict__.update(state)
+    if state:
+        set_state(tensor, state)
     return tensor

@@ -64,3 +64,8 @@ class safe_globals:  # noqa: N801 - the public name of the reference API
     ) -> None:  # fmt: skip
         _allowed.clear()
         _allowed.update(self._before)
+
+
+def is_safe_type(cls: type) -> bool:
+    """Whether objects of this class may be made because it was added."""
+    return any(cls is item for item in _allowed.values())

@@ -37,25 +37,25 @@ class FileSource:
 
     Args:
         base: where in the file offset 0 is.
-        nbytes: how much of the file belongs to this; all that follows if left out.
     """
 
-    def __init__(self, file: BinaryIO, base: int = 0, nbytes: int | None = None) -> None:
+    def __init__(self, file: BinaryIO, base: int = 0) -> None:
         self._file = file
         self._base = base
-        self.nbytes = file.seek(0, os.SEEK_END) - base if nbytes is None else nbytes
+        self.nbytes = max(file.seek(0, os.SEEK_END) - base, 0)
         self._start = 0
         self._window, self._array = memoryview(b""), np.empty(0, np.uint8)  # the same bytes
 
     def read(self, offset: int, nbytes: int) -> memoryview:
+        nbytes = min(nbytes, max(self.nbytes - offset, 0))
         start = offset - self._start
-        if start < 0 or start + nbytes > len(self._window):
+        if nbytes and (start < 0 or start + nbytes > len(self._window)):
             self._file.seek(self._base + offset)
-            wanted = min(max(nbytes, _WINDOW), max(self.nbytes - offset, 0))
+            wanted = min(max(nbytes, _WINDOW), self.nbytes - offset)
             piece = self._file.read(wanted)
             self._window, self._array = memoryview(piece), np.frombuffer(piece, np.uint8)
             self._start, start = offset, 0
-        return self._window[start : start + nbytes]
+        return self._window[start : start + nbytes] if nbytes else self._window[:0]
 
     def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
         if offset + nbytes > self.nbytes:
@@ -87,16 +87,36 @@ class FileSource:
         return len(piece)
 
 
+class Part:
+    """A piece of another source."""
+
+    def __init__(self, whole: Source, start: int, nbytes: int) -> None:
+        self._whole = whole
+        self._start = start
+        self.nbytes = nbytes
+
+    def read(self, offset: int, nbytes: int) -> bytes | memoryview:
+        nbytes = min(nbytes, max(self.nbytes - offset, 0))
+        return self._whole.read(self._start + offset, nbytes)
+
+    def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
+        if offset + nbytes > self.nbytes:
+            raise _ends(offset, nbytes)
+        return self._whole.array(self._start + offset, nbytes)
+
+
 class MappedSource:
     """A file mapped privately: pages are read when touched, writes stay in this process."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         with open(path, "rb") as file:
             self.nbytes = os.fstat(file.fileno()).st_size
-            self._map = mmap.mmap(file.fileno(), self.nbytes, access=mmap.ACCESS_COPY)
+            self._map: Any = b""  # an empty file cannot be mapped
+            if self.nbytes:
+                self._map = mmap.mmap(file.fileno(), self.nbytes, access=mmap.ACCESS_COPY)
 
     def read(self, offset: int, nbytes: int) -> bytes:
-        return self._map[offset : offset + nbytes]
+        return bytes(self._map[offset : offset + nbytes])
 
     def array(self, offset: int, nbytes: int) -> tuple[np.ndarray, Any]:
         if offset + nbytes > self.nbytes:

@@ -20,12 +20,12 @@ def source_of(cls: type) -> tuple[str, str]:
         return "", ""
 
 
-def check_source(cls: Any, file: str, source: str) -> None:
+def check_source(cls: Any, file: Any, source: Any) -> None:
     """Warn if the class's source is not ``source``; write what changed if the class asks for it.
 
     A class with ``dump_patches = True`` gets a file ``<Class>.patch`` in the working directory.
     """
-    if not source or not isinstance(cls, type):
+    if not source or type(source) is not str or not isinstance(cls, type):
         return
     _, current = source_of(cls)
     if not current or current == source:
@@ -35,7 +35,7 @@ def check_source(cls: Any, file: str, source: str) -> None:
     if getattr(cls, "dump_patches", False):
         path = f"{cls.__name__}.patch"
         patch = difflib.unified_diff(
-            source.split("\n"), current.split("\n"), file, file, lineterm=""
+            source.split("\n"), current.split("\n"), str(file), str(file), lineterm=""
         )
         with open(path, "w") as out:
             out.write("\n".join(patch) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 import pickle
 import struct
 import sys
@@ -16,12 +17,14 @@ from dtorch.core.storage import Storage
 from dtorch.serialization import names
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.location import DeviceStorage, Restore
+from dtorch.serialization.machine import PickleMachine
 from dtorch.serialization.pickle_reader import PickleReader, no_references
 from dtorch.serialization.pickler import CheckpointPickler
-from dtorch.serialization.rebuild import TypedStorage
+from dtorch.serialization.rebuild import TypedStorage, storage_id
+from dtorch.serialization.room import Room, shown
 from dtorch.serialization.source import Source, byteswapped
 from dtorch.serialization.source_code import check_source
-from dtorch.serialization.unpickler import OBJECTS, telling_damage, without_types
+from dtorch.serialization.unpickler import OBJECTS, texts_of, without_types
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -30,41 +33,43 @@ _COUNT = struct.Struct("<q")
 _TYPE_SIZES = {"short": 2, "int": 4, "long": 4}
 
 
-class _Inert:
-    """Stands for every object but texts, numbers and storages; whatever is done to it does nothing."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def _nothing(self, *args: Any, **kwargs: Any) -> _Inert:
-        return self
-
-    __call__ = __setstate__ = __setitem__ = append = extend = add = _nothing
-
-
-class _FindStorages(pickle.Unpickler):
-    """Runs a pickle to learn which storages it refers to; makes nothing else.
+class _FindStorages(PickleMachine):
+    """Runs a pickle to learn which storages it refers to; makes nothing but containers.
 
     Their contents come after it, and have to be there when tensors are made: a sparse one looks at
     its indices.
     """
 
-    def __init__(self, file: Any, found: dict[str, _Described], **options: Any) -> None:
-        super().__init__(file, **options)
+    def __init__(
+        self, data: bytes, found: dict[str, _Described], room: Room, **options: Any
+    ) -> None:
+        super().__init__(data, room, **options)
         self._found = found
 
     def find_class(self, module: str, name: str) -> Any:
-        return OBJECTS.get((module, name), _Inert)
+        return OBJECTS.get((module, name), _NOTHING)
 
     def persistent_load(self, pid: Any) -> Any:
-        if pid[0] == "storage":
-            _, type_name, key, location, numel, *_ = pid
-            if not isinstance(location, str) or not isinstance(numel, int):
-                raise CheckpointError(f"checkpoint: it refers to {pid!r}, expected a storage")
+        if type(pid) is tuple and pid and type(pid[0]) is str and pid[0] == "storage":
+            type_name, key, location, numel = storage_id(pid)
             self._found.setdefault(
-                str(key), _Described(names.STORAGE_DTYPES[type_name], location, numel)
+                key, _Described(names.STORAGE_DTYPES[type_name], location, numel)
             )
-        return _Inert  # a class, as it may have to be
+        return _NOTHING
+
+    def _nothing(self, *args: Any) -> Any:
+        return _NOTHING
+
+    # fmt: off
+    _call = _new = _build = _add = _extend = _set_items = _container = _nothing  # type: ignore[assignment]  # whatever they are given
+    # fmt: on
+
+
+class _Nothing:
+    """Stands for every object but texts, numbers and names of types."""
+
+
+_NOTHING = _Nothing()
 
 
 class _Described(NamedTuple):
@@ -87,16 +92,14 @@ class _StreamStorages:
         self.given: list[TypedStorage] = []
 
     def __call__(self, pid: Any) -> Any:
-        if pid[0] == "module":
-            _, cls, file, source = pid
-            check_source(cls, file, source)
-            return cls
-        kind, type_name, key, _, _, *view = pid
-        if kind != "storage":
-            raise CheckpointError(f"checkpoint: it refers to {pid!r}, expected a storage")
-        typed = TypedStorage(self._storages[str(key)], names.STORAGE_DTYPES[type_name], type_name)
-        if view and view[0] is not None:
-            _, typed.offset, _ = view[0]
+        if type(pid) is tuple and len(pid) == 4 and type(pid[0]) is str and pid[0] == "module":
+            check_source(*pid[1:])
+            return pid[1]
+        type_name, key, *_ = storage_id(pid)
+        typed = TypedStorage(self._storages[key], names.STORAGE_DTYPES[type_name], type_name)
+        view = pid[5:]
+        if view and type(view[0]) is tuple:
+            typed.offset = operator.index(view[0][1])
         self.given.append(typed)
         return typed
 
@@ -105,46 +108,38 @@ def read_stream(
     source: Source, start: int, restore: Restore, safe: bool, options: dict[str, Any]
 ) -> tuple[Any, int]:
     """The object that begins at ``start``, and where the next one begins."""
-    reader = PickleReader(source, start)
+    room = Room(source.nbytes)
+    reader = PickleReader(source, start, room)
     magic, protocol = (reader.unpickle(no_references, safe, options) for _ in range(2))
     if magic != MAGIC or protocol != PROTOCOL:
         raise CheckpointError(
-            f"checkpoint: its magic number is {magic!r} and its protocol {protocol!r}, expected "
-            f"{MAGIC} and {PROTOCOL}"
+            f"checkpoint: its magic number is {shown(magic)} and its protocol {shown(protocol)}, "
+            f"expected {MAGIC} and {PROTOCOL}"
         )
     reader.unpickle(no_references, safe, options)  # about the machine that wrote it
     pickle_at = reader.at
-    described = _find_storages(reader, safe, options)
-    storages = _StreamStorages(_read_storages(source, reader, described, restore))
-    obj = PickleReader(source, pickle_at).unpickle(storages, safe, options)
+    described = _find_storages(reader, options)
+    storages = _StreamStorages(_read_storages(reader, described, restore))
+    obj = PickleReader(source, pickle_at, room).unpickle(storages, safe, options)
     return without_types(obj, storages.given), reader.at
 
 
-def _find_storages(
-    reader: PickleReader, safe: bool, options: dict[str, Any]
-) -> dict[str, _Described]:
+def _find_storages(reader: PickleReader, options: dict[str, Any]) -> dict[str, _Described]:
     """The storages that the next pickle of the stream refers to."""
     found: dict[str, _Described] = {}
-
-    def look(file: Any) -> None:
-        texts = {name: options[name] for name in ("encoding", "errors") if name in options}
-        _FindStorages(file, found, **texts).load()
-
-    if safe:
-        with telling_damage():
-            look(io.BytesIO(reader.next_pickle()))
-    else:
-        look(reader)
+    reader.run(_FindStorages, found, **texts_of(options))
     return found
 
 
 def _read_storages(
-    source: Source, reader: PickleReader, described: dict[str, _Described], restore: Restore
+    reader: PickleReader, described: dict[str, _Described], restore: Restore
 ) -> dict[str, Any]:
     keys = reader.plain()
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(described):
+    if not isinstance(keys, list) or not all(isinstance(key, (str, int)) for key in keys):
+        raise CheckpointError(f"checkpoint: its list of storages is {shown(keys)}")
+    if sorted(map(str, keys)) != sorted(described):
         raise CheckpointError(
-            f"checkpoint: it refers to storages {sorted(described)} and has {keys!r}"
+            f"checkpoint: it refers to {len(described)} storages and has {len(keys)}, or others"
         )
     storages = {}
     for key in map(str, keys):
@@ -157,8 +152,7 @@ def _read_storages(
             raise CheckpointError(
                 f"checkpoint: storage {key} of {numel} elements is damaged or cut off"
             )
-        memory, owner = source.array(reader.at, numel * d.itemsize)
-        reader.at += memory.nbytes
+        memory, owner = reader.array(numel * d.itemsize)
         if sys.byteorder == "big":
             memory, owner = byteswapped(memory, d), None
         restored = restore(Storage.from_bytes(memory, owner), location)

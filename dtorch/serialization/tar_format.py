@@ -1,10 +1,12 @@
-"""The format of the first versions, before 0.1.10: a tar archive of three members."""
+"""The format of the first versions, before 0.1.10: a tar archive of three members.
+
+Reference: POSIX.1-1988, section 10.1.1 (ustar).
+"""
 
 from __future__ import annotations
 
 import struct
-import tarfile
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -13,93 +15,114 @@ from dtorch.serialization import names
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.location import Restore
 from dtorch.serialization.pickle_reader import PickleReader
-from dtorch.serialization.rebuild import Rebuild, TypedStorage
-from dtorch.serialization.scan import pickle_end
-from dtorch.serialization.source import FileSource, Source
+from dtorch.serialization.rebuild import Rebuild, TypedStorage, storage_id
+from dtorch.serialization.room import Room, shown
+from dtorch.serialization.source import Part, Source
 from dtorch.serialization.source_code import check_source
-from dtorch.serialization.unpickler import telling_damage, unpickle
+from dtorch.serialization.unpickler import public_storage, telling_damage, unpickle
 
 _COUNT = struct.Struct("<q")
+_BLOCK = 512  # a member begins at a multiple of this, with a header of this size
+_NAME, _SIZE, _CHECKSUM, _KIND = slice(0, 100), slice(124, 136), slice(148, 156), 156
+_MAGIC = slice(257, 262)
+_FILES = b"0\0"  # kinds of members that are files
+_MEMBERS = ("storages", "tensors", "pickle")
 
 
 def is_tar(start: bytes) -> bool:
     """Whether a file that starts so is a tar archive."""
-    return start[257:262] == b"ustar"
+    return start[_MAGIC] == b"ustar"
 
 
-def read_tar(file: BinaryIO, restore: Restore, safe: bool, options: dict[str, Any]) -> Any:
+def read_tar(source: Source, restore: Restore, safe: bool, options: dict[str, Any]) -> Any:
     """The object in a tar archive, the format of the first versions."""
-    if safe:
-        raise CheckpointError(
-            "load: this is a tar archive of a version before 0.1.10, which is read with "
-            "weights_only=False only; that runs whatever code the file contains, so do it only with "
-            "a file you trust, and save it again"
-        )
-    try:
-        with telling_damage(), tarfile.open(fileobj=file, mode="r:") as archive:
-            members = {name: _member(archive, name) for name in ("storages", "tensors", "pickle")}
-    except tarfile.TarError as error:
-        raise CheckpointError(f"checkpoint: the tar archive is damaged: {error}") from error
-    places = {name: FileSource(file, *place) for name, place in members.items()}
+    room = Room(source.nbytes)
     with telling_damage():
-        storages = _read_storages(places["storages"], restore)
-        tensors = _read_tensors(places["tensors"], storages)
-        record = bytes(places["pickle"].read(0, places["pickle"].nbytes))
-        pickle_end(record)  # all versions with this format wrote codes that pass
+        members = _members(source)
+        storages = _read_storages(PickleReader(members["storages"], 0, room), restore)
+        tensors = _read_tensors(PickleReader(members["tensors"], 0, room), storages, room)
+        record = bytes(members["pickle"].read(0, members["pickle"].nbytes))
 
-        def persistent(pid: Any) -> Any:
-            if isinstance(pid, tuple):
-                _, cls, path, source = (None, *pid) if len(pid) == 3 else pid
-                check_source(cls, path, source)
-                return cls
-            key = int(pid)
-            return tensors[key] if key in tensors else storages[key].storage
+    def persistent(pid: Any) -> Any:
+        if type(pid) is tuple:
+            cls, *described = pid[-3:]
+            check_source(cls, *described)
+            return cls
+        key = int(pid) if type(pid) in (str, bytes, int) else -1
+        if key in tensors:
+            return tensors[key]
+        if key in storages:
+            return public_storage(storages[key])
+        raise CheckpointError(f"checkpoint: it refers to {shown(pid)}, which it does not have")
 
-        return unpickle(record, persistent, False, **options)
-
-
-def _member(archive: tarfile.TarFile, name: str) -> tuple[int, int]:
-    """Offset and size of a member."""
-    try:
-        member = archive.getmember(name)
-    except KeyError:
-        member = None
-    if member is None or not member.isreg() or member.issparse():
-        raise CheckpointError(f"checkpoint: a tar archive without {name!r}, of another program")
-    return member.offset_data, member.size
+    return unpickle(record, persistent, room, safe, **options)
 
 
-def _read_storages(source: Source, restore: Restore) -> dict[int, TypedStorage]:
-    reader = PickleReader(source, 0)
+def _members(source: Source) -> dict[str, Part]:
+    """The three members."""
+    found: dict[str, Part] = {}
+    at = 0
+    while at + _BLOCK <= source.nbytes and (header := bytes(source.read(at, _BLOCK))).strip(b"\0"):
+        # The sum of the header's bytes, with spaces in place of the sum itself.
+        total = sum(header) - sum(header[_CHECKSUM]) + 8 * ord(" ")
+        if not is_tar(header) or _octal(header[_CHECKSUM]) != total:
+            raise CheckpointError("checkpoint: a header in the tar archive is damaged")
+        name, nbytes = header[_NAME].rstrip(b"\0").decode(), _octal(header[_SIZE])
+        at += _BLOCK
+        if at + nbytes > source.nbytes:
+            raise CheckpointError(f"checkpoint: the tar archive is cut off within {shown(name)}")
+        if name in _MEMBERS and header[_KIND] in _FILES:
+            found[name] = Part(source, at, nbytes)
+        at += -(-nbytes // _BLOCK) * _BLOCK
+    for name in _MEMBERS:
+        if name not in found:
+            raise CheckpointError(f"checkpoint: a tar archive without {name!r}, of another program")
+    return found
+
+
+def _octal(field: bytes) -> int:
+    digits = field.strip(b" \0")
+    if not digits.isdigit():
+        raise CheckpointError("checkpoint: a number in the tar archive is damaged")
+    return int(digits, 8)
+
+
+def _key(value: Any) -> int:
+    if type(value) is not int:
+        raise CheckpointError(f"checkpoint: {shown(value)} where it has numbers")
+    return value
+
+
+def _read_storages(reader: PickleReader, restore: Restore) -> dict[int, TypedStorage]:
     storages: dict[int, TypedStorage] = {}
     for _ in range(reader.plain()):
         key, location, type_name = reader.plain()
-        d = names.STORAGE_DTYPES[type_name]
         (numel,) = _COUNT.unpack(reader.read(_COUNT.size))
-        if numel < 0:
-            raise CheckpointError(f"checkpoint: storage {key} has {numel} elements")
-        memory, _ = source.array(reader.at, numel * d.itemsize)
-        reader.at += memory.nbytes
-        restored = restore(Storage.from_bytes(memory), location)
-        storages[key] = TypedStorage(restored, d, type_name)
+        storage_id(("storage", type_name, key, location, numel))
+        d = names.STORAGE_DTYPES[type_name]
+        memory, owner = reader.array(numel * d.itemsize)
+        restored = restore(Storage.from_bytes(memory, owner), location)
+        storages[_key(key)] = TypedStorage(restored, d, type_name)
     for view_key, root_key, offset, _size in reader.plain():
-        root = storages[root_key]
-        view = storages[view_key] = TypedStorage(root.storage, root.dtype, root.type_name)
-        view.offset = root.offset + offset
+        root = storages[_key(root_key)]
+        view = storages[_key(view_key)] = TypedStorage(root.storage, root.dtype, root.type_name)
+        view.offset = root.offset + _key(offset)
     return storages
 
 
-def _read_tensors(source: Source, storages: dict[int, TypedStorage]) -> dict[int, Any]:
-    reader, rebuild = PickleReader(source, 0), Rebuild()
+def _read_tensors(
+    reader: PickleReader, storages: dict[int, TypedStorage], room: Room
+) -> dict[int, Any]:
+    rebuild = Rebuild(room)
     tensors = {}
     for _ in range(reader.plain()):
         key, storage_key, type_name = reader.plain()
         (ndim,) = struct.unpack("<i4x", reader.read(8))
         numbers = struct.unpack(f"<{2 * ndim + 1}q", reader.read(8 * (2 * ndim + 1)))
         size, stride, offset = numbers[:ndim], numbers[ndim:-1], numbers[-1]
-        storage = storages.get(storage_key)
+        storage = None if storage_key is None else storages.get(_key(storage_key))
         if storage is None:  # a tensor without elements
             storage = TypedStorage(Storage.from_bytes(np.empty(0, np.uint8)),
                                    names.tensor_dtype(type_name), "")  # fmt: skip
-        tensors[key] = rebuild.tensor_v2(storage, offset, size, stride)
+        tensors[_key(key)] = rebuild.tensor_v2(storage, offset, size, stride)
     return tensors

@@ -6,14 +6,13 @@ Here all of them are plain holders of attributes.
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from typing import Any, NoReturn
 
 from dtorch.core.tensor import Tensor
 from dtorch.serialization.errors import CheckpointError
-from dtorch.serialization.scan import pickle_end
-from dtorch.serialization.unpickler import CheckpointUnpickler, Persistent, run
+from dtorch.serialization.room import Room
+from dtorch.serialization.unpickler import Persistent, SafeUnpickler, run
 
 _CLASSES = "__torch__"
 _NATIVE_CLASSES = "__torch__.torch.classes."
@@ -37,7 +36,7 @@ class _Holder:
         self.attributes = state
 
 
-class ScriptUnpickler(CheckpointUnpickler):
+class ScriptUnpickler(SafeUnpickler):
     """Unpickles the record of an archive of TorchScript."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -74,7 +73,7 @@ def _without_type(value: Any, _type: str) -> Any:
     return value
 
 
-def read_state_dict(record: bytes, persistent: Persistent) -> OrderedDict[str, Tensor]:
+def read_state_dict(record: bytes, persistent: Persistent, room: Room) -> OrderedDict[str, Tensor]:
     """The tensors in the attributes of a module and of the modules in it, by dotted names.
 
     Whether one is a parameter, a buffer or neither, only the program knows.
@@ -82,11 +81,11 @@ def read_state_dict(record: bytes, persistent: Persistent) -> OrderedDict[str, T
     Args:
         record: the pickle of the module.
         persistent: gives the storage that a persistent id stands for.
+        room: what may be made of it.
     Raises:
         CheckpointError: it is damaged, names what is not allowed, or has no tensors.
     """
-    pickle_end(record)
-    module = run(ScriptUnpickler(io.BytesIO(record), persistent, True), True)
+    module = run(ScriptUnpickler(record, persistent, room))
     if not isinstance(module, _Holder):
         raise CheckpointError(f"TorchScript: the file has {type(module).__name__}, not a module")
     reader = _StateReader(len(record))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import math
 import pickle
 import re
 import struct
@@ -17,9 +18,10 @@ from dtorch.core.storage import Storage
 from dtorch.core.typed_storage import typed_storage
 from dtorch.serialization import names
 from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.machine import PickleMachine
 from dtorch.serialization.rebuild import Rebuild, TypedStorage
+from dtorch.serialization.room import Room
 from dtorch.serialization.safe_globals import find_safe_global
-from dtorch.serialization.scan import pickle_end
 
 # A name in a file -> the method of `Rebuild` that does its work.
 _METHODS = {
@@ -42,6 +44,7 @@ _METHODS = {
     ("builtins", "set"): "set",
     ("builtins", "frozenset"): "frozenset",
     ("_codecs", "encode"): "encode",
+    ("builtins", "bytes"): "bytes",
     ("builtins", "bytearray"): "bytearray",
 }
 _OTHER_KINDS = (
@@ -61,38 +64,27 @@ OBJECTS: dict[tuple[str, str], Any] = {
     ("torch.storage", names.UNTYPED_STORAGE): names.UNTYPED_STORAGE,
     ("torch.storage", "_UntypedStorage"): names.UNTYPED_STORAGE,
 }
-_DTYPE_NAME = re.compile(r"(q?u?int|b?float|bits|complex)\d+(x\d+|_\w+)*")
+_DTYPE_NAME = re.compile(r"(q?u?int|b?float|bits|complex)\d\w*")
 _DAMAGE_ERRORS = (DtorchError, AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError,
-                 OverflowError, AssertionError, struct.error, pickle.UnpicklingError)  # fmt: skip
+                 OverflowError, RecursionError, AssertionError, struct.error,
+                 pickle.UnpicklingError)  # fmt: skip
 
 Persistent = Callable[[Any], Any]
 
 
-class CheckpointUnpickler(pickle.Unpickler):
-    """Unpickles a checkpoint.
+class _Names:
+    """What checkpoints name, for either kind of unpickler."""
 
-    Args:
-        file: where the pickle is read from.
-        persistent: gives the storage, or whatever else, that a persistent id stands for.
-        weights_only: know only names that can do no harm.
-        options: encoding and errors of texts, as for `pickle.Unpickler`.
-    """
-
-    def __init__(
-        self, file: Any, persistent: Persistent, weights_only: bool, **options: Any
-    ) -> None:
-        super().__init__(file, **options)
+    def __init__(self, persistent: Persistent, rebuild: Rebuild) -> None:
         self._persistent = persistent
-        self._weights_only = weights_only
-        self._rebuild = Rebuild()
+        self._rebuild = rebuild
 
     def persistent_load(self, pid: Any) -> Any:
         """What a persistent id stands for."""
         return self._persistent(pid)
 
-    def find_class(self, module: str, name: str) -> Any:
-        """What a global stands for."""
-        module = "builtins" if module == "__builtin__" else module
+    def _find(self, module: str, name: str) -> Any:
+        """What is known of a global; None for others."""
         key = module, name
         if key in _METHODS:
             return getattr(self._rebuild, _METHODS[key])
@@ -105,8 +97,41 @@ class CheckpointUnpickler(pickle.Unpickler):
                 f"load: the file has a tensor of torch.{name}, a dtype that dtorch does not have; "
                 "convert it where the file was written"
             )
-        if self._weights_only:
-            return _safe_global(module, name)
+        return None
+
+
+class SafeUnpickler(_Names, PickleMachine):
+    """Unpickles a file that nobody vouches for: knows only names that can do no harm.
+
+    Args:
+        data: the pickle, or its beginning, as for `PickleMachine`.
+        persistent: gives the storage, or whatever else, that a persistent id stands for.
+        options: of `PickleMachine`.
+    """
+
+    def __init__(self, data: bytes, persistent: Persistent, room: Room, **options: Any) -> None:
+        _Names.__init__(self, persistent, Rebuild(room))
+        PickleMachine.__init__(self, data, room, **options)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a global stands for."""
+        module = "builtins" if module == "__builtin__" else module
+        found = self._find(module, name)
+        return _safe_global(module, name) if found is None else found
+
+
+class TrustingUnpickler(_Names, pickle.Unpickler):
+    """Unpickles a file from somebody who is trusted: runs what it asks for."""
+
+    def __init__(self, file: Any, persistent: Persistent, **options: Any) -> None:
+        _Names.__init__(self, persistent, Rebuild(Room(math.inf)))
+        pickle.Unpickler.__init__(self, file, **options)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a global stands for."""
+        found = self._find("builtins" if module == "__builtin__" else module, name)
+        if found is not None:
+            return found
         if module.split(".", 1)[0] in ("torch", "torchvision"):
             return find_own(module, name)
         return super().find_class(module, name)
@@ -146,34 +171,41 @@ def find_own(module: str, name: str) -> Any:
     raise CheckpointError(f"load: the file needs {module}.{name}, which dtorch does not have")
 
 
-def unpickle(data: bytes, persistent: Persistent, weights_only: bool, **options: Any) -> Any:
+def unpickle(
+    data: bytes, persistent: Persistent, room: Room, weights_only: bool, **options: Any
+) -> Any:
     """The object of one pickle.
 
     Raises:
         CheckpointError: it is damaged, or names what is not allowed.
     """
-    if weights_only:
-        pickle_end(data)
-    unpickler = make_unpickler(io.BytesIO(data), persistent, weights_only, **options)
-    return run(unpickler, weights_only)
+    if not weights_only:
+        return make_unpickler(io.BytesIO(data), persistent, **options).load()
+    return run(SafeUnpickler(data, persistent, room, **texts_of(options)))
+
+
+def texts_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Those of the arguments for unpickling that say how texts are encoded."""
+    unknown = sorted(set(options) - {"encoding", "errors", "fix_imports", "pickle_module"})
+    if unknown:
+        raise TypeError(f"load: unexpected arguments {unknown}")
+    return {name: options[name] for name in ("encoding", "errors") if name in options}
 
 
 def make_unpickler(
-    file: Any, persistent: Persistent, weights_only: bool, pickle_module: Any = None, **options: Any
+    file: Any, persistent: Persistent, pickle_module: Any = None, **options: Any
 ) -> pickle.Unpickler:
-    """The unpickler for one pickle in a file."""
+    """The unpickler for one pickle in a file that is trusted."""
     if pickle_module is None or pickle_module is pickle:
-        return CheckpointUnpickler(file, persistent, weights_only, **options)
-    cls = type("ModuleUnpickler", (CheckpointUnpickler, pickle_module.Unpickler), {})
-    return cls(file, persistent, weights_only, **options)  # type: ignore[no-any-return]
+        return TrustingUnpickler(file, persistent, **options)
+    cls = type("ModuleUnpickler", (TrustingUnpickler, pickle_module.Unpickler), {})
+    return cls(file, persistent, **options)  # type: ignore[no-any-return]
 
 
-def run(unpickler: pickle.Unpickler, weights_only: bool) -> Any:
+def run(machine: PickleMachine) -> Any:
     """Unpickle; what a damaged file makes go wrong is told as CheckpointError."""
-    if not weights_only:
-        return unpickler.load()
     with telling_damage():
-        return unpickler.load()
+        return machine.load()
 
 
 @contextlib.contextmanager
@@ -189,7 +221,7 @@ def telling_damage() -> Iterator[None]:
         ) from error
 
 
-def _public(storage: TypedStorage) -> Any:
+def public_storage(storage: TypedStorage) -> Any:
     """What stands for a storage outside: one of core, typed where the file says a type."""
     if not isinstance(storage.storage, Storage) or storage.type_name == names.UNTYPED_STORAGE:
         return storage.storage
@@ -211,7 +243,7 @@ def without_types(obj: Any, given: Iterable[TypedStorage]) -> Any:
         pairs = container.items() if isinstance(container, dict) else enumerate(container)
         for key, value in pairs:
             if isinstance(value, TypedStorage):
-                container[key] = _public(value)
+                container[key] = public_storage(value)
             elif isinstance(value, (dict, list)):
                 todo.append(value)
     return holder[0]

@@ -11,7 +11,8 @@ from dtorch.serialization import names
 from dtorch.serialization.archive import Archive
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.location import Restore
-from dtorch.serialization.rebuild import TypedStorage
+from dtorch.serialization.rebuild import TypedStorage, storage_id
+from dtorch.serialization.room import Room
 from dtorch.serialization.source import Source, byteswapped
 from dtorch.serialization.torchscript import read_state_dict
 from dtorch.serialization.unpickler import unpickle, without_types
@@ -35,9 +36,7 @@ class _ZipStorages:
         self._foreign = order.decode() != sys.byteorder
 
     def __call__(self, pid: Any) -> TypedStorage:
-        kind, type_name, key, location, numel = pid
-        if kind != "storage" or not isinstance(key, str) or not isinstance(location, str):
-            raise CheckpointError(f"checkpoint: it refers to {pid!r}, expected a storage")
+        type_name, key, location, numel = storage_id(pid)
         d = names.STORAGE_DTYPES[type_name]
         if key not in self._storages:
             self._storages[key] = self._read(key, d, location)
@@ -65,9 +64,9 @@ def read_zip(source: Source, restore: Restore, safe: bool, options: dict[str, An
         raise CheckpointError(
             "checkpoint: a zip archive without data.pkl, written by another program"
         )
-    storages = _ZipStorages(archive, restore)
+    storages, room = _ZipStorages(archive, restore), Room(source.nbytes)
     record = archive.read("data.pkl")
     if "constants.pkl" in archive:
-        return read_state_dict(record, storages)
-    obj = unpickle(record, storages, safe, **options)
+        return read_state_dict(record, storages, room)
+    obj = unpickle(record, storages, room, safe, **options)
     return without_types(obj, storages.given)

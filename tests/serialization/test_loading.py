@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import pickletools
+import re
 import struct
 import tracemalloc
 import zipfile
@@ -151,6 +152,40 @@ def test_new_kinds_of_places_can_be_registered(monkeypatch):
     assert location_tag(dtorch.ones(2).untyped_storage()) == "mine"
 
 
+@pytest.mark.parametrize("tag", ["xla:0", "mps", "hpu:0", "privateuseone:0", "meta", "", "cpu:0"])
+def test_any_foreign_place_is_named_and_can_be_mapped_to_the_cpu(tag):
+    with pytest.raises(RuntimeError, match=f"{tag}.*map_location='cpu'"):
+        loaded(stored_on(tag))
+    assert loaded(stored_on(tag), map_location="cpu").tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_place_asked_for_that_nobody_knows_is_named_as_asked_for():
+    for wanted in ("meta", {"cpu": "meta"}):
+        with pytest.raises(
+            RuntimeError, match="map_location sends what was stored on 'cpu' to 'meta'"
+        ):
+            loaded(saved(dtorch.ones(3)), map_location=wanted)
+
+
+def test_errors_of_a_map_location_function_are_its_own():
+    for error in (KeyError("mine"), ValueError("mine"), AttributeError("mine")):
+
+        def place(storage, tag, error=error):
+            raise error
+
+        for is_zip in (True, False):
+            file = io.BytesIO()
+            dtorch.save([dtorch.ones(2)], file, _use_new_zipfile_serialization=is_zip)
+            file.seek(0)
+            with pytest.raises(type(error), match="mine") as caught:
+                dtorch.load(file, map_location=place)
+            assert caught.value is error
+    with pytest.raises(TypeError, match="map_location gave int"):
+        loaded(saved([dtorch.ones(2)]), map_location=lambda storage, tag: 5)
+    typed = dtorch.FloatStorage([3.0, 4.0])
+    assert loaded(saved([dtorch.ones(2)]), map_location=lambda *_: typed)[0].tolist() == [3.0, 4.0]
+
+
 def test_a_wrong_map_location_is_named():
     with pytest.raises(TypeError, match="map_location is int"):
         loaded(saved(1), map_location=3)
@@ -198,7 +233,6 @@ def test_classes_are_made_once_they_are_allowed():
 
 
 HOSTILE = {
-    "memo index that would take gigabytes": b"\x80\x02K\x01r\xff\xff\xff\x7f.",
     "text longer than the file": b"\x80\x02X\xff\xff\xff\x7fa.",
     "bytes of enormous size": b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".",
     "bytearray of a number": b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
@@ -223,6 +257,14 @@ def test_hostile_pickles_are_refused_without_side_effect(pickled):
     with pytest.raises(CheckpointError):
         loaded(with_pickle(pickled))
     assert dtorch.float32.itemsize == 4
+
+
+def test_a_memo_with_large_indices_takes_no_memory():
+    tracemalloc.start()
+    assert loaded(with_pickle(b"\x80\x02K\x01r\xff\xff\xff\xff0j\xff\xff\xff\xff.")) == 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
 
 
 def tensor_pickle(key=b"0", numel=4, offset=0, size=(4,), stride=(1,)) -> bytes:
@@ -314,7 +356,7 @@ def test_quantised_tensors_without_memory_of_their_own_are_refused(checkpoints, 
                                   "collections\nCounter"])  # fmt: skip
 def test_containers_are_not_made_of_tensors_of_any_size(name):
     tensor = tensor_pickle(size=(1 << 40, 2), stride=(0, 0))[2:-1]
-    with pytest.raises(CheckpointError, match="container made of Tensor"):
+    with pytest.raises(CheckpointError, match="container made of an object of type Tensor"):
         loaded(with_pickle(b"\x80\x02c" + name.encode() + b"\n" + tensor + b"\x85R."))
 
 
@@ -368,12 +410,59 @@ def test_compressed_members_are_refused_with_the_remedy():
         loaded(file.getvalue())
 
 
-def test_members_that_overlap_are_refused():
-    data = bytearray(saved([dtorch.zeros(1000)]))
-    at = data.rfind(b"PK\1\2")
-    data[at + 20 : at + 28] = struct.pack("<II", len(data), len(data))
-    with pytest.raises(CheckpointError, match="overlap"):
+ENTRY = b"PK\1\2"  # in the directory: sizes at 20 and 24, place at 42, name at 46
+
+
+def entries_of(data: bytes) -> list[int]:
+    places = [match.start() for match in re.finditer(re.escape(ENTRY), data)]
+    assert len(places) == 7
+    return places
+
+
+@pytest.mark.parametrize(
+    ("at", "values", "message"),
+    [
+        (20, (1 << 20, 1 << 20), "beyond its end"),
+        (20, (1 << 31, 1 << 31), "beyond its end"),
+        (20, (100, 1 << 30), "two sizes"),
+        (20, (0xFFFFFFFF, 0xFFFFFFFF), "beyond its end"),
+        (42, (0,), "overlap"),
+        (42, (100,), "overlap"),
+        (42, (0xFFFFFFFF,), "beyond its end"),
+        (42, (0x7FFFFFFF,), "beyond its end"),
+    ],
+)
+def test_members_that_cannot_be_where_the_directory_says_are_refused(at, values, message):
+    data = bytearray(saved([dtorch.zeros(1000), dtorch.zeros(1000)]))
+    last = entries_of(data)[-1]
+    data[last + at : last + at + 4 * len(values)] = struct.pack(f"<{len(values)}I", *values)
+    with pytest.raises(CheckpointError, match=message):
         loaded(bytes(data))
+
+
+def test_a_member_with_two_entries_is_refused():
+    data = bytearray(saved([dtorch.zeros(1000), dtorch.zeros(1000)]))
+    last = entries_of(data)[-2]
+    assert data[last + 46 : last + 60] == b"archive/data/1"
+    data[last + 59 : last + 60] = b"0"
+    with pytest.raises(CheckpointError, match="'archive/data/0' twice"):
+        loaded(bytes(data))
+
+
+def test_wide_numbers_in_a_directory_are_compared_with_the_file():
+    for size, place in ((1 << 63, 0), (64, (1 << 64) - 1), ((1 << 64) - 1, (1 << 64) - 1)):
+        data = bytearray(saved([dtorch.zeros(1000)]))
+        end = data.rfind(b"PK\5\6")
+        record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 6, 6, size, place)
+        locator = struct.pack("<4sIQI", b"PK\6\7", 0, end, 1)
+        data[end:end] = record + locator
+        data[end + 76 + 8 : end + 76 + 20] = b"\xff" * 12
+        with pytest.raises(CheckpointError, match="does not fit"):
+            loaded(bytes(data))
+        lost = struct.pack("<4sIQI", b"PK\6\7", 0, (1 << 64) - 1, 1)
+        data[end + 56 : end + 76] = lost
+        with pytest.raises(CheckpointError, match="64-bit end record"):
+            loaded(bytes(data))
 
 
 def test_something_else_is_refused_with_its_first_bytes():
