@@ -15,6 +15,7 @@ import numpy as np
 
 from dtorch.core.errors import DtypeError
 
+_KINDS = {"b": "bool", "i": "integer", "f": "floating-point", "c": "complex"}
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
 
 
@@ -155,18 +156,18 @@ def as_dtype(value: Any) -> dtype:
     raise DtypeError(f"dtype: got {value!r}, expected a dtype such as dtorch.float32")
 
 
-def refuse_dtypes(op: str, kinds: str, array: Any, remedy: str = "convert it first") -> None:
-    """Complain about an operand of certain dtypes.
+def refuse_dtypes(op: str, kinds: str, given: dtype, remedy: str = "convert first") -> None:
+    """Complain if operands of ``op`` have a dtype it is not defined for.
 
     Args:
         kinds: letters of the refused kinds: ``b`` bool, ``i`` integer, ``f`` floating, ``c``
             complex.
     Raises:
-        DtypeError: naming the dtype.
+        DtypeError: naming the dtype, and the kinds that are taken.
     """
-    kind = "bifc"[_CATEGORY[np.result_type(array).kind]]
-    if kind in kinds:
-        raise DtypeError(f"{op}: not defined for {from_numpy_dtype(array.dtype)}; {remedy}")
+    if "bifc"[given.category] in kinds:
+        taken = " or ".join(name for kind, name in _KINDS.items() if kind not in kinds)
+        raise DtypeError(f"{op}: not defined for {given}, expected {taken} numbers; {remedy}")
 
 
 def default_complex() -> dtype:

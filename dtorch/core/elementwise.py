@@ -13,6 +13,7 @@ from dtorch.core.dtype import (
     dtype,
     from_numpy_dtype,
     get_default_dtype,
+    refuse_dtypes,
     result_dtype,
     scalar_dtype,
 )
@@ -26,6 +27,7 @@ from dtorch.core.signature import MISSING
 
 ndarray = np.ndarray
 generic = np.generic
+_SHORT_KINDS = ("biufcV", "fc", "biufV", "f")  # of NumPy, by what the short ways leave out
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
@@ -49,6 +51,12 @@ class ElementwiseOp(Op):
         super().__init__(body, **options)
         names = self.tensors if promoted is None else promoted
         self.promoted = tuple(self.index[name] for name in names)
+
+    @property
+    def guard(self) -> int:
+        """What the short ways leave to the whole call: 1 integers and bool, 2 complex numbers."""
+        integers = self.floating or "b" in self.refused or "i" in self.refused
+        return integers + 2 * ("c" in self.refused)
 
     def compute(self, values: Sequence[Any]) -> Any:
         try:
@@ -98,7 +106,10 @@ class ElementwiseOp(Op):
         super().check_operand(i, value)
 
     def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
-        target = self.result_dtype(values).numpy
+        combined = self.result_dtype(values)
+        if self.refused:
+            refuse_dtypes(self.name, self.refused, combined)
+        target = combined.numpy
         number = self._dtype_of_numbers(target)
         for i in self.promoted:
             value = raw[i]
@@ -146,7 +157,7 @@ class ElementwiseOp(Op):
         if backend.native is not None:
             code = backend.native.loop_code(self.name, arity)
             if code >= 0 or self.ufunc is not None:
-                return backend.native.OpFunction(general, self.ufunc, arity, code, self.floating)  # type: ignore[no-any-return]
+                return backend.native.OpFunction(general, self.ufunc, arity, code, self.guard)  # type: ignore[no-any-return]
         elif self.ufunc is not None:
             make = self._make_unary if arity == 1 else self._make_binary
             return make(self.ufunc, general)
@@ -160,18 +171,18 @@ class ElementwiseOp(Op):
         code = backend.native.loop_code(self.name, arity)
         if code < 0 or self.name in _COMPARISONS:
             return general
-        return backend.native.OpFunction(general, None, arity, code, self.floating, True)  # type: ignore[no-any-return]
+        return backend.native.OpFunction(general, None, arity, code, self.guard, True)  # type: ignore[no-any-return]
 
     def _make_binary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
         """The common case without detours: two tensors of one dtype on the CPU."""
-        floating = self.floating
+        short = _SHORT_KINDS[self.guard]
 
         def of_tensors(input: Any, other: Any) -> Any:
             a, b = input._array, other._array
             if (
                 a.dtype is b.dtype
                 and op_module.fast_paths
-                and not (floating and a.dtype.kind not in "fc")
+                and a.dtype.kind in short
                 and type(a) is type(b) is ndarray
             ):
                 settings = silence()
@@ -198,12 +209,12 @@ class ElementwiseOp(Op):
         return function
 
     def _make_unary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
-        floating = self.floating
+        short = _SHORT_KINDS[self.guard]
 
         def function(input: Any = MISSING, *rest: Any, **kwargs: Any) -> Any:
             if isinstance(input, TensorBase) and not (rest or kwargs) and op_module.fast_paths:
                 a = input._array
-                if type(a) is ndarray and (not floating or a.dtype.kind in "fc"):
+                if type(a) is ndarray and a.dtype.kind in short:
                     settings = silence()
                     try:
                         out = wrap(ufunc(a))

@@ -47,7 +47,7 @@ from dtorch.core.base import (
     wrap,
     wrap_view,
 )
-from dtorch.core.dtype import float32
+from dtorch.core.dtype import as_dtype, float32, from_numpy_dtype, refuse_dtypes
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import edge_of
@@ -125,6 +125,9 @@ class Op:
             composite gets float32, so that its parts do not round for themselves.
         keeps_half: of a wide operation, says by the values of a call, or those saved of it, whether
             its kernels and formulas take float16 and bfloat16 as they are.
+        refused: kinds of dtypes (see `refuse_dtypes`) that ``takes`` leaves out. They are those of
+            the dtype in which elementwise operands, or the tensors ``takes_of``, are combined; else
+            of the first tensor. A dtype that the caller names for the computation makes up for it.
     """
 
     kind = "structured"
@@ -149,8 +152,11 @@ class Op:
         ufunc: np.ufunc | None = None,
         wide: bool = False,
         rounded: int | None = None,
+        takes: str = "bifc",
+        takes_of: Sequence[str] | None = None,
     ) -> None:
         self.wide = wide
+        self.refused = "".join(kind for kind in "bifc" if kind not in takes)
         self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
         self.has_out = has_out and self.kind != "view"
         self.name = body.__name__.rstrip("_")
@@ -171,6 +177,8 @@ class Op:
                 f"{MOST_TENSORS}; one parameter can take a list of them"
             )
         self.tensor_indices = tuple(self.index[name] for name in self.tensors)
+        judged = self.tensors[:1] if takes_of is None else takes_of
+        self.judged = tuple(self.index[name] for name in judged)
         self.outputs = tuple(outputs)
         self.returns = len(self.outputs) if returns is None else returns
         self.rounded = self.returns if rounded is None else rounded
@@ -417,7 +425,8 @@ class Op:
             return self.run(bind(args, kwargs), out)
 
         if self.ufunc is not None and self.kind == "structured" and backend.native is not None:
-            return backend.native.OpFunction(function, self.ufunc, len(self.tensors), -2, False)  # type: ignore[no-any-return]
+            guard = 1 if self.refused else 0  # of integers: they are looked at here
+            return backend.native.OpFunction(function, self.ufunc, len(self.tensors), -2, guard)  # type: ignore[no-any-return]
         return function
 
     def run(self, values: list[Any], out: Any = None) -> Any:
@@ -479,7 +488,24 @@ class Op:
 
     def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
         """What kinds of operation do to arrays before they compute; promotion, for instance."""
+        if self.refused:
+            self.check_dtypes(values)
         return raw
+
+    def check_dtypes(self, values: Sequence[Any]) -> None:
+        """Complain about tensors of a dtype the operation is not defined for."""
+        named = self.index.get("dtype")
+        if named is not None and values[named] is not None:
+            refuse_dtypes(self.name, self.refused, as_dtype(values[named]))
+            return
+        judged: list[Any] = []
+        for i in self.judged:
+            judged += values[i] if isinstance(values[i], (list, tuple)) else [values[i]]
+        found = [from_numpy_dtype(v._array.dtype) for v in judged if isinstance(v, TensorBase)]
+        if found:
+            highest = max(found, key=lambda t: t.category)
+            remedy = "convert first" if named is None else "give dtype=dtorch.float32"
+            refuse_dtypes(self.name, self.refused, highest, remedy)
 
     # -- history --------------------------------------------------------------------------------
 
@@ -752,6 +778,8 @@ class CompositeOp(Op):
         return self._body(values) if policy is None else policy(self, self._body, values, settled)
 
     def _body(self, values: list[Any]) -> Any:
+        if self.refused:
+            self.check_dtypes(values)
         half = self._half_dtype(values) if self.wide else None
         if half is not None:
             values = [_cast(value, half, float32) for value in values]

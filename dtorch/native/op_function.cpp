@@ -60,6 +60,8 @@ PyTypeObject* op_function_type = nullptr;
 PyObject* silence = nullptr;  // core.quiet.silence and restore
 PyObject* restore = nullptr;
 
+constexpr int guard_integers = 1, guard_complex = 2;
+
 struct OpFunction {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* dict;
@@ -70,7 +72,7 @@ struct OpFunction {
   int arity;
   int code;       // of Binary or Unary, or -1
   int inplace;    // the operation overwrites its first operand
-  int floating;   // integers are for the Python function
+  int guard;      // kinds of numbers that are for the Python function
   char shortcut;  // 0: every call is for the Python function
 };
 
@@ -100,8 +102,10 @@ PyObject* call_ufunc(OpFunction* op, PyObject* a, PyObject* b) {
   return ensure_array(result);
 }
 
-bool is_floating(PyArrayObject* array) {
-  return PyArray_ISFLOAT(array) || PyArray_ISCOMPLEX(array) || is_bfloat16(array);
+bool is_guarded(OpFunction* op, PyArrayObject* array) {
+  if (!op->guard || PyArray_ISFLOAT(array)) return false;
+  if (PyArray_ISCOMPLEX(array)) return op->guard & guard_complex;
+  return op->guard & guard_integers && !is_bfloat16(array);
 }
 
 // Whether NumPy's function may be called: functions of single elements are for float32 then, unless
@@ -111,7 +115,7 @@ bool is_for_numpy(OpFunction* op, PyObject* a) {
 }
 
 PyObject* compute_unary(OpFunction* op, PyObject* a) {
-  if (op->floating && !is_floating(as_array(a))) return nullptr;
+  if (is_guarded(op, as_array(a))) return nullptr;
   if (op->code >= 0) {
     PyObject* result = unary_array(static_cast<Unary>(op->code), as_array(a));
     if (result || PyErr_Occurred()) return result;
@@ -121,8 +125,7 @@ PyObject* compute_unary(OpFunction* op, PyObject* a) {
 
 // For arrays of one type and, as that rule counts dims, not for a 0-dim one beside another.
 PyObject* compute_binary(OpFunction* op, PyObject* a, PyObject* b) {
-  if (PyArray_DESCR(as_array(a)) != PyArray_DESCR(as_array(b)) ||
-      (op->floating && !is_floating(as_array(a)))) {
+  if (PyArray_DESCR(as_array(a)) != PyArray_DESCR(as_array(b)) || is_guarded(op, as_array(a))) {
     return nullptr;
   }
   if (op->code >= 0) {
@@ -195,7 +198,7 @@ PyObject* fast_inplace(OpFunction* op, PyObject* const* args) {
       ((mode || !is_none(a->view)) && current_grad_mode() != GradMode::disabled)) {
     return nullptr;
   }
-  if (op->floating && !is_floating(array)) return nullptr;
+  if (is_guarded(op, array)) return nullptr;
   bool done;
   if (!other) {
     done = unary_inplace(static_cast<Unary>(op->code), array);
@@ -230,8 +233,8 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObje
 
 PyObject* op_new(PyTypeObject* type, PyObject* args, PyObject*) {
   PyObject *slow, *ufunc;
-  int arity, code, floating, inplace = 0;
-  if (!PyArg_ParseTuple(args, "OOiii|p", &slow, &ufunc, &arity, &code, &floating, &inplace)) {
+  int arity, code, guard, inplace = 0;
+  if (!PyArg_ParseTuple(args, "OOiii|p", &slow, &ufunc, &arity, &code, &guard, &inplace)) {
     return nullptr;
   }
   if (arity < 1 || arity > 2 ||
@@ -247,7 +250,7 @@ PyObject* op_new(PyTypeObject* type, PyObject* args, PyObject*) {
   op->ufunc = ufunc == Py_None ? nullptr : Py_NewRef(ufunc);
   op->arity = arity;
   op->code = code;
-  op->floating = floating;
+  op->guard = guard;
   op->inplace = inplace;
   op->shortcut = 1;
   return self;

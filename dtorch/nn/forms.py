@@ -11,6 +11,7 @@ import numpy as np
 
 from dtorch.core import functions
 from dtorch.core.base import wrap
+from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.half import is_half
 from dtorch.core.op import REGISTRY
 from dtorch.core.ops.loss_margin import triplet
@@ -128,6 +129,7 @@ def gumbel_softmax(
         >>> tuple(gumbel_softmax(dtorch.zeros(2, 3), hard=True).shape)
         (2, 3)
     """
+    refuse_dtypes("gumbel_softmax", "bic", logits.dtype)
     array = logits._array
     # The negative logarithm of uniform numbers is exponential, that of such is Gumbel noise.
     kind = np.dtype(np.float32) if is_half(array) else array.dtype

@@ -186,7 +186,11 @@ def test_pivoted_cholesky_factors_a_singular_matrix() -> None:
         (lambda: linalg.solve(dtorch.ones(2, 2), dtorch.ones(2, 1)), LinAlgError, "pivot 2"),
         (lambda: linalg.cholesky(-dtorch.eye(2)), LinAlgError, "leading minor 1"),
         (lambda: dtorch.ones(2, 3).inverse(), ShapeError, r"\(2, 3\).*square"),
-        (lambda: dtorch.ones(2, 2, dtype=dtorch.int64).inverse(), DtypeError, "int64.*float32"),
+        (
+            lambda: dtorch.ones(2, 2, dtype=dtorch.int64).inverse(),
+            DtypeError,
+            "int64.*floating-point",
+        ),
         (lambda: dtorch.ones(2, 2).half().svd(), DtypeError, "float16.*float32"),
         (lambda: linalg.solve(dtorch.eye(2), dtorch.ones(3, 1)), ShapeError, "do not fit"),
         (

@@ -27,7 +27,7 @@ def _samples(make):
     yield (make(0, 4),), {}
 
 
-@elementwise()
+@elementwise(takes="if")
 def relu(xp: Any, input: Any) -> Any:
     """Rectified linear unit: ``max(input, 0)``; the gradient at 0 is 0."""
     return xp.maximum(input, input.dtype.type(0))
@@ -63,7 +63,7 @@ sigmoid.samples(_samples)
 sigmoid.expect(lambda input: 0.5 + 0.5 * np.tanh(input / 2))
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def leaky_relu(xp: Any, input: Any, negative_slope: float = 0.01) -> Any:
     """``input`` where positive, ``negative_slope * input`` elsewhere.
 
@@ -89,7 +89,7 @@ def _(make):
 leaky_relu.expect(lambda input, slope=0.01: np.maximum(input, 0) + slope * np.minimum(input, 0))
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def elu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
     """Exponential linear unit: ``input`` where positive, else ``alpha * (exp(input) - 1)``.
 
@@ -121,7 +121,7 @@ elu.expect(
 )
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def softplus(xp: Any, input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """Smooth ``relu``: ``log(1 + exp(beta * input)) / beta``; the input itself above a threshold.
 
@@ -155,7 +155,7 @@ def _(input, beta=1.0, threshold=20.0):
     )
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="if")
 def threshold(xp: Any, input: Any, threshold: float, value: float) -> Any:
     """``input`` where above ``threshold``, ``value`` elsewhere."""
     return xp.where(input > threshold, input, input.dtype.type(value))
@@ -176,10 +176,18 @@ def _(input, threshold, value):
     return np.select([input > threshold], [input], value)
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="if")
 def hardtanh(xp: Any, input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """``input`` cut off at ``min_val`` and ``max_val``."""
-    return xp.clip(input, input.dtype.type(min_val), input.dtype.type(max_val))
+    return xp.clip(input, _bound(input, min_val), _bound(input, max_val))
+
+
+def _bound(input: Any, limit: float) -> Any:
+    """A limit as the dtype of ``input``, where integers have ends."""
+    if input.dtype.kind in "iu":
+        ends = np.iinfo(input.dtype)
+        limit = min(max(limit, ends.min), ends.max)
+    return input.dtype.type(limit)
 
 
 @hardtanh.gradient("input")
@@ -201,7 +209,7 @@ def _(input, min_val=-1.0, max_val=1.0):
     return np.minimum(np.maximum(input, min_val), max_val)
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="if")
 def relu6(xp: Any, input: Any) -> Any:
     """``min(max(input, 0), 6)``."""
     return xp.clip(input, input.dtype.type(0), input.dtype.type(6))
@@ -223,7 +231,7 @@ def _(make):
 relu6.expect(lambda input: np.minimum(np.maximum(input, 0), 6))
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def hardshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
     """``input`` where its absolute value exceeds ``lambd``, 0 elsewhere."""
     return xp.where(xp.abs(input) > lambd, input, input.dtype.type(0))
@@ -234,7 +242,7 @@ def _(grad, out):
     return choose(out == 0, grad * 0, grad)
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def softshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
     """``input`` moved toward 0 by ``lambd``, and no further than 0.
 
@@ -262,7 +270,7 @@ hardshrink.expect(lambda input, lambd=0.5: input * ((input > lambd) | (input < -
 softshrink.expect(lambda input, lambd=0.5: np.sign(input) * np.maximum(np.abs(input) - lambd, 0))
 
 
-@composite(tensors=("input",), method=False, wide=True)
+@composite(tensors=("input",), method=False, wide=True, takes="ifc")
 def tanhshrink(input: Any) -> Any:
     """``input - tanh(input)``."""
     return input - tanh(input)
@@ -272,7 +280,7 @@ tanhshrink.samples(_samples)
 tanhshrink.expect(lambda input: input - np.sinh(input) / np.cosh(input))
 
 
-@elementwise(method=False)
+@elementwise(method=False, floating=True, takes="ifc")
 def softsign(xp: Any, input: Any) -> Any:
     """``input / (1 + |input|)``."""
     return input / (1 + xp.abs(input))
@@ -291,7 +299,7 @@ softsign.samples(_samples)
 softsign.expect(lambda input: np.sign(input) - np.sign(input) / (1 + np.abs(input)))
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def logsigmoid(xp: Any, input: Any) -> Any:
     """Logarithm of `sigmoid`, without overflow."""
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
@@ -314,7 +322,7 @@ def _(make):
 logsigmoid.expect(lambda input: -np.logaddexp(0, -input))
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def gelu(xp: Any, input: Any, approximate: str = "none") -> Any:
     """Gaussian error linear unit: ``input`` times the normal distribution function of it.
 
@@ -383,7 +391,7 @@ def _(input, approximate="none"):
     return 0.5 * input * (1 + np.tanh(math.sqrt(2 / math.pi) * (input + 0.044715 * input**3)))
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="fc")
 def silu(xp: Any, input: Any) -> Any:
     """Sigmoid linear unit: ``input * sigmoid(input)``, also known as swish."""
     return input * sigmoid.body(xp, input)
@@ -402,7 +410,7 @@ silu.samples(_samples)
 silu.expect(lambda input: input / (1 + np.exp(-input)))
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def mish(xp: Any, input: Any) -> Any:
     """``input * tanh(softplus(input))``.
 
@@ -428,7 +436,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 _SELU = (_SELU_SCALE * _SELU_ALPHA, _SELU_SCALE, 1.0)
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def selu(xp: Any, input: Any) -> Any:
     """Self-normalising `elu`: mean 0 and variance 1 are kept from layer to layer.
 
@@ -461,7 +469,7 @@ def _celu_parameters(alpha: float) -> tuple[float, ...]:
     return alpha, 1, 1 / alpha
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def celu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
     """``max(input, 0) + min(alpha * (exp(input / alpha) - 1), 0)``.
 
@@ -494,7 +502,7 @@ celu.expect(
 )
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def hardsigmoid(xp: Any, input: Any) -> Any:
     """``input / 6 + 1/2``, cut off at 0 and 1."""
     return xp.clip(input + input.dtype.type(3), 0, 6) / input.dtype.type(6)
@@ -508,7 +516,7 @@ def _(grad, input):
     return choose((input > -3) & (input < 3), grad * (1 / 6), grad * 0)
 
 
-@elementwise(method=False)
+@elementwise(method=False, takes="f")
 def hardswish(xp: Any, input: Any) -> Any:
     """``input`` times `hardsigmoid` of it.
 
@@ -569,7 +577,7 @@ def _(grad, input):
     return choose(input > 0, grad * 0, grad * input)
 
 
-@composite(tensors=("input", "weight"), method=False)
+@composite(tensors=("input", "weight"), method=False, takes="f")
 def prelu(input: Any, weight: Any) -> Any:
     """``input`` where positive, ``weight * input`` elsewhere.
 
@@ -605,7 +613,7 @@ def _(input, weight):
     return np.maximum(input, 0) + w * np.minimum(input, 0)
 
 
-@composite(tensors=("input",), method=False, wide=True)
+@composite(tensors=("input",), method=False, wide=True, takes="f")
 def glu(input: Any, dim: int = -1) -> Any:
     """Gated linear unit: the first half along ``dim`` times the `sigmoid` of the second.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.dtype import dtype, finfo, from_numpy_dtype, refuse_dtypes
+from dtorch.core.dtype import dtype, finfo, from_numpy_dtype
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError, DivisionError
 from dtorch.core.op import composite
@@ -22,12 +22,16 @@ def _scaled_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[st
     return (input, other), {"alpha": alpha}
 
 
+def refuse_factor(name: str, argument: str, factor: Any, array: Any) -> None:
+    """Complain about a factor that the dtype of the operands cannot hold."""
+    own, given = from_numpy_dtype(array.dtype), from_numpy_dtype(np.asarray(factor).dtype)
+    if given.category > max(own.category, 1):
+        raise ArgumentError(f"{name}: {argument} is {factor!r}, expected an int beside {own}")
+
+
 def _with_scaled(xp: Any, combine: Any, input: Any, other: Any, alpha: Any) -> Any:
     """``combine(input, alpha * other)``, in the memory of the product where it has the size."""
-    if other.dtype.kind in "iub" and not isinstance(alpha, (int, np.integer, np.bool_)):
-        raise ArgumentError(
-            f"{combine.__name__}: alpha is {alpha!r}, expected an int beside {other.dtype.name}"
-        )
+    refuse_factor("add" if combine is xp.add else "sub", "alpha", alpha, other)
     scaled = xp.asarray(alpha).astype(other.dtype) * other
     if (
         type(input) is type(scaled) is xp.ndarray
@@ -216,10 +220,9 @@ def _(input, other, rounding_mode=None):
 div.operator("__truediv__", "__rtruediv__", "__itruediv__")
 
 
-@elementwise(aliases={"value": "other"})
+@elementwise(aliases={"value": "other"}, takes="ifc")
 def floor_divide(xp: Any, input: Any, other: Any) -> Any:
     """Quotient rounded down; integers stay integers."""
-    refuse_dtypes("floor_divide", "b", input)
     _refuse_zero_divisor("floor_divide", other)
     return xp.floor_divide(input, other)
 
@@ -247,7 +250,7 @@ def _refuse_zero_divisor(name: str, other: Any) -> None:
         raise DivisionError(f"{name}: an integer is divided by zero")
 
 
-@elementwise(aliases={"divisor": "other"})
+@elementwise(aliases={"divisor": "other"}, takes="ifc")
 def remainder(xp: Any, input: Any, other: Any) -> Any:
     """Remainder of the division, with the sign of the divisor.
 
@@ -255,7 +258,6 @@ def remainder(xp: Any, input: Any, other: Any) -> Any:
     >>> dtorch.remainder(dtorch.tensor([-3, 3]), 2).tolist()
     [1, 1]
     """
-    refuse_dtypes("remainder", "b", input)
     _refuse_zero_divisor("remainder", other)
     return xp.remainder(input, other)
 
@@ -283,10 +285,9 @@ def _(input, other):
 remainder.operator("__mod__", "__rmod__", "__imod__")
 
 
-@elementwise(aliases={"divisor": "other"})
+@elementwise(aliases={"divisor": "other"}, takes="ifc")
 def fmod(xp: Any, input: Any, other: Any) -> Any:
     """Remainder of the division, with the sign of the dividend."""
-    refuse_dtypes("fmod", "b", input)
     _refuse_zero_divisor("fmod", other)
     return xp.fmod(input, other)
 
@@ -336,10 +337,9 @@ def _(input):
 neg.unary_operator("__neg__")
 
 
-@elementwise()
+@elementwise(takes="ifc")
 def abs(xp: Any, input: Any) -> Any:
     """Absolute values; of complex numbers the real moduli."""
-    refuse_dtypes("abs", "b", input)
     return xp.absolute(input)
 
 
@@ -361,10 +361,9 @@ def _(input):
 abs.unary_operator("__abs__")
 
 
-@elementwise()
+@elementwise(takes="bif")
 def sign(xp: Any, input: Any) -> Any:
     """-1, 0 or 1 by the sign of the element; the gradient is zero."""
-    refuse_dtypes("sign", "c", input, "use sgn, or the sign of a part")
     return _sign(xp, input)
 
 
@@ -416,11 +415,17 @@ def _(input):
 
 
 @composite(
-    aliases={"tensor": "input"}, inplace=True, tensors=("input", "tensor1", "tensor2"), wide=True
+    aliases={"tensor": "input"},
+    inplace=True,
+    tensors=("input", "tensor1", "tensor2"),
+    wide=True,
+    takes="ifc",
 )
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """Sum ``input + value * tensor1 * tensor2``."""
-    return add(input, mul(tensor1, tensor2), alpha=value)
+    product = mul(tensor1, tensor2)
+    refuse_factor("addcmul", "value", value, getattr(product, "_array", product))
+    return add(input, product, alpha=value)
 
 
 @addcmul.samples
@@ -434,7 +439,11 @@ def _(input, tensor1, tensor2, value=1):
 
 
 @composite(
-    aliases={"tensor": "input"}, inplace=True, tensors=("input", "tensor1", "tensor2"), wide=True
+    aliases={"tensor": "input"},
+    inplace=True,
+    tensors=("input", "tensor1", "tensor2"),
+    wide=True,
+    takes="ifc",
 )
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     """Sum ``input + value * tensor1 / tensor2``."""
@@ -461,7 +470,9 @@ addcmul.classic(_value_in_the_middle)
 addcdiv.classic(_value_in_the_middle)
 
 
-@composite(aliases={"start": "input"}, inplace=True, tensors=("input", "end"), wide=True)
+@composite(
+    aliases={"start": "input"}, inplace=True, tensors=("input", "end"), wide=True, takes="fc"
+)
 def lerp(input: Any, end: Any, weight: Any) -> Any:
     """Point between ``input`` (weight 0) and ``end`` (weight 1).
 

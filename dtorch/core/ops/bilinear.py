@@ -8,11 +8,11 @@ import numpy as np
 
 from dtorch.core.errors import ShapeError
 from dtorch.core.op import composite
-from dtorch.core.ops.linalg import matmul
+from dtorch.core.ops.linalg import expect_one_dtype, matmul
 from dtorch.core.ops.reduction import sum
 
 
-@composite(tensors=("input1", "input2", "weight", "bias"), method=False, wide=True)
+@composite(tensors=("input1", "input2", "weight", "bias"), method=False, wide=True, takes="ifc")
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """``out[..., k] = input1 @ weight[k] @ input2 + bias[k]`` of the last dims.
 
@@ -26,6 +26,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
             f"bilinear: inputs of shape {a} and {b} do not fit a weight of shape {w}; expected "
             "(*, n), (*, m) and (out, n, m)"
         )
+    expect_one_dtype("bilinear", input1, weight)
     left = matmul(input1.reshape((-1, 1, 1, w[1])), weight)  # (rows, out, 1, m)
     out = sum(left.reshape((-1, w[0], w[2])) * input2.reshape((-1, 1, w[2])), 2)
     out = out.reshape((*a[:-1], w[0]))

@@ -14,7 +14,7 @@ from dtorch.core.ops import activation_native
 from dtorch.core.ops.comparison import choose
 
 
-@elementwise(tensors=("input", "min", "max"), promoted=("input", "min", "max"))
+@elementwise(tensors=("input", "min", "max"), promoted=("input", "min", "max"), takes="bif")
 def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
     """The elements, but at least ``min`` and at most ``max`` (numbers, tensors, or None).
 
@@ -80,13 +80,13 @@ def _(input, min=None, max=None):
     return np.clip(input, min, max)
 
 
-@elementwise(ufunc=np.maximum)
+@elementwise(ufunc=np.maximum, takes="bif")
 def maximum(xp: Any, input: Any, other: Any) -> Any:
     """The larger of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.maximum(input, other)
 
 
-@elementwise(ufunc=np.minimum)
+@elementwise(ufunc=np.minimum, takes="bif")
 def minimum(xp: Any, input: Any, other: Any) -> Any:
     """The smaller of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.minimum(input, other)
@@ -109,13 +109,13 @@ for _op, _reference in ((maximum, np.fmax), (minimum, np.fmin)):
         yield (make(3, 4), make(4)), {}
 
 
-@composite(tensors=("input",), inplace=True)
+@composite(tensors=("input",), inplace=True, takes="bif")
 def clamp_min(input: Any, min: Any) -> Any:
     """The elements, but at least ``min``."""
     return clamp(input, min=min)
 
 
-@composite(tensors=("input",), inplace=True)
+@composite(tensors=("input",), inplace=True, takes="bif")
 def clamp_max(input: Any, max: Any) -> Any:
     """The elements, but at most ``max``."""
     return clamp(input, max=max)
@@ -127,7 +127,7 @@ clamp_min.expect(lambda input, min: np.where(input < min, min, input))
 clamp_max.expect(lambda input, max: np.where(input > max, max, input))
 
 
-@composite(tensors=("input",), inplace=True)
+@composite(tensors=("input",), inplace=True, takes="bif")
 def clip(input: Any, min: Any = None, max: Any = None) -> Any:
     """The same as `clamp`."""
     return clamp(input, min, max)
@@ -143,13 +143,13 @@ def _(input, min=None, max=None):
     return np.clip(input, min, max)
 
 
-@elementwise(ufunc=np.fmax)
+@elementwise(ufunc=np.fmax, takes="bif")
 def fmax(xp: Any, input: Any, other: Any) -> Any:
     """The larger of two elements; if one is nan, the other."""
     return xp.fmax(input, other)
 
 
-@elementwise(ufunc=np.fmin)
+@elementwise(ufunc=np.fmin, takes="bif")
 def fmin(xp: Any, input: Any, other: Any) -> Any:
     """The smaller of two elements; if one is nan, the other."""
     return xp.fmin(input, other)

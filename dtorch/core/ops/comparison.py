@@ -9,7 +9,6 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import TensorBase, wrap
-from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.op import composite
 from dtorch.core.shapes import broadcast_shapes
@@ -39,25 +38,25 @@ def ne(xp: Any, input: Any, other: Any) -> Any:
     return xp.not_equal(input, other)
 
 
-@elementwise(ufunc=np.less)
+@elementwise(ufunc=np.less, takes="bif")
 def lt(xp: Any, input: Any, other: Any) -> Any:
     """Whether the element is less."""
     return xp.less(input, other)
 
 
-@elementwise(ufunc=np.less_equal)
+@elementwise(ufunc=np.less_equal, takes="bif")
 def le(xp: Any, input: Any, other: Any) -> Any:
     """Whether the element is less or equal."""
     return xp.less_equal(input, other)
 
 
-@elementwise(ufunc=np.greater)
+@elementwise(ufunc=np.greater, takes="bif")
 def gt(xp: Any, input: Any, other: Any) -> Any:
     """Whether the element is greater."""
     return xp.greater(input, other)
 
 
-@elementwise(ufunc=np.greater_equal)
+@elementwise(ufunc=np.greater_equal, takes="bif")
 def ge(xp: Any, input: Any, other: Any) -> Any:
     """Whether the element is greater or equal."""
     return xp.greater_equal(input, other)
@@ -118,17 +117,15 @@ def bitwise_xor(xp: Any, input: Any, other: Any) -> Any:
     return xp.bitwise_xor(input, other)
 
 
-@elementwise()
+@elementwise(takes="bi")
 def bitwise_left_shift(xp: Any, input: Any, other: Any) -> Any:
     """Bits of integers moved up by ``other`` places: ``input * 2 ** other`` without the overflow."""
-    refuse_dtypes("bitwise_left_shift", "fc", input)
     return xp.left_shift(input, other)
 
 
-@elementwise()
+@elementwise(takes="bi")
 def bitwise_right_shift(xp: Any, input: Any, other: Any) -> Any:
     """Bits of integers moved down by ``other`` places; the sign stays."""
-    refuse_dtypes("bitwise_right_shift", "fc", input)
     return xp.right_shift(input, other)
 
 

@@ -81,7 +81,7 @@ real.expect(lambda input: np.array([z.real for z in input.ravel()]).reshape(inpu
 imag.expect(lambda input: np.array([z.imag for z in input.ravel()]).reshape(input.shape))
 
 
-@elementwise(inplace=False, wide=False)
+@elementwise(inplace=False, wide=False, takes="f")
 def complex(xp: Any, real: Any, imag: Any) -> Any:
     """Complex numbers from real and imaginary parts of one floating dtype."""
     out = xp.empty(xp.broadcast_shapes(real.shape, imag.shape), _complex_of("complex", real))
@@ -198,7 +198,7 @@ def _(input):
     return np.arctan2(np.imag(input), np.real(input))
 
 
-@composite(tensors=("abs", "angle"))
+@composite(tensors=("abs", "angle"), takes="f")
 def polar(abs: Any, angle: Any) -> Any:
     """Complex numbers from sizes and angles in radians."""
     return complex(abs * angle.cos(), abs * angle.sin())

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.reduction import spread, sum
@@ -46,15 +46,18 @@ def conv(
 @conv.shape
 def check_conv(input, weight, bias, stride, padding, dilation, groups):
     _check("conv", input.shape, weight.shape, groups)
-    if input.dtype != weight.dtype:
-        raise ArgumentError(
-            f"{_name('conv', weight.shape)}: input is {input.dtype} and weight {weight.dtype}, "
-            "expected one dtype"
-        )
+    _expect_one_dtype(_name("conv", weight.shape), input, weight)
 
 
 def _name(name: str, weight: Ints) -> str:
     return f"{name}{len(weight) - 2}d"
+
+
+def _expect_one_dtype(name: str, input: Any, weight: Any) -> None:
+    if input.dtype != weight.dtype:
+        raise DtypeError(
+            f"{name}: input is {input.dtype} and weight {weight.dtype}, expected one dtype"
+        )
 
 
 def _check(name: str, input: Ints, weight: Ints, groups: int) -> None:
@@ -270,7 +273,7 @@ def _padded_by_name(
     return input, tuple(total // 2 for total in totals)
 
 
-@composite(tensors=("input", "weight", "bias"), method=False)
+@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
 def conv1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -285,7 +288,7 @@ def conv1d(
     return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
 
 
-@composite(tensors=("input", "weight", "bias"), method=False)
+@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
 def conv2d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -306,7 +309,7 @@ def conv2d(
     return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
 
 
-@composite(tensors=("input", "weight", "bias"), method=False)
+@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
 def conv3d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -326,6 +329,7 @@ def _transposed(
     groups: int, dilation: Any,
 ) -> Any:  # fmt: skip
     name = f"conv_transpose{nd}d"
+    _expect_one_dtype(name, input, weight)
     input, batched = _batched(name, nd, input, weight)
     stride, padding = per_dim(name, "stride", stride, nd), per_dim(name, "padding", padding, nd)
     dilation = per_dim(name, "dilation", dilation, nd)
@@ -360,7 +364,7 @@ def _transposed(
     return out if batched else out.reshape(out.shape[1:])
 
 
-@composite(tensors=("input", "weight", "bias"), method=False)
+@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
 def conv_transpose1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
@@ -371,7 +375,7 @@ def conv_transpose1d(
     )  # fmt: skip
 
 
-@composite(tensors=("input", "weight", "bias"), method=False)
+@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
 def conv_transpose2d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
@@ -392,7 +396,7 @@ def conv_transpose2d(
     )  # fmt: skip
 
 
-@composite(tensors=("input", "weight", "bias"), method=False)
+@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
 def conv_transpose3d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,

@@ -185,7 +185,7 @@ def _(grad, factor, out, dim):
     return cat([narrow(factor, dim, 0, 1) * 0, part], dim)
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), takes="f")
 def logcumsumexp(xp: Any, input: Any, dim: int) -> Any:
     """Logarithm of the running sum of ``exp(input)`` along ``dim``, without overflow."""
     dim = normalize_dim("logcumsumexp", dim, input.ndim)

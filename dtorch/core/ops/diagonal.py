@@ -210,7 +210,7 @@ def _(input, offset=0):
     return np.diagflat(input, offset)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), takes="ifc")
 def trace(input: Any) -> Any:
     """Sum of the diagonal of a matrix."""
     if input.ndim != 2:

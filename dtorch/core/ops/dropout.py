@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.dtype import float32
+from dtorch.core.dtype import float32, refuse_dtypes
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.half import SINGLE, is_half
 from dtorch.core.op import composite
@@ -20,6 +20,15 @@ def check_probability(name: str, p: float) -> None:
     """Complain about a probability outside 0 to 1."""
     if not 0 <= p <= 1:
         raise ArgumentError(f"{name}: p is {p}, expected a probability from 0 to 1")
+
+
+def is_identity(name: str, input: Any, p: float, training: bool) -> bool:
+    """Whether a call leaves the input alone; else its dtype has to be floating or complex."""
+    check_probability(name, p)
+    if not training or p == 0:
+        return True
+    refuse_dtypes(name, "bi", input.dtype)
+    return False
 
 
 def _kept(shape: tuple[int, ...], p: float) -> Any:
@@ -59,8 +68,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     Reference: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
     overfitting".
     """
-    check_probability("dropout", p)
-    if not training or p == 0:
+    if is_identity("dropout", input, p, training):
         return input
     return _drop(input, input._array.shape, p, inplace)
 
@@ -68,14 +76,13 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
 def _drop_channels(
     name: str, sides: int, input: Any, p: float, training: bool, inplace: bool
 ) -> Any:
-    check_probability(name, p)
     shape = input._array.shape
     if len(shape) not in (sides + 1, sides + 2):
         raise ShapeError(
             f"{name}: input has shape {tuple(shape)}, expected {sides + 2} dimensions (batch, "
             f"channels and {sides} sides) or {sides + 1} without batch"
         )
-    if not training or p == 0:
+    if is_identity(name, input, p, training):
         return input
     return _drop(input, (*shape[: len(shape) - sides], *(1,) * sides), p, inplace)
 
@@ -107,8 +114,7 @@ _SATURATION = -1.7580993408473766  # the value `selu` approaches for very negati
 def _alpha_drop(
     name: str, input: Any, shape: tuple[int, ...], p: float, training: bool, inplace: bool
 ) -> Any:
-    check_probability(name, p)
-    if not training or p == 0:
+    if is_identity(name, input, p, training):
         return input
     if is_half(input._array):
         out = _alpha_drop(name, input.to(float32), shape, p, training, False).to(input.dtype)
@@ -171,7 +177,7 @@ for _op, _shape in (
     _op.expect(_certain_result)
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), method=False, has_out=False, takes="f")
 def rrelu(
     input: Any, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
     inplace: bool = False,

@@ -15,7 +15,7 @@ from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.view import permute
 
 
-@composite(tensors=("operands",), variadic="operands", method=False)
+@composite(tensors=("operands",), variadic="operands", method=False, takes="ifc")
 def einsum(equation: str, operands: Any) -> Any:
     """Sums of products of elements, written with one letter for each dim.
 

@@ -10,6 +10,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
+from dtorch.core.ops.arithmetic import refuse_factor
 from dtorch.core.ops.gathering import expect_in_range
 from dtorch.core.ops.scatter import gather_rows, sums_by_index, unslice
 from dtorch.core.shapes import normalize_dim
@@ -93,6 +94,7 @@ def index_add(xp: Any, input: Any, dim: int, index: Any, source: Any, *, alpha: 
 
 
 def _scaled(source: Any, alpha: Any) -> Any:
+    refuse_factor("index_add", "alpha", alpha, source)
     return source if alpha == 1 else source * source.dtype.type(alpha)
 
 

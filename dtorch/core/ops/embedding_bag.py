@@ -48,7 +48,12 @@ def _bags(name: str, input: Any, offsets: Any, include_last: bool) -> tuple[Any,
 
 
 @composite(
-    tensors=("input", "weight", "per_sample_weights"), method=False, has_out=False, wide=True
+    tensors=("input", "weight", "per_sample_weights"),
+    method=False,
+    has_out=False,
+    wide=True,
+    takes="f",
+    takes_of=("weight",),
 )
 def embedding_bag(
     input: Any, weight: Any, offsets: Any = None, max_norm: float | None = None,

@@ -158,7 +158,7 @@ def _with_limits(x: Any, y: Any) -> Any:
     return np.where(np.abs(x) <= 1, out, np.nan)
 
 
-@elementwise(floating=True)
+@elementwise(floating=True, takes="bif")
 def erf(xp: Any, input: Any) -> Any:
     """Error function ``2 / sqrt(pi)`` times the integral of ``exp(-t**2)`` from 0 to the element."""
     return erf_of(xp, input)
@@ -180,7 +180,7 @@ def _(input):
     return np.vectorize(math.erf, otypes=[float])(input)
 
 
-@elementwise(floating=True)
+@elementwise(floating=True, takes="bif")
 def erfc(xp: Any, input: Any) -> Any:
     """Complement of the error function, ``1 - erf(input)``, exact also for large numbers."""
     return _erfc(input.astype(np.float64)).astype(input.dtype, copy=False)
@@ -191,7 +191,7 @@ def _(grad, input):
     return -grad * exp(-input * input) * (2 / math.sqrt(math.pi))
 
 
-@elementwise(floating=True)
+@elementwise(floating=True, takes="bif")
 def erfcx(xp: Any, input: Any) -> Any:
     """Scaled complement of the error function, ``exp(input**2) * erfc(input)``."""
     return _erfcx(input.astype(np.float64)).astype(input.dtype, copy=False)
@@ -202,7 +202,7 @@ def _(grad, input, out):
     return grad * (2 * input * out - 2 / math.sqrt(math.pi))
 
 
-@elementwise(floating=True)
+@elementwise(floating=True, takes="bif")
 def erfinv(xp: Any, input: Any) -> Any:
     """Number whose error function is the element; inf at 1, nan beyond."""
     wide = input.astype(np.float64)

@@ -101,7 +101,7 @@ for _op, _reference in (
     _op.expect(_reference)
 
 
-@elementwise(ufunc=np.logaddexp, floating=True)
+@elementwise(ufunc=np.logaddexp, floating=True, takes="bif")
 def logaddexp(xp: Any, input: Any, other: Any) -> Any:
     """``log(exp(input) + exp(other))``, without overflow."""
     return xp.logaddexp(input, other)
@@ -122,7 +122,7 @@ def _(input, other):
     return np.log(np.exp(input) + np.exp(other))
 
 
-@elementwise(ufunc=np.logaddexp2, floating=True)
+@elementwise(ufunc=np.logaddexp2, floating=True, takes="bif")
 def logaddexp2(xp: Any, input: Any, other: Any) -> Any:
     """``log2(2 ** input + 2 ** other)``, without overflow."""
     return xp.logaddexp2(input, other)
@@ -147,7 +147,7 @@ for _op in (logaddexp, logaddexp2):
     _op.samples(lambda make: iter([((make(3, 4), make(4)), {})]))
 
 
-@elementwise(floating=True)
+@elementwise(floating=True, takes="bif")
 def xlogy(xp: Any, input: Any, other: Any) -> Any:
     """``input * log(other)``, 0 where ``input`` is 0."""
     return xp.where((input == 0) & (other == other), 0, input * xp.log(other)).astype(

@@ -61,7 +61,7 @@ def _values(flat: Any, indices: list[Any], sides: tuple[int, ...]) -> Any:
     return found * unsqueeze(wrap(inside.astype(flat._array.dtype)), 1)
 
 
-@composite(tensors=("input", "grid"), method=False)
+@composite(tensors=("input", "grid"), method=False, takes="f")
 def grid_sample(
     input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros",
     align_corners: bool | None = None,
@@ -146,7 +146,7 @@ def _bicubic(
     return total
 
 
-@composite(tensors=("theta",), method=False, wide=True)
+@composite(tensors=("theta",), method=False, wide=True, takes="f")
 def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any:
     """The grid for `grid_sample` that affine maps of the output's places make.
 

@@ -49,13 +49,13 @@ def _triangle(make: Any, n: int = 3) -> Any:
 # -- Cholesky ----------------------------------------------------------------------------------
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), takes="fc")
 def cholesky(input: Any, upper: bool = False) -> Any:
     """Triangular factor of Hermitian positive definite matrices: ``L L^H``, or ``U^H U``."""
     return linalg_cholesky(input, upper=upper)
 
 
-@composite(tensors=("a",))
+@composite(tensors=("a",), takes="fc")
 def potrf(a: Any, upper: bool = True) -> Any:
     """Triangular factor of Hermitian positive definite matrices: ``U^H U``, or ``L L^H``."""
     return linalg_cholesky(a, upper=upper)
@@ -79,7 +79,7 @@ def _root(matrix: Any) -> Any:
     return (vectors * np.sqrt(values)) @ vectors.T
 
 
-@composite(tensors=("b", "u"), aliases={"input2": "u"})
+@composite(tensors=("b", "u"), aliases={"input2": "u"}, takes="fc")
 def potrs(b: Any, u: Any, upper: bool = True) -> Any:
     """Solution X of ``A X = b`` from the Cholesky factor ``u`` of A."""
     lower = adjoint(u) if upper else u
@@ -87,19 +87,19 @@ def potrs(b: Any, u: Any, upper: bool = True) -> Any:
     return solve_triangular(adjoint(lower), middle, upper=True)
 
 
-@composite(tensors=("u",))
+@composite(tensors=("u",), takes="fc")
 def potri(u: Any, upper: bool = True) -> Any:
     """Inverse of a matrix from its Cholesky factor."""
     return potrs(_eye_like(u), u, upper)
 
 
-@composite(tensors=("B", "L"))
+@composite(tensors=("B", "L"), takes="fc")
 def cholesky_solve(B: Any, L: Any, upper: bool = False) -> Any:
     """Solution X of ``A X = B`` from the Cholesky factor of A."""
     return potrs(B, L, upper)
 
 
-@composite(tensors=("L",))
+@composite(tensors=("L",), takes="fc")
 def cholesky_inverse(L: Any, upper: bool = False) -> Any:
     """Inverse of a matrix from its Cholesky factor."""
     return potri(L, upper)
@@ -182,7 +182,7 @@ def _(a, upper=True):
 # -- QR ----------------------------------------------------------------------------------------
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), takes="fc")
 def qr(input: Any, some: bool = True) -> QR:
     """Orthonormal columns Q and upper triangles R with ``Q R = input``; a square Q without
     ``some``."""
@@ -238,7 +238,7 @@ def _reflect(packed: Any, tau: Any, other: Any, backward: bool) -> Any:
     return out
 
 
-@composite(tensors=("input", "input2"), aliases={"tau": "input2"}, wide=True)
+@composite(tensors=("input", "input2"), aliases={"tau": "input2"}, wide=True, takes="fc")
 def orgqr(input: Any, input2: Any) -> Any:
     """The orthonormal columns Q of the factors that `geqrf` packs."""
     array = input._array
@@ -266,7 +266,10 @@ def _(input, input2):
 
 
 @composite(
-    tensors=("input", "input2", "input3"), aliases={"tau": "input2", "other": "input3"}, wide=True
+    tensors=("input", "input2", "input3"),
+    aliases={"tau": "input2", "other": "input3"},
+    wide=True,
+    takes="fc",
 )
 def ormqr(input: Any, input2: Any, input3: Any, left: bool = True, transpose: bool = False) -> Any:
     """Product of ``input3`` with the square Q of the factors that `geqrf` packs.
@@ -338,7 +341,7 @@ def _(input, some=True, compute_uv=True):
     return (u, s, vh.T) if compute_uv else (np.zeros((3, 3)), s, np.zeros((2, 2)))
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), takes="fc")
 def symeig(input: Any, eigenvectors: bool = False, upper: bool = True) -> tuple[Any, Any]:
     """Ascending eigenvalues of symmetric matrices, and their eigenvectors if asked for.
 
@@ -401,7 +404,7 @@ def _(a, eigenvectors=False):
 # -- linear systems ----------------------------------------------------------------------------
 
 
-@composite(tensors=("B", "A"))
+@composite(tensors=("B", "A"), takes="fc")
 def gesv(B: Any, A: Any) -> tuple[Any, Any]:
     """Solution X of ``A X = B``, and the packed LU factors of A."""
     return solve(A, B), lu_parts(A.detach())[0]
@@ -419,7 +422,7 @@ def _(B, A):
     return np.linalg.pinv(A) @ B, lu_factor(A)[0]
 
 
-@composite(tensors=("B", "A"))
+@composite(tensors=("B", "A"), takes="fc")
 def gels(B: Any, A: Any) -> tuple[Any, Any]:
     """Least squares: X that makes ``|A X - B|`` least, of several the shortest; A of full rank.
 
@@ -450,7 +453,7 @@ def _(B, A):
     return out, qr(A, mode="raw")[0][0]
 
 
-@composite(tensors=("b", "A"))
+@composite(tensors=("b", "A"), takes="fc")
 def trtrs(
     b: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> tuple[Any, Any]:
@@ -484,7 +487,7 @@ def _(b, A, upper=True, transpose=False, unitriangular=False):
     return solve_triangular(A, b, int(transpose), not upper, unitriangular), A
 
 
-@composite(tensors=("A",))
+@composite(tensors=("A",), takes="fc")
 def btrifact(A: Any, info: Any = None, pivot: bool = True) -> tuple[Any, Any]:
     """Packed LU factors of a batch of matrices, and int32 pivot rows counted from 1.
 
@@ -516,7 +519,7 @@ def _(A):
     return np.stack([lu for lu, _ in parts]), pivots.astype(np.int32)
 
 
-@composite(tensors=("b", "LU_data", "LU_pivots"))
+@composite(tensors=("b", "LU_data", "LU_pivots"), takes="fc", takes_of=("LU_data",))
 def btrisolve(b: Any, LU_data: Any, LU_pivots: Any) -> Any:
     """Solutions X of ``A X = b`` of a batch, from the results of `btrifact`.
 

@@ -24,7 +24,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 _product: Any = np.matmul if backend.native is None else backend.native.matmul
 
 
-@structured(tensors=("input", "other"), ufunc=_product)
+@structured(tensors=("input", "other"), ufunc=_product, takes="ifc")
 def matmul(xp: Any, input: Any, other: Any) -> Any:
     """Matrix product of the last two dims; leading dims broadcast, 1-D operands are vectors.
 
@@ -52,10 +52,10 @@ def _(input, other):
             f"matmul: shapes {a} and {b} do not fit: {a[-1]} columns against {inner} rows"
         )
     broadcast_shapes("matmul", a[:-2], b[:-2])
-    _same_dtype("matmul", input, other)
+    expect_one_dtype("matmul", input, other)
 
 
-def _same_dtype(name: str, input: Any, other: Any) -> None:
+def expect_one_dtype(name: str, input: Any, other: Any) -> None:
     if input.dtype != other.dtype:
         raise DtypeError(
             f"{name}: operands are {input.dtype} and {other.dtype}, expected one dtype"
@@ -132,7 +132,7 @@ def _expect_matrices(name: str, ndims: tuple[int, int], input: Any, other: Any) 
         )
 
 
-@composite(tensors=("input", "mat2"), aliases={"mat1": "input", "mat": "input"})
+@composite(tensors=("input", "mat2"), aliases={"mat1": "input", "mat": "input"}, takes="ifc")
 def mm(input: Any, mat2: Any) -> Any:
     """Product of two matrices, ``(n, k)`` and ``(k, m)``."""
     _expect_matrices("mm", (2, 2), input, mat2)
@@ -144,7 +144,7 @@ def _(make):
     yield (make(2, 3), make(3, 4)), {}
 
 
-@composite(tensors=("input", "mat2"), aliases={"batch1": "input", "batch2": "mat2"})
+@composite(tensors=("input", "mat2"), aliases={"batch1": "input", "batch2": "mat2"}, takes="ifc")
 def bmm(input: Any, mat2: Any) -> Any:
     """Products of the matrices of two batches, ``(b, n, k)`` and ``(b, k, m)``."""
     _expect_matrices("bmm", (3, 3), input, mat2)
@@ -160,7 +160,7 @@ def _(make):
     yield (make(2, 3, 4), make(2, 4, 5)), {}
 
 
-@composite(tensors=("input", "vec"), aliases={"mat": "input"})
+@composite(tensors=("input", "vec"), aliases={"mat": "input"}, takes="ifc")
 def mv(input: Any, vec: Any) -> Any:
     """Product of a matrix ``(n, k)`` and a vector ``(k,)``."""
     _expect_matrices("mv", (2, 1), input, vec)
@@ -172,7 +172,9 @@ def _(make):
     yield (make(2, 3), make(3)), {}
 
 
-@composite(tensors=("input", "other"), aliases={"tensor1": "input", "tensor2": "other"})
+@composite(
+    tensors=("input", "other"), aliases={"tensor1": "input", "tensor2": "other"}, takes="ifc"
+)
 def dot(input: Any, other: Any) -> Any:
     """Inner product of two vectors of one size."""
     _expect_matrices("dot", (1, 1), input, other)
@@ -210,7 +212,7 @@ def _weights_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[s
     return (input, mat1, mat2), {"beta": beta, "alpha": alpha}
 
 
-@composite(tensors=("input", "mat1", "mat2"), aliases={"mat": "input"}, inplace=True)
+@composite(tensors=("input", "mat1", "mat2"), aliases={"mat": "input"}, inplace=True, takes="ifc")
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * (mat1 @ mat2)``."""
     return _weighted(input, mm(mat1, mat2), beta, alpha)
@@ -237,7 +239,7 @@ def _(input, mat1, mat2, beta=1, alpha=1):
 addmm.classic(_weights_by_position)
 
 
-@composite(tensors=("input", "mat", "vec"), aliases={"tensor": "input"}, inplace=True)
+@composite(tensors=("input", "mat", "vec"), aliases={"tensor": "input"}, inplace=True, takes="ifc")
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * (mat @ vec)``."""
     return _weighted(input, mv(mat, vec), beta, alpha)
@@ -254,7 +256,13 @@ def _(input, mat, vec, beta=1, alpha=1):
     return beta * input + alpha * np.einsum("ij,j->i", mat, vec)
 
 
-@composite(tensors=("input", "vec1", "vec2"), aliases={"mat": "input"}, inplace=True, wide=True)
+@composite(
+    tensors=("input", "vec1", "vec2"),
+    aliases={"mat": "input"},
+    inplace=True,
+    wide=True,
+    takes="ifc",
+)
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * outer(vec1, vec2)``."""
     return _weighted(input, outer(vec1, vec2), beta, alpha)
@@ -271,7 +279,9 @@ def _(input, vec1, vec2, beta=1, alpha=1):
     return beta * input + alpha * np.einsum("i,j->ij", vec1, vec2)
 
 
-@composite(tensors=("input", "batch1", "batch2"), aliases={"mat": "input"}, inplace=True)
+@composite(
+    tensors=("input", "batch1", "batch2"), aliases={"mat": "input"}, inplace=True, takes="ifc"
+)
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2)``."""
     return _weighted(input, bmm(batch1, batch2), beta, alpha)
@@ -288,7 +298,9 @@ def _(input, batch1, batch2, beta=1, alpha=1):
     return beta * input + alpha * np.einsum("bij,bjk->bik", batch1, batch2)
 
 
-@composite(tensors=("input", "batch1", "batch2"), aliases={"mat": "input"}, inplace=True)
+@composite(
+    tensors=("input", "batch1", "batch2"), aliases={"mat": "input"}, inplace=True, takes="ifc"
+)
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)``."""
     b, n, k = _shape(batch1) if batch1.ndim == 3 else (0, 0, 0)
@@ -329,7 +341,7 @@ def _(make):
 ger.expect(np.multiply.outer)
 
 
-@composite(tensors=("input", "other"))
+@composite(tensors=("input", "other"), takes="ifc")
 def vdot(input: Any, other: Any) -> Any:
     """Inner product of two vectors, of which the first is conjugated."""
     _expect_matrices("vdot", (1, 1), input, other)
@@ -344,7 +356,7 @@ def _(make):
 vdot.expect(np.vdot)
 
 
-@composite(tensors=("input", "other"))
+@composite(tensors=("input", "other"), takes="ifc")
 def inner(input: Any, other: Any) -> Any:
     """Sums of products over the last dims."""
     if not input.ndim or not other.ndim:
@@ -363,7 +375,7 @@ def _(make):
 inner.expect(np.inner)
 
 
-@composite(tensors=("a", "b"), method=False)
+@composite(tensors=("a", "b"), method=False, takes="ifc")
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """Sums of products over dims of both tensors; the other dims are put side by side.
 
@@ -428,7 +440,7 @@ def _(make):
 kron.expect(np.kron)
 
 
-@composite(tensors=("input", "other"), wide=True)
+@composite(tensors=("input", "other"), wide=True, takes="ifc")
 def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     """Cross product of vectors of 3 elements along ``dim``.
 
@@ -456,7 +468,7 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     return roll(input, 2, dim) * roll(other, 1, dim) - roll(input, 1, dim) * roll(other, 2, dim)
 
 
-@composite(tensors=("input", "other"), method=False)
+@composite(tensors=("input", "other"), method=False, takes="ifc")
 def linalg_cross(input: Any, other: Any, *, dim: int = -1) -> Any:
     """Cross product of vectors of 3 elements along ``dim``, by default the last."""
     return cross(input, other, dim)
@@ -484,7 +496,7 @@ def _(input, other, dim=None):
     return np.cross(input, other, axis=dim if dim is not None else input.shape.index(3))
 
 
-@composite(tensors=("matrices",), variadic="matrices", method=False)
+@composite(tensors=("matrices",), variadic="matrices", method=False, takes="ifc")
 def chain_matmul(matrices: Any) -> Any:
     """Product of several matrices, in the order that takes the fewest multiplications."""
     if not matrices:
@@ -560,7 +572,7 @@ def _(grad, input, weight, needs):
     ]
 
 
-@composite(tensors=("input", "weight", "bias"), method=False)
+@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """Affine map ``input @ weight.T + bias`` of the last dim.
 
@@ -573,6 +585,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         )
     if bias is not None and bias.ndim == 1 and input.ndim > 1 and _is_affine(input, weight, bias):
         return affine(input, weight, bias)
+    expect_one_dtype("linear", input, weight)
     out = matmul(input, permute(weight, (1, 0)))
     return out if bias is None else out + bias
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.composed import recorded_gradients
@@ -22,7 +23,10 @@ def reduced(name: str, losses: Any, reduction: str) -> Any:
     check_reduction(name, reduction)
     if reduction == "none":
         return losses
-    return mean(losses) if reduction == "mean" else sum(losses)
+    if reduction == "sum":
+        return sum(losses)
+    refuse_dtypes(name, "bi", losses.dtype)
+    return mean(losses)
 
 
 def check_reduction(name: str, reduction: str) -> None:
@@ -140,7 +144,7 @@ def _(grad, input_shape, target, weight, total, ignore_index, reduction):
     return likelihood_gradient(grad, target, weight, total, input_shape, ignore_index, reduction)
 
 
-@composite(tensors=("input", "target", "weight"), method=False)
+@composite(tensors=("input", "target", "weight"), method=False, takes="f")
 def nll_loss(
     input: Any, target: Any, weight: Any = None, size_average: Any = None,
     ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
@@ -277,7 +281,7 @@ def row_gradient(
     return xp.where(used[:, None], out, input.dtype.type(0))
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True)
+@composite(tensors=("input", "target", "weight"), method=False, wide=True, takes="f")
 def cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None,
     ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",

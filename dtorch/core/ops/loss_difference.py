@@ -50,7 +50,13 @@ def weighted(name: str, losses: Any, weight: Any, reduction: str) -> Any:
     return reduced(name, losses, reduction)
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True)
+@composite(
+    tensors=("input", "target", "weight"),
+    method=False,
+    wide=True,
+    takes="f",
+    takes_of=("input", "target"),
+)
 def mse_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     weight: Any = None,
@@ -65,7 +71,7 @@ def mse_loss(
     return weighted("mse_loss", square(input - target), weight, reduction)
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True)
+@composite(tensors=("input", "target", "weight"), method=False, wide=True, takes="ifc")
 def l1_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     weight: Any = None,
@@ -93,7 +99,13 @@ def _(grad, input, delta):
     return grad * clamp(input, -delta, delta)
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True)
+@composite(
+    tensors=("input", "target", "weight"),
+    method=False,
+    wide=True,
+    takes="f",
+    takes_of=("input", "target"),
+)
 def huber_loss(
     input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
 ) -> Any:
@@ -107,7 +119,9 @@ def huber_loss(
     return weighted("huber_loss", huber(input - target, delta), weight, reduction)
 
 
-@composite(tensors=("input", "target"), method=False, wide=True)
+@composite(
+    tensors=("input", "target"), method=False, wide=True, takes="f", takes_of=("input", "target")
+)
 def smooth_l1_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     beta: float = 1.0,
@@ -219,7 +233,7 @@ def _same_shape(name: str, input: Any, target: Any) -> None:
         )
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True)
+@composite(tensors=("input", "target", "weight"), method=False, wide=True, takes="f")
 def binary_cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
@@ -265,7 +279,7 @@ def _(input, target, weight=None, reduction="mean"):
     return _reduce(losses if weight is None else losses * weight, reduction)
 
 
-@composite(tensors=("input", "target", "weight", "pos_weight"), method=False, wide=True)
+@composite(tensors=("input", "target", "weight", "pos_weight"), method=False, wide=True, takes="f")
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", pos_weight: Any = None,
@@ -320,7 +334,7 @@ def _(grad, input, target):
     return choose(target > 0, grad * (log(target) + 1 - input), grad * 0)
 
 
-@composite(tensors=("input", "target"), method=False, wide=True)
+@composite(tensors=("input", "target"), method=False, wide=True, takes="f")
 def kl_div(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     log_target: bool = False,
@@ -358,7 +372,7 @@ def _(input, target, reduction="mean", log_target=False):
 # -- distributions ------------------------------------------------------------------------------
 
 
-@composite(tensors=("input", "target"), method=False, wide=True)
+@composite(tensors=("input", "target"), method=False, wide=True, takes="bif")
 def poisson_nll_loss(
     input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: Any = None,
     eps: float = 1e-8, reduce: Any = None, reduction: str = "mean",
@@ -398,7 +412,7 @@ def _(input, target, log_input=True, full=False, reduction="mean"):
     return _reduce(losses, reduction)
 
 
-@composite(tensors=("input", "target", "var"), method=False, wide=True)
+@composite(tensors=("input", "target", "var"), method=False, wide=True, takes="f")
 def gaussian_nll_loss(
     input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6,
     reduction: str = "mean",

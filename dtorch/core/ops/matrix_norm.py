@@ -19,7 +19,7 @@ from dtorch.core.ops.solving import inverse
 from dtorch.core.shapes import normalize_dims
 
 
-@composite(tensors=("x",), method=False, wide=True)
+@composite(tensors=("x",), method=False, wide=True, takes="fc")
 def linalg_vector_norm(
     x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -39,7 +39,7 @@ def _(x, ord=2, dim=None, keepdim=False):
     return np.linalg.vector_norm(x, ord=ord, axis=dim, keepdims=keepdim)
 
 
-@composite(tensors=("A",), method=False)
+@composite(tensors=("A",), method=False, takes="fc")
 def linalg_matrix_norm(
     A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -83,7 +83,7 @@ def _(A, ord="fro", dim=(-2, -1), keepdim=False):
     return np.linalg.norm(A, ord, dim, keepdim)
 
 
-@composite(tensors=("A",), method=False)
+@composite(tensors=("A",), method=False, takes="fc")
 def linalg_norm(
     A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -119,7 +119,7 @@ def _(A, ord=None, dim=None):
     return np.linalg.norm(A, ord, dim)
 
 
-@composite(tensors=("A",), method=False)
+@composite(tensors=("A",), method=False, takes="fc")
 def linalg_cond(A: Any, p: Any = None) -> Any:
     """Condition numbers of matrices: the norm of order ``p`` times that of the inverse.
 

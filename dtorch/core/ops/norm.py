@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
+from dtorch.core.dtype import as_dtype, from_numpy_dtype
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
@@ -21,7 +21,7 @@ from dtorch.core.ops.view import transpose, unsqueeze
 from dtorch.core.shapes import normalize_dim, normalize_dims
 
 
-@composite(tensors=("input",), wide=True)
+@composite(tensors=("input",), wide=True, takes="fc")
 def norm(
     input: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -30,7 +30,6 @@ def norm(
         input = convert(input, as_dtype(dtype))
     if p in ("fro", None):
         p = 2
-    refuse_dtypes("norm", "bi", _array(input), "use float()")
     if p == "nuc":
         return sum(svd_reduced(input)[1], -1, keepdim)
     if p == 2:
@@ -103,7 +102,7 @@ def _(input, p=2, dim=None, keepdim=False):
     return np.linalg.norm(flat, p, dim, keepdim)
 
 
-@composite(tensors=("input", "other"), wide=True)
+@composite(tensors=("input", "other"), wide=True, takes="fc")
 def dist(input: Any, other: Any, p: Any = 2) -> Any:
     """p-norm of the difference of two tensors."""
     return norm(input - other, p)
@@ -121,7 +120,7 @@ def _(input, other, p=2):
     return np.linalg.norm((input - other).ravel(), p)
 
 
-@composite(tensors=("input",), inplace=True, wide=True)
+@composite(tensors=("input",), inplace=True, wide=True, takes="fc")
 def renorm(input: Any, p: Any, dim: int, maxnorm: Any) -> Any:
     """Slices along ``dim`` whose p-norm exceeds ``maxnorm`` scaled to that norm."""
     at = normalize_dim("renorm", dim, input.ndim)
@@ -151,7 +150,7 @@ def _(input, p, dim, maxnorm):
     return np.moveaxis(out, 0, dim)
 
 
-@composite(tensors=("x1", "x2"), method=False, wide=True)
+@composite(tensors=("x1", "x2"), method=False, wide=True, takes="f")
 def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: str | None = None) -> Any:
     """p-norm distances of all rows of ``x1`` from all rows of ``x2``, in batches.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase
+from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import is_half, widened
 from dtorch.core.inplace import bump
@@ -194,6 +195,8 @@ def _(grad):
 def _check_channels(name: str, input: Any, **given: Any) -> None:
     channels = input.shape[1]
     for what, value in given.items():
+        if value is not None:
+            refuse_dtypes(f"{name}: {what}", "bic", value.dtype)
         if value is not None and tuple(value.shape) != (channels,):
             raise ShapeError(
                 f"{name}: {what} has shape {tuple(value.shape)}, expected ({channels},) for an "
@@ -201,7 +204,9 @@ def _check_channels(name: str, input: Any, **given: Any) -> None:
             )
 
 
-@composite(tensors=("input", "running_mean", "running_var", "weight", "bias"), method=False)
+@composite(
+    tensors=("input", "running_mean", "running_var", "weight", "bias"), method=False, takes="f"
+)
 def batch_norm(
     input: Any, running_mean: Any | None, running_var: Any | None, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
@@ -269,7 +274,9 @@ def _(input, running_mean, running_var, weight=None, bias=None, training=False):
     return out
 
 
-@composite(tensors=("input", "running_mean", "running_var", "weight", "bias"), method=False)
+@composite(
+    tensors=("input", "running_mean", "running_var", "weight", "bias"), method=False, takes="f"
+)
 def instance_norm(
     input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
     bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
@@ -347,7 +354,7 @@ def _trailing(name: str, input: Any, normalized_shape: Any, **given: Any) -> tup
     return wanted, tuple(range(len(shape) - len(wanted), len(shape)))
 
 
-@composite(tensors=("input", "weight", "bias"), method=False)
+@composite(tensors=("input", "weight", "bias"), method=False, takes="f")
 def layer_norm(
     input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -378,7 +385,7 @@ def _(input, normalized_shape, weight=None, bias=None):
     return out if bias is None else out + bias
 
 
-@composite(tensors=("input", "weight", "bias"), method=False)
+@composite(tensors=("input", "weight", "bias"), method=False, takes="f")
 def group_norm(
     input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -425,7 +432,7 @@ def _(input, num_groups, weight=None, bias=None):
     return out if bias is None else out + bias.reshape(shape)
 
 
-@composite(tensors=("input", "weight"), method=False, wide=True)
+@composite(tensors=("input", "weight"), method=False, wide=True, takes="fc")
 def rms_norm(
     input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None
 ) -> Any:
@@ -465,7 +472,7 @@ def _(input, normalized_shape, weight=None, eps=0.0):
     return out if weight is None else out * weight
 
 
-@composite(tensors=("input",), method=False, wide=True)
+@composite(tensors=("input",), method=False, wide=True, takes="f")
 def local_response_norm(
     input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Any:

@@ -201,7 +201,7 @@ def _max_pool(
     return (out, index) if return_indices else out
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), method=False, has_out=False, takes="if")
 def max_pool1d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
@@ -212,7 +212,7 @@ def max_pool1d(
     )  # fmt: skip
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), method=False, has_out=False, takes="if")
 def max_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
@@ -241,7 +241,7 @@ def max_pool2d(
     )  # fmt: skip
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), method=False, has_out=False, takes="if")
 def max_pool3d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
@@ -395,7 +395,7 @@ def _avg_pool(
     return window_sum(input, kernel, step, pad, counts, divisor)
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, takes="f")
 def avg_pool1d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
@@ -404,7 +404,7 @@ def avg_pool1d(
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, takes="f")
 def avg_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: Any = None,
@@ -422,7 +422,7 @@ def avg_pool2d(
     )
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, takes="f")
 def avg_pool3d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: Any = None,
@@ -493,7 +493,7 @@ def _lp_pool(
     name = f"lp_pool{nd}d"
     p = float(norm_type)
     if p == math.inf:
-        return _max_pool(nd, input, kernel_size, stride, 0, 1, ceil_mode, False)
+        return _max_pool(nd, abs(input), kernel_size, stride, 0, 1, ceil_mode, False)
     if p == 0:
         raise ArgumentError(f"{name}: norm_type is 0, expected another number")
     kernel, step, pad, _, counts = windows(name, nd, input, kernel_size, stride, 0, 1, ceil_mode)
@@ -501,7 +501,7 @@ def _lp_pool(
     return total.sign() * total.abs() ** (1 / p)
 
 
-@composite(tensors=("input",), method=False, wide=True)
+@composite(tensors=("input",), method=False, wide=True, takes="f")
 def lp_pool1d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Any:
@@ -509,19 +509,19 @@ def lp_pool1d(
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-@composite(tensors=("input",), method=False, wide=True)
+@composite(tensors=("input",), method=False, wide=True, takes="f")
 def lp_pool2d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Any:
     """``(sum of x**p)**(1/p)`` over each window of ``(N, C, H, W)``.
 
     Args:
-        norm_type: p; inf gives `max_pool2d`.
+        norm_type: p; inf gives `max_pool2d` of the absolute values.
     """
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-@composite(tensors=("input",), method=False, wide=True)
+@composite(tensors=("input",), method=False, wide=True, takes="f")
 def lp_pool3d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Any:
@@ -552,8 +552,6 @@ def _reference_lp(nd):
         out = np.zeros((*input.shape[:-nd], *counts))
         for at, found in entries:
             out[(..., *at)] = np.linalg.norm(np.stack(list(found.values()), -1), norm_type, -1)
-            if norm_type == math.inf:
-                out[(..., *at)] = np.stack(list(found.values()), -1).max(-1)
         return out
 
     return reference
@@ -611,7 +609,7 @@ def _max_unpool(
     return unpool(input, indices, (*tuple(input.shape)[:-nd], *wanted), nd)
 
 
-@composite(tensors=("input", "indices"), method=False)
+@composite(tensors=("input", "indices"), method=False, takes="bif")
 def max_unpool1d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,
@@ -620,7 +618,7 @@ def max_unpool1d(
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
-@composite(tensors=("input", "indices"), method=False)
+@composite(tensors=("input", "indices"), method=False, takes="bif")
 def max_unpool2d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,
@@ -636,7 +634,7 @@ def max_unpool2d(
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
-@composite(tensors=("input", "indices"), method=False)
+@composite(tensors=("input", "indices"), method=False, takes="bif")
 def max_unpool3d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,

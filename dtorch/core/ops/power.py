@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.comparison import choose
@@ -14,7 +13,7 @@ from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.exponential import log
 
 
-@elementwise(tensors=("input", "exponent"))
+@elementwise(tensors=("input", "exponent"), takes="ifc")
 def pow(xp: Any, input: Any, exponent: Any) -> Any:
     """Power ``input ** exponent``; either may be a number.
 
@@ -23,8 +22,6 @@ def pow(xp: Any, input: Any, exponent: Any) -> Any:
     Raises:
         ArgumentError: integers to one negative integer power.
     """
-    if np.result_type(input).kind == np.result_type(exponent).kind == "b":
-        refuse_dtypes("pow", "b", input)
     kind = np.result_type(exponent).kind
     if np.result_type(input).kind in "iub" and kind in "iub" and np.any(exponent < 0):
         if not np.ndim(exponent):

@@ -100,7 +100,7 @@ def _in_order(parts: list[Any], reverse: bool) -> Any:
 @structured(
     tensors=("input", "hidden", "cell", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr"),
     outputs=("out", "h_n", "c_n", "gates", "squashed", "hiddens", "cells"), returns=3,
-    public=False, wide=True,
+    public=False, wide=True, takes="f",
 )  # fmt: skip
 def lstm(
     xp: Any, input: Any, hidden: Any, cell: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any,
@@ -174,7 +174,9 @@ def _(
     ]  # fmt: skip
 
 
-@composite(tensors=("input", "hidden", "cell", "w_ih", "w_hh", "b_ih", "b_hh"), public=False)
+@composite(
+    tensors=("input", "hidden", "cell", "w_ih", "w_hh", "b_ih", "b_hh"), public=False, takes="f"
+)
 def lstm_cell(
     input: Any, hidden: Any, cell: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any
 ) -> tuple[Any, Any]:
@@ -234,7 +236,7 @@ def _lstm_composed(
 
 @structured(
     tensors=("input", "hidden", "w_ih", "w_hh", "b_ih", "b_hh"),
-    outputs=("out", "h_n", "gates", "inner", "hiddens"), returns=2, public=False, wide=True,
+    outputs=("out", "h_n", "gates", "inner", "hiddens"), returns=2, public=False, wide=True, takes="f",
 )  # fmt: skip
 def gru(
     xp: Any, input: Any, hidden: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, sizes: Sizes,
@@ -327,7 +329,7 @@ def _gru_composed(
 
 @structured(
     tensors=("input", "hidden", "w_ih", "w_hh", "b_ih", "b_hh"),
-    outputs=("out", "h_n", "hiddens"), returns=2, public=False, wide=True,
+    outputs=("out", "h_n", "hiddens"), returns=2, public=False, wide=True, takes="f",
 )  # fmt: skip
 def rnn(
     xp: Any, input: Any, hidden: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, sizes: Sizes,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
+from dtorch.core.dtype import as_dtype, from_numpy_dtype
 from dtorch.core.errors import DimensionError, DtypeError
 from dtorch.core.half import narrowed, widened
 from dtorch.core.op import composite, structured
@@ -179,7 +179,7 @@ def _(input, dim=None, keepdim=False):
     return np.multiply.reduce(input, axis=dim, keepdims=keepdim)
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), takes="bif")
 def amax(xp: Any, input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     """Largest element over ``dim``; equal ones share the gradient.
 
@@ -191,7 +191,7 @@ def amax(xp: Any, input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     return xp.max(input, axis=normalize_dims("amax", dim, input.ndim), keepdims=keepdim)
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), takes="bif")
 def amin(xp: Any, input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     """Smallest element over ``dim``; equal ones share the gradient."""
     _refuse_empty("amin", input, dim)
@@ -258,7 +258,7 @@ def _extreme(all_of: Any, along: Any, pairwise: Any, args: tuple[Any, ...]) -> A
     return pairwise(input, dim)
 
 
-@composite(tensors=("input",), aliases={"other": "dim"})
+@composite(tensors=("input",), aliases={"other": "dim"}, takes="bif")
 def max(
     input: Any, dim: int | Tensor | None = None, keepdim: bool = False
 ) -> Tensor | ValuesIndices:
@@ -267,7 +267,7 @@ def max(
     return _extreme(amax, max_along, maximum, (input, dim, keepdim))
 
 
-@composite(tensors=("input",), aliases={"other": "dim"})
+@composite(tensors=("input",), aliases={"other": "dim"}, takes="bif")
 def min(
     input: Any, dim: int | Tensor | None = None, keepdim: bool = False
 ) -> Tensor | ValuesIndices:
@@ -304,7 +304,7 @@ def _index_samples(make):
     yield (make(2, 3), -2, True), {}
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), takes="if")
 def argmax(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Index of the largest element along ``dim``, or in the flattened tensor; the first of equals.
 
@@ -315,7 +315,7 @@ def argmax(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return xp.argmax(input, axis=_arg_dim("argmax", input, dim), keepdims=keepdim)
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), takes="if")
 def argmin(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Index of the smallest element along ``dim``, or in the flattened tensor; the first of
     equals."""
@@ -323,7 +323,6 @@ def argmin(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def _arg_dim(name: str, input: Any, dim: Any) -> int | None:
-    refuse_dtypes(name, "bc", input)
     _refuse_empty(name, input, dim)
     if dim is None:
         return None
@@ -398,7 +397,7 @@ def _(input, dim, keepdim=False):
     return np.log(np.sum(np.exp(input), dim, keepdims=keepdim))
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), takes="bif")
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """Smallest and largest element, of all or along ``dim``, as ``(min, max)``."""
     dims = () if dim is None else dim

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.elementwise import elementwise
 
 
@@ -21,37 +20,34 @@ def _rounding_samples(make):
     yield (make(2, 3, low=-3, high=3),), {}
 
 
-@elementwise()
+@elementwise(takes="if")
 def floor(xp: Any, input: Any) -> Any:
     """Largest whole number not above the element."""
-    refuse_dtypes("floor", "bc", input)
     return input.copy() if input.dtype.kind in "iu" else xp.floor(input)
 
 
 _rounding(floor, lambda input: input // 1)
 
 
-@elementwise()
+@elementwise(takes="if")
 def ceil(xp: Any, input: Any) -> Any:
     """Smallest whole number not below the element."""
-    refuse_dtypes("ceil", "bc", input)
     return input.copy() if input.dtype.kind in "iu" else xp.ceil(input)
 
 
 _rounding(ceil, lambda input: -(-input // 1))
 
 
-@elementwise()
+@elementwise(takes="if")
 def trunc(xp: Any, input: Any) -> Any:
     """The whole part, rounded toward zero."""
-    refuse_dtypes("trunc", "bc", input)
     return input.copy() if input.dtype.kind in "iu" else xp.trunc(input)
 
 
 _rounding(trunc, lambda input: np.sign(input) * (np.abs(input) // 1))
 
 
-@elementwise()
+@elementwise(takes="if")
 def round(xp: Any, input: Any, *, decimals: int = 0) -> Any:
     """The nearest whole number, or multiple of ``10**-decimals``; halves go to the even one."""
     return xp.round(input, decimals)
@@ -60,7 +56,7 @@ def round(xp: Any, input: Any, *, decimals: int = 0) -> Any:
 _rounding(round, lambda input: np.rint(input))
 
 
-@elementwise()
+@elementwise(takes="if")
 def frac(xp: Any, input: Any) -> Any:
     """The part after the point, with the sign of the element."""
     return input - xp.trunc(input)

@@ -25,6 +25,7 @@ class SelectionOp(Op):
         # float32 has an order that NumPy's loops know, with nan as the largest; bfloat16 has none.
         options.setdefault("wide", True)
         options.setdefault("rounded", 1)
+        options.setdefault("takes", "bif")  # complex numbers have no order
         super().__init__(body, outputs=("values", "indices"), **options)
 
     def pack(self, outs: tuple[Any, ...]) -> ValuesIndices:

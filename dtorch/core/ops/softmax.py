@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
-from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.reduction import sum
 from dtorch.core.shapes import normalize_dim
 
 
-@structured(tensors=("input",), wide=True)
+@structured(tensors=("input",), wide=True, takes="f")
 def softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Exponentials along ``dim``, divided by their sum."""
     dim, input = _along(input, dim, dtype)
@@ -23,7 +22,7 @@ def softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     return shifted / xp.sum(shifted, axis=dim, keepdims=True)
 
 
-@structured(tensors=("input",), wide=True)
+@structured(tensors=("input",), wide=True, takes="f")
 def log_softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Logarithm of `softmax`, without overflow or loss of digits."""
     dim, input = _along(input, dim, dtype)
@@ -34,7 +33,6 @@ def log_softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
 def _along(input: Any, dim: int, dtype: Any) -> tuple[Any, Any]:
     if dtype is not None:
         input = input.astype(dtype.numpy)
-    refuse_dtypes("softmax", "iub", input, "give dtype=dtorch.float32")
     dim = normalize_dim("softmax", dim, input.ndim)
     return dim if input.ndim else (), input
 
@@ -123,7 +121,7 @@ softmax.kernel("cpu")(_by_rows("softmax", softmax.body))
 log_softmax.kernel("cpu")(_by_rows("log_softmax", log_softmax.body))
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, takes="f")
 def softmin(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """`softmax` of the negative input."""
     return softmax(-input, dim, dtype=dtype)

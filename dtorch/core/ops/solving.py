@@ -288,7 +288,7 @@ def order_of_pivots(xp: Any, pivots: Any, m: int) -> Any:
     return order.reshape((*pivots.shape[:-1], m))
 
 
-@composite(tensors=("B", "LU", "pivots"), method=False)
+@composite(tensors=("B", "LU", "pivots"), method=False, takes="fc", takes_of=("LU",))
 def lu_solve(LU: Any, pivots: Any, B: Any) -> Any:
     """Solution X of ``A X = B`` from the packed factors and 1-based pivots of A."""
     order = wrap(order_of_pivots(np, pivots._array, LU.shape[-1]))
@@ -383,7 +383,7 @@ def _(A, B, left=True):
     return inverse @ B if left else B @ inverse
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), takes="fc")
 def inverse(xp: Any, input: Any) -> Any:
     """Inverses of square matrices.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from dtorch.core.base import TensorBase
 from dtorch.core.dtype import int32
-from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.half import widened
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
@@ -26,8 +26,6 @@ from dtorch.core.tensor import Tensor
 
 def _order(xp: Any, input: Any, dim: int, descending: bool) -> Any:
     """Indices that sort along ``dim``; equal elements keep their order, nan counts as largest."""
-    if input.dtype.kind == "c":
-        raise DtypeError("sort: complex numbers have no order")
     if not descending:
         return xp.argsort(input, dim, kind="stable")
     backward = xp.argsort(xp.flip(input, dim), dim, kind="stable")
@@ -79,7 +77,7 @@ def _(input, dim=-1, descending=False, stable=False):
     return np.take_along_axis(input, index, dim), index
 
 
-@structured(tensors=("input",), wide=True, rounded=0)
+@structured(tensors=("input",), wide=True, rounded=0, takes="bif")
 def argsort(
     xp: Any, input: Any, dim: int = -1, descending: bool = False, stable: bool = False
 ) -> Any:
@@ -103,7 +101,7 @@ def _(input, dim=-1, descending=False):
     return np.argsort(-input if descending else input, dim)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), takes="bif")
 def msort(input: Any) -> Any:
     """Elements in order along the first dim."""
     return sort(input, 0)[0]
@@ -250,7 +248,7 @@ median_along.gradient("input")(put_back)
 nanmedian_along.gradient("input")(put_back)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), takes="bif")
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """The lower of the two elements in the middle: of all, or along ``dim`` with its index.
 
@@ -267,7 +265,7 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor 
     return median_along(input, dim, keepdim)
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), takes="bif")
 def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """Like `median`, of the elements that are not nan."""
     if dim is None:
@@ -345,7 +343,9 @@ def _(input, dim=-1, keepdim=False):
 # -- looking up --------------------------------------------------------------------------------
 
 
-@composite(tensors=("sorted_sequence", "input"), method=False, aliases={"self": "input"})
+@composite(
+    tensors=("sorted_sequence", "input"), method=False, aliases={"self": "input"}, takes="bif"
+)
 def searchsorted(
     sorted_sequence: Any, input: Any, *, out_int32: bool = False, right: bool = False,
     side: str | None = None, sorter: Any = None,
@@ -399,7 +399,7 @@ def _(sorted_sequence, input, right=False):
     return out
 
 
-@composite(tensors=("input", "boundaries"), method=False)
+@composite(tensors=("input", "boundaries"), method=False, takes="bif")
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
     """Number of the interval between sorted ``boundaries`` in which each element lies."""
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)

@@ -145,7 +145,7 @@ def _in_double(function: Any, input: Any, *args: Any) -> Any:
     return out
 
 
-@elementwise(floating=True)
+@elementwise(floating=True, takes="bif")
 def lgamma(xp: Any, input: Any) -> Any:
     """Logarithm of the size of the gamma function."""
     return _in_double(_lgamma, input)
@@ -156,7 +156,7 @@ def _(grad, input):
     return grad * digamma(input)
 
 
-@elementwise(floating=True)
+@elementwise(floating=True, takes="bif")
 def digamma(xp: Any, input: Any) -> Any:
     """Derivative of `lgamma`."""
     return _in_double(_digamma, input)
@@ -178,13 +178,15 @@ def _(grad, input, n):
     return grad * _derivative(input, n + 1)
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), method=False, takes="bif")
 def polygamma(n: int, input: Any) -> Any:
     """The ``n``-th derivative of `digamma`; for ``n`` = 0 that itself."""
     return digamma(input) if n == 0 else _derivative(input, n)
 
 
-@elementwise(floating=True, tensors=("input", "eps"), promoted=("input",), inplace=True)
+@elementwise(
+    floating=True, tensors=("input", "eps"), promoted=("input",), inplace=True, takes="bif"
+)
 def logit(xp: Any, input: Any, eps: Any = None) -> Any:
     """``log(input / (1 - input))``, the inverse of `sigmoid`.
 
@@ -203,7 +205,7 @@ def _(grad, input, eps):
     return choose((input >= eps) & (input <= 1 - eps), slope, grad * 0)
 
 
-@elementwise(floating=True)
+@elementwise(floating=True, takes="bif")
 def entr(xp: Any, input: Any) -> Any:
     """``-input * log(input)``; 0 at 0, -inf for negative numbers."""
     safe = xp.where(input > 0, input, 1)

@@ -19,7 +19,7 @@ from dtorch.core.ops.sorting import sort
 from dtorch.core.shapes import normalize_dims
 
 
-@composite(tensors=("input",), wide=True)
+@composite(tensors=("input",), wide=True, takes="fc")
 def var(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
@@ -42,7 +42,7 @@ def var(
     return total / freedom if freedom > 0 else total * (math.nan if freedom == 0 else 0) + math.nan
 
 
-@composite(tensors=("input",), wide=True)
+@composite(tensors=("input",), wide=True, takes="fc")
 def std(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
@@ -67,7 +67,7 @@ for _op, _reference in ((var, np.var), (std, np.std)):
         return _reference(input, axis=dim, ddof=ddof, keepdims=keepdim)
 
 
-@composite(tensors=("input",), wide=True)
+@composite(tensors=("input",), wide=True, takes="fc")
 def var_mean(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
@@ -78,7 +78,7 @@ def var_mean(
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
 
-@composite(tensors=("input",), wide=True)
+@composite(tensors=("input",), wide=True, takes="fc")
 def std_mean(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
@@ -193,7 +193,7 @@ def _(input, q, dim=None, keepdim=False, interpolation="linear"):
     return np.quantile(input, q, dim, keepdims=keepdim, method=interpolation)
 
 
-@composite(tensors=("input",), wide=True)
+@composite(tensors=("input",), wide=True, takes="ifc")
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
     """Covariance matrix of variables in rows, observed in columns.
 
@@ -238,7 +238,7 @@ def _(input, correction=1, fweights=None, aweights=None):
     return np.cov(input, ddof=correction, fweights=fweights, aweights=aweights)
 
 
-@composite(tensors=("input",), wide=True)
+@composite(tensors=("input",), wide=True, takes="ifc")
 def corrcoef(input: Any) -> Any:
     """Correlations of variables in rows, observed in columns."""
     matrix = cov(input)
@@ -258,7 +258,12 @@ def _(input):
     return np.corrcoef(input)
 
 
-@composite(tensors=("y", "x"), wide=True)
+def _floating(input: Any) -> Any:
+    """Integers as floating-point numbers, whose differences may be negative."""
+    return input * 1.0 if input.dtype.category < 2 else input
+
+
+@composite(tensors=("y", "x"), wide=True, takes="ifc")
 def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
     """Integral along ``dim`` by the trapezoidal rule.
 
@@ -266,12 +271,12 @@ def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
         x: places at which ``y`` was taken; a vector or of the shape of ``y``.
         dx: distance of all places, in place of ``x``. Default 1.
     """
-    lines = (y * 1.0 if y.dtype.category < 2 else y).transpose(dim, -1)
+    lines = _floating(y).transpose(dim, -1)
     pair = (lines[..., 1:] + lines[..., :-1]) / 2
     if x is None:
         out = sum(pair if dx is None else pair * dx, -1, True)
     else:
-        places = x if x.ndim == 1 else x.transpose(dim, -1)
+        places = _floating(x if x.ndim == 1 else x.transpose(dim, -1))
         out = sum(pair * (places[..., 1:] - places[..., :-1]), -1, True)
     return out.transpose(dim, -1).squeeze(dim)
 

@@ -214,7 +214,7 @@ def _(input):
     return np.sin(np.pi * input) / (np.pi * input)
 
 
-@elementwise(ufunc=np.hypot, floating=True)
+@elementwise(ufunc=np.hypot, floating=True, takes="bif")
 def hypot(xp: Any, input: Any, other: Any) -> Any:
     """Length of the hypotenuse: ``sqrt(input**2 + other**2)``, without overflow."""
     return xp.hypot(input, other)
@@ -245,7 +245,7 @@ def _degrees(name: str, factor: float, doc: str, reference: Any) -> Any:
         return input * input.dtype.type(factor)
 
     body.__name__, body.__doc__ = name, doc
-    op = elementwise(floating=True)(body)
+    op = elementwise(floating=True, takes="bif")(body)
     op.gradient("input")(lambda grad: grad * factor)
     op.samples(lambda make: iter([((make(3),), {})]))
     op.expect(reference)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import narrowed, widened
 from dtorch.core.op import composite
@@ -134,8 +135,9 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     values = weights._array
     if values.shape != array.shape:
         raise ShapeError(f"bincount: weights of shape {values.shape} for input of {array.shape}")
+    refuse_dtypes("bincount", "c", weights.dtype)
     sums = np.bincount(array, values, minlength)
-    return wrap(sums.astype(values.dtype if values.dtype.kind == "f" else np.float64))
+    return wrap(sums.astype(values.dtype, copy=False) if values.dtype == np.float32 else sums)
 
 
 @bincount.samples

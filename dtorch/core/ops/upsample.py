@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.dtype import float32, refuse_dtypes, uint8
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops.adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from dtorch.core.ops.bounds import clamp
+from dtorch.core.ops.conversion import convert
 from dtorch.core.ops.resampling import Taps, resample
+from dtorch.core.ops.rounding import round
 
 _DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _MODES = ("nearest", "nearest-exact", "area", *_DIMS)
@@ -117,6 +121,9 @@ def interpolate(
             their outer edges.
         recompute_scale_factor: take the ratio of the sizes instead of ``scale_factor`` itself.
         antialias: widen the filter when shrinking (``"bilinear"`` and ``"bicubic"``).
+
+    Integers are taken as they are for ``"nearest"``; of bytes, ``"bilinear"`` and ``"bicubic"`` give
+    the nearest bytes.
     """
     name, shape = "interpolate", tuple(input.shape)
     nd = len(shape) - 2
@@ -132,6 +139,9 @@ def interpolate(
         raise ArgumentError(f"{name}: align_corners has no meaning for mode {mode!r}")
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ArgumentError(f"{name}: antialias is for 'bilinear' and 'bicubic', not {mode!r}")
+    of_bytes = input.dtype is uint8 and mode in ("bilinear", "bicubic")
+    if not (of_bytes or mode.startswith("nearest")):
+        refuse_dtypes(name, "bic", input.dtype)
     counts, steps = _resized(name, shape[2:], size, scale_factor, recompute_scale_factor)
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[nd - 1](
@@ -143,6 +153,8 @@ def interpolate(
         else _taps(mode, n, count, step, bool(align_corners), antialias)
         for n, count, step in zip(shape[2:], counts, steps, strict=True)
     )
+    if of_bytes:
+        return convert(clamp(round(resample(convert(input, float32), taps)), 0, 255), uint8)
     return resample(input, taps)
 
 
