@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.optim.adam import averages_of, move_square
 from dtorch.optim.optimizer import (
+    Begin,
     Optimizer,
     check_options,
+    counter,
+    move_square,
     plus,
-    with_gradients,
+    turns,
+    zeros,
 )
 
 
@@ -55,20 +58,19 @@ class Adadelta(Optimizer):
             "capturable": capturable, "foreach": foreach, "differentiable": differentiable,
         })  # fmt: skip
 
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        return {"step": counter, "square_avg": zeros, "acc_delta": zeros}
+
     def _step_group(self, group: dict[str, Any]) -> None:
-        rho = group["rho"]
-        for p, array, grad in with_gradients("Adadelta", group):
-            kind = array.dtype.type
-            eps = kind(group["eps"])
-            state = self.state[p]
-            if not state:
-                averages_of(state, array, "square_avg", "acc_delta")
-            state["step"]._array += 1
-            grad = plus(grad, array, group["weight_decay"])
-            square, steps = state["square_avg"]._array, state["acc_delta"]._array
+        rho, eps = group["rho"], group["eps"]
+        for turn in turns(self, group):
+            turn.count()
+            grad = plus(turn.grad, turn.array, group["weight_decay"])
+            square, steps = turn.state("square_avg"), turn.state("acc_delta")
             move_square(square, grad, rho)
-            delta = np.sqrt((steps + eps) / (square + eps))
+            delta = np.sqrt(steps + eps)
+            delta /= np.sqrt(square + eps)
             delta *= grad
             move_square(steps, delta, rho)
-            delta *= kind(float(group["lr"]))
-            array -= delta
+            delta *= float(group["lr"])
+            turn.array -= delta

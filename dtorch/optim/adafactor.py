@@ -7,13 +7,32 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import wrap
 from dtorch.core.dtype import finfo
-from dtorch.optim.optimizer import Optimizer, check_options, with_gradients
+from dtorch.core.errors import DtypeError
+from dtorch.optim.optimizer import (
+    Begin,
+    Optimizer,
+    Turn,
+    check_options,
+    counter,
+    turns,
+    zeros,
+)
 
 
 def _mean_square(grad: np.ndarray, axis: int) -> np.ndarray:
     return np.asarray(np.mean(grad * grad, axis=axis, keepdims=True, dtype=grad.dtype))
+
+
+def _zeros_for(axis: int) -> Begin:
+    """Begins a state of means over an axis."""
+
+    def begin(array: np.ndarray) -> np.ndarray:
+        shape = list(array.shape)
+        shape[axis] = 1
+        return np.zeros(shape, array.dtype)
+
+    return begin
 
 
 class Adafactor(Optimizer):
@@ -55,45 +74,41 @@ class Adafactor(Optimizer):
             "weight_decay": weight_decay, "foreach": foreach, "maximize": maximize,
         })  # fmt: skip
 
-    def _step_group(self, group: dict[str, Any]) -> None:
-        for p, array, grad in with_gradients("Adafactor", group):
-            self._step_parameter(group, self.state[p], array, grad)
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        if p.ndim < 2:
+            return {"step": counter, "variance": zeros}
+        return {"step": counter, "row_var": _zeros_for(-1), "col_var": _zeros_for(-2)}
 
-    def _step_parameter(
-        self, group: dict[str, Any], state: dict[str, Any], array: np.ndarray, grad: np.ndarray
-    ) -> None:
-        kind = array.dtype.type
+    def _step_group(self, group: dict[str, Any]) -> None:
+        for turn in turns(self, group):
+            if turn.param.is_complex():
+                raise DtypeError(
+                    f"Adafactor: a parameter is {turn.param.dtype}, complex numbers are not supported"
+                )
+            self._take(group, turn)
+
+    def _take(self, group: dict[str, Any], turn: Turn) -> None:
+        array, grad, t = turn.array, turn.grad, turn.count()
         least, least_size = group["eps"]
         if least is None:
-            least = finfo(array.dtype).eps
-        if not state:
-            state["step"] = wrap(np.zeros((), np.float32))
-            if array.ndim > 1:
-                state["row_var"] = wrap(np.zeros((*array.shape[:-1], 1), array.dtype))
-                state["col_var"] = wrap(
-                    np.zeros((*array.shape[:-2], 1, array.shape[-1]), array.dtype)
-                )
-            else:
-                state["variance"] = wrap(np.zeros_like(array))
-        state["step"]._array += 1
-        t = float(state["step"]._array)
-        fresh = kind(t ** group["beta2_decay"])
+            least = finfo(turn.param.dtype).eps
+        fresh = t ** group["beta2_decay"]
         size = float(np.linalg.norm(array.reshape(-1))) / math.sqrt(max(array.size, 1))
         alpha = max(least_size, size) * min(float(group["lr"]), 1 / math.sqrt(t))
         if group["weight_decay"]:
-            array *= kind(1 - float(group["lr"]) * group["weight_decay"])
+            array *= 1 - float(group["lr"]) * group["weight_decay"]
         if array.ndim > 1:
-            row, column = state["row_var"]._array, state["col_var"]._array
+            row, column = turn.state("row_var"), turn.state("col_var")
             row += (_mean_square(grad, -1) - row) * fresh
             column += (_mean_square(grad, -2) - column) * fresh
             estimate = row @ column
-            estimate /= np.maximum(row.mean(axis=-2, keepdims=True), kind(least))
+            estimate /= np.maximum(row.mean(axis=-2, keepdims=True), least)
         else:
-            variance = state["variance"]._array
+            variance = turn.state("variance")
             variance += (grad * grad - variance) * fresh
             estimate = variance.copy()
-        np.maximum(estimate, kind(least * least), out=estimate)
+        np.maximum(estimate, least * least, out=estimate)
         update = grad / np.sqrt(estimate)
         length = float(np.linalg.norm(update.reshape(-1)))
         clipped = max(1.0, length / (math.sqrt(max(update.size, 1)) * group["d"]))
-        array -= update * kind(alpha / clipped)
+        array -= update * (alpha / clipped)

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import GradError
+from dtorch.core.half import widened
 from dtorch.optim.optimizer import (
+    Begin,
     Optimizer,
     check_options,
+    counter,
+    filled,
     plus,
-    with_gradients,
+    turns,
 )
 
 
@@ -58,20 +61,10 @@ class Adagrad(Optimizer):
             "initial_accumulator_value": initial_accumulator_value, "foreach": foreach,
             "maximize": maximize, "differentiable": differentiable, "fused": fused,
         })  # fmt: skip
-        for group in self.param_groups:
-            for p in group["params"]:
-                # At once, not at the first step: processes can share the sums before they begin.
-                self.state[p]["step"] = wrap(np.zeros((), np.float32))
-                self.state[p]["sum"] = wrap(
-                    np.full_like(p._array, group["initial_accumulator_value"])
-                )
+        self._begin_states()  # processes can share the sums before they begin
 
-    def share_memory(self) -> None:
-        """Move steps and sums to memory that other processes can see."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                self.state[p]["step"].share_memory_()
-                self.state[p]["sum"].share_memory_()
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        return {"step": counter, "sum": filled(group["initial_accumulator_value"])}
 
     def _step_group(self, group: dict[str, Any]) -> None:
         def sparse(p: Any, grad: CooArray) -> None:
@@ -80,22 +73,20 @@ class Adagrad(Optimizer):
             state = self.state[p]
             state["step"]._array += 1
             t = float(state["step"]._array)
-            at, kind = tuple(grad.indices), p._array.dtype.type
-            total = state["sum"]._array
-            total[at] += grad.values * grad.values
-            update = grad.values / (np.sqrt(total[at]) + kind(group["eps"]))
-            p._array[at] -= update * kind(float(group["lr"]) / (1 + (t - 1) * group["lr_decay"]))
+            at, values = tuple(grad.indices), widened(grad.values)
+            total = widened(state["sum"]._array[at]) + values * values
+            state["sum"]._array[at] = total
+            update = values / (np.sqrt(total) + group["eps"])
+            update *= float(group["lr"]) / (1 + (t - 1) * group["lr_decay"])
+            p._array[at] = widened(p._array[at]) - update
 
-        for p, array, grad in with_gradients("Adagrad", group, sparse=sparse):
-            kind = array.dtype.type
-            state = self.state[p]
-            state["step"]._array += 1
-            t = float(state["step"]._array)
-            grad = plus(grad, array, group["weight_decay"])
-            total = state["sum"]._array
+        for turn in turns(self, group, sparse=sparse):
+            t = turn.count()
+            grad = plus(turn.grad, turn.array, group["weight_decay"])
+            total = turn.state("sum")
             total += grad * grad
             update = np.sqrt(total)
-            update += kind(group["eps"])
+            update += group["eps"]
             np.divide(grad, update, out=update)
-            update *= kind(float(group["lr"]) / (1 + (t - 1) * group["lr_decay"]))
-            array -= update
+            update *= float(group["lr"]) / (1 + (t - 1) * group["lr_decay"])
+            turn.array -= update

@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import wrap
-from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError
 from dtorch.optim import fused
 from dtorch.optim.optimizer import (
+    Begin,
     Optimizer,
     check_options,
+    counter,
+    move,
+    move_square,
     plus,
-    with_gradients,
+    turns,
+    zeros,
 )
 
 
@@ -25,29 +28,6 @@ def check_betas(optimizer: str, betas: Any) -> None:
         raise ArgumentError(f"{optimizer}: betas are {betas!r}, expected two numbers")
     for i, beta in enumerate(betas):
         check_options(optimizer, **{f"betas[{i}]": (beta, 0, 1)})
-
-
-def averages_of(state: dict[str, Any], array: np.ndarray, *names: str) -> None:
-    """Begin a state: the step counter and averages of zeros."""
-    state["step"] = wrap(np.zeros((), np.float32))
-    for name in names:
-        state[name] = wrap(np.zeros_like(array))
-
-
-def move(average: np.ndarray, value: np.ndarray, beta: float) -> None:
-    """``average = beta * average + (1 - beta) * value``, in place."""
-    kind = average.dtype.type
-    average *= kind(beta)
-    average += value * kind(1 - beta)
-
-
-def move_square(average: np.ndarray, value: np.ndarray, beta: float) -> None:
-    """``average = beta * average + (1 - beta) * value**2``, in place."""
-    kind = average.dtype.type
-    average *= kind(beta)
-    square = np.multiply(value, value if value.dtype.kind != "c" else value.conj())
-    square *= kind(1 - beta)
-    average += square
 
 
 class Adam(Optimizer):
@@ -98,42 +78,37 @@ class Adam(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
-    def _begin(self, p: Any, amsgrad: bool) -> bool:
-        """Begin the state of a parameter with a gradient; whether that was still to be done."""
-        if p._grad is None or type(p._grad._array) is CooArray or self.state[p]:
-            return False
-        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if amsgrad else ()))
-        averages_of(self.state[p], p._array, *names)
-        return True
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
+        return {"step": counter, **dict.fromkeys(names, zeros)}
 
     def _step_group(self, group: dict[str, Any]) -> None:
         lr, (beta1, beta2), eps = float(group["lr"]), group["betas"], group["eps"]
         decay, amsgrad = group["weight_decay"], group["amsgrad"]
         rest = fused.adam(group["params"], group, self.state)
-        if sum(self._begin(p, amsgrad) for p in rest):
+        fresh = [p for p in rest if not (p._grad is None or self.state[p])]
+        if fresh:
+            for p in fresh:
+                self._begin(p, self._states(group, p))
             rest = fused.adam(rest, group, self.state)
-        for p, array, grad in with_gradients(type(self).__name__, group, rest):
-            kind = array.dtype.type
-            state = self.state[p]
-            counter = state["step"]._array
-            counter += 1
-            t = int(counter)
+        for turn in turns(self, group, rest):
+            t, array, grad = turn.count(), turn.array, turn.grad
             if decay and group["decoupled_weight_decay"]:
-                array *= kind(1 - lr * decay)
+                array *= 1 - lr * decay
             else:
                 grad = plus(grad, array, decay)
-            average, square = state["exp_avg"]._array, state["exp_avg_sq"]._array
+            average, square = turn.state("exp_avg"), turn.state("exp_avg_sq")
             move(average, grad, beta1)
             move_square(square, grad, beta2)
             if amsgrad:
-                largest = state["max_exp_avg_sq"]._array
+                largest = turn.state("max_exp_avg_sq")
                 np.maximum(largest, square, out=largest)
                 square = largest
-            denominator = np.sqrt(square, out=np.empty_like(square))  # an array, if 0-dim too
-            denominator /= kind(math.sqrt(1 - beta2**t))
-            denominator += kind(eps)
+            denominator = np.sqrt(square)
+            denominator /= math.sqrt(1 - beta2**t)
+            denominator += eps
             np.divide(average, denominator, out=denominator)
-            denominator *= kind(lr / (1 - beta1**t))
+            denominator *= lr / (1 - beta1**t)
             array -= denominator
 
 

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import wrap
-from dtorch.optim.adam import averages_of, check_betas, move, move_square
+from dtorch.optim.adam import check_betas
 from dtorch.optim.optimizer import (
+    Begin,
     Optimizer,
     check_options,
+    counter,
+    move,
+    move_square,
+    number,
     plus,
-    with_gradients,
+    turns,
+    zeros,
 )
 
 
@@ -21,7 +26,7 @@ def _decayed(group: dict[str, Any], grad: np.ndarray, array: np.ndarray) -> np.n
     """The gradient with weight decay, or the parameter shrunk where that is decoupled."""
     decay = group["weight_decay"]
     if decay and group.get("decoupled_weight_decay"):
-        array *= array.dtype.type(1 - float(group["lr"]) * decay)
+        array *= 1 - float(group["lr"]) * decay
         return grad
     return plus(grad, array, decay)
 
@@ -64,24 +69,23 @@ class Adamax(Optimizer):
             "maximize": maximize, "differentiable": differentiable, "capturable": capturable,
         })  # fmt: skip
 
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        return {"step": counter, "exp_avg": zeros, "exp_inf": zeros}
+
     def _step_group(self, group: dict[str, Any]) -> None:
         (beta1, beta2), lr = group["betas"], float(group["lr"])
-        for p, array, grad in with_gradients("Adamax", group):
-            kind = array.dtype.type
-            state = self.state[p]
-            if not state:
-                averages_of(state, array, "exp_avg", "exp_inf")
-            state["step"]._array += 1
-            grad = plus(grad, array, group["weight_decay"])
-            average, largest = state["exp_avg"]._array, state["exp_inf"]._array
+        for turn in turns(self, group):
+            t = turn.count()
+            grad = plus(turn.grad, turn.array, group["weight_decay"])
+            average, largest = turn.state("exp_avg"), turn.state("exp_inf")
             move(average, grad, beta1)
-            largest *= kind(beta2)
+            largest *= beta2
             size = np.abs(grad)
-            size += kind(group["eps"])
+            size += group["eps"]
             np.maximum(largest, size, out=largest)
             np.divide(average, largest, out=size)
-            size *= kind(lr / (1 - beta1 ** int(state["step"]._array)))
-            array -= size
+            size *= lr / (1 - beta1**t)
+            turn.array -= size
 
 
 class NAdam(Optimizer):
@@ -108,6 +112,8 @@ class NAdam(Optimizer):
         True
     """
 
+    _numbers = ("step", "mu_product")
+
     def __init__(
         self, params: Any, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8, weight_decay: float = 0, momentum_decay: float = 4e-3,
@@ -125,31 +131,28 @@ class NAdam(Optimizer):
             "differentiable": differentiable,
         })  # fmt: skip
 
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        ones = number(1)
+        return {"step": counter, "mu_product": ones, "exp_avg": zeros, "exp_avg_sq": zeros}
+
     def _step_group(self, group: dict[str, Any]) -> None:
         (beta1, beta2), lr = group["betas"], float(group["lr"])
-        for p, array, grad in with_gradients("NAdam", group):
-            kind = array.dtype.type
-            state = self.state[p]
-            if not state:
-                state["step"] = wrap(np.zeros((), np.float32))
-                state["mu_product"] = wrap(np.ones((), np.float32))
-                state["exp_avg"] = wrap(np.zeros_like(array))
-                state["exp_avg_sq"] = wrap(np.zeros_like(array))
-            state["step"]._array += 1
-            t = int(state["step"]._array)
-            grad = _decayed(group, grad, array)
+        for turn in turns(self, group):
+            t, array = turn.count(), turn.array
+            grad = _decayed(group, turn.grad, array)
             decay = group["momentum_decay"]
             mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
             ahead = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
-            state["mu_product"]._array *= np.float32(mu)
-            product = float(state["mu_product"]._array)
-            average, square = state["exp_avg"]._array, state["exp_avg_sq"]._array
+            products = turn.number("mu_product")
+            products *= np.float32(mu)
+            product = float(products)
+            average, square = turn.state("exp_avg"), turn.state("exp_avg_sq")
             move(average, grad, beta1)
             move_square(square, grad, beta2)
-            denominator = np.sqrt(square / kind(1 - beta2**t))
-            denominator += kind(group["eps"])
-            update = grad * kind(lr * (1 - mu) / (1 - product))
-            update += average * kind(lr * ahead / (1 - product * ahead))
+            denominator = np.sqrt(square / (1 - beta2**t))
+            denominator += group["eps"]
+            update = grad * (lr * (1 - mu) / (1 - product))
+            update += average * (lr * ahead / (1 - product * ahead))
             update /= denominator
             array -= update
 
@@ -192,18 +195,16 @@ class RAdam(Optimizer):
             "decoupled_weight_decay": decoupled_weight_decay, "differentiable": differentiable,
         })  # fmt: skip
 
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        return {"step": counter, "exp_avg": zeros, "exp_avg_sq": zeros}
+
     def _step_group(self, group: dict[str, Any]) -> None:
         (beta1, beta2), lr = group["betas"], float(group["lr"])
         longest = 2 / (1 - beta2) - 1
-        for p, array, grad in with_gradients("RAdam", group):
-            kind = array.dtype.type
-            state = self.state[p]
-            if not state:
-                averages_of(state, array, "exp_avg", "exp_avg_sq")
-            state["step"]._array += 1
-            t = int(state["step"]._array)
-            grad = _decayed(group, grad, array)
-            average, square = state["exp_avg"]._array, state["exp_avg_sq"]._array
+        for turn in turns(self, group):
+            t, array = turn.count(), turn.array
+            grad = _decayed(group, turn.grad, array)
+            average, square = turn.state("exp_avg"), turn.state("exp_avg_sq")
             move(average, grad, beta1)
             move_square(square, grad, beta2)
             correction = 1 - beta2**t
@@ -215,9 +216,9 @@ class RAdam(Optimizer):
                     / ((longest - 4) * (longest - 2) * length)
                 )  # fmt: skip
                 update = np.sqrt(square)
-                update += kind(group["eps"])
+                update += group["eps"]
                 np.divide(average, update, out=update)
-                update *= kind(step * rectified * math.sqrt(correction))
+                update *= step * rectified * math.sqrt(correction)
             else:
-                update = average * kind(step)
+                update = average * step
             array -= update

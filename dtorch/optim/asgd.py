@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from dtorch.core.base import wrap
 from dtorch.optim.optimizer import (
+    Begin,
     Optimizer,
     check_options,
+    counter,
+    number,
     plus,
-    with_gradients,
+    turns,
+    zeros,
 )
 
 
@@ -43,6 +44,8 @@ class ASGD(Optimizer):
         (2,)
     """
 
+    _numbers = ("step", "eta", "mu")
+
     def __init__(
         self, params: Any, lr: float = 1e-2, lambd: float = 1e-4, alpha: float = 0.75,
         t0: float = 1e6, weight_decay: float = 0, foreach: bool | None = None,
@@ -55,23 +58,19 @@ class ASGD(Optimizer):
             "capturable": capturable,
         })  # fmt: skip
 
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        eta = number(float(group["lr"]))
+        return {"step": counter, "eta": eta, "mu": number(1), "ax": zeros}
+
     def _step_group(self, group: dict[str, Any]) -> None:
         lr, lambd = float(group["lr"]), group["lambd"]
-        for p, array, grad in with_gradients("ASGD", group):
-            kind = array.dtype.type
-            state = self.state[p]
-            if not state:
-                state["step"] = wrap(np.zeros((), np.float32))
-                state["eta"] = wrap(np.asarray(lr, np.float32))
-                state["mu"] = wrap(np.ones((), np.float32))
-                state["ax"] = wrap(np.zeros_like(array))
-            state["step"]._array += 1
-            t = float(state["step"]._array)
-            eta, mu = float(state["eta"]._array), float(state["mu"]._array)
-            grad = plus(grad, array, group["weight_decay"])
-            array *= kind(1 - lambd * eta)
-            array -= grad * kind(eta)
-            average = state["ax"]._array
-            average += (array - average) * kind(mu)
-            state["eta"]._array[...] = lr / (1 + lambd * lr * t) ** group["alpha"]
-            state["mu"]._array[...] = 1 / max(1.0, t - group["t0"])
+        for turn in turns(self, group):
+            t, array = turn.count(), turn.array
+            eta, mu = turn.number("eta"), turn.number("mu")
+            grad = plus(turn.grad, array, group["weight_decay"])
+            array *= 1 - lambd * float(eta)
+            array -= grad * float(eta)
+            average = turn.state("ax")
+            average += (array - average) * float(mu)
+            eta[...] = lr / (1 + lambd * lr * t) ** group["alpha"]
+            mu[...] = 1 / max(1.0, t - group["t0"])

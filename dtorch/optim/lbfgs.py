@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError
 from dtorch.core.grad_mode import enable_grad, no_grad
+from dtorch.core.half import widened
+from dtorch.core.quiet import restore, silence
+from dtorch.core.tensor import Tensor
 from dtorch.optim.line_search import strong_wolfe
-from dtorch.optim.optimizer import Optimizer, changed, check_options
+from dtorch.optim.optimizer import Optimizer, changed, check_options, real
 
 
 class LBFGS(Optimizer):
@@ -50,6 +54,9 @@ class LBFGS(Optimizer):
         True
     """
 
+    # In the dtype of what they were computed from, which may be wider or real.
+    _numbers = ("d", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad")
+
     def __init__(
         self, params: Any, lr: float = 1, max_iter: int = 20, max_eval: int | None = None,
         tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9, history_size: int = 100,
@@ -75,9 +82,10 @@ class LBFGS(Optimizer):
     def _flat_grad(self) -> np.ndarray:
         parts = []
         for p in self._params:
-            grad = p._grad
-            parts.append(np.zeros(p._array.size, p._array.dtype) if grad is None
-                         else grad._array.reshape(-1))  # fmt: skip
+            grad = np.zeros_like(p._array) if p._grad is None else p._grad._array
+            if isinstance(grad, CooArray):
+                grad = grad.coalesce().to_dense()
+            parts.append(real(widened(grad)).reshape(-1))
         return np.concatenate(parts)
 
     def _flat_params(self) -> list[np.ndarray]:
@@ -86,9 +94,11 @@ class LBFGS(Optimizer):
     def _move(self, step: float, direction: np.ndarray) -> None:
         at = 0
         for p in self._params:
-            array = p._array
-            part = direction[at : at + array.size].reshape(array.shape)
-            array += part * array.dtype.type(step)
+            wide = widened(p._array)
+            array = real(wide)
+            array += direction[at : at + array.size].reshape(array.shape) * step
+            if wide is not p._array:
+                p._array[...] = wide
             changed(p)
             at += array.size
 
@@ -111,8 +121,12 @@ class LBFGS(Optimizer):
             with enable_grad():
                 return closure()
 
-        with no_grad():
-            return self._iterate(evaluate)
+        settings = silence()
+        try:
+            with no_grad():
+                return self._iterate(evaluate)
+        finally:
+            restore(settings)
 
     def _iterate(self, evaluate: Callable[[], Any]) -> Any:
         group = self.param_groups[0]
@@ -134,7 +148,7 @@ class LBFGS(Optimizer):
             direction = memory.direction(grad, state["n_iter"] == 1)
             before_loss = loss
             memory.previous_grad = grad.copy()
-            step = group["lr"]
+            step = group["lr"].item() if isinstance(group["lr"], Tensor) else group["lr"]
             if state["n_iter"] == 1:
                 step = min(1.0, 1.0 / float(np.abs(grad).sum())) * step
             slope = float(grad @ direction)
@@ -183,14 +197,17 @@ class _Memory:
     def __init__(self, state: dict[str, Any], size: int, kind: Any) -> None:
         self.size = size
         self.kind = kind
-        self.last_direction = None if state.get("d") is None else state["d"]._array
+
+        def vector(tensor: Any) -> Any:
+            return None if tensor is None else tensor._array.astype(kind, copy=False)
+
+        self.last_direction = vector(state.get("d"))
         self.step = state.get("t", 0)
-        self.steps = [s._array for s in state.get("old_stps", [])]
-        self.changes = [y._array for y in state.get("old_dirs", [])]
+        self.steps = [vector(s) for s in state.get("old_stps", [])]
+        self.changes = [vector(y) for y in state.get("old_dirs", [])]
         self.ro = [float(r) for r in state.get("ro", [])]
         self.scale = float(state["H_diag"]) if "H_diag" in state else 1.0
-        previous = state.get("prev_flat_grad")
-        self.previous_grad = None if previous is None else previous._array
+        self.previous_grad = vector(state.get("prev_flat_grad"))
         self.al: list[Any] = [None] * size
 
     def direction(self, grad: np.ndarray, first: bool) -> np.ndarray:
@@ -198,8 +215,9 @@ class _Memory:
             self._learn(grad)
         else:
             self.scale = 1.0
-        self.last_direction = self._two_loops(grad)
-        return self.last_direction
+        found = self._two_loops(grad)
+        self.last_direction = found
+        return found
 
     def _learn(self, grad: np.ndarray) -> None:
         y = grad - self.previous_grad

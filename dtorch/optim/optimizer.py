@@ -14,10 +14,12 @@ from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import enable_grad, no_grad
 from dtorch.core.graph import RemovableHandle
+from dtorch.core.half import convert, widened
 from dtorch.core.quiet import restore, silence
 from dtorch.core.tensor import Tensor
 
 ndarray = np.ndarray
+Begin = Callable[[ndarray], ndarray]
 
 
 class _Required:
@@ -77,6 +79,9 @@ class Optimizer:
         >>> [group["lr"] for group in optimizer.param_groups]
         [0.5, 0.1]
     """
+
+    # Names of those numbers in the state of a parameter that do not have its dtype.
+    _numbers: tuple[str, ...] = ("step",)
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -170,8 +175,19 @@ class Optimizer:
             restore(settings)
         return loss
 
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin] | None:
+        """What a parameter of a group remembers between steps: for each name, what gives the first
+        values for the array of the parameter. None: ``step`` sees to it."""
+        return None
+
+    def _begin(self, p: Any, states: dict[str, Begin] | None) -> None:
+        """Begin the state of a parameter where it lacks something."""
+        for name, begin in (states or {}).items():
+            if self.state[p].get(name) is None:
+                self.state[p][name] = wrap(begin(p._array))
+
     def _step_group(self, group: dict[str, Any]) -> None:
-        """What an algorithm does: change the parameters of a group; see `with_gradients`."""
+        """What an algorithm does: change the parameters of a group; see `turns`."""
         raise NotImplementedError(f"{self._name} defines no step()")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -236,7 +252,7 @@ class Optimizer:
         state: defaultdict[Any, Any] = defaultdict(dict)
         for key, value in state_dict["state"].items():
             if key in by_key:
-                state[by_key[key]] = _state_for(by_key[key], value)
+                state[by_key[key]] = self._state_for(by_key[key], value)
             else:
                 state[key] = copy.deepcopy(value)
         self.state = state
@@ -245,21 +261,46 @@ class Optimizer:
         ]
         self.__setstate__({})
 
+    def _state_for(self, param: Any, value: Any, name: Any = "") -> Any:
+        """A copy of a state whose floating tensors, but for numbers, have the dtype of the parameter."""
+        if isinstance(value, Tensor):
+            if name in self._numbers:
+                return value.clone()
+            if param.dtype.category == value.dtype.category >= 2:
+                return value.to(param.dtype, copy=True)
+            return value.clone()
+        if isinstance(value, dict):
+            return {k: self._state_for(param, v, k) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._state_for(param, v, name) for v in value)
+        return copy.deepcopy(value)
+
     def share_memory(self) -> None:
         """Begin the state of every parameter now, and move it to memory that processes share.
 
         Optimizers begin their state at the first step, which every process would do for itself.
         Numbers that are not tensors stay with each process.
         """
-        if not self.state:
-            self._begin_states()
+        self._begin_states()
         for state in self.state.values():
             for value in state.values() if isinstance(state, dict) else ():
                 if isinstance(value, Tensor):
                     value.share_memory_()
 
     def _begin_states(self) -> None:
+        """Begin the states of all parameters."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                states = self._states(group, p)
+                if states is None:
+                    return self._begin_states_by_step()
+                self._begin(p, states)
+        return None
+
+    def _begin_states_by_step(self) -> None:
         """A step with gradients of zeros makes all states; what else it did is undone."""
+        if self.state:
+            return
         params = [p for group in self.param_groups for p in group["params"]]
         before = [(p, p._grad, p._array.copy()) for p in params]
         try:
@@ -296,21 +337,6 @@ class Optimizer:
         return f"{self._name} (\n" + "\n".join(lines) + "\n)"
 
 
-def _state_for(param: Any, value: Any, key: str = "") -> Any:
-    """A copy of a state whose floating tensors have the dtype of the parameter."""
-    if isinstance(value, Tensor):
-        if key == "step":
-            return value.clone()
-        if param.dtype.category >= 2 and value.dtype.category >= 2:
-            return value.to(param.dtype, copy=True)
-        return value.clone()
-    if isinstance(value, dict):
-        return {k: _state_for(param, v, k) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_state_for(param, v) for v in value)
-    return copy.deepcopy(value)
-
-
 # -- what algorithms are written with -----------------------------------------------------------
 
 
@@ -322,12 +348,86 @@ def loss_of(closure: Callable[[], Any] | None) -> Any:
         return closure()
 
 
-def with_gradients(
-    optimizer: str, group: dict[str, Any], params: Iterable[Any] | None = None,
+class Turn:
+    """What a parameter is stepped with: real numbers of single precision or more.
+
+    Complex numbers are seen as pairs of real ones, and a single number as a list of one. float16
+    and bfloat16 are widened; `close` rounds what became of them, once.
+
+    Attributes:
+        param: the parameter.
+        array, grad: its numbers and those of its gradient.
+    """
+
+    def __init__(self, param: Any, states: dict[Any, dict[str, Any]], grad: ndarray) -> None:
+        self.param = param
+        self.grad = real(widened(grad))
+        self._states = states
+        self._narrow: list[tuple[ndarray, ndarray]] = []
+        self.array = self._opened(param._array)
+
+    def _opened(self, array: ndarray) -> ndarray:
+        wide = widened(array)
+        if wide is not array:
+            self._narrow.append((array, wide))
+        return real(wide)
+
+    def state(self, name: str) -> ndarray:
+        """The numbers of a state that has the dtype of the parameter."""
+        return self._opened(self._states[self.param][name]._array)
+
+    def number(self, name: str) -> ndarray:
+        """A state that is one number, as a 0-dim array."""
+        return self._states[self.param][name]._array  # type: ignore[no-any-return]
+
+    def count(self) -> int:
+        """The number of the step."""
+        counter = self.number("step")
+        counter += 1
+        return int(counter)
+
+    def close(self) -> None:
+        """Round what was computed in single precision."""
+        for array, wide in self._narrow:
+            array[...] = convert(wide, array.dtype)
+
+
+def real(array: ndarray) -> ndarray:
+    """The real numbers of an array, one at least in a row."""
+    if array.dtype.kind == "c":
+        return array[..., None].view(array.real.dtype)
+    return array if array.ndim else array.reshape(1)
+
+
+def zeros(array: ndarray) -> ndarray:
+    """Begins a state of the shape and dtype of the parameter."""
+    return np.zeros_like(array)
+
+
+def filled(value: float) -> Begin:
+    """Begins such a state with ``value`` everywhere, in real and imaginary parts."""
+
+    def begin(array: ndarray) -> ndarray:
+        is_complex = array.dtype.kind == "c"
+        return np.full_like(array, complex(value, value) if is_complex else value)
+
+    return begin
+
+
+def number(value: float) -> Begin:
+    """Begins a state that is one number."""
+    return lambda array: np.asarray(value, np.float32)
+
+
+counter = number(0)
+
+
+def turns(
+    optimizer: Optimizer, group: dict[str, Any], params: Iterable[Any] | None = None,
     sparse: Callable[[Any, CooArray], None] | None = None,
-) -> Iterable[tuple[Any, ndarray, ndarray]]:  # fmt: skip
-    """Of each parameter with a gradient: itself, its array and the array of its gradient. That the
-    array was changed is noted when the next one is asked for.
+) -> Iterable[Turn]:  # fmt: skip
+    """The turn of each parameter with a gradient. It is closed, and noted that the parameter was
+    changed, when the next one is asked for.
 
     Args:
         params: those of the group that are asked for. Default: all.
@@ -345,13 +445,15 @@ def with_gradients(
         if isinstance(array, CooArray):
             if sparse is None:
                 raise GradError(
-                    f"{optimizer}: sparse gradients are not supported; use SparseAdam, SGD or "
-                    "Adagrad"
+                    f"{optimizer._name}: sparse gradients are not supported; use SparseAdam, SGD "
+                    "or Adagrad"
                 )
             sparse(p, array.coalesce())
-            changed(p)
-            continue
-        yield p, p._array, array
+        else:
+            optimizer._begin(p, optimizer._states(group, p))
+            turn = Turn(p, optimizer.state, array)
+            yield turn
+            turn.close()
         changed(p)
 
 
@@ -364,9 +466,23 @@ def plus(grad: ndarray, param: ndarray, weight_decay: float) -> ndarray:
     """``grad + weight_decay * param``, or the gradient itself where there is nothing to add."""
     if weight_decay == 0:
         return grad
-    out: ndarray = np.multiply(param, param.dtype.type(weight_decay))
+    out: ndarray = np.multiply(param, weight_decay)
     out += grad
     return out
+
+
+def move(average: ndarray, value: ndarray, beta: float) -> None:
+    """``average = beta * average + (1 - beta) * value``, in place."""
+    average *= beta
+    average += value * (1 - beta)
+
+
+def move_square(average: ndarray, value: ndarray, beta: float) -> None:
+    """``average = beta * average + (1 - beta) * value**2``, in place."""
+    average *= beta
+    square = np.multiply(value, value)
+    square *= 1 - beta
+    average += square
 
 
 def check_options(optimizer: str, **options: tuple[Any, float, float | None]) -> None:

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import wrap
-from dtorch.optim.adam import averages_of, move, move_square
 from dtorch.optim.optimizer import (
+    Begin,
     Optimizer,
     check_options,
+    counter,
+    move,
+    move_square,
     plus,
-    with_gradients,
+    turns,
+    zeros,
 )
 
 
@@ -60,35 +63,36 @@ class RMSprop(Optimizer):
             "maximize": maximize, "differentiable": differentiable,
         })  # fmt: skip
 
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        names = ["square_avg"]
+        if group["momentum"] > 0:
+            names.append("momentum_buffer")
+        if group["centered"]:
+            names.append("grad_avg")
+        return {"step": counter, **dict.fromkeys(names, zeros)}
+
     def _step_group(self, group: dict[str, Any]) -> None:
         alpha, lr = group["alpha"], float(group["lr"])
-        for p, array, grad in with_gradients("RMSprop", group):
-            kind = array.dtype.type
-            state = self.state[p]
-            if not state:
-                averages_of(state, array, "square_avg")
-                if group["momentum"] > 0:
-                    state["momentum_buffer"] = wrap(np.zeros_like(array))
-                if group["centered"]:
-                    state["grad_avg"] = wrap(np.zeros_like(array))
-            state["step"]._array += 1
-            grad = plus(grad, array, group["weight_decay"])
-            square = state["square_avg"]._array
+        for turn in turns(self, group):
+            turn.count()
+            array = turn.array
+            grad = plus(turn.grad, array, group["weight_decay"])
+            square = turn.state("square_avg")
             move_square(square, grad, alpha)
             if group["centered"]:
-                average = state["grad_avg"]._array
+                average = turn.state("grad_avg")
                 move(average, grad, alpha)
                 update = square - average * average
                 np.sqrt(update, out=update)
             else:
                 update = np.sqrt(square)
-            update += kind(group["eps"])
+            update += group["eps"]
             np.divide(grad, update, out=update)
             if group["momentum"] > 0:
-                held = state["momentum_buffer"]._array
-                held *= kind(group["momentum"])
+                held = turn.state("momentum_buffer")
+                held *= group["momentum"]
                 held += update
-                update = held * kind(lr)
+                update = held * lr
             else:
-                update *= kind(lr)
+                update *= lr
             array -= update

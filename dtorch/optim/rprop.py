@@ -6,9 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
-from dtorch.optim.optimizer import Optimizer, check_options, with_gradients
+from dtorch.optim.optimizer import (
+    Begin,
+    Optimizer,
+    check_options,
+    counter,
+    filled,
+    turns,
+    zeros,
+)
 
 
 class Rprop(Optimizer):
@@ -49,22 +56,18 @@ class Rprop(Optimizer):
             "maximize": maximize, "differentiable": differentiable, "capturable": capturable,
         })  # fmt: skip
 
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        return {"step": counter, "prev": zeros, "step_size": filled(float(group["lr"]))}
+
     def _step_group(self, group: dict[str, Any]) -> None:
         (shrink, grow), (least, most) = group["etas"], group["step_sizes"]
-        for p, array, grad in with_gradients("Rprop", group):
-            kind = array.dtype.type
-            state = self.state[p]
-            if not state:
-                state["step"] = wrap(np.zeros((), np.float32))
-                state["prev"] = wrap(np.zeros_like(array))
-                state["step_size"] = wrap(np.full_like(array, float(group["lr"])))
-            state["step"]._array += 1
-            before, size = state["prev"]._array, state["step_size"]._array
-            agreement = grad * before
-            size *= np.where(
-                agreement > 0, kind(grow), np.where(agreement < 0, kind(shrink), kind(1))
-            )
-            np.clip(size, kind(least), kind(most), out=size)
-            used = np.where(agreement < 0, kind(0), grad)
-            array -= np.sign(used) * size
+        for turn in turns(self, group):
+            turn.count()
+            grad, before = turn.grad, turn.state("prev")
+            size = turn.state("step_size")
+            agreement = np.sign(grad * before)
+            size *= np.where(agreement > 0, grow, np.where(agreement < 0, shrink, 1.0))
+            np.clip(size, least, most, out=size)
+            used = np.where(agreement < 0, grad.dtype.type(0), grad)
+            turn.array -= np.sign(used) * size
             before[...] = used

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from dtorch.core.base import wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError
+from dtorch.core.half import widened
 from dtorch.optim import fused
 from dtorch.optim.optimizer import (
+    Begin,
     Optimizer,
+    Turn,
     check_options,
     plus,
-    with_gradients,
+    turns,
+    zeros,
 )
 
 
@@ -65,41 +66,45 @@ class SGD(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        return {}  # the momentum begins with the first gradient
+
+    def _begin_states(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"] if group["momentum"] else ():
+                self._begin(p, {"momentum_buffer": zeros})
+
     def _step_group(self, group: dict[str, Any]) -> None:
         def sparse(p: Any, grad: CooArray) -> None:
             if group["weight_decay"]:
                 raise GradError("SGD: a sparse gradient does not go with weight_decay")
             if group["momentum"]:  # every element moves, whatever the gradient stores
-                self._step_parameter(group, p, p._array, grad.to_dense())
+                turn = Turn(p, self.state, grad.to_dense())
+                self._take(group, turn)
+                turn.close()
             else:
-                p._array[tuple(grad.indices)] -= grad.values * p._array.dtype.type(group["lr"])
+                at = tuple(grad.indices)
+                p._array[at] = widened(p._array[at]) - widened(grad.values) * float(group["lr"])
 
         rest = fused.sgd(group["params"], group, self.state)
-        for p, array, grad in with_gradients("SGD", group, rest, sparse):
-            self._step_parameter(group, p, array, grad)
+        for turn in turns(self, group, rest, sparse):
+            self._take(group, turn)
 
-    def _step_parameter(
-        self, group: dict[str, Any], p: Any, array: np.ndarray, grad: np.ndarray
-    ) -> None:
-        held, first = None, False
+    def _take(self, group: dict[str, Any], turn: Turn) -> None:
+        update = plus(turn.grad, turn.array, group["weight_decay"])
         if group["momentum"]:
-            state = self.state[p]
-            first = "momentum_buffer" not in state
-            if first:
-                state["momentum_buffer"] = wrap(np.empty_like(array))
-            held = state["momentum_buffer"]._array
-        kind, dampening = array.dtype.type, group["dampening"]
-        update = plus(grad, array, group["weight_decay"])
-        if held is not None:
+            first = self.state[turn.param].get("momentum_buffer") is None
+            self._begin(turn.param, {"momentum_buffer": zeros})
+            held = turn.state("momentum_buffer")
             if first:
                 held[...] = update
             else:
-                held *= kind(group["momentum"])
-                held += update if dampening == 0 else update * kind(1 - dampening)
+                held *= group["momentum"]
+                held += update if group["dampening"] == 0 else update * (1 - group["dampening"])
             if group["nesterov"]:
-                scaled = held * kind(group["momentum"])
+                scaled = held * group["momentum"]
                 scaled += update
                 update = scaled
             else:
                 update = held
-        array -= np.multiply(update, kind(group["lr"]))
+        turn.array -= update * float(group["lr"])

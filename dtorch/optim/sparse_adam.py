@@ -7,11 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.base import wrap
 from dtorch.core.coo import CooArray
-from dtorch.core.errors import GradError
+from dtorch.core.errors import ArgumentError, GradError
+from dtorch.core.half import widened
 from dtorch.optim.adam import check_betas
-from dtorch.optim.optimizer import Optimizer, check_options, with_gradients
+from dtorch.optim.optimizer import (
+    Begin,
+    Optimizer,
+    check_options,
+    turns,
+    zeros,
+)
 
 
 class SparseAdam(Optimizer):
@@ -44,29 +50,35 @@ class SparseAdam(Optimizer):
         check_options("SparseAdam", lr=(lr, 0, None), eps=(eps, 0, None))
         check_betas("SparseAdam", betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.is_complex():
+                    raise ArgumentError(
+                        f"SparseAdam: a parameter is {p.dtype}, complex numbers are not supported"
+                    )
+
+    def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        return {"exp_avg": zeros, "exp_avg_sq": zeros}
 
     def _step_group(self, group: dict[str, Any]) -> None:
         (beta1, beta2), lr = group["betas"], float(group["lr"])
 
         def sparse(p: Any, grad: CooArray) -> None:
             array = p._array
-            kind = array.dtype.type
+            self._begin(p, self._states(group, p))
             state = self.state[p]
-            if not state:
-                state["step"] = 0
-                state["exp_avg"] = wrap(np.zeros_like(array))
-                state["exp_avg_sq"] = wrap(np.zeros_like(array))
-            state["step"] += 1
-            t = state["step"]
-            at, values = tuple(grad.indices), grad.values
-            average, square = state["exp_avg"]._array, state["exp_avg_sq"]._array
-            average[at] += (values - average[at]) * kind(1 - beta1)
-            square[at] += (values * values - square[at]) * kind(1 - beta2)
+            state["step"] = t = state.get("step", 0) + 1
+            at, values = tuple(grad.indices), widened(grad.values)
+            average = widened(state["exp_avg"]._array[at])
+            square = widened(state["exp_avg_sq"]._array[at])
+            average += (values - average) * (1 - beta1)
+            square += (values * values - square) * (1 - beta2)
+            state["exp_avg"]._array[at], state["exp_avg_sq"]._array[at] = average, square
             step = lr * math.sqrt(1 - beta2**t) / (1 - beta1**t)
-            array[at] -= average[at] / (np.sqrt(square[at]) + kind(group["eps"])) * kind(step)
+            array[at] = widened(array[at]) - average / (np.sqrt(square) + group["eps"]) * step
 
-        for p, _, _ in with_gradients("SparseAdam", group, sparse=sparse):
+        for turn in turns(self, group, sparse=sparse):
             raise GradError(
-                f"SparseAdam: the gradient of a parameter of shape {tuple(p.shape)} is dense; use "
-                "Adam"
+                f"SparseAdam: the gradient of a parameter of shape {tuple(turn.param.shape)} is "
+                "dense; use Adam"
             )

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.dtype import from_numpy_dtype
 from dtorch.core.errors import ArgumentError
 from dtorch.core.grad_mode import no_grad
+from dtorch.core.half import widened
 from dtorch.nn.module import Module
 from dtorch.nn.normalization import _BatchNorm
 from dtorch.optim.lr_scheduler.base import LRScheduler, for_groups
@@ -99,10 +101,11 @@ def get_swa_avg_fn() -> Callable[[Any, Any, Any], Any]:
 
 def _toward(mean: Any, current: Any, share: float) -> None:
     array = mean._array
-    if array.dtype.kind not in "fc":
+    if from_numpy_dtype(array.dtype).category < 2:
         array[...] = current._array
     else:
-        array += (current._array - array) * array.dtype.type(share)
+        wide = widened(array)
+        array[...] = wide + (widened(current._array) - wide) * share
     changed(mean)
 
 

@@ -8,6 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import optim
 
@@ -34,6 +35,35 @@ def start():
 
 def loss_of(p):
     return ((p[0] - 0.3) ** 4).sum() / 4 + (p[0] * p[1]).sum() + ((p[1] + 1) ** 2).sum() * 2
+
+
+def numbers(seed, *shape):
+    draw = np.random.default_rng(seed).standard_normal
+    return draw(shape) + 1j * draw(shape)
+
+
+def tensor(values, dtype):
+    wide = torch.tensor(np.asarray(values, np.complex128).tolist(), dtype=torch.complex128)
+    return (wide if "complex" in dtype else wide.real.clone()).to(getattr(torch, dtype))
+
+
+def values_after(expression, names, dtype, steps=20):
+    """Values after steps with given gradients, as tests/optim/test_dtypes.py takes them."""
+    params = [
+        torch.nn.Parameter(tensor(numbers(i, *shape), dtype))
+        for i, shape in enumerate([(4, 3), (5, 1), ()])
+    ]
+    optimizer = eval(expression, {**names, "p": params})
+    for step in range(1, steps + 1):
+
+        def gradients(step=step):
+            for i, p in enumerate(params):
+                p.grad = tensor(numbers(10 * step + i, *p.shape) * 0.3 + 0.1, dtype)
+            return torch.tensor(float(-step))
+
+        optimizer.step(gradients)
+    flat = torch.cat([p.detach().to(torch.complex128).reshape(-1) for p in params])
+    return [flat.real.tolist(), flat.imag.tolist()]
 
 
 def main():
@@ -67,6 +97,14 @@ def main():
         course.append([[g["lr"], g.get("momentum", g.get("betas"))] for g in o.param_groups])
         stored["schedules"].append(course)
         stored["schedule states"].append([keys_of(s.state_dict()), keys_of(o.state_dict())])
+    stored["half and complex"] = {}
+    for expression in OPTIMIZERS:
+        if "LBFGS" in expression:
+            continue
+        courses = stored["half and complex"][expression] = {}
+        for dtype in ("complex128", "complex64", "bfloat16", "float16"):
+            if "complex" not in dtype or "Adafactor" not in expression:
+                courses[dtype] = values_after(expression, names, dtype)
     (HERE / "optimizer_runs.json").write_text(json.dumps(stored))
 
 
