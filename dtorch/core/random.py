@@ -6,6 +6,7 @@ Reference: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import weakref
@@ -16,9 +17,18 @@ import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.device import as_device
-from dtorch.core.dtype import as_dtype, finfo, from_numpy_dtype, get_default_dtype, int64
+from dtorch.core.dtype import (
+    as_dtype,
+    dtype,
+    finfo,
+    from_numpy_dtype,
+    get_default_dtype,
+    iinfo,
+    int64,
+)
 from dtorch.core.elements import placed, require_cpu
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.half import SINGLE, convert, widened
 from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
@@ -44,9 +54,17 @@ class Generator:
         _generators.add(self)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start the stream that belongs to ``seed``; returns the generator."""
+        """Start the stream that belongs to ``seed``; returns the generator.
+
+        Args:
+            seed: 64 bits; a negative one stands for ``2**64 + seed``.
+        Raises:
+            ArgumentError: a seed that does not fit.
+        """
         if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
             raise TypeError(f"manual_seed: seed is {type(seed).__name__}, expected an int")
+        if not -(2**63) <= seed < 2**64:
+            raise ArgumentError(f"manual_seed: seed is {seed}, expected -2**63 to 2**64 - 1")
         self._seed = int(seed) & (2**64 - 1)
         vars(self).pop("numpy", None)
         return self
@@ -145,7 +163,7 @@ default_generator = Generator()
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seed the default generator, which is returned."""
+    """Seed the default generator, which is returned; see `Generator.manual_seed`."""
     return default_generator.manual_seed(seed)
 
 
@@ -192,9 +210,35 @@ def draw_seed(generator: Generator | None = None) -> int:
 
 
 def uniform(shape: tuple[int, ...], numpy_dtype: Any, generator: Generator | None) -> np.ndarray:
-    """Uniform numbers in [0, 1) of any floating dtype."""
-    wide = numpy_dtype if numpy_dtype in (np.float32, np.float64) else np.dtype(np.float32)
-    return _source(generator).random(shape, wide).astype(numpy_dtype, copy=False)
+    """Uniform numbers in [0, 1) of any floating dtype; of complex ones, both parts."""
+    if numpy_dtype.kind == "c":
+        return _of_pairs(uniform, shape, numpy_dtype, generator)
+    values = _source(generator).random(shape, _wide(numpy_dtype))
+    return values if values.dtype == numpy_dtype else _within(values, 0, 1, numpy_dtype)
+
+
+def _wide(numpy_dtype: Any) -> Any:
+    """The dtype in which numbers are drawn that become ``numpy_dtype``."""
+    return numpy_dtype if numpy_dtype in (np.float32, np.float64) else SINGLE
+
+
+def _of_pairs(draw: Any, shape: Any, numpy_dtype: Any, generator: Generator | None) -> np.ndarray:
+    """Complex numbers whose parts are drawn."""
+    part = np.dtype(np.float64 if numpy_dtype.itemsize == 16 else np.float32)
+    pairs: np.ndarray = draw((*shape, 2), part, generator).view(numpy_dtype)[..., 0]
+    return pairs
+
+
+def _within(values: np.ndarray, low: float, high: float, numpy_dtype: Any) -> np.ndarray:
+    """Values as numbers of a floating dtype in ``[low, high)``, where rounding would leave it."""
+    least, most = (np.asarray(bound, numpy_dtype) for bound in (low, high))
+    rounded = convert(values, numpy_dtype)
+    if float(most) >= high:
+        most = np.nextafter(most, np.asarray(-np.inf, numpy_dtype))
+    rounded = np.minimum(rounded, most)
+    if float(least) < low:
+        rounded = np.maximum(rounded, np.nextafter(least, np.asarray(np.inf, numpy_dtype)))
+    return np.asarray(rounded)
 
 
 def standard_normal(
@@ -202,12 +246,32 @@ def standard_normal(
 ) -> np.ndarray:
     """Standard normal numbers of any floating or complex dtype."""
     if numpy_dtype.kind == "c":
-        half = np.dtype(np.float64 if numpy_dtype.itemsize == 16 else np.float32)
-        parts = standard_normal((*shape, 2), half, generator) * half.type(np.sqrt(0.5))
-        pairs: np.ndarray = parts.view(numpy_dtype)[..., 0]
-        return pairs
-    wide = numpy_dtype if numpy_dtype in (np.float32, np.float64) else np.dtype(np.float32)
-    return _source(generator).standard_normal(shape, wide).astype(numpy_dtype, copy=False)
+        return _of_pairs(standard_normal, shape, numpy_dtype, generator) * math.sqrt(0.5)
+    return convert(_source(generator).standard_normal(shape, _wide(numpy_dtype)), numpy_dtype)
+
+
+def whole_numbers(
+    name: str, low: int, high: int, shape: tuple[int, ...], numpy_dtype: Any,
+    generator: Generator | None,
+) -> np.ndarray:  # fmt: skip
+    """Whole numbers in ``[low, high)``, all of which the dtype must reach."""
+    if not high > low:
+        raise ArgumentError(f"{name}: from {low} to {high} there is nothing to draw from")
+    kind = from_numpy_dtype(numpy_dtype)
+    if kind.category == 0:
+        least, most = 0, 1
+    else:
+        info: Any = iinfo(kind) if kind.category == 1 else finfo(kind)
+        least, most = info.min, info.max
+    if low < least or high - 1 > most or low < -(2**63) or high > 2**63:
+        raise ArgumentError(
+            f"{name}: {kind} cannot hold numbers from {low} to {high - 1}, expected {least} to "
+            f"{most} at most"
+        )
+    values = _source(generator).integers(low, high, shape)
+    if kind.category == 2:
+        return _within(values.astype(np.float64), low, high, numpy_dtype)
+    return values.astype(numpy_dtype)
 
 
 def _floating(name: str, dtype: Any) -> np.dtype[Any]:
@@ -252,19 +316,25 @@ def randint(
     """Whole numbers from ``low`` (0 if left out) up to, not including, ``high``."""
     if size is None:
         low, high, size = 0, low, high
-    if not high > low:
-        raise ArgumentError(f"randint: from {low} to {high} there is nothing to draw from")
     numpy_dtype = int64.numpy if dtype is None else as_dtype(dtype).numpy
-    array = _source(generator).integers(low, high, as_sizes("randint", (size,)))
-    return _made(array.astype(numpy_dtype), out, requires_grad, device)
+    sizes = as_sizes("randint", (size,))
+    array = whole_numbers("randint", low, high, sizes, numpy_dtype, generator)
+    return _made(array, out, requires_grad, device)
 
 
 def randperm(
     n: int, *, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
-    """The numbers 0 to n - 1 in random order."""
-    numpy_dtype = int64.numpy if dtype is None else as_dtype(dtype).numpy
+    """The numbers 0 to n - 1 in random order.
+
+    Raises:
+        ArgumentError: more numbers than the dtype can tell apart.
+    """
+    wanted = int64 if dtype is None else as_dtype(dtype)
+    numpy_dtype = wanted.numpy
+    if n > _consecutive(wanted) + 1:
+        raise ArgumentError(f"randperm: {wanted} cannot hold {n} different whole numbers from 0 on")
     array = _source(generator).permutation(n).astype(numpy_dtype)
     return _made(array, out, requires_grad, device)
 
@@ -328,7 +398,8 @@ def normal(
         numpy_dtype = _floating("normal", dtype)
     if numpy_dtype.kind not in "fcV":
         raise DtypeError(f"normal: mean is {numpy_dtype}, expected a floating-point dtype")
-    values = standard_normal(shape, numpy_dtype, generator) * spread + center
+    drawn = numpy_dtype if numpy_dtype.kind == "c" else _wide(numpy_dtype)
+    values = standard_normal(shape, drawn, generator) * widened(spread) + widened(center)
     return _made(np.asarray(values).astype(numpy_dtype, copy=False), out, requires_grad, device)
 
 
@@ -409,12 +480,19 @@ def _overwrite(name: str, tensor: Any, array: np.ndarray) -> Any:
     return tensor
 
 
-def _expect_floating(name: str, tensor: Any) -> None:
-    if tensor._array.dtype.kind not in "fcV":
+def _expect_floating(name: str, tensor: Any, kinds: str = "fV") -> None:
+    if tensor._array.dtype.kind not in kinds:
         raise DtypeError(
             f"{name}: the tensor is {from_numpy_dtype(tensor._array.dtype)}, expected a "
             "floating-point dtype"
         )
+
+
+def _consecutive(kind: dtype) -> int:
+    """The number up to which a dtype holds every whole one."""
+    if kind.category == 0:
+        return 1
+    return iinfo(kind).max if kind.category == 1 else round(2 / finfo(kind).eps)
 
 
 def uniform_(self: Any, *bounds: Any, generator: Generator | None = None, **named: Any) -> Any:
@@ -427,10 +505,16 @@ def uniform_(self: Any, *bounds: Any, generator: Generator | None = None, **name
     if not low <= high:
         raise ArgumentError(f"uniform_: from is {low}, to is {high}; expected from <= to")
     array = self._array
-    kind = array.dtype.type
-    values = uniform(array.shape, array.dtype, generator) * kind(high - low) + kind(low)
-    if low < high and array.dtype.kind == "f":
-        values = np.minimum(values, np.nextafter(kind(high), kind(low)))  # rounding may reach it
+    most = finfo(from_numpy_dtype(array.dtype)).max
+    if not -most <= low <= high <= most or high - low > most:
+        raise ArgumentError(
+            f"uniform_: from is {low}, to is {high}; expected bounds, and a distance, of at most "
+            f"{most:g} in {from_numpy_dtype(array.dtype)}"
+        )
+    wide = _wide(array.dtype)
+    values = uniform(array.shape, wide, generator) * wide.type(high - low) + wide.type(low)
+    if low < high:
+        values = _within(values, low, high, array.dtype)  # rounding may reach the bound
     return _overwrite("uniform_", self, values)
 
 
@@ -438,12 +522,12 @@ def normal_(
     self: Any, mean: float = 0, std: float = 1, *, generator: Generator | None = None
 ) -> Any:
     """Overwrite with normal numbers of this mean and standard deviation."""
-    _expect_floating("normal_", self)
+    _expect_floating("normal_", self, "fcV")
     if std < 0:
         raise ArgumentError(f"normal_: std is {std}, expected at least 0")
-    array = self._array
-    values = standard_normal(array.shape, array.dtype, generator)
-    return _overwrite("normal_", self, values * array.dtype.type(std) + array.dtype.type(mean))
+    kind = self._array.dtype if self._array.dtype.kind == "c" else _wide(self._array.dtype)
+    values = standard_normal(self._array.shape, kind, generator)
+    return _overwrite("normal_", self, values * kind.type(std) + kind.type(mean))
 
 
 def bernoulli_(self: Any, p: Any = 0.5, *, generator: Generator | None = None) -> Any:
@@ -456,23 +540,25 @@ def bernoulli_(self: Any, p: Any = 0.5, *, generator: Generator | None = None) -
 
 
 def random_(self: Any, *bounds: Any, generator: Generator | None = None, **named: Any) -> Any:
-    """Overwrite with whole numbers: of the dtype's range, from [0, to), or from [from, to)."""
-    array = self._array
-    if array.dtype.kind in "iu":
-        top = int(np.iinfo(array.dtype).max) + 1
-    else:
-        top = 2 if array.dtype.kind == "b" else round(2 / finfo(array.dtype).eps)
-    low, high = 0, top
+    """Overwrite with whole numbers: from [0, to), from [from, to), or, without ``to`` or where it
+    is None, up to the last that the dtype holds all before of."""
+    kind = from_numpy_dtype(self._array.dtype)
+    if kind.is_complex:
+        raise DtypeError(f"random_: not defined for {kind}")
+    low, high = 0, None
     if len(bounds) == 1 or "to" in named:
-        high = named.pop("to", bounds[-1] if bounds else top)
+        high = named.pop("to", bounds[-1] if bounds else None)
     if len(bounds) == 2:
         low, high = bounds
     low = named.pop("from", low)
     if named or len(bounds) > 2:
         raise TypeError(f"random_() takes from and to, got {bounds} and {sorted(named)}")
-    if not high > low:
-        raise ArgumentError(f"random_: from {low} to {high} there is nothing to draw from")
-    return _overwrite("random_", self, _source(generator).integers(low, high, array.shape))
+    if high is None:
+        high = _consecutive(kind) + 1
+    shape, numpy_dtype = self._array.shape, self._array.dtype
+    return _overwrite(
+        "random_", self, whole_numbers("random_", low, high, shape, numpy_dtype, generator)
+    )
 
 
 def exponential_(self: Any, lambd: float = 1, *, generator: Generator | None = None) -> Any:
@@ -508,6 +594,7 @@ def log_normal_(
 
 def geometric_(self: Any, p: float, *, generator: Generator | None = None) -> Any:
     """Overwrite with the number of trials, from 1 on, until one of probability ``p`` succeeds."""
+    _expect_floating("geometric_", self, "iufV")
     if not 0 < p < 1:
         raise ArgumentError(f"geometric_: p is {p}, expected between 0 and 1")
     return _overwrite("geometric_", self, _source(generator).geometric(p, self._array.shape))

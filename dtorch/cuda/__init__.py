@@ -19,6 +19,7 @@ from dtorch.cuda.device import (
     synchronize,
 )
 from dtorch.cuda.memory import empty_cache, mem_get_info, memory_allocated, memory_reserved
+from dtorch.cuda.random import manual_seed, manual_seed_all, seed, seed_all
 from dtorch.cuda.typed import (
     BFloat16Tensor,
     BoolTensor,
@@ -36,6 +37,7 @@ __all__ = [
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor",
     "HalfTensor", "IntTensor", "LongTensor", "ShortTensor", "amp", "current_device", "device",
     "device_count", "device_of", "empty_cache", "get_device_capability", "get_device_name", "init",
-    "is_available", "is_initialized", "mem_get_info", "memory_allocated", "memory_reserved",
-    "set_device", "sparse", "synchronize",
+    "is_available", "is_initialized", "manual_seed", "manual_seed_all", "mem_get_info",
+    "memory_allocated", "memory_reserved", "seed", "seed_all", "set_device", "sparse",
+    "synchronize",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ import numpy as np
 
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.grad_mode import no_grad
+from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.random import Generator, standard_normal as _normal, uniform as _uniform
 from dtorch.core.tensor import Tensor
@@ -141,13 +142,13 @@ def trunc_normal_(
         )
     if _left_out.get():
         return tensor
-    array = tensor._array
-    values = _normal(array.shape, array.dtype, generator)
+    shape, kind = tensor._array.shape, widened(tensor._array).dtype
+    values = _normal(shape, kind, generator)
     outside = (values < low) | (values > high)
     while outside.any():
-        values[outside] = _normal((int(outside.sum()),), array.dtype, generator)
+        values[outside] = _normal((int(outside.sum()),), kind, generator)
         outside = (values < low) | (values > high)
-    return _fill(tensor, values * array.dtype.type(std) + array.dtype.type(mean))
+    return _fill(tensor, values * kind.type(std) + kind.type(mean))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

@@ -93,7 +93,19 @@ def test_impossible_requests_are_named() -> None:
         dtorch.bernoulli(dtorch.tensor([1.5]))
     with pytest.raises(TypeError, match=r"float.*int"):
         dtorch.manual_seed(1.5)
+    for seed in (2**64, -(2**63) - 1, 2**70):
+        for act in (dtorch.manual_seed, dtorch.Generator().manual_seed):
+            with pytest.raises(ArgumentError, match=f"seed is {seed}"):
+                act(seed)
     with pytest.raises(ArgumentError, match="get_state"):
         dtorch.set_rng_state(dtorch.zeros(3))
     with pytest.raises(ArgumentError, match="std is -1"):
         dtorch.zeros(1).normal_(0, -1)
+
+
+def test_every_seed_of_64_bits_has_a_stream_and_negative_ones_are_the_upper_half() -> None:
+    for seed in (0, 2**63, 2**64 - 1):
+        assert dtorch.manual_seed(seed).initial_seed() == dtorch.initial_seed() == seed
+    assert dtorch.Generator().manual_seed(-1).initial_seed() == 2**64 - 1
+    assert dtorch.Generator().manual_seed(-(2**63)).initial_seed() == 2**63
+    assert 0 <= dtorch.Generator().seed() < 2**64

@@ -232,3 +232,102 @@ def test_sampling_into_a_recorded_tensor_cuts_its_history() -> None:
     y.uniform_()
     y.sum().backward()
     assert x.grad is None
+
+
+FLOATING = [dtorch.bfloat16, dtorch.float16, dtorch.float32, dtorch.float64]
+every_floating = pytest.mark.parametrize("dtype", FLOATING, ids=str)
+
+
+@every_floating
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0, 1), (-1, 1), (3, 3.5), (0.1, 0.3), (-0.3, -0.1), (3, 3.0001), (-2, 0), (1e4, 2e4)],
+)
+def test_uniform_numbers_stay_within_their_bounds_in_every_dtype(
+    dtype: Any, low: float, high: float
+) -> None:
+    dtorch.manual_seed(0)
+    values = dtorch.empty(100_000, dtype=dtype).uniform_(low, high).double()
+    assert low <= float(values.min())
+    assert float(values.max()) < high
+    step = max(abs(low), abs(high)) * dtorch.finfo(dtype).eps
+    if high - low > 20 * step:
+        assert abs(float(values.mean()) - (low + high) / 2) < 0.01 * (high - low)
+
+
+@every_floating
+def test_rand_leaves_out_1(dtype: Any) -> None:
+    dtorch.manual_seed(0)
+    drawn = dtorch.rand(200_000, dtype=dtype)
+    for values in (drawn, dtorch.rand_like(drawn), dtorch.empty_like(drawn).uniform_()):
+        assert float(values.min()) >= 0
+        assert float(values.max()) < 1
+        assert float(values.max()) > 0.999 - dtorch.finfo(dtype).eps
+        assert abs(float(values.double().mean()) - 0.5) < 3e-3
+
+
+def test_both_parts_of_complex_numbers_are_drawn() -> None:
+    values = dtorch.rand(1000, dtype=dtorch.complex64)
+    for part in (values.real, values.imag):
+        assert part.unique().numel() > 900
+        assert 0 <= float(part.min()) <= float(part.max()) < 1
+    for name in ("uniform_", "exponential_", "cauchy_", "log_normal_", "geometric_", "random_"):
+        with pytest.raises(DtypeError, match=name):
+            getattr(values, name)(*((0.5,) if name == "geometric_" else ()))
+
+
+@pytest.mark.parametrize("dtype", [dtorch.bfloat16, dtorch.float16], ids=str)
+def test_normal_numbers_of_half_precision_are_rounded_once(dtype: Any) -> None:
+    def drawn(dtype: Any) -> Any:
+        dtorch.manual_seed(0)
+        return dtorch.empty(5000, dtype=dtype).normal_(3.3, 0.37)
+
+    assert drawn(dtype).equal(drawn(dtorch.float32).to(dtype))
+    dtorch.manual_seed(0)
+    spread = dtorch.full((5000,), 0.37, dtype=dtype)
+    values = dtorch.normal(3.3, spread)
+    dtorch.manual_seed(0)
+    assert values.equal((dtorch.randn(5000) * spread.float() + 3.3).to(dtype))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "most"),
+    [
+        (dtorch.uint8, 255), (dtorch.int8, 127), (dtorch.int16, 2**15 - 1),
+        (dtorch.int32, 2**31 - 1), (dtorch.int64, 2**63 - 1), (dtorch.bool, 1),
+        (dtorch.bfloat16, 256), (dtorch.float16, 2048), (dtorch.float32, 2**24),
+        (dtorch.float64, 2**53),
+    ],
+)  # fmt: skip
+def test_whole_numbers_fit_their_dtype(dtype: Any, most: int) -> None:
+    dtorch.manual_seed(0)
+    values = [int(v) for v in dtorch.empty(50_000, dtype=dtype).random_().tolist()]
+    assert 0 <= min(values) <= max(values) <= most
+    assert max(values) > 0.99 * most
+    assert dtorch.empty(9, dtype=dtype).random_(0, None).ge(0).all()
+    if dtype.is_floating_point:
+        drawn = dtorch.randint(0, 3 * most + 1, (50_000,), dtype=dtype)
+        assert float(drawn.double().max()) <= 3 * most
+        return
+    for act in (
+        lambda: dtorch.empty(3, dtype=dtype).random_(most + 2),
+        lambda: dtorch.randint(0, most + 2, (3,), dtype=dtype),
+        lambda: dtorch.randint(-(2**63) - 1, 3, (3,), dtype=dtype),
+    ):
+        with pytest.raises(ArgumentError, match="cannot hold"):
+            act()
+
+
+@pytest.mark.parametrize("dtype", [dtorch.bfloat16, dtorch.float16, dtorch.int8, dtorch.bool])
+def test_permutations_that_a_dtype_cannot_hold_are_refused(dtype: Any) -> None:
+    most = {dtorch.bfloat16: 257, dtorch.float16: 2049, dtorch.int8: 128, dtorch.bool: 2}[dtype]
+    assert sorted(int(v) for v in dtorch.randperm(most, dtype=dtype).tolist()) == list(range(most))
+    with pytest.raises(ArgumentError, match="different whole numbers"):
+        dtorch.randperm(most + 1, dtype=dtype)
+
+
+@every_floating
+@pytest.mark.parametrize("bounds", [(0, float("inf")), (float("nan"), 1), (-1e310, 0), (2, 1)])
+def test_uniform_bounds_that_a_dtype_cannot_hold_are_refused(dtype: Any, bounds: Any) -> None:
+    with pytest.raises(ArgumentError, match="uniform_"):
+        dtorch.empty(3, dtype=dtype).uniform_(*bounds)

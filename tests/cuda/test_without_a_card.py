@@ -18,6 +18,17 @@ def test_asking_never_raises() -> None:
     cuda.empty_cache()
 
 
+def test_seeds_are_checked_and_leave_other_numbers_alone() -> None:
+    state = dtorch.get_rng_state()
+    cuda.manual_seed(3)
+    cuda.manual_seed_all(3)
+    cuda.seed()
+    cuda.seed_all()
+    assert dtorch.get_rng_state().equal(state)
+    with pytest.raises(ValueError, match="expected -2"):
+        cuda.manual_seed_all(2**64)
+
+
 def test_what_changes_nothing_needs_no_card() -> None:
     cuda.set_device(-1)
     with cuda.device(None), cuda.device_of(dtorch.ones(1)):
