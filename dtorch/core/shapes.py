@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -32,6 +33,14 @@ class Size(tuple[int, ...]):
 
     def __add__(self, other: Any) -> Any:
         return Size(super().__add__(tuple(other)))
+
+
+def merged(shape: Sequence[int], start: int, stop: int) -> tuple[int, ...]:
+    """``shape`` with the dims from ``start`` up to ``stop`` made one.
+
+    Unlike -1 in a reshape it is known when another size is 0.
+    """
+    return (*shape[:start], math.prod(shape[start:stop]), *shape[stop:])
 
 
 def normalize_dim(op: str, dim: Any, ndim: int, *, scalars: bool = True) -> int:

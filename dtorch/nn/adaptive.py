@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.creation import zeros
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.functions import cat, gather, index_select, log_softmax
 from dtorch.core.tensor import Tensor
@@ -118,7 +117,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         column = np.where(numbers < self.shortlist_size, numbers, 0)
         parts, places = [], []
         rows = np.flatnonzero(numbers < self.shortlist_size)
-        if rows.size:
+        if rows.size or not numbers.size:
             parts.append(self._picked(head, rows, column[rows]))
             places.append(rows)
         for i in range(self.n_clusters):
@@ -133,11 +132,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 self._picked(inside, every, numbers[rows] - low) + self._picked(head, rows, cluster)
             )
             places.append(rows)
-        if parts:
-            order = np.argsort(np.concatenate(places))
-            output = index_select(cat(parts, 0), 0, wrap(order))
-        else:
-            output = zeros(0, dtype=input.dtype)
+        order = np.argsort(np.concatenate(places))
+        output = index_select(cat(parts, 0), 0, wrap(order))
         loss = -output.mean()
         return ASMoutput(output if batched else output.squeeze(0), loss)
 

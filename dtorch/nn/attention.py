@@ -94,8 +94,8 @@ def multi_head_attention_forward(
         v = cat([v, bias_v.expand(1, n, width)], 0)
     head = width // num_heads
     q, k, v = (_by_head(x, n, num_heads, head) for x in (q, k, v))
-    k = k if static_k is None else static_k.reshape((n, num_heads, -1, head))
-    v = v if static_v is None else static_v.reshape((n, num_heads, -1, head))
+    k = k if static_k is None else static_k.reshape((n, num_heads, *static_k.shape[1:]))
+    v = v if static_v is None else static_v.reshape((n, num_heads, *static_v.shape[1:]))
     if add_zero_attn:
         nothing = zeros(n, num_heads, 1, head, dtype=query.dtype)
         k, v = cat([k, nothing], 2), cat([v, nothing], 2)

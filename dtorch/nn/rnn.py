@@ -137,6 +137,8 @@ class RNNBase(Module):
         elif self.batch_first:
             input = input.transpose(0, 1)
         steps, n, width = input.shape
+        if not steps:
+            raise ShapeError(f"{type(self).__name__}: input has shape {shape}, expected some steps")
         states = self._states(hx, n, batched, input)
         flat, last = self._run(input.reshape((steps * n, width)), states, (n,) * steps)
         out = flat.reshape((steps, n, flat.shape[1]))

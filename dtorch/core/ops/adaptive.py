@@ -14,7 +14,7 @@ from dtorch.core.op import composite, structured
 from dtorch.core.ops.pooling import sides_of_input, unpool_sum, window_sum
 from dtorch.core.ops.resampling import Taps, resample
 from dtorch.core.random import uniform
-from dtorch.core.shapes import per_dim
+from dtorch.core.shapes import merged, per_dim
 
 Ints = tuple[int, ...]
 
@@ -44,7 +44,7 @@ def _bounds(n: int, count: int) -> list[tuple[int, int]]:
 
 def _mean_taps(n: int, count: int) -> Taps:
     bounds = _bounds(n, count)
-    longest = max((b - a for a, b in bounds), default=0)
+    longest = max((b - a for a, b in bounds), default=1)
     index = np.zeros((longest, count), np.int64)
     weight = np.zeros((longest, count))
     for i, (a, b) in enumerate(bounds):
@@ -100,7 +100,8 @@ def largest_between(xp: Any, input: Any, bounds: Any) -> Any:
     index = xp.empty(shape, np.int64)
     for at in np.ndindex(*map(len, bounds)):
         window = [bounds[dim][i] for dim, i in enumerate(at)]
-        part = input[(..., *(slice(a, b) for a, b in window))].reshape(*input.shape[:-nd], -1)
+        part = input[(..., *(slice(a, b) for a, b in window))]
+        part = part.reshape(merged(part.shape, part.ndim - nd, part.ndim))
         best = part.argmax(-1)
         out[(..., *at)] = xp.take_along_axis(part, best[..., None], -1)[..., 0]
         places = np.unravel_index(best, [b - a for a, b in window])
@@ -230,15 +231,16 @@ def largest_from(xp: Any, input: Any, starts: Any, kernel: Ints) -> Any:
     """
     nd = len(kernel)
     planes, sides = input.shape[:-nd], input.shape[-nd:]
-    flat = input.reshape(*planes, -1)
+    flat = input.reshape(merged(input.shape, input.ndim - nd, input.ndim))
     best = index = None
     for tap in itertools.product(*map(range, kernel)):
         place: Any = 0
         for dim in range(nd):
             along = starts[dim] + tap[dim]
-            spread = along.reshape(*planes, *(1,) * dim, -1, *(1,) * (nd - 1 - dim))
+            spread = along.reshape(*planes, *(1,) * dim, along.shape[-1], *(1,) * (nd - 1 - dim))
             place = place * sides[dim] + spread
-        values = xp.take_along_axis(flat, place.reshape(*planes, -1), -1).reshape(place.shape)
+        at = place.reshape(merged(place.shape, len(planes), place.ndim))
+        values = xp.take_along_axis(flat, at, -1).reshape(place.shape)
         if best is None:
             best, index = values, place
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,9 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
             "(*, n), (*, m) and (out, n, m)"
         )
     expect_one_dtype("bilinear", input1, weight)
-    left = matmul(input1.reshape((-1, 1, 1, w[1])), weight)  # (rows, out, 1, m)
-    out = sum(left.reshape((-1, w[0], w[2])) * input2.reshape((-1, 1, w[2])), 2)
+    rows = math.prod(a[:-1])
+    left = matmul(input1.reshape((rows, 1, 1, w[1])), weight)  # (rows, out, 1, m)
+    out = sum(left.reshape((rows, w[0], w[2])) * input2.reshape((rows, 1, w[2])), 2)
     out = out.reshape((*a[:-1], w[0]))
     return out if bias is None else out + bias
 

@@ -35,7 +35,7 @@ def conv(
     n, c, *window = columns.shape
     kernel, sides = window[: input.ndim - 2], window[input.ndim - 2 :]
     o = weight.shape[0]
-    rows = weight.reshape(groups, o // groups, -1)
+    rows = weight.reshape(groups, o // groups, math.prod(weight.shape[1:]))
     flat = columns.reshape(n, groups, c // groups * math.prod(kernel), math.prod(sides))
     out = xp.matmul(rows, flat).reshape(n, o, *sides)
     if bias is not None:
@@ -125,7 +125,7 @@ def conv_input(
     """The input of shape ``shape`` to which each output hands back its weighted share."""
     n, o, *sides = delta.shape
     kernel = weight.shape[2:]
-    rows = weight.reshape(groups, o // groups, -1)
+    rows = weight.reshape(groups, o // groups, math.prod(weight.shape[1:]))
     flat = delta.reshape(n, groups, o // groups, math.prod(sides))
     columns = xp.matmul(rows.swapaxes(1, 2), flat).reshape(n, shape[1], *kernel, *sides)
     if math.prod(kernel) == 1 and tuple(sides) == tuple(shape[2:]) and not any(padding):
@@ -230,6 +230,8 @@ def _batched(name: str, nd: int, input: Any, weight: Any) -> tuple[Any, bool]:
         raise ShapeError(
             f"{name}: weight has shape {tuple(weight.shape)}, expected {nd + 2} dimensions"
         )
+    if 0 in shape[-nd:]:
+        raise ShapeError(f"{name}: input has shape {shape}, expected sides of at least 1")
     if len(shape) == nd + 2:
         return input, True
     if len(shape) == nd + 1:

@@ -13,7 +13,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.half import is_half
 from dtorch.core.ops.convolution import channel_sum, conv, conv_input, conv_weight
-from dtorch.core.shapes import window_count
+from dtorch.core.shapes import merged, window_count
 
 Ints = tuple[int, ...]
 native = backend.native
@@ -111,7 +111,7 @@ def _seen(sides: Ints, stride: Ints) -> tuple[Any, ...]:
 
 def _matrices(array: Any) -> Any:
     """A batch of channels by places."""
-    return np.ascontiguousarray(array).reshape(*array.shape[:2], -1)
+    return np.ascontiguousarray(array).reshape(merged(array.shape, 2, array.ndim))
 
 
 def _pointwise(input: Any, weight: Any, sides: Ints) -> Any:
@@ -224,5 +224,7 @@ def _(input):
     if not input.size or input.dtype not in (np.float32, np.float64):
         return channel_sum.run_body(np, (input,))
     out = np.empty(input.shape[1], input.dtype)
-    native.sum_channels(np.ascontiguousarray(input).reshape(*input.shape[:2], -1), out)
+    native.sum_channels(
+        np.ascontiguousarray(input).reshape(merged(input.shape, 2, input.ndim)), out
+    )
     return out

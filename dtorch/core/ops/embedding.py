@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def rows_added(
     order = xp.argsort(flat, kind="stable")
     ordered = flat[order]
     starts = xp.flatnonzero(xp.concatenate((xp.ones(1, bool), ordered[1:] != ordered[:-1])))
-    sums = xp.add.reduceat(delta.reshape(flat.size, -1)[order], starts, axis=0)
+    sums = xp.add.reduceat(delta.reshape(flat.size, math.prod(shape[1:]))[order], starts, axis=0)
     if by_frequency:
         counts = xp.diff(xp.concatenate((starts, xp.asarray([flat.size]))))
         sums /= counts[:, None].astype(sums.dtype)

@@ -111,12 +111,12 @@ def embedding_bag(
             per_sample_weights = per_sample_weights.reshape((-1,))[wrap(kept)]
     found = look_up(name, weight, wrap(flat), None, scale_grad_by_freq, sparse)
     group = wrap(bag)
-    if mode == "max":
+    if mode == "max" and flat.size:
         return _largest(found, bag, count)
     if per_sample_weights is not None:
         found = found * unsqueeze(per_sample_weights.reshape((-1,)), 1)
     out = group_sum(found, group, count)
-    if mode == "sum":
+    if mode != "mean":
         return out
     sizes = np.maximum(np.bincount(bag, minlength=count), 1).astype(found._array.dtype)
     return out / unsqueeze(wrap(sizes), 1)
@@ -133,8 +133,6 @@ def _largest(found: Any, bag: Any, count: int) -> Any:
         if a < b:
             index[i] = a + found._array[a:b].argmax(0)
             full[i] = True
-    if not found.shape[0]:
-        return wrap(np.zeros((count, columns), found._array.dtype))
     return gather(found, 0, wrap(index)) * wrap(full.astype(found._array.dtype))
 
 

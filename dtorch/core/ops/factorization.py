@@ -20,6 +20,7 @@ from dtorch.core.ops.solving import (
     solve_triangular,
 )
 from dtorch.core.ops.view import narrow, unsqueeze
+from dtorch.core.shapes import merged
 
 
 @structured(tensors=("input",), public=False)
@@ -37,7 +38,7 @@ def cholesky_lower(xp: Any, input: Any) -> Any:
 def _bad_minor(xp: Any, input: Any) -> str:
     """Which leading minor of which matrix is not positive definite."""
     n = input.shape[-1]
-    for number, matrix in enumerate(input.reshape((-1, n, n))):
+    for number, matrix in enumerate(input.reshape(merged(input.shape, 0, -2))):
         symmetric = xp.tril(matrix) + xp.tril(matrix, -1).T.conj()
         for size in range(1, n + 1):
             if not xp.linalg.eigvalsh(symmetric[:size, :size]).min() > 0:

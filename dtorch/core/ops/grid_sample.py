@@ -17,6 +17,7 @@ from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.upsample import cubic_weights
 from dtorch.core.ops.view import expand, transpose, unsqueeze
+from dtorch.core.shapes import merged
 
 _MODES = ("bilinear", "nearest", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")
@@ -97,10 +98,10 @@ def grid_sample(
         return wide.to(input.dtype)
     align = bool(align_corners)
     sides = shape[2:]
-    points = grid.reshape((shape[0], -1, nd))
+    points = grid.reshape(merged(places, 1, nd + 1))
     # The grid states x first, the input has it last.
     coordinates = [_place(points[..., nd - 1 - dim], sides[dim], align) for dim in range(nd)]
-    flat = input.reshape((*shape[:2], -1))
+    flat = input.reshape(merged(shape, 2, nd + 2))
     if mode == "bicubic":
         out = _bicubic(flat, coordinates, sides, padding_mode, align)
     else:

@@ -14,7 +14,7 @@ from dtorch.core.op import composite, structured
 from dtorch.core.ops.complex import conj
 from dtorch.core.ops.repetition import roll
 from dtorch.core.ops.view import permute, transpose, unsqueeze
-from dtorch.core.shapes import broadcast_shapes, normalize_dim, sum_to
+from dtorch.core.shapes import broadcast_shapes, merged, normalize_dim, sum_to
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -92,8 +92,8 @@ def _(grad, input, other_shape):
         # One product over all leading dims, instead of many that would then be summed; in the
         # memory order of a transposed matrix, as the weight of a linear layer is.
         if input.ndim > 2:
-            input = input.reshape((-1, input.shape[-1]))
-            grad = grad.reshape((-1, grad.shape[-1]))
+            input = input.reshape(merged(input.shape, 0, -1))
+            grad = grad.reshape(merged(grad.shape, 0, -1))
         return transpose(matmul(transpose(grad, 0, 1), _conjugate(input)), 0, 1)
     return matmul(_conjugate(transpose(input, -2, -1)), grad)
 
@@ -563,8 +563,8 @@ def _(input, weight, bias):
 
 @affine.gradient("input", "weight", "bias")
 def _(grad, input, weight, needs):
-    rows = grad.reshape((-1, grad.shape[-1]))
-    flat = input.reshape((-1, input.shape[-1]))
+    rows = grad.reshape(merged(grad.shape, 0, -1))
+    flat = input.reshape(merged(input.shape, 0, -1))
     return [
         matmul(grad, weight) if needs[0] else None,
         matmul(transpose(rows, 0, 1), flat) if needs[1] else None,

@@ -338,12 +338,12 @@ def _against_probabilities(
 ) -> Any:
     classes = scores.shape[dim]
     if smoothing:
-        target = target * (1 - smoothing) + smoothing / classes
+        target = target * (1 - smoothing) + smoothing / max(classes, 1)
     if weight is not None:
         scores = scores * weight.reshape((-1,) + (1,) * (scores.ndim - 1 - dim))
     losses = -sum(scores * target, dim)
     if reduction == "mean":
-        return sum(losses) / max(losses.numel(), 1)
+        return mean(losses)
     return reduced("cross_entropy", losses, reduction)
 
 

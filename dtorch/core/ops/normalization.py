@@ -40,9 +40,9 @@ def normalize(
         multiplied by.
     """
     x = input if grouped is None else input.reshape(grouped)
-    average = x.mean(axis=dims, keepdims=True, dtype=x.dtype)
+    average = _mean(x, dims)
     out = x - average
-    variance = xp.mean(xp.square(out), axis=dims, keepdims=True, dtype=x.dtype)
+    variance = _mean(xp.square(out), dims)
     scale = 1 / xp.sqrt(variance + x.dtype.type(eps))
     if weight is not None and grouped is None and _few(scale, affine, out):
         out *= scale * weight.reshape(affine)
@@ -54,6 +54,12 @@ def normalize(
     if bias is not None:
         out += bias.reshape(affine)
     return out.reshape(input.shape), average, variance, scale
+
+
+def _mean(x: Any, dims: Ints) -> Any:
+    """Means over ``dims``, which stay; of nothing, 0."""
+    count = math.prod(x.shape[d] for d in dims)
+    return x.sum(axis=dims, keepdims=True, dtype=x.dtype) / x.dtype.type(max(count, 1))
 
 
 @normalize.kernel("cpu")
@@ -128,10 +134,10 @@ def _gradients(
     else:
         g = grad if weight is None else grad * weight.reshape(affine)
         g = g.reshape(x.shape)
-        through_std = np.mean(g * hat, axis=dims, keepdims=True)
+        through_std = _mean(g * hat, dims)
         hat *= -through_std
         hat += g
-        hat -= g.mean(axis=dims, keepdims=True)
+        hat -= _mean(g, dims)
         hat *= scale
     found[0] = hat.reshape(shape)
     return found
@@ -238,7 +244,7 @@ def batch_norm(
     out, average, variance = normalize(
         input, weight, bias, None, (0, *range(2, len(shape))), affine, eps
     )
-    if training and running_mean is not None:
+    if training and running_mean is not None and count:
         update_statistics(running_mean, average._array, momentum)
         update_statistics(running_var, variance._array * (count / max(count - 1, 1)), momentum)
     return out
@@ -313,7 +319,7 @@ def instance_norm(
     out, average, variance = normalize(
         input, weight, bias, None, tuple(range(2, len(shape))), affine, eps
     )
-    if running_mean is not None:
+    if running_mean is not None and math.prod(shape):
         update_statistics(running_mean, average._array.mean(0), momentum)
         unbiased = variance._array.mean(0) * (count / (count - 1))
         update_statistics(running_var, unbiased, momentum)

@@ -26,7 +26,7 @@ def sides_of(name: str, pad: Any, ndim: int) -> Sides:
 
 def _sizes(name: str, shape: tuple[int, ...], sides: Sides) -> tuple[int, ...]:
     sizes = tuple(n + a + b for n, (a, b) in zip(shape, sides, strict=True))
-    if min(sizes, default=0) < 0:
+    if any(n + min(a, 0) + min(b, 0) < 0 for n, (a, b) in zip(shape, sides, strict=True)):
         raise ShapeError(f"{name}: shape {shape} cropped by {sides} would be {sizes}")
     return sizes
 
@@ -121,15 +121,18 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
     _sizes("pad", shape, sides)
     indices = []
     for n, (a, b) in zip(shape, sides, strict=True):
+        if (a, b) == (0, 0):
+            indices.append(None)
+            continue
         limit = {"reflect": n - 1, "circular": n}.get(mode)
         if limit is not None and max(a, b) > limit:
             raise ShapeError(
                 f"pad: {max(a, b)} elements of mode {mode!r} for a dim of {n} of shape {shape}, "
                 f"expected at most {limit}"
             )
-        if n == 0 and (a, b) != (0, 0):
+        if n == 0:
             raise ShapeError(f"pad: mode {mode!r} for an empty dim of shape {shape}")
-        indices.append(None if (a, b) == (0, 0) else _ROUND_THE_EDGE[mode](np.arange(-a, n + b), n))
+        indices.append(_ROUND_THE_EDGE[mode](np.arange(-a, n + b), n))
     return taken(input, tuple(indices))
 
 

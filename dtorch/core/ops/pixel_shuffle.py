@@ -118,5 +118,5 @@ def _(make):
 
 @channel_shuffle.expect
 def _(input, groups):
-    order = np.arange(input.shape[1]).reshape(groups, -1).T.ravel()
+    order = np.arange(input.shape[1]).reshape(groups, input.shape[1] // groups).T.ravel()
     return input[:, order]

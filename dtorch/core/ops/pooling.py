@@ -158,8 +158,8 @@ def _(grad, index, input_shape, kernel):
 
 def _flat(index: Any, nd: int, total: int) -> Any:
     """Indices into planes of ``total`` elements as indices into all planes one after another."""
-    planes = math.prod(index.shape[:-nd])
-    at = index.reshape(planes, -1) + np.arange(planes)[:, None] * total
+    planes, places = math.prod(index.shape[:-nd]), math.prod(index.shape[-nd:])
+    at = index.reshape(planes, places) + np.arange(planes)[:, None] * total
     return at.reshape(-1)
 
 

@@ -70,7 +70,7 @@ def _(delta, index, shape, nd):
 @window_sum.kernel("cpu")
 def _(input, kernel, step, pad, counts, divisor):
     nd = len(kernel)
-    if not _takes(input, nd) or not isinstance(divisor, (int, float)):
+    if not _takes(input, nd) or 0 in counts or not isinstance(divisor, (int, float)):
         return window_sum.run_body(np, (input, kernel, step, pad, counts, divisor))
     out = np.empty((*input.shape[:-nd], *counts), input.dtype)
     native.sum_pool(_planes(input, nd), *_pairs(kernel, step, pad), 1 / divisor, _planes(out, nd))

@@ -11,7 +11,7 @@ from dtorch.core import backend
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.reduction import sum
-from dtorch.core.shapes import normalize_dim
+from dtorch.core.shapes import merged, normalize_dim
 
 
 @structured(tensors=("input",), wide=True, takes="f")
@@ -49,7 +49,7 @@ def _rows(array: Any, dim: int) -> Any:
         return None
     if dim not in (-1, array.ndim - 1) or not array.ndim or not array.flags.c_contiguous:
         return None
-    return array.reshape(-1, array.shape[-1])
+    return array.reshape(merged(array.shape, 0, -1))
 
 
 def _compiled_gradient(name: str, grad: Any, out: Any, dim: int) -> Any:

@@ -14,6 +14,7 @@ from dtorch.core.ops.diagonal import tril, triu
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.view import narrow, transpose, unsqueeze
+from dtorch.core.shapes import merged
 
 _BLOCK = 64
 
@@ -277,7 +278,7 @@ def _(grad, order):
 
 def order_of_pivots(xp: Any, pivots: Any, m: int) -> Any:
     """The order of rows after the exchanges that 1-based ``pivots`` stand for."""
-    flat = pivots.reshape((-1, pivots.shape[-1]))
+    flat = pivots.reshape(merged(pivots.shape, 0, -1))
     order = xp.tile(xp.arange(m), (len(flat), 1))
     batch = xp.arange(len(flat))
     for k in range(flat.shape[-1]):
@@ -314,8 +315,9 @@ def _(LU, pivots, B):
 
 def explain_singular(name: str, xp: Any, A: Any) -> LinAlgError:
     """The error for singular matrices, with the index of the first zero pivot."""
-    *lead, n, _ = A.shape
-    diagonal = xp.diagonal(factor_lu(xp, A)[0], axis1=-2, axis2=-1).reshape((-1, n))
+    lead = A.shape[:-2]
+    diagonal = xp.diagonal(factor_lu(xp, A)[0], axis1=-2, axis2=-1)
+    diagonal = diagonal.reshape(merged(diagonal.shape, 0, -1))
     zeros = xp.argwhere(diagonal == 0)
     if not len(zeros):
         return LinAlgError(f"{name}: the matrix is singular to working precision")

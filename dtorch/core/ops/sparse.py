@@ -164,7 +164,7 @@ def _fitting_size(indices: Any, dense: tuple[int, ...], size: Any) -> tuple[int,
 def sparse_rows(xp: Any, grad: Any, index: Any, shape: Any) -> Any:
     """A sparse array of ``shape`` whose rows ``index`` are those of ``grad``: the gradient of
     rows looked up in a table, without the table's size."""
-    rows = grad.reshape((-1, *shape[1:]))
+    rows = grad.reshape((index.size, *shape[1:]))
     return CooArray(index.reshape((1, -1)).astype(np.int64), rows, shape)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from dtorch.core.errors import ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.convolution import columns_of, from_columns
-from dtorch.core.shapes import per_dim, window_count
+from dtorch.core.shapes import merged, per_dim, window_count
 
 Ints = tuple[int, ...]
 
@@ -22,8 +22,8 @@ def to_columns(
 ) -> Any:
     """The windows of ``(n, c, *sides)`` as ``(n, c * kernel elements, windows)``."""
     columns = columns_of(xp, input, kernel, stride, padding, dilation)
-    n, c = input.shape[:2]
-    return columns.reshape(n, c * math.prod(kernel), -1)
+    rows = columns.reshape(merged(columns.shape, 2 + len(kernel), columns.ndim))
+    return rows.reshape(merged(rows.shape, 1, rows.ndim - 1))
 
 
 @to_columns.gradient("input")

@@ -192,7 +192,9 @@ def ln_structured(
         1
     """
     scores = _tensor(module, name) if importance_scores is None else importance_scores
-    rows = np.moveaxis(scores._array, dim, 0).reshape(scores.shape[dim], -1)
+    rows = np.moveaxis(scores._array, dim, 0).reshape(
+        scores.shape[dim], scores.numel() // max(scores.shape[dim], 1)
+    )
     return _structured(module, name, amount, dim, np.linalg.norm(rows, n, axis=1))
 
 

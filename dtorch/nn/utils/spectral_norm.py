@@ -11,6 +11,7 @@ from dtorch.core.errors import ArgumentError
 from dtorch.core.functions import dot, mv
 from dtorch.core.inplace import bump
 from dtorch.core.random import standard_normal
+from dtorch.core.shapes import merged
 from dtorch.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from dtorch.nn.module import Module
 from dtorch.nn.parameter import Parameter
@@ -25,7 +26,7 @@ def as_matrix(weight: Any, dim: int) -> Any:
     """The weight with ``dim`` as rows and everything else as columns."""
     if dim:
         weight = weight.permute(dim, *(d for d in range(weight.ndim) if d != dim))
-    return weight.reshape((weight.shape[0], -1))
+    return weight.reshape(merged(weight.shape, 1, weight.ndim))
 
 
 def unit(vector: Any, eps: float) -> Any:
