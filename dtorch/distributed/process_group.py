@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -15,7 +16,13 @@ from dtorch.distributed.backends.shm import SharedMemoryGroup
 from dtorch.distributed.errors import DistributedError
 from dtorch.distributed.rendezvous import name_from
 
-BACKENDS: dict[str, type[SharedMemoryGroup]] = {"shm": SharedMemoryGroup}
+# What scripts written for PyTorch name is done by shared memory, on one machine.
+BACKENDS: dict[str, type[SharedMemoryGroup]] = dict.fromkeys(
+    ("shm", "gloo", "mpi", "nccl", "tcp"), SharedMemoryGroup
+)
+_log = logging.getLogger("dtorch.distributed")
+_told = False  # of a backend that another one stands in for
+_FOR_EVER_S = 2_000_000.0  # 23 days, the longest that system calls can wait
 DEFAULT_TIMEOUT = datetime.timedelta(minutes=30)
 
 
@@ -107,7 +114,7 @@ class _State:
     def __init__(self) -> None:
         self.world: ProcessGroup | None = None
         self.others: list[ProcessGroup] = []
-        self.backend = ""
+        self.backend: type[SharedMemoryGroup] = BACKENDS["shm"]
         self.meeting = ""
         self.timeout = 0.0
         self.made = 0  # groups made by new_group, by members or not
@@ -169,7 +176,9 @@ def init_process_group(
     """Join the other processes of the job.
 
     Args:
-        backend: what moves the data: ``"shm"`` (shared memory, one machine), the default.
+        backend: what moves the data: ``"shm"`` (shared memory, one machine), the default. The
+            names ``"gloo"``, ``"mpi"``, ``"nccl"`` and ``"tcp"``, also as in
+            ``"cpu:gloo,cuda:nccl"``, mean the same, which rank 0 says once.
         init_method: ``env://`` (MASTER_ADDR and MASTER_PORT), ``tcp://host:port`` or
             ``file:///path``: something that only this job's processes have in common.
         timeout: seconds, or a timedelta, that a rank waits for the others. Default: 30 min.
@@ -192,7 +201,7 @@ def init_process_group(
         raise DistributedError(
             "init_process_group: called twice; call destroy_process_group() before"
         )
-    name = _backend_name(backend)
+    chosen = _backend("init_process_group", backend)
     if store is not None:
         raise ArgumentError("init_process_group: store is not supported; use init_method")
     world_size = _number("world_size", world_size, "WORLD_SIZE")
@@ -204,20 +213,38 @@ def init_process_group(
         )
     _check_one_machine(world_size)
     seconds = _seconds(timeout)
-    meeting = name_from(init_method) + (f"-{group_name}" if group_name else "")
-    transport = BACKENDS[name](meeting, rank, world_size, seconds)
-    _state.backend, _state.meeting, _state.timeout = name, meeting, seconds
+    meeting = name_from(init_method, group_name)
+    if rank == 0:
+        _tell_of_substitute(backend, chosen)
+    transport = chosen(meeting, rank, world_size, seconds)
+    _state.backend, _state.meeting, _state.timeout = chosen, meeting, seconds
     _state.world = ProcessGroup(range(world_size), transport)
 
 
-def _backend_name(backend: str | None) -> str:
-    name = "shm" if backend is None else str(backend).lower()
-    if name not in BACKENDS:
+def _backend(caller: str, backend: str | None) -> type[SharedMemoryGroup]:
+    """What is meant by a name, or by names for types of devices: ``cpu:gloo,cuda:nccl``."""
+    names = {}
+    for part in ("shm" if backend is None else str(backend).lower()).split(","):
+        device, _, name = part.strip().rpartition(":")
+        names[device] = name
+    if not set(names.values()) <= set(BACKENDS):
         raise ArgumentError(
-            f"init_process_group: backend {backend!r} is not available; expected one of "
-            f"{sorted(BACKENDS)} ('shm' joins the processes of one machine)"
+            f"{caller}: backend {backend!r} is not available; expected one of {sorted(BACKENDS)} "
+            "('shm' joins the processes of one machine, and stands in for the others)"
         )
-    return name
+    return BACKENDS[names.get("cpu", next(iter(names.values())))]
+
+
+def _tell_of_substitute(backend: str | None, chosen: type[SharedMemoryGroup]) -> None:
+    global _told
+    first_start = os.environ.get("DTORCH_RESTART_COUNT", "0") == "0"
+    if backend is None or str(backend).lower() == chosen.name or _told or not first_start:
+        return
+    _told = True
+    _log.warning(
+        "init_process_group: backend %r becomes %r: processes of one machine exchange CPU tensors "
+        "through shared memory", backend, chosen.name,
+    )  # fmt: skip
 
 
 def _number(argument: str, value: int, variable: str) -> int:
@@ -245,9 +272,9 @@ def _seconds(timeout: datetime.timedelta | float | None) -> float:
     if timeout is None:
         timeout = DEFAULT_TIMEOUT
     seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
-    if seconds <= 0:
+    if not seconds > 0:
         raise ArgumentError(f"timeout is {seconds} s, expected more than 0")
-    return float(seconds)
+    return min(float(seconds), _FOR_EVER_S)
 
 
 def destroy_process_group(group: Group = None) -> None:
@@ -286,13 +313,16 @@ def new_group(
         raise ArgumentError(
             f"new_group: ranks are {members}, expected different ones of {list(world.ranks)}"
         )
-    name = _backend_name(backend) if backend else _state.backend
+    chosen = _backend("new_group", backend) if backend else _state.backend
+    # One that is gone, or never comes, is noticed by all, members or not.
+    world.run(world.transport.barrier, async_op=False)
     _state.made += 1
     if world.rank() not in members:
         return NON_MEMBER
     seconds = _state.timeout if timeout is None else _seconds(timeout)
     meeting = f"{_state.meeting}-{_state.made}"
-    transport = BACKENDS[name](meeting, members.index(world.rank()), len(members), seconds)
+    pids = [world.transport.pids[rank] for rank in members]
+    transport = chosen(meeting, members.index(world.rank()), len(members), seconds, pids)
     made = ProcessGroup(members, transport)
     _state.others.append(made)
     return made

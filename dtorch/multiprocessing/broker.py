@@ -81,10 +81,16 @@ def _ask(address: str, kind: bytes, arena_id: int, fds: list[int]) -> tuple[byte
         raise StorageError("shared memory: passing tensors between processes needs Linux >= 5.3")
     with descriptors_counted(), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
         peer.settimeout(_TIMEOUT_S)
-        peer.connect("\0" + address)
         request = REQUEST.pack(kind, arena_id, _parent_pid())
-        socket.send_fds(peer, [request], fds)
-        answer, received, _, _ = socket.recv_fds(peer, 1, 1)
+        try:
+            peer.connect("\0" + address)
+            socket.send_fds(peer, [request], fds)
+            answer, received, _, _ = socket.recv_fds(peer, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        except (TimeoutError, BlockingIOError) as error:  # the latter: many wait for it already
+            raise StorageError(
+                "shared memory: the process that passes descriptors on did not answer within "
+                f"{_TIMEOUT_S:g} s; was it stopped by a signal?"
+            ) from error
     if not answer:
         raise ConnectionResetError("the broker ended")
     return answer, received

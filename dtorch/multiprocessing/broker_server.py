@@ -11,7 +11,6 @@ import errno
 import mmap
 import os
 import select
-import socket
 import struct
 import time
 from collections import Counter
@@ -19,27 +18,24 @@ from collections import Counter
 from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.channels import open_channels
 from dtorch.multiprocessing.processes import start_time
+from dtorch.multiprocessing.reception import Caller, Reception, answer
 
 DEPOSIT, FETCH = b"D", b"F"
 HAVE, HAVE_NOT = b"+", b"-"
 REQUEST = struct.Struct("<cQQ")  # kind, arena id, pid of the client's parent
-_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
-_CLIENT_TIMEOUT_S = 1.0
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.25, 30.0
 
 
 def main(address: str, pids: list[int]) -> None:
     """Serve at an abstract address until the last of ``pids`` and of all clients has ended."""
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a pipe we kept open would hide its end
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        listener.bind("\0" + address)
+        reception = Reception(address, REQUEST.size + 1, nfds=1)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         return  # somebody else was faster
-    listener.listen(128)
-    broker = Broker(listener)
+    broker = Broker(reception)
     for pid in pids:
         broker.watch(pid)
     if os.fork():
@@ -52,19 +48,19 @@ def main(address: str, pids: list[int]) -> None:
 class Broker:
     """Descriptors by arena, and the processes that may still ask for one."""
 
-    def __init__(self, listener: socket.socket) -> None:
-        self._listener = listener
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
         self._arenas: dict[int, int] = {}  # id -> descriptor
         self._orphans: set[int] = set()  # arenas whose owner has ended
         self._clients: dict[int, int] = {}  # pidfd -> pid
         self._poll = select.poll()
-        self._poll.register(listener, select.POLLIN)
+        self._poll.register(reception, select.POLLIN)
         self._missing: set[int] = set()  # channels nobody could read from at the last look
         self._look_again_in(_FIRST_LOOK_S)
 
     def watch(self, pid: int) -> None:
         """Serve at least as long as this process runs."""
-        if pid in self._clients.values():
+        if pid in self._clients.values() or not 0 < pid < 1 << 31:
             return
         with contextlib.suppress(ProcessLookupError):
             pidfd = os.pidfd_open(pid)
@@ -76,8 +72,9 @@ class Broker:
         while self._clients:
             wait = max(self._look_at - time.monotonic(), 0) * 1000 if self._orphans else None
             for fd, _ in self._poll.poll(wait):
-                if fd == self._listener.fileno():
-                    self._accept()
+                if fd == self._reception.fileno():
+                    for caller in self._reception.callers():
+                        self._serve(caller)
                 else:
                     self._ended(fd)
             if self._orphans and time.monotonic() >= self._look_at:
@@ -88,31 +85,22 @@ class Broker:
         self._look_after = seconds
         self._look_at = time.monotonic() + seconds
 
-    def _accept(self) -> None:
-        peer, _ = self._listener.accept()
-        with peer:
-            raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            pid, uid, _ = _CREDENTIALS.unpack(raw)
-            if uid != os.getuid():
-                return
-            peer.settimeout(_CLIENT_TIMEOUT_S)
-            # A client that is stopped or gone is no reason to fail the others.
-            with contextlib.suppress(OSError, struct.error):
-                self._answer(peer, pid)
-
-    def _answer(self, peer: socket.socket, pid: int) -> None:
-        request, fds, _, _ = socket.recv_fds(peer, REQUEST.size, 1)
-        kind, arena_id, parent = REQUEST.unpack(request)
-        self.watch(pid)
-        if parent:
-            self.watch(parent)
-        if kind == DEPOSIT and fds:
-            self._keep(arena_id, fds[0])
-            peer.send(HAVE)
-        elif kind == FETCH and arena_id in self._arenas:
-            socket.send_fds(peer, [HAVE], [self._arenas[arena_id]])
-        else:
-            peer.send(HAVE_NOT)
+    def _serve(self, caller: Caller) -> None:
+        with caller.socket:
+            kind, arena_id, parent = b"", 0, 0
+            if len(caller.message) == REQUEST.size:  # else it is none of our clients
+                kind, arena_id, parent = REQUEST.unpack(caller.message)
+                self.watch(caller.pid)
+                self.watch(parent)
+            if kind == DEPOSIT and caller.fds and _is_arena(caller.fds[0], arena_id):
+                self._keep(arena_id, caller.fds.pop())
+                answer(caller.socket, HAVE)
+            elif kind == FETCH and arena_id in self._arenas:
+                answer(caller.socket, HAVE, (self._arenas[arena_id],))
+            else:
+                answer(caller.socket, HAVE_NOT)
+        for fd in caller.fds:
+            os.close(fd)
 
     def _keep(self, arena_id: int, fd: int) -> None:
         if arena_id in self._arenas:
@@ -157,6 +145,16 @@ class Broker:
         lost = missing & self._missing
         self._missing = missing
         return lost
+
+
+def _is_arena(fd: int, arena_id: int) -> bool:
+    """Whether it is what it is said to be, and as large as it says itself."""
+    try:
+        magic, its_id, nbytes, _, _ = layout.HEADER.unpack(os.pread(fd, layout.HEADER.size, 0))
+        size = os.fstat(fd).st_size
+    except (OSError, struct.error):
+        return False
+    return (magic, its_id) == (layout.MAGIC, arena_id) and layout.layout_of(nbytes).nbytes == size
 
 
 def in_use(fd: int, lost: set[int]) -> bool:

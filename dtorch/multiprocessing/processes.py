@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+_STOPPED = "stopped by a signal"
+
 
 def start_time(pid: int) -> int | None:
     """When ``pid`` started, in clock ticks after boot; None once it has exited.
@@ -21,6 +23,11 @@ def start_time(pid: int) -> int | None:
     return None if state in b"ZXx" else int(fields[18])
 
 
+def named(pid: int) -> str:
+    """``pid 7``, and that it was stopped if it was, which is why one waits for it in vain."""
+    return f"pid {pid}, stopped by a signal" if activity(pid) == _STOPPED else f"pid {pid}"
+
+
 def activity(pid: int) -> str:
     """What the system says a process is doing, as the end of a sentence."""
     try:
@@ -28,7 +35,7 @@ def activity(pid: int) -> str:
             letter = file.read().rpartition(")")[2].split()[0]
     except OSError:
         return "unknown"
-    return {"T": "stopped by a signal", "D": "waiting for a device", "R": "running",
+    return {"T": _STOPPED, "D": "waiting for a device", "R": "running",
             "S": "waiting"}.get(letter, letter)  # fmt: skip
 
 

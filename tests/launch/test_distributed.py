@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 
 import pytest
 
@@ -99,3 +101,70 @@ def test_rank_that_the_others_lost_is_told_as_the_cause(launcher, rank, cause):
     assert told[-1].startswith(f"dtorch-launch: rank {rank} of 2 (pid ")
     assert all(f"lost rank {rank} (pid " in line for line in told[:-1])
     assert text in result.stderr
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_stopped_rank_that_does_not_come_is_named_with_its_process(launcher, stopped):
+    script = launcher.script(
+        f"""
+        import os, pathlib, signal
+        pathlib.Path("pid" + os.environ["RANK"]).write_text(str(os.getpid()))
+        if os.environ["RANK"] == "{stopped}":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        import dtorch.distributed as dist
+        dist.init_process_group(timeout=1)
+        """
+    )
+    result = launcher.run("--nproc-per-node", "2", script)
+    assert result.code == 1
+    pid = (launcher.directory / f"pid{stopped}").read_text()
+    assert f"rank {stopped} is pid {pid}, stopped by a signal" in result.stderr
+
+
+def test_stopped_rank_is_named_by_those_who_wait_for_it_in_a_collective(launcher):
+    script = launcher.script(
+        """
+        import os, pathlib, signal
+        import dtorch
+        import dtorch.distributed as dist
+        dist.init_process_group("gloo", timeout=2)
+        pathlib.Path("pid" + os.environ["RANK"]).write_text(str(os.getpid()))
+        dist.barrier()
+        if dist.get_rank() == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        dist.all_reduce(dtorch.ones(1000))
+        """
+    )
+    result = launcher.run("--nproc-per-node", "3", script)
+    assert result.code == 1
+    pid = (launcher.directory / "pid0").read_text()
+    assert f"rank 0 (pid {pid}, stopped by a signal) did not join" in result.stderr
+    assert result.stderr.count("backend 'gloo' becomes 'shm'") == 1
+
+
+def test_interrupts_at_any_moment_of_collectives_leave_nothing(launcher):
+    script = launcher.script(
+        """
+        import os, pathlib
+        import dtorch
+        import dtorch.distributed as dist
+        pathlib.Path("up" + os.environ["RANK"]).touch()
+        dist.init_process_group("shm")
+        while True:
+            dist.all_reduce(dtorch.ones(100_000))
+            dist.barrier()
+        """
+    )
+    before = set(os.listdir("/dev/shm"))
+    for delay in (0.0, 0.3, 1.0):
+        for name in ("up0", "up1"):
+            (launcher.directory / name).unlink(missing_ok=True)
+        process = launcher.start("--nproc-per-node", "2", script)
+        launcher.wait_for_files("up0", "up1")
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        result = launcher.finish(process)
+        assert result.code == 130
+        assert result.stderr.endswith("stopped by SIGINT\n")
+        assert launcher.processes() == []
+    assert {name for name in set(os.listdir("/dev/shm")) - before if "dtorch" in name} == set()

@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import socket
 import time
 
 import numpy as np
@@ -367,3 +368,21 @@ def test_memory_that_could_be_shrunk_is_refused():
             check_sealed(fd)
     finally:
         os.close(fd)
+
+
+def test_strangers_at_the_broker_do_no_harm_and_cost_no_time():
+    block = arena.allocate(1)
+    address = arena.send(block)[-1]
+    strangers = []
+    for number in range(300):
+        # If the broker waited for each, this would take longer than a test may.
+        strangers.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        strangers[-1].connect("\0" + address)
+        if number % 2:
+            garbage = (b"[" * 60_000, b"D", broker.REQUEST.pack(b"D", 7, 1 << 63))[number % 3]
+            socket.send_fds(strangers[-1], [garbage], [0])
+    os.close(broker.fetch(address, block.arena.id))
+    with pytest.raises(StorageError, match="given up already"):
+        broker.fetch(address, 7)
+    for peer in strangers:
+        peer.close()

@@ -22,7 +22,6 @@ class Ranks:
 
     def __init__(self, world_size, body, *args):
         self.results = {}
-        self.ended_at = {}
         self._ends = {}
         self.processes = []
         for rank in range(world_size):
@@ -33,21 +32,21 @@ class Ranks:
             self._ends[here] = rank
             self.processes.append(process)
 
-    def join(self, timeout=20.0):
-        """Wait for all; returns self."""
+    def join(self, ranks=None, timeout=120.0):
+        """Wait for all, or for some of the ranks; returns self."""
         end = time.monotonic() + timeout
-        waiting = dict(self._ends)
+        waiting = {p: rank for p, rank in self._ends.items() if ranks is None or rank in ranks}
+        processes = [self.processes[rank] for rank in waiting.values()]
         while waiting:
             ready = connection.wait(list(waiting), max(end - time.monotonic(), 0))
             assert ready, f"ranks {sorted(waiting.values())} did not end within {timeout} s"
             for pipe in ready:
                 rank = waiting.pop(pipe)
-                self.ended_at[rank] = time.monotonic()
                 try:
                     self.results[rank] = pipe.recv()
                 except EOFError:
                     continue
-        for process in self.processes:
+        for process in processes:
             process.join(max(end - time.monotonic(), 0.1))
             assert not process.is_alive()
         return self

@@ -13,6 +13,7 @@ from typing import NoReturn
 from dtorch.distributed.backends import futex
 from dtorch.distributed.backends.region import Region
 from dtorch.distributed.errors import CollectiveTimeout, PeerLost
+from dtorch.multiprocessing.processes import named
 
 _log = logging.getLogger("dtorch.distributed")
 _WORD = 0xFFFFFFFF
@@ -111,8 +112,8 @@ class Peers:
                 )
                 self.give_up(what(), behind if rank in behind else (rank,))
             if now > warn_at:
-                _log.warning("%s: waiting for rank %d (pid %d) for %.0f s", what(), rank,
-                             self.pids[rank], now - start)  # fmt: skip
+                _log.warning("%s: waiting for rank %d (%s) for %.0f s", what(), rank,
+                             named(self.pids[rank]), now - start)  # fmt: skip
                 warn_at = now + _WARN_AFTER_S
 
     def _check_alive(
@@ -145,7 +146,7 @@ class Peers:
 
     def give_up(self, what: str, ranks: tuple[int, ...]) -> NoReturn:
         """Break the group because these ranks did not come in time."""
-        who = ", ".join(f"{rank} (pid {self.pids[rank]})" for rank in ranks)
+        who = ", ".join(f"{rank} ({named(self.pids[rank])})" for rank in ranks)
         message = f"{what}: rank {who} did not join within {self.timeout:g} s"
         self.abort(self._rank, f"gave up: {message}")
         raise CollectiveTimeout(message, ranks)

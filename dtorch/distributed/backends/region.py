@@ -53,10 +53,11 @@ class Region:
     def __init__(self, fd: int, world_size: int) -> None:
         check_sealed(fd)
         magic, ranks, half_nbytes = _FRONT.unpack(os.pread(fd, _FRONT.size, 0))
-        if magic != _MAGIC or ranks != world_size:
+        size = os.fstat(fd).st_size
+        if magic != _MAGIC or ranks != world_size or size != _size(world_size, half_nbytes):
             raise RendezvousError("init_process_group: rank 0 runs another version of dtorch")
         self.half_nbytes: int = half_nbytes
-        mapping = Mapping(fd, _size(world_size, half_nbytes))
+        mapping = Mapping(fd, size)
         memory = mapping.array
         lines_at, headers_at, boxes_at, slots_at = _offsets(world_size)
         self._memory: memoryview = memory.data

@@ -58,8 +58,12 @@ class SharedMemoryGroup:
 
     name = "shm"
 
-    def __init__(self, meeting: str, rank: int, world_size: int, timeout: float) -> None:
-        fd, self.pids = meet(meeting, rank, world_size, lambda: create_region(world_size), timeout)
+    def __init__(
+        self, meeting: str, rank: int, world_size: int, timeout: float, pids: Sequence[int] = ()
+    ) -> None:
+        fd, self.pids = meet(
+            meeting, rank, world_size, lambda: create_region(world_size), timeout, pids
+        )
         try:
             self._region = Region(fd, world_size)
         finally:
