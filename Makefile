@@ -33,7 +33,19 @@ endif
 train: $(STAMPS)/dtorch $(STAMPS)/examples
 	$(BIN)/dtorch-launch --nproc-per-node 2 examples/digits.py
 
+# What meets kernels. It also runs with those of processors that have fewer instructions than this.
+KERNEL_TESTS := tests/core/test_every_op.py tests/nn/test_layer_outputs.py tests/nn/test_rnn.py \
+    $(addprefix tests/native/test_,$(addsuffix .py,activation attention convolution copies \
+    cross_entropy division fused gelu half_loops half matmul normalization optimizer pooling \
+    recurrent slices softmax sums))
+
 test: $(STAMPS)/dtorch $(STAMPS)/test
+	@set -e; for capability in $$($(BIN)/python -c "from dtorch.core import backend; \
+	    print(*backend.native.cpu_capabilities()[:-1] if backend.native else ())"); do \
+	  echo "== tests of kernels with those for $$capability"; \
+	  DTORCH_CPU_CAPABILITY=$$capability $(BIN)/pytest --quiet --no-header -r fE \
+	      --numprocesses 2 $(KERNEL_TESTS); \
+	done
 	@echo "== part of the suite without the native module (DTORCH_NATIVE=0)"
 	DTORCH_NATIVE=0 $(BIN)/pytest --quiet --no-header -r fE tests/core $(wildcard tests/nn tests/optim)
 	@echo "== the whole suite"

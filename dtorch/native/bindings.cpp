@@ -270,6 +270,11 @@ NB_MODULE(_native, m) {
   }
 
   m.def("cpu_capability", [] { return dtorch::name(dtorch::capability()); });
+  m.def("cpu_capabilities", [] {
+    nb::list names;
+    for (dtorch::Capability each : dtorch::capabilities()) names.append(dtorch::name(each));
+    return names;
+  });
   m.def("has_bfloat16_products", dtorch::has_bfloat16_products);
 
   m.def("get_num_threads", dtorch::get_num_threads);

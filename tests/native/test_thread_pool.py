@@ -1,37 +1,19 @@
 import os
 import pathlib
-import shutil
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+from compiled_checks import compiled, run
 
 HERE = pathlib.Path(__file__).parent
-SOURCES = HERE.parents[1] / "dtorch" / "native"
-COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
 
 
-def run(*command, **environment):
-    return subprocess.run(
-        command,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-@pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 def test_parallel_for_covers_ranges_passes_exceptions_on_nests_and_survives_fork(tmp_path):
-    program = tmp_path / "thread_pool_check"
-    sources = [HERE / "thread_pool_check.cpp", SOURCES / "thread_pool.cpp"]
-    sources.append(SOURCES / "system_limits.cpp")
-    options = ["-std=c++20", "-O1", "-pthread", f"-I{SOURCES}", "-o", program]
-    built = run(COMPILER, *options, *sources)
-    assert built.returncode == 0, built.stderr
-    result = run(program)
+    check = compiled(
+        tmp_path, HERE / "thread_pool_check.cpp", "thread_pool.cpp", "system_limits.cpp"
+    )
+    result = run(check)
     assert (result.returncode, result.stdout, result.stderr) == (0, "all checks hold\n", "")
 
 

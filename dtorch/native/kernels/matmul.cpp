@@ -82,17 +82,35 @@ void pack_panel(const Product& s, const T* b, std::size_t panel, T* out) {
   }
 }
 
-// Rows in panels of one vector: (panel, depth, lanes).
+// Rows of a packed panel: whole vectors, and whole tiles of rows, whichever is larger.
+template <class T>
+inline constexpr std::size_t panel_rows = larger(lanes<T>, tile_rows);
+static_assert(panel_rows<float> % tile_rows == 0 && panel_rows<double> % tile_rows == 0);
+static_assert(panel_rows<float> % lanes<float> == 0 && panel_rows<double> % lanes<double> == 0);
+static_assert(rows_at_once / 4 % panel_rows<float> == 0, "blocks of rows begin with a panel");
+static_assert(rows_at_once / 4 % panel_rows<double> == 0, "blocks of rows begin with a panel");
+
+// Where rows i .. of a block are in its panels: (panel, depth, panel_rows).
+template <class T>
+std::size_t packed_at(std::size_t i, std::size_t depth) {
+  return i / panel_rows<T> * panel_rows<T> * depth + i % panel_rows<T>;
+}
+
+// Rows in panels; those behind the last one are written up to a whole vector.
 template <class T>
 void pack_rows(const Product& s, const T* a, std::size_t rows, std::size_t depth, T* out) {
-  for (std::size_t i = 0; i < rows; i += lanes<T>, out += depth * lanes<T>) {
-    const std::size_t known = smaller(rows - i, lanes<T>);
+  constexpr std::size_t high = panel_rows<T>;
+  for (std::size_t i = 0; i < rows; i += high, out += depth * high) {
+    const std::size_t known = smaller(rows - i, high);
     if (s.a_row != 1) {
-      transpose_into(a + i * s.a_row, s.a_row, known, depth, out, lanes<T>);
+      transpose_into(a + i * s.a_row, s.a_row, known, depth, out, high);
       continue;
     }
     for (std::size_t k = 0; k < depth; ++k) {
-      store(out + k * lanes<T>, load_some(a + i + k * s.a_column, known));
+      const T* from = a + i + k * s.a_column;
+      for (std::size_t j = 0; j < known; j += lanes<T>) {
+        store(out + k * high + j, load_some(from + j, known - j));
+      }
     }
   }
 }
@@ -115,14 +133,15 @@ struct PackedRows {
 // Adds to sums those of packed rows: of a few hundred terms, so that errors grow slowly.
 template <class T>
 void add_row_sums(const T* packed, std::size_t rows, std::size_t depth, T* sums) {
-  for (std::size_t i = 0; i < rows; i += lanes<T>, packed += depth * lanes<T>) {
+  for (std::size_t i = 0; i < rows; i += lanes<T>) {
+    const T* from = packed + packed_at<T>(i, depth);
     Vector<T> parts[4] = {};
     std::size_t k = 0;
     for (; k + 4 <= depth; k += 4) {
 #pragma GCC unroll 4
-      for (std::size_t j = 0; j < 4; ++j) parts[j] += load(packed + (k + j) * lanes<T>);
+      for (std::size_t j = 0; j < 4; ++j) parts[j] += load(from + (k + j) * panel_rows<T>);
     }
-    for (; k < depth; ++k) parts[0] += load(packed + k * lanes<T>);
+    for (; k < depth; ++k) parts[0] += load(from + k * panel_rows<T>);
     const Vector<T> sum = (parts[0] + parts[1]) + (parts[2] + parts[3]);
     store_some(sums + i, load_some(sums + i, rows - i) + sum, rows - i);
   }
@@ -146,8 +165,7 @@ void multiply_block(const Product& s, const T* a, PackedRows<T> packed_rows, con
       const T* b = packed + ((panel - begin) * s.depth + k) * wide;
       const std::size_t known = smaller(s.columns - panel * wide, wide);
       for (std::size_t i = 0; i < rows; i += tile_rows) {
-        const T* block = from + i / lanes<T> * lanes<T> * depth + i % lanes<T>;
-        multiply_edge<T>(rows - i, known, block, 1, lanes<T>, b, wide,
+        multiply_edge<T>(rows - i, known, from + packed_at<T>(i, depth), 1, panel_rows<T>, b, wide,
                          out + i * s.columns + panel * wide, s.columns, depth, k != 0,
                          k != 0 || start == nullptr ? nullptr : start + panel * wide);
       }
