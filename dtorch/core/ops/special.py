@@ -14,7 +14,7 @@ import numpy as np
 
 from dtorch.core.elementwise import elementwise
 from dtorch.core.op import composite
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.exponential import log
 
 
@@ -122,12 +122,15 @@ def _polygamma(n: int, x: Any) -> Any:
     out = sign * _hurwitz(n + 1, np.where(x > 0, x, 1.0 - x))
     if (x > 0).all():
         return out
-    # Reflection needs derivatives of the cotangent; a step to the right needs only powers.
-    moved, extra = x, np.zeros_like(x)
-    while (moved <= 0).any():
-        extra = np.where(moved <= 0, extra + sign / moved ** (n + 1), extra)
-        moved = np.where(moved <= 0, moved + 1, moved)
-    return sign * _hurwitz(n + 1, moved) + extra
+    # By reflection: the derivatives of the cotangent are polynomials of it.
+    derivative = np.array([1, 0])
+    for _ in range(n):
+        derivative = -np.polymul(np.polyder(derivative), (1, 0, 1))
+    fraction = x - np.round(x)
+    turned = np.polyval(derivative, 1 / np.tan(math.pi * fraction))
+    reflected = (-1) ** n * out - math.pi ** (n + 1) * turned
+    pole = np.inf if n % 2 else np.nan
+    return np.where(x > 0, out, np.where(fraction == 0, pole, reflected))
 
 
 _CHUNK = 1 << 12  # elements whose intermediate results stay in the processor's cache
@@ -201,8 +204,8 @@ def logit(xp: Any, input: Any, eps: Any = None) -> Any:
 def _(grad, input, eps):
     slope = grad / (input * (1 - input))
     if eps is None:
-        return slope
-    return choose((input >= eps) & (input <= 1 - eps), slope, grad * 0)
+        return choose((input < 0) | (input > 1), math.nan, slope)
+    return keep(slope, logical_not((input < eps) | (input > 1 - eps)))
 
 
 @elementwise(floating=True, takes="bif")
