@@ -10,7 +10,7 @@ from dtorch.core.dtype import as_dtype
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
 from dtorch.core.ops.arithmetic import sub
-from dtorch.core.ops.exponential import exp
+from dtorch.core.ops.exponential import share
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.scatter import scatter_sum
 from dtorch.core.ops.selection import selection
@@ -198,9 +198,9 @@ def _(grad, input, out, dim):
         return grad
     n = input.shape[dim]
     # exp(out[i-1] - out[i]), never above 1: nothing overflows.
-    step = exp(narrow(out, dim, 0, n - 1) - narrow(out, dim, 1, n - 1))
+    step = share(narrow(out, dim, 0, n - 1), narrow(out, dim, 1, n - 1))
     factor = cat([narrow(out, dim, 0, 1) * 0, step], dim)
-    return exp(input - out) * recurrence_back(grad, factor, dim)
+    return share(input, out) * recurrence_back(grad, factor, dim)
 
 
 @logcumsumexp.samples

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.elementwise import elementwise
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep, logical_not
 
 
 @elementwise(ufunc=np.exp, floating=True, aliases={"tensor": "input"})
@@ -107,14 +107,22 @@ def logaddexp(xp: Any, input: Any, other: Any) -> Any:
     return xp.logaddexp(input, other)
 
 
+def share(input: Any, out: Any, power: Any = exp) -> Any:
+    """``exp(input - out)``, the share of an element in the sum whose logarithm is ``out``.
+
+    An infinite element has all of an infinite sum, and none has a share in a sum of 0.
+    """
+    return keep(power(keep(input - out, input != out)), out != -math.inf)
+
+
 @logaddexp.gradient("input")
 def _(grad, input, out):
-    return grad * exp(input - out)
+    return grad * share(input, out)
 
 
 @logaddexp.gradient("other")
 def _(grad, other, out):
-    return grad * exp(other - out)
+    return grad * share(other, out)
 
 
 @logaddexp.expect
@@ -130,12 +138,12 @@ def logaddexp2(xp: Any, input: Any, other: Any) -> Any:
 
 @logaddexp2.gradient("input")
 def _(grad, input, out):
-    return grad * exp2(input - out)
+    return grad * share(input, out, exp2)
 
 
 @logaddexp2.gradient("other")
 def _(grad, other, out):
-    return grad * exp2(other - out)
+    return grad * share(other, out, exp2)
 
 
 @logaddexp2.expect
@@ -157,7 +165,8 @@ def xlogy(xp: Any, input: Any, other: Any) -> Any:
 
 @xlogy.gradient("input")
 def _(grad, input, other):
-    return grad * log(choose((input == 0) & (other <= 0), 1.0, other))
+    none = (input == 0) & (other <= 0)
+    return keep(xlogy(grad, choose(none, 1.0, other)), logical_not(none))
 
 
 @xlogy.gradient("other")

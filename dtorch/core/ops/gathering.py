@@ -10,7 +10,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.scatter import (
     add_at_flat,
     along,
@@ -284,6 +284,11 @@ def _send_counts(xp: Any, index: Any, dim: int, shape: Any, include_self: bool) 
     return _counts(xp, shape, along(xp, index, dim), include_self)
 
 
+def _ones(like: Any, condition: Any) -> Any:
+    """1 where a condition holds, 0 elsewhere, in the dtype of ``like``."""
+    return choose(condition, 1.0, keep(like, False))
+
+
 @scatter_reduce.gradient("input", "src")
 def _(grad, input, dim, index, src, out, reduce, include_self):
     dim = dim % max(input.ndim, 1)
@@ -296,21 +301,29 @@ def _(grad, input, dim, index, src, out, reduce, include_self):
     elif reduce == "sum":
         to_part = gather_along(grad, dim, index)
     elif reduce == "prod":
-        whole = grad * out
-        kept = whole / input if include_self else _blank(whole / input, dim, index)
-        to_part = gather_along(whole, dim, index) / part
+        # The product of the others: of all that are not 0, and 0 if one of the others is.
+        zeros = scatter_sum(_ones(part, part == 0), dim, index, tuple(input.shape))
+        if include_self:
+            zeros = zeros + _ones(input, input == 0)
+        safe_input, safe_part = choose(input == 0, 1.0, input), choose(part == 0, 1.0, part)
+        whole = scatter_reduce(safe_input, dim, index, safe_part, "prod", include_self=include_self)
+        if include_self:
+            kept = grad * keep(whole / safe_input, zeros == _ones(input, input == 0))
+        others = gather_along(whole, dim, index) / safe_part
+        alone = gather_along(zeros, dim, index) == _ones(part, part == 0)
+        to_part = gather_along(grad, dim, index) * keep(others, alone)
     else:  # equal extremes share the gradient
         sent = part == gather_along(out, dim, index)
-        hits = scatter_sum(choose(sent, part * 0 + 1, part * 0), dim, index, tuple(input.shape))
+        hits = scatter_sum(_ones(part, sent), dim, index, tuple(input.shape))
         untouched = _send_counts(index, dim, tuple(input.shape), False) * 0 + 1
         untouched = _blank(untouched, dim, index)
         own = input == out
         if not include_self:
             own = own & (untouched != 0)
-        hits = hits + choose(own, input * 0 + 1, input * 0)
-        share = grad / choose(hits == 0, hits * 0 + 1, hits)
-        kept = choose(own, share, grad * 0)
-        to_part = choose(sent, gather_along(share, dim, index), part * 0)
+        hits = hits + _ones(input, own)
+        share = grad / choose(hits == 0, 1.0, hits)
+        kept = keep(share, own)
+        to_part = keep(gather_along(share, dim, index), sent)
     return kept, unslice(to_part, tuple(slice(size) for size in index.shape), tuple(src.shape))
 
 

@@ -12,10 +12,11 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.bounds import clamp_min
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.conversion import convert
 from dtorch.core.ops.factorization import svd_reduced
 from dtorch.core.ops.linalg import matmul
+from dtorch.core.ops.power import power, root
 from dtorch.core.ops.reduction import amax, amin, spread, sum
 from dtorch.core.ops.view import transpose, unsqueeze
 from dtorch.core.shapes import normalize_dim, normalize_dims
@@ -41,10 +42,11 @@ def norm(
     if p == -math.inf:
         return amin(size, dims if dims is not None else (), keepdim)
     if p == 0:
-        return sum(convert(size != 0, from_numpy_dtype(_numpy_dtype(size))), dims, keepdim)
+        counted = convert(size != 0, from_numpy_dtype(_numpy_dtype(size)))
+        return sum(counted + keep(size, False), dims, keepdim)
     if p == 1:
         return sum(size, dims, keepdim)
-    return _root(sum(size**p, dims, keepdim), p)
+    return root(sum(power(size, p), dims, keepdim), p)
 
 
 def _numpy_dtype(value: Any) -> Any:
@@ -73,18 +75,6 @@ def _(grad, input, out, dim, keepdim):
     shape = tuple(input.shape)
     safe = choose(out == 0, 1.0, out)
     return spread(grad / safe, shape, dim, keepdim) * input
-
-
-@structured(tensors=("input",), public=False)
-def _root(xp: Any, input: Any, p: Any) -> Any:
-    """``input ** (1/p)``; its gradient at 0 is taken as 0, the least subgradient of a norm."""
-    return xp.power(input, 1 / p).astype(input.dtype, copy=False)
-
-
-@_root.gradient("input")
-def _(grad, input, p):
-    safe = choose(input == 0, input * 0 + 1, input)
-    return choose(input == 0, grad * 0, grad * safe ** (1 / p - 1) / p)
 
 
 @norm.samples
@@ -163,7 +153,7 @@ def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: str | None = None) -> An
         )
     if p == 2 and max(x1.shape[-2], x2.shape[-2]) > _ROWS_BY_PRODUCT:
         squares = sum(x1 * x1, -1, True) + unsqueeze(sum(x2 * x2, -1), -2)
-        return _root(clamp_min(squares - 2 * matmul(x1, transpose(x2, -2, -1)), 0), 2)
+        return root(clamp_min(squares - 2 * matmul(x1, transpose(x2, -2, -1)), 0), 2)
     return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
 
 

@@ -15,6 +15,7 @@ from dtorch.core.base import REQUIRES_GRAD
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.grad_mode import is_grad_enabled
 from dtorch.core.op import composite, structured
+from dtorch.core.ops.power import power, root
 from dtorch.core.shapes import per_dim, window_count
 
 Ints = tuple[int, ...]
@@ -497,8 +498,8 @@ def _lp_pool(
     if p == 0:
         raise ArgumentError(f"{name}: norm_type is 0, expected another number")
     kernel, step, pad, _, counts = windows(name, nd, input, kernel_size, stride, 0, 1, ceil_mode)
-    total = window_sum(input**p, kernel, step, pad, counts, 1)
-    return total.sign() * total.abs() ** (1 / p)
+    total = window_sum(power(input, p), kernel, step, pad, counts, 1)
+    return total.sign() * root(total.abs(), p)
 
 
 @composite(tensors=("input",), method=False, wide=True, takes="f")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
-from dtorch.core.ops.comparison import choose
-from dtorch.core.ops.complex import conjugate
+from dtorch.core.ops.comparison import choose, keep, logical_not
+from dtorch.core.ops.complex import conjugate, holds_complex, real
 from dtorch.core.ops.exponential import log
 
 
@@ -58,16 +59,28 @@ _SPECIAL_POWERS: dict[complex, Any] = {
 
 @pow.gradient("input")
 def _(grad, input, exponent):
-    # 0 ** 0 has the derivative 0, not the nan of 0 * 0 ** -1.
-    factor = choose(exponent == 0, input * 0, exponent * pow(input, exponent - 1)) if hasattr(
-        exponent, "shape") else (exponent * pow(input, exponent - 1) if exponent else input * 0)  # fmt: skip
-    return grad * conjugate(factor)
+    if not hasattr(exponent, "shape"):
+        if exponent == 0:
+            return keep(grad, False)
+        return grad * conjugate(exponent * pow(input, exponent - 1))
+    # Where the exponent is 0, so is the derivative, also that of 0, inf and nan.
+    some = exponent != 0
+    return keep(grad * conjugate(exponent * pow(input, keep(exponent - 1, some))), some)
 
 
 @pow.gradient("exponent")
 def _(grad, input, exponent, out):
-    base = log(input) if hasattr(input, "shape") else float(np.log(input))
-    return grad * conjugate(choose(out == 0, out * 0, out * base))
+    size = real(exponent) if holds_complex(exponent) else exponent
+    none = (input == 0) & (size >= 0)
+    if hasattr(input, "shape"):
+        base = log(choose(none, 1.0, input))
+    else:
+        base = (
+            keep(keep(out, False) - math.inf, logical_not(none))
+            if not input
+            else np.log(input).item()
+        )
+    return keep(grad * conjugate(out * base), logical_not(none))
 
 
 @pow.samples
@@ -84,6 +97,33 @@ def _(input, exponent):
 
 
 pow.operator("__pow__", "__rpow__", "__ipow__")
+
+
+# Of norms: the gradient at 0 is taken as 0, the least of the subgradients.
+
+
+@elementwise(tensors=("input",), public=False, inplace=False)
+def power(xp: Any, input: Any, p: Any) -> Any:
+    """``input ** p``; the gradient at 0 is taken as 0."""
+    return pow.body(xp, input, xp.asarray(p).astype(input.dtype))
+
+
+@power.gradient("input")
+def _(grad, input, p):
+    some = input != 0
+    return keep(grad * (power(choose(some, input, 1.0), p - 1) * p), some)
+
+
+@elementwise(tensors=("input",), public=False, inplace=False)
+def root(xp: Any, input: Any, p: Any) -> Any:
+    """``input ** (1 / p)``; the gradient at 0 is taken as 0."""
+    return pow.body(xp, input, xp.asarray(1 / p).astype(input.dtype))
+
+
+@root.gradient("input")
+def _(grad, input, p):
+    some = input != 0
+    return keep(grad * (power(choose(some, input, 1.0), 1 / p - 1) / p), some)
 
 
 @elementwise()

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtorch.core.dtype import as_dtype, from_numpy_dtype
+from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.errors import DimensionError, DtypeError
 from dtorch.core.half import narrowed, widened
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.bounds import maximum, minimum
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.cumulative import accumulator, cumprod, wide_accumulator
-from dtorch.core.ops.exponential import exp, log
+from dtorch.core.ops.exponential import share
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.repetition import flip
 from dtorch.core.ops.selection import SelectionOp, ValuesIndices, put_back, take_one_along
@@ -208,10 +208,9 @@ def _refuse_empty(name: str, input: Any, dim: Any) -> None:
 
 def _extreme_gradient(grad: Any, input: Any, out: Any, dim: Any, keepdim: bool) -> Any:
     shape = tuple(input.shape)
-    hit = input == spread(out, shape, dim, keepdim)
-    mask = choose(hit, input * 0 + 1, input * 0)
-    return spread(grad, shape, dim, keepdim) * mask / spread(
-        sum(mask, dim, keepdim), shape, dim, keepdim)  # fmt: skip
+    hit = (input == spread(out, shape, dim, keepdim)) | (input != input)
+    hits = sum(choose(hit, 1.0, keep(input, False)), dim, keepdim)
+    return keep(spread(grad / hits, shape, dim, keepdim), hit)
 
 
 _reference: Any
@@ -358,32 +357,27 @@ for _op, _reference in ((all, np.min), (any, np.max)):
         return _reference(input, axis=dim, keepdims=keepdim)
 
 
-@composite(tensors=("input",), wide=True)
-def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
+@structured(tensors=("input",), wide=True)
+def logsumexp(xp: Any, input: Any, dim: Any, keepdim: bool = False) -> Any:
     """``log(sum(exp(input)))`` over ``dim``, without overflow.
 
     >>> import dtorch
     >>> dtorch.logsumexp(dtorch.zeros(1), 0).item()
     0.0
     """
+    if input.dtype.kind in "iub":
+        input = input.astype(get_default_dtype().numpy)
+    axis = normalize_dims("logsumexp", dim, input.ndim)
+    top = xp.max(input, axis=axis, keepdims=True, initial=-np.inf)
+    top = xp.where(xp.isfinite(top), top, input.dtype.type(0))
+    total = xp.log(xp.sum(xp.exp(input - top), axis=axis, keepdims=True)) + top
+    return total if keepdim else xp.squeeze(total, axis)
+
+
+@logsumexp.gradient("input")
+def _(grad, input, out, dim, keepdim):
     shape = tuple(input.shape)
-    if input.dtype.category < 2:
-        input = input * 1.0
-    top = _finite_max(input, dim)
-    total = log(sum(exp(input - top), dim, True)) + top
-    if keepdim:
-        return total
-    dims = normalize_dims("logsumexp", dim, len(shape))
-    return total.reshape(tuple(n for d, n in enumerate(shape) if d not in dims))
-
-
-@structured(tensors=("input",), public=False)
-def _finite_max(xp: Any, input: Any, dim: Any) -> Any:
-    """The maximum over ``dim``, 0 where it is infinite; constant to the gradient."""
-    top = xp.max(
-        input, axis=normalize_dims("logsumexp", dim, input.ndim), keepdims=True, initial=-np.inf
-    )
-    return xp.where(xp.isfinite(top), top, input.dtype.type(0))
+    return spread(grad, shape, dim, keepdim) * share(input, spread(out, shape, dim, keepdim))
 
 
 @logsumexp.samples

@@ -14,6 +14,7 @@ from dtorch.core.ops.arithmetic import lerp
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import real
 from dtorch.core.ops.elements import index_select
+from dtorch.core.ops.power import root
 from dtorch.core.ops.reduction import any as any_of, mean, sum
 from dtorch.core.ops.sorting import sort
 from dtorch.core.shapes import normalize_dims
@@ -47,8 +48,8 @@ def std(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
 ) -> Any:  # fmt: skip
-    """Standard deviation: the square root of `var`."""
-    return var(input, dim, unbiased, keepdim, correction=correction) ** 0.5
+    """Standard deviation: the square root of `var`; the gradient at 0 is 0."""
+    return root(var(input, dim, unbiased, keepdim, correction=correction), 2)
 
 
 def _var_samples(make):

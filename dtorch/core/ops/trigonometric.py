@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core.elementwise import elementwise
 from dtorch.core.ops import activation_native as compiled
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.complex import conjugate
 
 
@@ -87,12 +87,18 @@ def atan2(xp: Any, input: Any, other: Any) -> Any:
 
 @atan2.gradient("input")
 def _(grad, input, other):
-    return grad * other / (input * input + other * other)
+    return grad * other / _square_of_radius(input, other)
 
 
 @atan2.gradient("other")
 def _(grad, input, other):
-    return -grad * input / (input * input + other * other)
+    return -grad * input / _square_of_radius(input, other)
+
+
+def _square_of_radius(input: Any, other: Any) -> Any:
+    """1 where it is 0, so that the gradient is 0 there."""
+    square = input * input + other * other
+    return choose(square == 0, 1.0, square)
 
 
 @atan2.samples
@@ -201,7 +207,7 @@ def sinc(xp: Any, input: Any) -> Any:
 def _(grad, input, out):
     safe = choose(input == 0, 1.0, input)
     slope = conjugate((cos(input * math.pi) - out) / safe)
-    return choose(input == 0, grad * 0, grad * slope)
+    return keep(grad * slope, input != 0)
 
 
 @sinc.samples
@@ -216,18 +222,19 @@ def _(input):
 
 @elementwise(ufunc=np.hypot, floating=True, takes="bif")
 def hypot(xp: Any, input: Any, other: Any) -> Any:
-    """Length of the hypotenuse: ``sqrt(input**2 + other**2)``, without overflow."""
+    """Length of the hypotenuse: ``sqrt(input**2 + other**2)``, without overflow; the gradient at
+    0 is 0."""
     return xp.hypot(input, other)
 
 
 @hypot.gradient("input")
 def _(grad, input, out):
-    return grad * (input / out)
+    return grad * (input / choose(out == 0, 1.0, out))
 
 
 @hypot.gradient("other")
 def _(grad, other, out):
-    return grad * (other / out)
+    return grad * (other / choose(out == 0, 1.0, out))
 
 
 @hypot.samples
