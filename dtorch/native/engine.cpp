@@ -664,7 +664,7 @@ PyMethodDef functions[] = {
     {"renew_accumulation_lock", renew_accumulation_lock, METH_NOARGS, "After fork, in the child."},
     {"set_helpers", set_helpers, METH_VARARGS, nullptr},
     {"formula_mul", fastcall(formula_mul), METH_FASTCALL, "grad * other on arrays, or None"},
-    {"formula_relu", fastcall(formula_relu), METH_FASTCALL, "grad where out > 0, or None"},
+    {"formula_relu", fastcall(formula_relu), METH_FASTCALL, "grad, 0 where out <= 0, or None"},
     {"array_sum", array_sum, METH_O, "Sum of all elements as a 0-dim array, or None."},
     {"array_sum_dims", fastcall(array_sum_dims), METH_FASTCALL,
      "Sums over dims first .. last - 1, or None."},

@@ -165,6 +165,60 @@ def test_second_gradient_equals_finite_differences(op: Op, number: int) -> None:
         np.testing.assert_allclose(value, n, rtol=2e-5, atol=2e-6)
 
 
+# Where a 0 in the gradient is a product with a number that happens to be 0, not a choice.
+BY_PRODUCTS = {
+    **dict.fromkeys(
+        ("softmax", "log_softmax", "logsigmoid", "cross_entropy", "ctc_loss"),
+        "exponentials that are too small",
+    ),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose2d"), "padding"),
+    **dict.fromkeys(
+        ("solve_triangular", "lu_solve", "linalg_qr", "linalg_lu_factor", "potri", "trtrs", "qr",
+         "cholesky_inverse", "btrifact", "btrisolve"),
+        "triangular matrices",
+    ),
+    **dict.fromkeys(
+        ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
+         "feature_alpha_dropout"),
+        "the factors of dropout, as in PyTorch",
+    ),
+    **dict.fromkeys(("fft_irfft2", "fft_irfftn"), "sines of the edges"),
+    **dict.fromkeys(("grid_sample", "affine_grid"), "places on the grid or in its middle"),
+    "cumprod": "zeros among the factors",
+    "scaled_dot_product_attention": "weights of what is masked",
+    "triplet_margin_loss": "distances to the same point, which cancel",
+    "corrcoef": "the diagonal, a quotient of equal numbers",
+}  # fmt: skip
+
+
+@every_sample(lambda op, number: op.name not in BY_PRODUCTS and is_differentiable(op, number))
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+def test_gradient_that_is_zero_is_zero_of_an_infinite_one(op: Op, number: int, dtype: Any) -> None:
+    args, kwargs = samples_of(op, dtype)[number]
+    inputs = differentiable((args, kwargs))
+    for tensor in inputs:
+        tensor.requires_grad_()
+    results = [parts(o) for o in outputs(op.function(*args, **kwargs)) if recorded(o)]
+
+    def gradients(result: Any, place: Any, value: float, create_graph: bool) -> list[Any]:
+        upstream = np.zeros(result.shape, result.numpy(force=True).dtype)
+        upstream[place] = value
+        found = grad(
+            result, inputs, from_numpy(upstream), retain_graph=True, create_graph=create_graph,
+            allow_unused=True,
+        )  # fmt: skip
+        return [np.zeros(()) if g is None else g.numpy(force=True) for g in found]
+
+    for result in results:
+        for place in np.ndindex(*result.shape):
+            for create_graph in (False, True):
+                unit = gradients(result, place, 1.0, create_graph)
+                for one, infinite in zip(
+                    unit, gradients(result, place, np.inf, create_graph), strict=True
+                ):
+                    assert not infinite[one == 0].any()
+
+
 @every_sample(fits_in_place)
 def test_in_place_form_equals_the_function(op: Op, number: int) -> None:
     args, kwargs, inputs = prepare(op, number)

@@ -13,7 +13,7 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops import activation_native as compiled
 from dtorch.core.ops.arithmetic import abs as magnitude, sgn
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.complex import conjugate, holds_complex, real
 from dtorch.core.ops.error_function import erf, erf_of
 from dtorch.core.ops.exponential import exp
@@ -35,7 +35,7 @@ def relu(xp: Any, input: Any) -> Any:
 
 @relu.gradient("input")
 def _(grad, out):
-    return grad * (out > 0)
+    return keep(grad, logical_not(out <= 0))
 
 
 relu.samples(_samples)
@@ -103,11 +103,11 @@ def elu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
 
 
 @elu.gradient("input")
-def _(grad, input, out, alpha):
+def _(grad, input, alpha):
     found = compiled.backward("celu", grad, input, alpha, 1, 1)
     if found is not None:
         return found
-    return choose(input > 0, grad, grad * (out + alpha))
+    return choose(input <= 0, grad * (exp(keep(input, input <= 0)) * alpha), grad)
 
 
 @elu.samples
@@ -158,12 +158,12 @@ def _(input, beta=1.0, threshold=20.0):
 @elementwise(method=False, takes="if")
 def threshold(xp: Any, input: Any, threshold: float, value: float) -> Any:
     """``input`` where above ``threshold``, ``value`` elsewhere."""
-    return xp.where(input > threshold, input, input.dtype.type(value))
+    return xp.where(input <= threshold, input.dtype.type(value), input)
 
 
 @threshold.gradient("input")
 def _(grad, input, threshold):
-    return choose(input > threshold, grad, grad * 0)
+    return keep(grad, logical_not(input <= threshold))
 
 
 @threshold.samples
@@ -195,7 +195,7 @@ def _(grad, input, min_val, max_val):
     found = compiled.backward("hardtanh", grad, input, min_val, max_val)
     if found is not None:
         return found
-    return choose((input > min_val) & (input < max_val), grad, grad * 0)
+    return keep(grad, logical_not((input <= min_val) | (input >= max_val)))
 
 
 @hardtanh.samples
@@ -220,7 +220,7 @@ def _(grad, input):
     found = compiled.backward("hardtanh", grad, input, 0, 6)
     if found is not None:
         return found
-    return choose((input > 0) & (input < 6), grad, grad * 0)
+    return keep(grad, logical_not((input <= 0) | (input >= 6)))
 
 
 @relu6.samples
@@ -234,12 +234,12 @@ relu6.expect(lambda input: np.minimum(np.maximum(input, 0), 6))
 @elementwise(method=False, takes="f")
 def hardshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
     """``input`` where its absolute value exceeds ``lambd``, 0 elsewhere."""
-    return xp.where(xp.abs(input) > lambd, input, input.dtype.type(0))
+    return xp.where(xp.abs(input) <= lambd, input.dtype.type(0), input)
 
 
 @hardshrink.gradient("input")
 def _(grad, out):
-    return choose(out == 0, grad * 0, grad)
+    return keep(grad, out != 0)
 
 
 @elementwise(method=False, takes="f")
@@ -256,7 +256,7 @@ def softshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
 
 @softshrink.gradient("input")
 def _(grad, out):
-    return choose(out == 0, grad * 0, grad)
+    return keep(grad, out != 0)
 
 
 def _shrink_samples(make):
@@ -425,7 +425,8 @@ def _(grad, input):
     if found is not None:
         return found
     t = tanh(softplus(input))
-    return grad * (t + input * (1 - t * t) * sigmoid(input))
+    bend = keep(input, input <= 20) * (1 - t * t) * sigmoid(input)  # 0 above
+    return grad * (t + bend)
 
 
 mish.samples(_samples)
@@ -448,11 +449,12 @@ def selu(xp: Any, input: Any) -> Any:
 
 
 @selu.gradient("input")
-def _(grad, input, out):
+def _(grad, input):
     found = compiled.backward("celu", grad, input, *_SELU)
     if found is not None:
         return found
-    return choose(out > 0, grad * _SELU_SCALE, grad * (out + _SELU_SCALE * _SELU_ALPHA))
+    below = exp(keep(input, input <= 0)) * (_SELU_SCALE * _SELU_ALPHA)
+    return choose(input <= 0, grad * below, grad * _SELU_SCALE)
 
 
 selu.samples(_samples)
@@ -482,11 +484,11 @@ def celu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
 
 
 @celu.gradient("input")
-def _(grad, input, out, alpha):
+def _(grad, input, alpha):
     found = compiled.backward("celu", grad, input, *_celu_parameters(alpha))
     if found is not None:
         return found
-    return choose(input > 0, grad, grad * (out / alpha + 1))
+    return choose(input <= 0, grad * exp(keep(input, input <= 0) / alpha), grad)
 
 
 @celu.samples
@@ -513,7 +515,7 @@ def _(grad, input):
     found = compiled.backward("hardsigmoid", grad, input)
     if found is not None:
         return found
-    return choose((input > -3) & (input < 3), grad * (1 / 6), grad * 0)
+    return keep(grad * (1 / 6), (input > -3) & (input < 3))
 
 
 @elementwise(method=False, takes="f")
@@ -531,7 +533,7 @@ def _(grad, input):
     if found is not None:
         return found
     inside = grad * (input * (1 / 3) + 0.5)
-    return choose(input < -3, grad * 0, choose(input > 3, grad, inside))
+    return keep(choose(input >= 3, grad, inside), logical_not(input <= -3))
 
 
 def _hard_samples(make):
@@ -574,7 +576,7 @@ def _(grad, input, weight):
 
 @slope_below.gradient("weight")
 def _(grad, input):
-    return choose(input > 0, grad * 0, grad * input)
+    return keep(grad * input, logical_not(input > 0))
 
 
 @composite(tensors=("input", "weight"), method=False, takes="f")

@@ -11,9 +11,9 @@ from dtorch.core.dtype import dtype, finfo, from_numpy_dtype
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError, DivisionError
 from dtorch.core.op import composite
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.complex import conj, conjugate, holds_complex, real
-from dtorch.core.ops.rounding import floor, trunc
+from dtorch.core.ops.rounding import trunc
 
 
 def _scaled_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -187,13 +187,13 @@ div = _DivisionOp(_div, floating=True, aliases={"value": "other"})
 
 @div.gradient("input")
 def _(grad, other, rounding_mode):
-    return grad / conjugate(other) if rounding_mode is None else grad * 0
+    return grad / conjugate(other) if rounding_mode is None else keep(grad, False)
 
 
 @div.gradient("other")
 def _(grad, input, other, rounding_mode):
     if rounding_mode is not None:
-        return grad * 0 * other
+        return keep(grad, False)
     return -grad * conjugate(input / (other * other))
 
 
@@ -229,7 +229,12 @@ def floor_divide(xp: Any, input: Any, other: Any) -> Any:
 
 @floor_divide.gradient("input")
 def _(grad):
-    return grad * 0
+    return keep(grad, False)
+
+
+@floor_divide.gradient("other")
+def _(grad):
+    return keep(grad, False)
 
 
 @floor_divide.samples
@@ -269,7 +274,8 @@ def _(grad):
 
 @remainder.gradient("other")
 def _(grad, input, other):
-    return -grad * floor(input / other)
+    turns = input // other
+    return keep(-grad * turns, turns != 0)
 
 
 @remainder.samples
@@ -299,7 +305,8 @@ def _(grad):
 
 @fmod.gradient("other")
 def _(grad, input, other):
-    return -grad * trunc(input / other)
+    turns = trunc(input / other)
+    return keep(-grad * turns, turns != 0)
 
 
 @fmod.samples
@@ -377,7 +384,7 @@ def _sign(xp: Any, input: Any) -> Any:
 
 @sign.gradient("input")
 def _(grad):
-    return grad * 0
+    return keep(grad, False)
 
 
 @sign.samples
@@ -399,7 +406,7 @@ def sgn(xp: Any, input: Any) -> Any:
 @sgn.gradient("input")
 def _(grad, input, out):
     if not holds_complex(input):
-        return grad * 0
+        return keep(grad, False)
     along = real(grad * conj(out))
     return (grad - out * along) / choose(input == 0, 1.0, abs(input))
 
@@ -470,17 +477,32 @@ addcmul.classic(_value_in_the_middle)
 addcdiv.classic(_value_in_the_middle)
 
 
-@composite(
-    aliases={"start": "input"}, inplace=True, tensors=("input", "end"), wide=True, takes="fc"
-)
-def lerp(input: Any, end: Any, weight: Any) -> Any:
+@elementwise(aliases={"start": "input"}, takes="fc")
+def lerp(xp: Any, input: Any, end: Any, weight: Any) -> Any:
     """Point between ``input`` (weight 0) and ``end`` (weight 1).
 
     >>> import dtorch
     >>> dtorch.lerp(dtorch.zeros(1), dtorch.ones(1), 0.25).tolist()
     [0.25]
     """
-    return add(input, mul(sub(end, input), weight))
+    # From the nearer side, so that weight 1 gives the end itself.
+    near, far = input + weight * (end - input), end - (end - input) * (1 - weight)
+    return xp.where(xp.abs(weight) < 0.5, near, far)
+
+
+@lerp.gradient("input")
+def _(grad, weight):
+    return grad * (1 - conjugate(weight))
+
+
+@lerp.gradient("end")
+def _(grad, weight):
+    return grad * conjugate(weight)
+
+
+@lerp.gradient("weight")
+def _(grad, input, end):
+    return grad * conjugate(end - input)
 
 
 @lerp.samples
@@ -540,6 +562,11 @@ def copysign(xp: Any, input: Any, other: Any) -> Any:
     return xp.copysign(input, other)
 
 
+@copysign.gradient("other")
+def _(grad):
+    return keep(grad, False)
+
+
 @copysign.gradient("input")
 def _(grad, input, other):
     return grad * sign(input) * copysign(input * 0 + 1, other)
@@ -583,7 +610,7 @@ def nan_to_num(xp: Any, input: Any, nan: Any = 0.0, posinf: Any = None, neginf: 
 
 @nan_to_num.gradient("input")
 def _(grad, input):
-    return grad * (abs(input) < np.inf)
+    return keep(grad, abs(input) < np.inf)
 
 
 @nan_to_num.samples

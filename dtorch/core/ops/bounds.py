@@ -11,7 +11,7 @@ from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
 from dtorch.core.op import composite
 from dtorch.core.ops import activation_native
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep, logical_not
 
 
 @elementwise(tensors=("input", "min", "max"), promoted=("input", "min", "max"), takes="bif")
@@ -49,7 +49,7 @@ def _(grad, input, min, max):
     inside = (input == input) if min is None else (input >= min)
     if max is not None:
         inside = inside & (input <= max)
-    return choose(inside, grad, grad * 0)
+    return keep(grad, inside)
 
 
 @clamp.gradient("min")
@@ -57,7 +57,7 @@ def _(grad, input, min, max):
     below = input < min
     if max is not None:
         below = below & (min < max)
-    return choose(below, grad, grad * 0)
+    return keep(grad, below)
 
 
 @clamp.gradient("max")
@@ -65,7 +65,7 @@ def _(grad, input, min, max):
     above = input > max
     if min is not None:
         above = above | (min > max)
-    return choose(above, grad, grad * 0)
+    return keep(grad, above)
 
 
 @clamp.samples
@@ -94,7 +94,7 @@ def minimum(xp: Any, input: Any, other: Any) -> Any:
 
 def _share(grad: Any, mine: Any, out: Any, theirs: Any) -> Any:
     half = choose(mine == theirs, grad * 0.5, grad)
-    return choose(mine == out, half, grad * 0)
+    return keep(half, (mine == out) | (out != out))
 
 
 _reference: Any
@@ -145,18 +145,25 @@ def _(input, min=None, max=None):
 
 @elementwise(ufunc=np.fmax, takes="bif")
 def fmax(xp: Any, input: Any, other: Any) -> Any:
-    """The larger of two elements; if one is nan, the other."""
+    """The larger of two elements; if one is nan, the other. Of equal ones the first has the gradient."""
     return xp.fmax(input, other)
 
 
 @elementwise(ufunc=np.fmin, takes="bif")
 def fmin(xp: Any, input: Any, other: Any) -> Any:
-    """The smaller of two elements; if one is nan, the other."""
+    """The smaller of two elements; if one is nan, the other. Of equal ones the first has the gradient."""
     return xp.fmin(input, other)
 
 
+def _taken(input: Any, out: Any, other: Any) -> Any:
+    """Where the first of two elements is the result: also where both are nan."""
+    return (input == out) | (other != other)
+
+
 for _op, _reference in ((fmax, np.maximum), (fmin, np.minimum)):
-    _op.gradient("input")(lambda grad, input, out, other: _share(grad, input, out, other))
-    _op.gradient("other")(lambda grad, input, out, other: _share(grad, other, out, input))
+    _op.gradient("input")(lambda grad, input, out, other: keep(grad, _taken(input, out, other)))
+    _op.gradient("other")(
+        lambda grad, input, out, other: keep(grad, logical_not(_taken(input, out, other)))
+    )
     _op.samples(lambda make: iter([((make(3, 4), make(4)), {})]))
     _op.expect(_reference)

@@ -235,12 +235,12 @@ def chosen(condition: Any, input: Any, other: Any) -> Any:
 
 @choose.gradient("input")
 def _(grad, condition):
-    return choose(condition, grad, grad * 0)
+    return keep(grad, condition)
 
 
 @choose.gradient("other")
 def _(grad, condition):
-    return choose(condition, grad * 0, grad)
+    return keep(grad, logical_not(condition))
 
 
 @choose.samples
@@ -252,6 +252,28 @@ def _(make):
 @choose.expect
 def _(condition, input, other):
     return condition * input + ~condition * other
+
+
+@elementwise(
+    tensors=("input", "condition"), promoted=("input",), inplace=False, public=False, wide=False
+)
+def keep(xp: Any, input: Any, condition: Any) -> Any:
+    """The element where ``condition`` holds, 0 elsewhere.
+
+    For gradients: the 0 is written, so that it stays 0 where the element is infinite or nan.
+    """
+    return xp.where(condition, input, xp.zeros((), input.dtype))
+
+
+@keep.kernel("cpu")
+def _(input, condition):
+    found = chosen(condition, input, np.zeros((), input.dtype))
+    return keep.run_body(np, (input, condition)) if found is None else found
+
+
+@keep.gradient("input")
+def _(grad, condition):
+    return keep(grad, condition)
 
 
 @composite(tensors=("input", "other"), aliases={"tensor1": "input", "tensor2": "other"})

@@ -9,6 +9,7 @@ import numpy as np
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, method, view
+from dtorch.core.ops.comparison import keep
 
 
 def conjugate(value: Any) -> Any:
@@ -183,7 +184,7 @@ def angle(xp: Any, input: Any) -> Any:
 @angle.gradient("input")
 def _(grad, input):
     if not holds_complex(input):
-        return grad * 0
+        return keep(grad, False)
     return grad * 1j * input / (input * input.conj())
 
 

@@ -11,6 +11,7 @@ from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeE
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
 from dtorch.core.ops.arithmetic import refuse_factor
+from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.gathering import expect_in_range
 from dtorch.core.ops.scatter import gather_rows, sums_by_index, unslice
 from dtorch.core.shapes import normalize_dim
@@ -187,7 +188,8 @@ def _(grad, dim, index):
 
 @_fill_rows.gradient("value")
 def _(grad, dim, index):
-    return (grad - _clear_rows(grad, dim, index)).sum()
+    filled = _clear_rows(keep(grad, False) + 1, dim, index) == 0
+    return keep(grad, filled).sum()
 
 
 @composite(tensors=("input", "index", "value"), inplace=True, aliases={"val": "value"})

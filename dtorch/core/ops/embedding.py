@@ -11,7 +11,7 @@ from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeE
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.sparse import sparse_rows
 from dtorch.core.ops.view import unsqueeze
 
@@ -36,7 +36,7 @@ def sparse_lookup(xp: Any, weight: Any, index: Any, padding_idx: int | None) -> 
 @sparse_lookup.gradient("weight")
 def _(grad, index, weight_shape, padding_idx):
     if padding_idx is not None:
-        grad = choose(unsqueeze(index != padding_idx, -1), grad, grad * 0)
+        grad = keep(grad, unsqueeze(index != padding_idx, -1))
     return sparse_rows(grad, index, tuple(weight_shape))
 
 

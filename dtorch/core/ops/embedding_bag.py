@@ -9,6 +9,7 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
+from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.embedding import check_lookup, check_padding, look_up, lookup, shrink_rows
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.view import unsqueeze
@@ -133,7 +134,7 @@ def _largest(found: Any, bag: Any, count: int) -> Any:
         if a < b:
             index[i] = a + found._array[a:b].argmax(0)
             full[i] = True
-    return gather(found, 0, wrap(index)) * wrap(full.astype(found._array.dtype))
+    return keep(gather(found, 0, wrap(index)), wrap(full))
 
 
 @embedding_bag.samples

@@ -12,7 +12,7 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.half import is_half
 from dtorch.core.op import composite
 from dtorch.core.ops.bounds import clamp
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.upsample import cubic_weights
@@ -42,7 +42,7 @@ def _into(place: Any, n: int, padding_mode: str, align_corners: bool) -> Any:
 def _reflected(place: Any, n: int, align_corners: bool) -> Any:
     low, span = (0.0, n - 1.0) if align_corners else (-0.5, float(n))
     if span <= 0:
-        return place * 0
+        return keep(place, False)
     size = (place - low).abs()
     turns = wrap(np.floor(size._array / span))
     rest = size - turns * span
@@ -59,7 +59,7 @@ def _values(flat: Any, indices: list[Any], sides: tuple[int, ...]) -> Any:
     n, c = flat.shape[:2]
     spread = expand(unsqueeze(wrap(at.astype(np.int64)), 1), (n, c, at.shape[1]))
     found = gather(flat, 2, spread)
-    return found * unsqueeze(wrap(inside.astype(flat._array.dtype)), 1)
+    return keep(found, unsqueeze(wrap(inside), 1))
 
 
 @composite(tensors=("input", "grid"), method=False, takes="f")

@@ -13,6 +13,7 @@ from dtorch.core.dtype import from_numpy_dtype
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import composite, method, structured, view
+from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.scatter import take_slice, unslice
 
 
@@ -272,7 +273,7 @@ def copy(xp: Any, input: Any, src: Any, non_blocking: bool = False, broadcast: b
 
 @copy.gradient("input")
 def _(grad):
-    return grad * 0
+    return keep(grad, False)
 
 
 @copy.gradient("src")
@@ -300,7 +301,7 @@ def fill(xp: Any, input: Any, value: Any) -> Any:
 
 @fill.gradient("input")
 def _(grad):
-    return grad * 0
+    return keep(grad, False)
 
 
 @fill.gradient("value")

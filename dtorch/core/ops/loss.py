@@ -116,6 +116,7 @@ def likelihood_gradient(
     values = -delta * scale
     if reduction == "mean":
         values = values / total
+    values = xp.where(used, values, delta.dtype.type(0))
     out = xp.zeros(shape, delta.dtype)
     xp.put_along_axis(out, xp.expand_dims(safe, dim), xp.expand_dims(values, dim), dim)
     return out

@@ -15,7 +15,7 @@ from dtorch.core.op import composite
 from dtorch.core.ops.activation import logsigmoid
 from dtorch.core.ops.arithmetic import abs
 from dtorch.core.ops.bounds import clamp
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.exponential import exp, log
 from dtorch.core.ops.loss import check_reduction, legacy_reduction, reduced
 from dtorch.core.ops.power import square
@@ -321,7 +321,7 @@ def _(input, target, weight=None, reduction="mean", pos_weight=1):
 @elementwise(method=False, public=False, inplace=False)
 def divergence(xp: Any, input: Any, target: Any) -> Any:
     """``target * (log(target) - input)``; 0 where ``target`` is 0."""
-    return xp.where(target > 0, target * (xp.log(target) - input), input.dtype.type(0))
+    return xp.where(target == 0, input.dtype.type(0), target * (xp.log(target) - input))
 
 
 @divergence.gradient("input")
@@ -331,7 +331,8 @@ def _(grad, target):
 
 @divergence.gradient("target")
 def _(grad, input, target):
-    return choose(target > 0, grad * (log(target) + 1 - input), grad * 0)
+    some = target != 0
+    return keep(grad * (log(choose(some, target, 1.0)) + 1 - input), some)
 
 
 @composite(tensors=("input", "target"), method=False, wide=True, takes="f")
@@ -387,9 +388,9 @@ def poisson_nll_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     losses = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
-        safe = choose(target > 1, target, target * 0 + 2)
+        safe = choose(target > 1, target, 2.0)
         term = safe * log(safe) - safe + log(safe * (2 * math.pi)) * 0.5
-        losses = losses + choose(target > 1, term, term * 0)
+        losses = losses + keep(term, logical_not(target <= 1))
     return reduced("poisson_nll_loss", losses, reduction)
 
 
@@ -430,7 +431,7 @@ def gaussian_nll_loss(
     if eps <= 0:
         raise ArgumentError(f"{name}: eps is {eps}, expected a number above 0")
     if not isinstance(var, TensorBase):
-        var = input.detach() * 0 + var
+        var = keep(input.detach(), False) + var
     shape, given = tuple(input.shape), tuple(var.shape)
     if given != shape:
         if given == shape[:-1]:
@@ -442,7 +443,7 @@ def gaussian_nll_loss(
             )
     if bool((var._array < 0).any()):
         raise ArgumentError(f"{name}: var has negative entries")
-    fixed = var + (clamp(var, eps) - var).detach()
+    fixed = var + keep((eps - var).detach(), var < eps)
     losses = (log(fixed) + square(input - target) / fixed) * 0.5
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)

@@ -13,7 +13,7 @@ from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops.activation import logsigmoid, relu
 from dtorch.core.ops.bounds import clamp, minimum
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.loss import legacy_reduction, reduced
 from dtorch.core.ops.reduction import mean, sum
@@ -34,8 +34,8 @@ def hinge_embedding_loss(
 ) -> Any:  # fmt: skip
     """The distance itself for pairs alike (1), what it lacks of ``margin`` for others (-1)."""
     reduction = legacy_reduction(size_average, reduce, reduction)
-    near = choose(target == -1, input * 0, input)
-    far = choose(target == 1, input * 0, clamp(margin - input, 0))
+    near = keep(input, target != -1)
+    far = keep(clamp(margin - input, 0), target != 1)
     return reduced("hinge_embedding_loss", near + far, reduction)
 
 
@@ -112,8 +112,8 @@ def cosine_embedding_loss(
     dot = sum(input1 * input2, -1)
     squares = (sum(input1 * input1, -1) + _TINY) * (sum(input2 * input2, -1) + _TINY)
     cos = dot / squares**0.5
-    near = choose(target == 1, 1 - cos, cos * 0)
-    far = choose(target == -1, clamp(cos - margin, 0), cos * 0)
+    near = keep(1 - cos, target == 1)
+    far = keep(clamp(cos - margin, 0), target == -1)
     return reduced("cosine_embedding_loss", near + far, reduction)
 
 
@@ -219,13 +219,12 @@ def multi_margin_loss(
         )
     _class_numbers(name, input, target, 0)
     index = unsqueeze(target, -1)
-    lacking = relu(margin - gather(input, -1, index) + input)
-    lacking = lacking if p == 1 else lacking * lacking
-    wrong = np.arange(shape[-1]) != index._array
-    factor = wrong.astype(input._array.dtype) / shape[-1]
+    wrong = wrap(np.arange(shape[-1]) != index._array)
+    lacking = keep(relu(margin - gather(input, -1, index) + input), wrong)
+    losses = sum(lacking if p == 1 else lacking * lacking, -1) / shape[-1]
     if weight is not None:
-        factor = factor * weight._array[index._array]
-    return reduced(name, sum(lacking * wrap(factor.astype(input._array.dtype)), -1), reduction)
+        losses = losses * wrap(weight._array[target._array])
+    return reduced(name, losses, reduction)
 
 
 @multi_margin_loss.samples
@@ -270,15 +269,15 @@ def multilabel_margin_loss(
             "equal ones, (N, C) or (C,)"
         )
     _class_numbers(name, input, target, -1)
-    kind, numbers = input._array.dtype, target._array
+    numbers = target._array
     listed = np.logical_and.accumulate(numbers >= 0, axis=-1)  # entries before the first -1
     safe = np.where(listed, numbers, 0)
     is_target = np.zeros(shape, bool)
     np.logical_or.at(is_target, (*np.indices(shape)[:-1], safe), listed)
     right = gather(input, -1, wrap(safe.astype(np.int64)))
     lacking = relu(1 - unsqueeze(right, -1) + unsqueeze(input, -2))  # (*, right, wrong)
-    counted = (listed[..., :, None] & ~is_target[..., None, :]).astype(kind) / kind.type(shape[-1])
-    return reduced(name, sum(lacking * wrap(counted), (-2, -1)), reduction)
+    counted = keep(lacking, wrap(listed[..., :, None] & ~is_target[..., None, :]))
+    return reduced(name, sum(counted, (-2, -1)) / shape[-1], reduction)
 
 
 @multilabel_margin_loss.samples

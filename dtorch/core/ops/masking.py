@@ -10,7 +10,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, method, structured
-from dtorch.core.ops.comparison import choose, chosen
+from dtorch.core.ops.comparison import choose, chosen, keep, logical_not
 from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.shapes import broadcast_shapes
 
@@ -42,12 +42,12 @@ def _expect_mask(name: str, mask: Any) -> None:
 
 @masked_fill.gradient("input")
 def _(grad, mask):
-    return choose(mask, grad * 0, grad)
+    return keep(grad, logical_not(mask))
 
 
 @masked_fill.gradient("value")
 def _(grad, mask):
-    return choose(mask, grad, grad * 0)
+    return keep(grad, mask)
 
 
 @masked_fill.samples
@@ -116,7 +116,7 @@ def masked_scatter(xp: Any, input: Any, mask: Any, source: Any) -> Any:
 
 @masked_scatter.gradient("input")
 def _(grad, mask):
-    return choose(mask, grad * 0, grad)
+    return keep(grad, logical_not(mask))
 
 
 @masked_scatter.gradient("source")

@@ -26,6 +26,8 @@ def resample(xp: Any, input: Any, taps: tuple[Taps | None, ...]) -> Any:
             part = xp.take(out, at, axis=dim)
             if not (factor == 1).all():
                 part *= factor.reshape(shape)
+            if not factor.all():  # 0 also where the element is not finite
+                part = xp.where(factor.reshape(shape) == 0, part.dtype.type(0), part)
             if total is None:
                 total = part
             else:
@@ -49,8 +51,22 @@ def resample_back(
         if entry is None:
             continue
         matrix = _matrix(xp, entry, shape[dim], delta.dtype)
-        out = xp.moveaxis(xp.tensordot(out, matrix, axes=([dim], [0])), -1, dim)
+        product = xp.moveaxis(xp.tensordot(out, matrix, axes=([dim], [0])), -1, dim)
+        if not xp.isfinite(product).all():  # the zeros of the matrix spread what is not finite
+            product = _added(xp, out, entry, dim, product)
+        out = product
     return out if out is not delta else delta.copy()
+
+
+def _added(xp: Any, delta: Any, entry: Taps, dim: int, like: Any) -> Any:
+    """The product with the matrix of ``entry``, from those of its elements alone that are not 0."""
+    out = xp.zeros_like(like)
+    index, weight = entry
+    lines, target = xp.moveaxis(delta, dim, -1), xp.moveaxis(out, dim, -1)
+    for at, factor in zip(index, weight.astype(delta.dtype), strict=True):
+        used = factor != 0
+        xp.add.at(target, (..., at[used]), lines[..., used] * factor[used])
+    return out
 
 
 def _matrix(xp: Any, entry: Taps, size: int, dtype: Any) -> Any:

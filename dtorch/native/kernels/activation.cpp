@@ -10,7 +10,8 @@ struct Parameters {
   T a, b, c;
 };
 
-// Each has of(x, p), and slope(x, p) of what the gradient knows.
+// Each has of(x, p), and back(g, x, p): the gradient from g, that of the result, and what it knows.
+// Where the gradient is 0 it is written, not multiplied, so that it is 0 for an infinite g as well.
 
 struct Celu {
   template <class T>
@@ -19,8 +20,9 @@ struct Celu {
     return x > T(0) ? p.b * x : x == x ? below : x;
   }
   template <class T>
-  DTORCH_INLINE T slope(T x, Parameters<T> p) {
-    return x > T(0) ? p.b : p.a * p.c * exponential(x * p.c);
+  DTORCH_INLINE T back(T g, T x, Parameters<T> p) {
+    const T below = g * (p.a * p.c * exponential(x * p.c)), above = g * p.b;
+    return x <= T(0) ? below : above;
   }
 };
 
@@ -36,8 +38,9 @@ struct HardSigmoid {
     return bounded(x + T(3), T(0), T(6)) / T(6);
   }
   template <class T>
-  DTORCH_INLINE T slope(T x, Parameters<T>) {
-    return magnitude(x) < T(3) ? T(1) / T(6) : T(0);
+  DTORCH_INLINE T back(T g, T x, Parameters<T>) {
+    const T inside = g * (T(1) / T(6));
+    return magnitude(x) < T(3) ? inside : T(0);
   }
 };
 
@@ -47,9 +50,9 @@ struct HardSwish {
     return x * (bounded(x + T(3), T(0), T(6)) / T(6));
   }
   template <class T>
-  DTORCH_INLINE T slope(T x, Parameters<T>) {
-    const T inside = x * (T(1) / T(3)) + T(0.5);
-    return x < T(-3) ? T(0) : x > T(3) ? T(1) : inside;
+  DTORCH_INLINE T back(T g, T x, Parameters<T>) {
+    const T inside = g * (x * (T(1) / T(3)) + T(0.5));
+    return x <= T(-3) ? T(0) : x >= T(3) ? g : inside;
   }
 };
 
@@ -59,8 +62,8 @@ struct HardTanh {
     return bounded(x, p.a, p.b);
   }
   template <class T>
-  DTORCH_INLINE T slope(T x, Parameters<T> p) {
-    return x > p.a && x < p.b ? T(1) : T(0);
+  DTORCH_INLINE T back(T g, T x, Parameters<T> p) {
+    return x <= p.a || x >= p.b ? T(0) : g;
   }
 };
 
@@ -70,8 +73,9 @@ struct LeakyRelu {
     return x > T(0) ? x : x * p.a;
   }
   template <class T>
-  DTORCH_INLINE T slope(T x, Parameters<T> p) {
-    return x > T(0) ? T(1) : p.a;
+  DTORCH_INLINE T back(T g, T x, Parameters<T> p) {
+    const T below = g * p.a;
+    return x > T(0) ? g : below;
   }
 };
 
@@ -82,8 +86,8 @@ struct LogSigmoid {
     return below - log_of_1_plus(exponential(-magnitude(x)));
   }
   template <class T>
-  DTORCH_INLINE T slope(T x, Parameters<T>) {
-    return T(1) / (T(1) + exponential(x));
+  DTORCH_INLINE T back(T g, T x, Parameters<T>) {
+    return g * (T(1) / (T(1) + exponential(x)));
   }
 };
 
@@ -95,10 +99,11 @@ struct Mish {
     return x * (n / (n + T(2)));
   }
   template <class T>
-  DTORCH_INLINE T slope(T x, Parameters<T>) {
+  DTORCH_INLINE T back(T g, T x, Parameters<T>) {
     const T w = exponential(x > T(20) ? T(20) : x), n = w * (w + T(2));
     const T share = T(1) / (n + T(2));
-    return share * (n + x * (T(4) * w * (w + T(1))) * share);
+    const T below = g * (share * (n + x * (T(4) * w * (w + T(1))) * share));
+    return x > T(20) ? g : below;
   }
 };
 
@@ -108,8 +113,8 @@ struct Sigmoid {
     return T(1) / (T(1) + exponential(-x));
   }
   template <class T>
-  DTORCH_INLINE T slope(T out, Parameters<T>) {
-    return out * (T(1) - out);
+  DTORCH_INLINE T back(T g, T out, Parameters<T>) {
+    return g * (out * (T(1) - out));
   }
 };
 
@@ -119,9 +124,9 @@ struct Silu {
     return x * (T(1) / (T(1) + exponential(-x)));
   }
   template <class T>
-  DTORCH_INLINE T slope(T x, Parameters<T>) {
+  DTORCH_INLINE T back(T g, T x, Parameters<T>) {
     const T s = T(1) / (T(1) + exponential(-x));
-    return s * (T(1) + x * (T(1) - s));
+    return g * (s * (T(1) + x * (T(1) - s)));
   }
 };
 
@@ -133,9 +138,9 @@ struct Softplus {
     return z > p.b ? x : smooth;
   }
   template <class T>
-  DTORCH_INLINE T slope(T x, Parameters<T> p) {
-    const T z = x * p.a, smooth = T(1) / (T(1) + exponential(-z));
-    return z > p.b ? T(1) : smooth;
+  DTORCH_INLINE T back(T g, T x, Parameters<T> p) {
+    const T z = x * p.a, smooth = g * (T(1) / (T(1) + exponential(-z)));
+    return z > p.b ? g : smooth;
   }
 };
 
@@ -145,8 +150,8 @@ struct Tanh {
     return hyperbolic_tangent(x);
   }
   template <class T>
-  DTORCH_INLINE T slope(T out, Parameters<T>) {
-    return T(1) - out * out;
+  DTORCH_INLINE T back(T g, T out, Parameters<T>) {
+    return g * (T(1) - out * out);
   }
 };
 
@@ -201,7 +206,7 @@ void activate_backward(Activation f, ActivationParameters given, const T* grad, 
   const Parameters<T> p = narrow<T>(given);
   with(f, [=]<class F>(F) {
 #pragma omp simd
-    for (std::size_t i = 0; i < n; ++i) grad_input[i] = grad[i] * F::slope(known[i], p);
+    for (std::size_t i = 0; i < n; ++i) grad_input[i] = F::back(grad[i], known[i], p);
   });
 }
 

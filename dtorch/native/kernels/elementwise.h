@@ -7,7 +7,7 @@
 
 namespace dtorch {
 
-// where_positive: a where b > 0, else 0. fmod has the sign of a, remainder that of b.
+// where_positive: a where b > 0 or nan, else 0. fmod has the sign of a, remainder that of b.
 enum class Binary {
   add,
   sub,
