@@ -31,6 +31,10 @@ _CUDA_PACKAGES = ("cunn.", "cudnn.", "ccn2.")
 _DIMS = ("dimension", "dim")  # attributes of modules that count dims from 1
 
 
+# What damage makes go wrong; objects too deep within each other are damage, too.
+_DAMAGE_ERRORS = (ValueError, TypeError, LookupError, OverflowError, RecursionError, struct.error)
+
+
 class T7ReaderException(DtorchError, RuntimeError):
     """The file is damaged, or has something that cannot be read."""
 
@@ -95,6 +99,14 @@ class T7Reader:
         Raises:
             T7ReaderException: the file is damaged, or has a class that is not known.
         """
+        try:
+            return self._next()
+        except _DAMAGE_ERRORS as error:
+            raise T7ReaderException(
+                f"t7 file: it is damaged: {type(error).__name__}: {error}"
+            ) from error
+
+    def _next(self) -> Any:
         kind = self._int()
         if kind == _NIL:
             return None
@@ -145,14 +157,14 @@ class T7Reader:
 
     def _function(self) -> Any:
         code = self._bytes(self._int())
-        return TorchObject("function", {"code": code, "upvalues": self.read()})
+        return TorchObject("function", {"code": code, "upvalues": self._next()})
 
     def _table(self, index: int) -> Any:
         table: dict[Any, Any] = {}
         self._known[index] = table  # a table may contain itself
         for _ in range(self._int()):
-            key = self.read()
-            table[_hashable(key)] = self.read()
+            key = self._next()
+            table[_hashable(key)] = self._next()
         if self._list_heuristic and set(table) == set(range(1, len(table) + 1)) and table:
             self._known[index] = [table[place] for place in range(1, len(table) + 1)]
         return self._known[index]
@@ -164,7 +176,7 @@ class T7Reader:
         if name.startswith("torch.") and (kind := _tensor_kind(name)) is not None:
             read: Callable[[str], Any] = self._tensor if name.endswith("Tensor") else self._storage
             return read(kind)
-        content = self.read()
+        content = self._next()
         attributes = content if isinstance(content, dict) else {"content": content}
         if name.startswith(("nn.", *_CUDA_PACKAGES)):
             module = _module(name, attributes)
@@ -181,16 +193,13 @@ class T7Reader:
         ndim = self._int()
         size, stride = self._longs(ndim), self._longs(ndim)
         offset = self._longs(1)[0] - 1  # Lua counts from 1
-        storage = self.read()
+        storage = self._next()
         dtype = as_dtype(_DTYPES[kind])
         if storage is None:
             return tensor_from_storage(Storage.from_bytes(np.empty(0, np.uint8)), dtype, 0, (0,))
         if not isinstance(storage, Storage):
             raise T7ReaderException(f"t7 file: the storage of a tensor is {type(storage).__name__}")
-        try:
-            return tensor_from_storage(storage, dtype, offset, size, stride)
-        except ValueError as error:
-            raise T7ReaderException(f"t7 file: {error}") from error
+        return tensor_from_storage(storage, dtype, offset, size, stride)
 
     def _storage(self, kind: str) -> Storage:
         count = self._longs(1)[0]
@@ -236,7 +245,7 @@ def _module(name: str, attributes: dict[Any, Any]) -> Any:
     except ModuleNotFoundError:
         return None
     cls = getattr(legacy, name.partition(".")[2], None)
-    if cls is None:
+    if not isinstance(cls, type) or not issubclass(cls, legacy.Module):
         return None
     module = cls.__new__(cls)
     vars(module).update({str(key): _from_zero(key, value) for key, value in attributes.items()})

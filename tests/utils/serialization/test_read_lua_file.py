@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import random
 import struct
+import tracemalloc
 
+import numpy as np
 import pytest
 
 import dtorch
@@ -140,3 +144,98 @@ def test_damaged_files_are_refused():
 def test_load_lua_reads_a_file(tmp_path):
     (tmp_path / "a.t7").write_bytes(table(1, (string("w"), tensor(2, storage(3)))))
     assert load_lua(tmp_path / "a.t7")["w"].tolist() == [[0.0, 1.0], [2.0, 3.0]]
+
+
+# -- hostile files ---------------------------------------------------------------------------------
+
+
+class Grammar:
+    """Draws objects of files, with numbers that files do not have."""
+
+    numbers = (0, 1, 2, 4, 8, -1, 5, 2**31 - 1, -(2**31), 100, 1000)
+    longs = (0, 1, 2, 3, 4, -1, 2**31, 2**32 + 1, 2**40, 2**62, 2**63 - 1, -(2**63))
+
+    def __init__(self, source):
+        self.source, self.index, self.left = source, 0, 40
+
+    def next_index(self):
+        if self.index and self.source.random() < 0.2:
+            return self.source.randint(1, self.index)
+        self.index += 1
+        return self.index
+
+    def value(self):
+        self.left -= 1
+        draw = self.source.choice
+        kinds = [lambda: number(draw((0.0, 1.0, 2.0, 1.5, 1e308, float("nan"), -(2.0**62)))),
+                 lambda: string(draw(("", "a", "size", "dimension"))), lambda: struct.pack("<i", 0),
+                 lambda: struct.pack("<ii", 5, 1), lambda: struct.pack("<i", draw((6, 7, 8, 9)))]  # fmt: skip
+        if self.left > 0:
+            kinds += [self.table, self.table, self.tensor, self.tensor, self.tensor, self.object]
+        return draw(kinds)()
+
+    def table(self):
+        count = self.source.randint(0, 4)
+        made = table(self.next_index(), *((self.value(), self.value()) for _ in range(count)))
+        if self.source.random() < 0.1:
+            made = made[:8] + struct.pack("<i", self.source.choice(self.numbers)) + made[12:]
+        return made
+
+    def tensor(self):
+        inner = storage(self.next_index()) if self.source.random() < 0.9 else self.value()
+        ndim = self.source.randint(0, 3)
+        numbers = (1, 2, 2) if self.source.random() < 0.4 else self.longs
+        size, stride = ([self.source.choice(numbers) for _ in range(ndim)] for _ in range(2))
+        offset = self.source.choice((1, 1, 1, *self.longs))
+        made = tensor(self.next_index(), inner, size=size, stride=stride, offset=offset)
+        if self.source.random() < 0.1:
+            at = self.source.randrange(len(made))
+            made = made[:at] + struct.pack("<i", self.source.choice(self.numbers)) + made[at + 4 :]
+        return made
+
+    def object(self):
+        name = self.source.choice(("nn.Linear", "nn.os", "torch.Any", "torch.FloatStorage", "x"))
+        return torch_object(self.next_index(), name, self.value())
+
+
+def test_files_drawn_from_a_grammar_are_read_or_refused():
+    rounds = 4 * int(os.environ.get("DTORCH_TEST_FUZZ_ROUNDS", "500"))
+    outcomes = {True: 0, False: 0}
+    for number_ in range(rounds):
+        data = Grammar(random.Random(number_)).value()
+        tracemalloc.start()
+        try:
+            back = read(data, unknown_classes=bool(number_ % 2))
+        except T7ReaderException:
+            outcomes[False] += 1
+        else:
+            outcomes[True] += 1
+            if isinstance(back, dtorch.Tensor) and back.numel():
+                memory = back.untyped_storage()
+                low, high = np.lib.array_utils.byte_bounds(back.numpy())
+                assert memory.data_ptr() <= low <= high <= memory.data_ptr() + memory.nbytes
+        finally:
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert peak < 1 << 20, number_
+    assert min(outcomes.values()) > rounds // 20
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack("<iii", 3, 1, 2**31 - 1),
+        struct.pack("<ii", 2, 2**31 - 1) + b"abc",
+        struct.pack("<ii", 2, -1),
+        b"".join(struct.pack("<iii", 3, i, 1) for i in range(1, 20_000)),
+        tensor(1, storage(2), size=((1 << 32) + 1,), stride=(1 << 29,)),
+        tensor(1, storage(2, values=()), size=(1000,), stride=(1,)),
+        tensor(1, storage(2), offset=0),
+        tensor(1, storage(2), size=(5,), stride=(1,)),
+        torch_object(1, "torch.DoubleStorage", struct.pack("<q", 1 << 60)),
+        torch_object(1, "torch.DoubleTensor", struct.pack("<i", 2**31 - 1)),
+    ],
+)
+def test_numbers_that_files_do_not_have_are_refused(data):
+    with pytest.raises(T7ReaderException):
+        read(data)
