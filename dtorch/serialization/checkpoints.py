@@ -7,14 +7,16 @@ gets its own by one rename when everything is on the disc.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import socket
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -23,11 +25,14 @@ from dtorch.core.errors import ArgumentError
 from dtorch.serialization.atomic import replacing, sync_directory
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.loading import load
+from dtorch.serialization.locks import Held, hold
+from dtorch.serialization.presence import Members, Presence, remove_stale
 from dtorch.serialization.saving import Contents, contents_of, write_zip
 from dtorch.serialization.shards import merge, split
 
 _MANIFEST = "manifest.json"
 _POLL_S = 0.02
+_LOCK_TIMEOUT_S = 2.0  # for a process before that is about to end
 
 
 class Checkpoint(NamedTuple):
@@ -58,7 +63,9 @@ class CheckpointManager:
             would cost more, because each one the next step touches is a page fault.
         rank, world_size: of the processes that save together: each writes its share of the tensors,
             which have to be equal in all of them. A checkpoint is loaded by any number of processes.
-        timeout: seconds that rank 0 waits for the others' shares.
+            A run saves into a folder of its own: rank 0 locks it at its first save, and takes the
+            shares of ranks that live, or have ended well, beside it.
+        timeout: seconds that rank 0 waits for the others' shares; not for those that have died.
     Example:
         >>> import dtorch, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -89,8 +96,13 @@ class CheckpointManager:
         self.rank, self.world_size, self.timeout = rank, world_size, timeout
         self._writer: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._lock: Held | None = None  # of rank 0, from its first save on
+        self._presence: Presence | None = None  # of another rank
+        self._members = Members(self.directory, _attempt())
         self.directory.mkdir(parents=True, exist_ok=True)
-        if rank == 0:
+        if rank:
+            self._token()
+        else:
             _remove_leftovers(self.directory)
 
     # -- saving ----------------------------------------------------------------------------------
@@ -105,6 +117,7 @@ class CheckpointManager:
             metric: for ``keep_best``.
         Raises:
             OSError: it cannot be written; the checkpoints that are there stay.
+            CheckpointError: another process saves into the folder, or a rank has died.
         """
         self.wait()
         plain = {name: _state_of(value) for name, value in state.items()}
@@ -134,10 +147,10 @@ class CheckpointManager:
             self._error = error
 
     def _write(self, step: int, share: Contents, metric: float | None) -> None:
-        if self.world_size == 1:
-            folder = self.directory / f".{_name(step)}.{socket.gethostname()}.{os.getpid()}.tmp"
-        else:
-            folder = self.directory / f".{_name(step)}.{_attempt()}.shared.tmp"
+        if self.rank == 0:
+            self._lock = _locked(self.directory, self._lock)
+        run = f"{_attempt()}.shared" if self.world_size > 1 else secrets.token_hex(8)
+        folder = self.directory / f".{_name(step)}.{run}.tmp"
         folder.mkdir(exist_ok=True)
         try:
             self._write_share(folder, share)
@@ -148,32 +161,52 @@ class CheckpointManager:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
+    def _token(self) -> str:
+        """Stands in the names of this rank's shares."""
+        if self.rank == 0:
+            return "0"
+        if self._presence is None or self._presence.pid != os.getpid():
+            self._presence = Presence(self.directory, self.rank, _attempt())
+        return self._presence.token
+
     def _write_share(self, folder: Path, share: Contents) -> None:
-        name = f"rank-{self.rank}"
-        entry = _write_file(folder / f"{name}.pt", share, name)
-        with replacing(folder / f"{name}.json", durable=True) as file:
+        name = f"rank-{self.rank}.{self._token()}"
+        entry = _write_file(folder / f"{name}.pt", share, f"rank-{self.rank}")
+        with replacing(folder / f"{name}.json") as file:
             file.write(json.dumps(entry).encode())
 
     def _complete(self, folder: Path, step: int, metric: float | None) -> None:
         files = {}
-        deadline = time.monotonic() + self.timeout
+        began = time.monotonic()
         for rank in range(self.world_size):
-            note = folder / f"rank-{rank}.json"
-            while not note.exists():
-                if time.monotonic() > deadline:
-                    raise TimeoutError(
-                        f"checkpoint {step}: no share of rank {rank} within {self.timeout} s"
-                    )
-                time.sleep(_POLL_S)
+            note = self._note_of(folder, rank, step, began)
             files[f"rank-{rank}.pt"] = json.loads(note.read_text())
-            note.unlink()
+            os.rename(note.with_suffix(".pt"), folder / f"rank-{rank}.pt")
+        for path in folder.iterdir():
+            if path.name not in files:  # notes, and shares of other runs
+                path.unlink()
         manifest = {"format": 1, "step": step, "metric": metric, "world_size": self.world_size,
                     "files": files}  # fmt: skip
-        with replacing(folder / _MANIFEST, durable=True) as file:
+        with replacing(folder / _MANIFEST) as file:
             file.write(json.dumps(manifest, indent=1).encode())
         os.rename(folder, self._free_path(step))
         sync_directory(str(self.directory))
         self._prune()
+
+    def _note_of(self, folder: Path, rank: int, step: int, began: float) -> Path:
+        """What a rank has noted about its share, once it is complete."""
+        if rank == 0:
+            return folder / f"rank-0.{self._token()}.json"
+        while True:
+            waited = time.monotonic() - began
+            note = self._members.find_note(folder, rank, waited)
+            if note is not None:
+                return note
+            if waited > self.timeout:
+                raise TimeoutError(
+                    f"checkpoint {step}: no share of rank {rank} within {self.timeout} s"
+                )
+            time.sleep(_POLL_S)
 
     def _free_path(self, step: int) -> Path:
         path, again = self.directory / _name(step), 0
@@ -190,8 +223,9 @@ class CheckpointManager:
             if checkpoint.path not in keep:
                 # Renamed first: a crash must not leave half a checkpoint under a valid name.
                 doomed = checkpoint.path.with_name(f".{checkpoint.path.name}.old")
-                os.rename(checkpoint.path, doomed)
-                shutil.rmtree(doomed)
+                with contextlib.suppress(FileNotFoundError):  # another manager was faster
+                    os.rename(checkpoint.path, doomed)
+                    shutil.rmtree(doomed)
 
     # -- finding and loading ---------------------------------------------------------------------
 
@@ -201,8 +235,8 @@ class CheckpointManager:
         for path in self.directory.glob("step-*"):
             try:
                 manifest = json.loads((path / _MANIFEST).read_text())
-                found.append(Checkpoint(manifest["step"], manifest["metric"], path))
-            except (OSError, ValueError, KeyError):
+                found.append(Checkpoint(int(manifest["step"]), manifest["metric"], path))
+            except (OSError, ValueError, KeyError, TypeError):
                 continue  # not a checkpoint, or one that is being deleted by another process
         return sorted(found, key=lambda c: (c.step, _repetition(c.path)))
 
@@ -260,8 +294,7 @@ def verify(path: Path) -> None:
     Raises:
         CheckpointError: one is missing or differs.
     """
-    manifest = json.loads((path / _MANIFEST).read_text())
-    for name, entry in manifest["files"].items():
+    for name, entry in _files_of(path).items():
         file = path / name
         if not file.exists():
             raise CheckpointError(f"checkpoint {path}: {name} is missing")
@@ -269,12 +302,21 @@ def verify(path: Path) -> None:
             raise CheckpointError(f"checkpoint {path}: {name} differs from its manifest")
 
 
+def _files_of(path: Path) -> dict[str, Any]:
+    """The entries in a manifest, by the names of the ranks' files."""
+    try:
+        files = json.loads((path / _MANIFEST).read_text())["files"]
+        if list(files) == [f"rank-{rank}.pt" for rank in range(len(files))]:
+            return {name: dict(entry) for name, entry in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise CheckpointError(f"checkpoint {path}: its manifest is damaged")
+
+
 def _load(path: Path, map_location: Any, weights_only: bool) -> dict[str, Any]:
     verify(path)
-    count = json.loads((path / _MANIFEST).read_text())["world_size"]
-    files = [path / f"rank-{rank}.pt" for rank in range(count)]
     state: dict[str, Any] = merge(
-        [load(file, map_location, weights_only=weights_only) for file in files]
+        [load(path / name, map_location, weights_only=weights_only) for name in _files_of(path)]
     )
     return state
 
@@ -309,7 +351,7 @@ class _HashingFile:
 
 
 def _write_file(path: Path, contents: Contents, name: str) -> dict[str, Any]:
-    with replacing(path, durable=True) as file:
+    with replacing(path) as file:
         hashing = _HashingFile(file)
         write_zip(contents, hashing, name)
     return {"nbytes": hashing.nbytes, "sha256": hashing.hash.hexdigest()}
@@ -320,15 +362,51 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+# By device and number of the folder: the managers of one process share its lock.
+_locks: weakref.WeakValueDictionary[tuple[int, int], Held] = weakref.WeakValueDictionary()
+
+
+def _try_lock(directory: Path) -> Held | None:
+    status = os.stat(directory)
+    key = status.st_dev, status.st_ino
+    held = _locks.get(key)
+    if held is None or held.fd < 0:  # closed in a child of the process that had it
+        held = hold(os.path.realpath(directory), os.O_RDONLY)
+        if held is not None:
+            _locks[key] = held
+    return held
+
+
+def _locked(directory: Path, held: Held | None) -> Held:
+    """The lock of a folder that this process saves into.
+
+    Raises:
+        CheckpointError: another process does.
+    """
+    if held is not None and held.fd >= 0:
+        return held
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
+    while (held := _try_lock(directory)) is None:
+        if time.monotonic() > deadline:
+            raise CheckpointError(
+                f"checkpoint: another process saves into {directory}; give each run a folder of its "
+                "own, or end the other one"
+            )
+        time.sleep(_POLL_S)
+    return held
+
+
 def _remove_leftovers(directory: Path) -> None:
     """Remove what processes that were killed have left half written or half deleted."""
+    lock = hold(os.path.realpath(directory), os.O_RDONLY)  # apart from that of other managers here
+    if lock is None or not lock.is_locked:
+        return  # who has it may be writing
+    shared = list(directory.glob(".step-*.shared.tmp"))
+    remove_stale(directory, shared, _attempt())
     for path in directory.glob(".step-*"):
-        if path.name.endswith(".shared.tmp"):
-            is_left = not path.name.endswith(f".{_attempt()}.shared.tmp")
-        else:
-            is_left = path.name.endswith(".old") or _writer_is_gone(path.name)
-        if is_left:
+        if path not in shared:
             shutil.rmtree(path, ignore_errors=True)
+    lock.close()
 
 
 def _attempt() -> str:
@@ -336,17 +414,3 @@ def _attempt() -> str:
     names = ("DTORCH_JOB_ID", "DTORCH_RESTART_COUNT", "MASTER_ADDR", "MASTER_PORT")
     text = "/".join(os.environ.get(name, "") for name in names)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _writer_is_gone(name: str) -> bool:
-    # .step-0000000001.<host>.<pid>.tmp
-    host, _, pid = name.removesuffix(".tmp").split(".", 2)[2].rpartition(".")
-    if host != socket.gethostname() or not pid.isdecimal():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return int(pid) == os.getpid()

@@ -131,8 +131,8 @@ class Rebuild:
         _, scale, zero_point, *rest = _tuple(quantiser)
         if rest and type(rest[0]) is int:  # one scale for each index of a dim
             shape = [n if dim == rest[0] else 1 for dim, n in enumerate(stored.shape)]
-            scale = np.reshape(_memory_of(scale), shape).astype(np.float32)
-            zero_point = np.reshape(_memory_of(zero_point), shape).astype(np.float64)
+            scale = np.reshape(_real(scale), shape).astype(np.float32)
+            zero_point = np.reshape(_real(zero_point), shape).astype(np.float64)
         else:
             scale, zero_point = np.float32(_number(scale)), _number(zero_point)
         with np.errstate(all="ignore"):
@@ -288,6 +288,13 @@ def _tuple(value: Any) -> Any:
     if type(value) not in (tuple, list, Size):
         raise CheckpointError(f"checkpoint: {shown(value)}, expected a tuple")
     return value
+
+
+def _real(tensor: Any) -> np.ndarray:
+    array = _memory_of(tensor)
+    if array.dtype.kind not in "iuf":
+        raise CheckpointError(f"checkpoint: a quantised tensor with scales of {array.dtype}")
+    return array
 
 
 def _number(value: Any) -> float:

@@ -7,6 +7,8 @@ import os
 import random
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections import OrderedDict
 
@@ -16,6 +18,7 @@ import pytest
 import dtorch
 from dtorch import nn
 from dtorch.serialization import CheckpointError, CheckpointManager
+from dtorch.serialization.checkpoints import verify
 
 
 @contextlib.contextmanager
@@ -220,6 +223,172 @@ def test_a_missing_rank_is_named(tmp_path):
     with pytest.raises(TimeoutError, match="rank 1"):
         manager.save(1, {"n": 1})
     assert manager.checkpoints() == []
+
+
+@contextlib.contextmanager
+def running(function):
+    """A child that runs ``function(say)`` and then waits; gives it once it has said something."""
+    reading, writing = os.pipe()
+
+    def run():
+        os.close(reading)
+        function(lambda: os.write(writing, b"."))
+        time.sleep(600)
+
+    pid = in_child(run)
+    os.close(writing)
+    try:
+        assert os.read(reading, 1) == b"."
+        yield pid
+    finally:
+        os.close(reading)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def killed(pid):
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def saving(folder, number, step=1, rank=1):
+    """For `running`: saves a share and stays."""
+
+    def run(say):
+        manager = CheckpointManager(folder, rank=rank, world_size=2)
+        manager.save(step, {"model": [dtorch.full((5,), float(number)) for _ in range(4)]})
+        say()
+        time.sleep(600)
+
+    return run
+
+
+def save_as_rank_0(folder, number, step=1, manager=None):
+    manager = manager or CheckpointManager(folder, rank=0, world_size=2, timeout=600)
+    manager.save(step, {"model": [dtorch.full((5,), float(number)) for _ in range(4)]})
+    return manager
+
+
+def numbers_in(folder):
+    return {tensor[0].item() for tensor in CheckpointManager(folder).load()["model"]}
+
+
+def test_shares_of_a_run_that_was_killed_are_not_mixed_with_those_of_the_next(tmp_path):
+    with running(saving(tmp_path, 1)) as pid:
+        killed(pid)
+    with running(saving(tmp_path, 2)):
+        manager = save_as_rank_0(tmp_path, 2)
+        assert numbers_in(tmp_path) == {2.0}
+    assert steps(manager) == [1]
+
+
+def test_a_share_is_not_taken_from_a_run_that_ended_before_this_process_began(tmp_path):
+    pid = in_child(lambda: saving(tmp_path, 1)(lambda: os._exit(0)))
+    os.waitpid(pid, 0)
+    script = (
+        "import sys, dtorch\n"
+        "from dtorch.serialization import CheckpointManager\n"
+        "manager = CheckpointManager(sys.argv[1], rank=0, world_size=2, timeout=4)\n"
+        "manager.save(1, {'model': [dtorch.zeros(5)] * 4})\n"
+    )
+    time.sleep(0.05)
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert "TimeoutError: checkpoint 1: no share of rank 1" in done.stderr
+
+
+def test_two_runs_at_once_in_one_folder_are_told(tmp_path):
+    match = "two runs save into .*: rank 1 is process .* and process"
+    with (
+        running(saving(tmp_path, 1)),
+        running(saving(tmp_path, 2)),
+        pytest.raises(CheckpointError, match=match),
+    ):
+        save_as_rank_0(tmp_path, 1)
+
+
+def test_a_rank_that_died_is_told_at_once(tmp_path):
+    def begin(say):
+        manager = CheckpointManager(tmp_path, rank=1, world_size=2)
+        say()
+        time.sleep(600)
+        manager.wait()
+
+    manager = CheckpointManager(tmp_path, rank=0, world_size=2, timeout=600)
+    with running(begin) as pid:
+        killed(pid)
+    with pytest.raises(CheckpointError, match=rf"rank 1 \(process {pid} on .*\) has died"):
+        save_as_rank_0(tmp_path, 1, manager=manager)
+
+
+@pytest.mark.parametrize("end", ["died", "ended"])
+def test_a_rank_that_went_after_the_first_save_is_told_at_once(tmp_path, end):
+    reading, writing = os.pipe()
+
+    def save_and_wait(say):
+        manager = CheckpointManager(tmp_path, rank=1, world_size=2)
+        manager.save(1, {"model": [dtorch.full((5,), 1.0) for _ in range(4)]})
+        say()
+        os.read(reading, 1)
+
+    def leave(say):
+        save_and_wait(say)
+        say()
+
+    with running(leave) as pid:
+        manager = save_as_rank_0(tmp_path, 1)
+        if end == "died":
+            killed(pid)
+        else:
+            os.write(writing, b".")
+        with pytest.raises(CheckpointError, match=f"rank 1 .*has {end}"):
+            save_as_rank_0(tmp_path, 1, step=2, manager=manager)
+    os.close(reading)
+    os.close(writing)
+    assert numbers_in(tmp_path) == {1.0}
+
+
+def test_another_process_that_saves_into_the_folder_is_an_error_and_reading_is_not(tmp_path):
+    def save(say):
+        manager = CheckpointManager(tmp_path)
+        manager.save(1, {"n": 1})
+        say()
+        time.sleep(600)
+
+    with running(save) as pid:
+        manager = CheckpointManager(tmp_path)
+        assert manager.load() == {"n": 1}
+        with pytest.raises(CheckpointError, match="another process saves into"):
+            manager.save(2, {"n": 2})
+        assert os.listdir(tmp_path) == ["step-0000000001"]
+        killed(pid)
+        manager.save(2, {"n": 2})
+    assert CheckpointManager(tmp_path).load() == {"n": 2}
+
+
+def test_two_managers_of_one_process_leave_each_other_what_they_write(tmp_path):
+    one = CheckpointManager(tmp_path, asynchronous=True, keep_last=50)
+    for step in range(20):
+        one.save(step, {"w": dtorch.full((50_000,), float(step))})
+        other = CheckpointManager(tmp_path, keep_last=50)
+        other.save(100 + step, {"w": dtorch.zeros(1)})
+    one.wait()
+    steps = {checkpoint.step for checkpoint in one.checkpoints()}
+    assert steps == {*range(20), *range(100, 120)}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ["", "[]", "{}", '{"files": 3}', '{"files": {"../a.pt": {}}}', '{"files": {"rank-0.pt": 1}}'],
+)
+def test_a_damaged_manifest_is_told(tmp_path, manifest):
+    CheckpointManager(tmp_path).save(1, {"n": 1})
+    (tmp_path / "step-0000000001" / "manifest.json").write_text(manifest)
+    with pytest.raises(CheckpointError, match="manifest is damaged"):
+        verify(tmp_path / "step-0000000001")
+    with pytest.raises(FileNotFoundError):
+        CheckpointManager(tmp_path).load()
 
 
 # -- crashes -------------------------------------------------------------------------------------

@@ -194,6 +194,9 @@ HOSTILE = {
     "quantised of another type": quantised(
         MARK + AFFINE + b"K\1K\0t", kind="ComplexFloatStorage", shape=(1,)
     ),
+    "quantised by complex numbers": quantised(
+        MARK + AFFINE + tensor((1,), (1,), "ComplexFloatStorage", 1) * 2 + b"K\0t", shape=(1,)
+    ),
     "quantised by a huge number": quantised(
         MARK + AFFINE + number(10**400) + b"K\0t", shape=(1,)
     ),
