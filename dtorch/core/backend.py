@@ -9,7 +9,7 @@ DTORCH_NATIVE          ``0``: ignore the compiled module; NumPy does the work
 DTORCH_ALLOCATOR       ``0``: leave NumPy's memory allocator in place
 DTORCH_CACHE_LIMIT     bytes of freed memory kept for reuse; default: a quarter of the memory
 DTORCH_CPU_CAPABILITY  ``baseline``, ``avx2`` or ``avx512``: which build of the kernels runs
-OMP_NUM_THREADS        threads for kernels; default: the processors this process may use
+OMP_NUM_THREADS        threads for operations; default: the processors this process may use
 =====================  ============================================================================
 """
 
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import blas
 from dtorch.core.device import CPU, device
 from dtorch.core.errors import ArgumentError, DeviceError
 
@@ -75,15 +76,16 @@ install_allocator_in_this_thread()
 
 
 def get_num_threads() -> int:
-    """Number of threads that native kernels use, the calling one included."""
-    return 1 if native is None else int(native.get_num_threads())
+    """Number of threads on which an operation runs, the calling one included."""
+    return blas.get_num_threads() if native is None else int(native.get_num_threads())
 
 
 def set_num_threads(num: int) -> None:
-    """Set the number of threads that native kernels use.
+    """Set the number of threads on which operations run, and products of NumPy at most.
 
     Args:
-        num: at least 1. Without the native module there is one thread whatever is set.
+        num: at least 1. Without the native module only products and factorizations have threads:
+            as many as NumPy's library began with, or fewer.
 
     Raises:
         ArgumentError: ``num`` is not a positive integer.
@@ -92,6 +94,11 @@ def set_num_threads(num: int) -> None:
         raise ArgumentError(f"set_num_threads: got {num!r}, expected an integer of at least 1")
     if native is not None:
         native.set_num_threads(num)
+    blas.limit_threads(num)
+
+
+if native is not None:
+    blas.limit_threads(get_num_threads())
 
 
 def capabilities() -> dict[str, Any]:
@@ -162,6 +169,11 @@ def _address_of(array: ndarray) -> int:
 
 # Of a NumPy array's first element; NumPy's own way makes several objects on the way.
 address_of: Callable[[ndarray], int] = _address_of if native is None else native.address_of
+
+
+# The product of the last two dims of arrays, on our threads where that is compiled; NumPy's own may
+# run on threads of a BLAS. Of arrays on a card it is CuPy's.
+matmul: Callable[[Any, Any], Any] = np.matmul if native is None else native.matmul
 
 
 def address(array: Any) -> int:

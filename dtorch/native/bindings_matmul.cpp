@@ -9,6 +9,7 @@
 #include "half.h"
 #include "kernels/bfloat16.h"
 #include "kernels/matmul.h"
+#include "kernels/matvec.h"
 #include "matrix_starts.h"
 #include "thread_pool.h"
 #include "workspace.h"
@@ -21,6 +22,11 @@ namespace {
 
 // Products below this are done sooner by NumPy, on one thread, than packed by us.
 constexpr std::size_t fewest_multiplications = 256 * 1024;
+// Smallest product with a vector that OpenBLAS hands to threads of its own, which wait for each
+// other in busy loops.
+constexpr std::size_t fewest_of_vector = 9 * 1024;
+// Work for one thread.
+constexpr std::size_t elements_per_range = 32 * 1024;
 
 PyArrayObject* as_array(PyObject* object) { return reinterpret_cast<PyArrayObject*>(object); }
 
@@ -88,59 +94,209 @@ nb::object new_array(int ndim, const npy_intp* sizes, int type) {
   return nb::steal(array);
 }
 
+// Sizes of the stacks of two arrays of matrices, broadcast; false if they do not fit.
+bool broadcast_leads(PyArrayObject* a, PyArrayObject* b, std::vector<npy_intp>& sizes) {
+  const int a_lead = PyArray_NDIM(a) - 2, b_lead = PyArray_NDIM(b) - 2;
+  const int lead = std::max(a_lead, b_lead);
+  for (int d = 0; d < lead; ++d) {
+    const npy_intp m = d < lead - a_lead ? 1 : PyArray_DIM(a, d - (lead - a_lead));
+    const npy_intp n = d < lead - b_lead ? 1 : PyArray_DIM(b, d - (lead - b_lead));
+    if (m != n && m != 1 && n != 1) return false;
+    sizes.push_back(m == 1 ? n : m);
+  }
+  return true;
+}
+
+// The array itself; of a vector a matrix of one row or one column.
+nb::object as_matrices(PyArrayObject* array, bool as_row) {
+  if (PyArray_NDIM(array) != 1) return nb::borrow(reinterpret_cast<PyObject*>(array));
+  npy_intp sizes[] = {1, 1};
+  sizes[as_row ? 1 : 0] = PyArray_DIM(array, 0);
+  PyArray_Dims shape = {sizes, 2};
+  PyObject* matrix = PyArray_Newshape(array, &shape, NPY_CORDER);
+  if (matrix == nullptr) throw nb::python_error();
+  return nb::steal(matrix);
+}
+
+void put_in_order(nb::object& array) {
+  PyObject* copy = PyArray_NewCopy(as_array(array.ptr()), NPY_CORDER);
+  if (copy == nullptr) throw nb::python_error();
+  array = nb::steal(copy);
+}
+
+// Steps of the matrices of an array; it is copied if they are not fit for the kernels.
+void settle_steps(nb::object& array, std::size_t& row, std::size_t& column) {
+  if (!PyArray_ISBEHAVED_RO(as_array(array.ptr())) ||
+      !find_steps(as_array(array.ptr()), row, column)) {
+    put_in_order(array);
+    find_steps(as_array(array.ptr()), row, column);
+  }
+}
+
+// A matrix and a vector on whichever side: `results` sums of `depth` products. Ranges of the
+// results go to the threads; of few results the sums are divided, always into the same parts.
+template <class T>
+struct MatrixVector {
+  static constexpr std::size_t line = 16, few = 256, most_parts = 8;
+
+  const T* matrix;
+  std::size_t step;  // from row to row
+  const T* vector;
+  bool vector_first;  // columns of the matrix give the results, else its rows
+  std::size_t results, depth;
+
+  std::size_t parts() const {
+    return results >= few ? 1 : std::min(most_parts, depth * results / elements_per_range);
+  }
+
+  void run(T* out, T* sums) const {
+    if (parts() < 2) {
+      const std::size_t grain = elements_per_range / (line * depth);
+      parallel_for(0, (results + line - 1) / line, grain, [=, this](std::size_t b, std::size_t e) {
+        add_up(b * line, std::min(e * line, results), 0, depth, out + b * line);
+      });
+      return;
+    }
+    const std::size_t size = (depth + parts() - 1) / parts();
+    parallel_for(0, parts(), 1, [=, this](std::size_t begin, std::size_t end) {
+      for (std::size_t p = begin; p < end; ++p) {
+        const std::size_t from = std::min(p * size, depth);
+        add_up(0, results, from, std::min(from + size, depth), sums + p * results);
+      }
+    });
+    std::copy_n(sums, results, out);
+    for (std::size_t p = 1; p < parts(); ++p) {
+      for (std::size_t i = 0; i < results; ++i) out[i] += sums[p * results + i];
+    }
+  }
+
+ private:
+  // Results first .. last - 1, of the products from .. to - 1.
+  void add_up(std::size_t first, std::size_t last, std::size_t from, std::size_t to, T* out) const {
+    if (vector_first) {
+      DTORCH_DISPATCH(vector_times_matrix<T>)
+      (vector + from, matrix + from * step + first, step, to - from, last - first, out);
+    } else {
+      DTORCH_DISPATCH(matrix_times_vector<T>)
+      (matrix + first * step + from, step, last - first, to - from, vector + from, out);
+    }
+  }
+};
+
+// Products one of whose sides is a vector. Of a and b the other is the matrix.
+template <class T>
+void run_vectors(const Product& s, PyArrayObject* a, const std::vector<std::size_t>& a_at,
+                 PyArrayObject* b, const std::vector<std::size_t>& b_at, PyArrayObject* out) {
+  const T* left = static_cast<const T*>(PyArray_DATA(a));
+  const T* right = static_cast<const T*>(PyArray_DATA(b));
+  T* to = static_cast<T*>(PyArray_DATA(out));
+  const auto product = [&](std::size_t i) -> MatrixVector<T> {
+    const T *x = left + a_at[i], *y = right + b_at[i];
+    if (s.columns != 1) {  // a row of b, or one of its columns, lies side by side
+      return {y, s.b_column == 1 ? s.b_row : s.b_column, x, s.b_column == 1, s.columns, s.depth};
+    }
+    return {x, s.a_column == 1 ? s.a_row : s.a_column, y, s.a_column != 1, s.rows, s.depth};
+  };
+  const MatrixVector<T> first = product(0);
+  const Workspace<T> sums(s.batches == 1 ? first.parts() * first.results : 0);
+  const nb::gil_scoped_release released;
+  if (s.batches == 1) return first.run(to, sums.get());
+  const std::size_t results = first.results;
+  parallel_for(0, s.batches, elements_per_range / (results * s.depth),
+               [&](std::size_t begin, std::size_t end) {
+                 std::vector<T> own(first.parts() * results);
+                 for (std::size_t i = begin; i < end; ++i) {
+                   product(i).run(to + i * results, own.data());
+                 }
+               });
+}
+
 // Null without an exception: for numpy.matmul. bias: null, or a row to be added to each of the
 // result. row_sums: null, or gets the sums of the rows of the first matrix.
 PyObject* product(PyObject* first, PyObject* second, PyObject* bias = nullptr,
                   nb::object* row_sums = nullptr) {
   if (!PyArray_CheckExact(first) || !PyArray_CheckExact(second)) return nullptr;
-  PyArrayObject *a = as_array(first), *b = as_array(second);
-  const int type = PyArray_TYPE(a), a_dims = PyArray_NDIM(a), b_dims = PyArray_NDIM(b);
-  const bool half = has_bfloat16_products() && is_bfloat16(a);
-  if ((type != NPY_FLOAT && type != NPY_DOUBLE && !half) || PyArray_TYPE(b) != type || a_dims < 2 ||
-      b_dims < 2 || !PyArray_ISBEHAVED_RO(a) || !PyArray_ISBEHAVED_RO(b)) {
+  const int type = PyArray_TYPE(as_array(first));
+  const bool half = has_bfloat16_products() && is_bfloat16(as_array(first));
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE && !half) ||
+      PyArray_TYPE(as_array(second)) != type || !PyArray_NDIM(as_array(first)) ||
+      !PyArray_NDIM(as_array(second))) {
     return nullptr;
   }
+  const bool drops_row = PyArray_NDIM(as_array(first)) == 1;
+  const bool drops_column = PyArray_NDIM(as_array(second)) == 1;
+  if ((drops_row || drops_column) && PyArray_SIZE(as_array(first)) < fewest_of_vector &&
+      PyArray_SIZE(as_array(second)) < fewest_of_vector) {
+    return nullptr;
+  }
+  nb::object a_owner = as_matrices(as_array(first), true);
+  nb::object b_owner = as_matrices(as_array(second), false);
+  PyArrayObject *a = as_array(a_owner.ptr()), *b = as_array(b_owner.ptr());
+  const int a_dims = PyArray_NDIM(a), b_dims = PyArray_NDIM(b);
   const npy_intp* a_sizes = PyArray_DIMS(a);
   const npy_intp* b_sizes = PyArray_DIMS(b);
-  if (bias != nullptr && (half || !is_row(bias, type, b_sizes[b_dims - 1]))) return nullptr;
   if (a_sizes[a_dims - 1] != b_sizes[b_dims - 2]) return nullptr;
-  // Stacked matrices times one are one tall matrix times it.
-  const bool tall = b_dims == 2 && a_dims > 2;
-  if (tall ? !PyArray_IS_C_CONTIGUOUS(a)
-           : a_dims != b_dims || !std::equal(a_sizes, a_sizes + a_dims - 2, b_sizes)) {
-    return nullptr;
-  }
+  if (bias != nullptr && (half || !is_row(bias, type, b_sizes[b_dims - 1]))) return nullptr;
+  std::vector<npy_intp> sizes;
+  if (!broadcast_leads(a, b, sizes)) return nullptr;
   Product s = {};
-  if (!find_steps(a, s.a_row, s.a_column) || !find_steps(b, s.b_row, s.b_column)) return nullptr;
   s.batches = 1;
   s.rows = static_cast<std::size_t>(a_sizes[a_dims - 2]);
   s.depth = static_cast<std::size_t>(a_sizes[a_dims - 1]);
   s.columns = static_cast<std::size_t>(b_sizes[b_dims - 1]);
-  for (int d = 0; d < a_dims - 2; ++d) {
-    (tall ? s.rows : s.batches) *= static_cast<std::size_t>(a_sizes[d]);
+  // Stacked matrices times one are one tall matrix times it.
+  const bool tall = b_dims == 2 && a_dims > 2;
+  double lead = 1;
+  for (const npy_intp size : sizes) lead *= static_cast<double>(size);
+  const double one =
+      static_cast<double>(s.rows) * static_cast<double>(s.columns) * static_cast<double>(s.depth);
+  const bool of_vector = !half && ((s.rows == 1 && !tall) || s.columns == 1);
+  if (of_vector && (bias != nullptr || row_sums != nullptr)) return nullptr;
+  if (one * lead < static_cast<double>(of_vector ? fewest_of_vector : fewest_multiplications)) {
+    return nullptr;
   }
+  for (const npy_intp size : sizes) {
+    (tall ? s.rows : s.batches) *= static_cast<std::size_t>(size);
+  }
+  if (row_sums != nullptr && (half || s.batches != 1)) return nullptr;
+  if (tall && !PyArray_IS_C_CONTIGUOUS(a)) put_in_order(a_owner);
+  settle_steps(a_owner, s.a_row, s.a_column);
+  settle_steps(b_owner, s.b_row, s.b_column);
+  if (of_vector && s.rows == 1 && s.a_column != 1) {  // elements of vectors lie side by side
+    put_in_order(a_owner);
+    settle_steps(a_owner, s.a_row, s.a_column);
+  }
+  if (of_vector && s.columns == 1 && s.b_row != 1) {
+    put_in_order(b_owner);
+    settle_steps(b_owner, s.b_row, s.b_column);
+  }
+  a = as_array(a_owner.ptr());
+  b = as_array(b_owner.ptr());
   if (tall) {
     s.a_row = s.depth;
     s.a_column = 1;
   }
-  const std::size_t multiplications = s.batches * s.rows * s.columns * s.depth;
-  if (multiplications < fewest_multiplications) return nullptr;
   s.slots = static_cast<std::size_t>(get_num_threads());
   std::vector<std::size_t> a_at{0}, b_at{0};
-  if (!tall && (!find_starts(a, a_at) || !find_starts(b, b_at))) return nullptr;
-  std::vector<npy_intp> sizes(a_sizes, a_sizes + a_dims);
-  sizes.back() = static_cast<npy_intp>(s.columns);
-  const nb::object owner = new_array(a_dims, sizes.data(), type);
+  const int stack = tall ? 0 : static_cast<int>(sizes.size());
+  if (!find_starts(a, stack, sizes.data(), a_at) || !find_starts(b, stack, sizes.data(), b_at)) {
+    return nullptr;
+  }
+  if (!drops_row) sizes.push_back(PyArray_DIM(a, a_dims - 2));
+  if (!drops_column) sizes.push_back(static_cast<npy_intp>(s.columns));
+  const nb::object owner = new_array(static_cast<int>(sizes.size()), sizes.data(), type);
   PyArrayObject* to = as_array(owner.ptr());
   PyArrayObject* row = bias == nullptr ? nullptr : as_array(bias);
   PyArrayObject* sums = nullptr;
   if (row_sums != nullptr) {
-    if (half || s.batches != 1) return nullptr;
     const auto rows = static_cast<npy_intp>(s.rows);
     *row_sums = new_array(1, &rows, type);
     sums = as_array(row_sums->ptr());
   }
-  if (type == NPY_FLOAT) {
+  if (of_vector) {
+    type == NPY_FLOAT ? run_vectors<float>(s, a, a_at, b, b_at, to)
+                      : run_vectors<double>(s, a, a_at, b, b_at, to);
+  } else if (type == NPY_FLOAT) {
     run<float>(s, a, a_at, b, b_at, row, to, sums);
   } else if (type == NPY_DOUBLE) {
     run<double>(s, a, a_at, b, b_at, row, to, sums);

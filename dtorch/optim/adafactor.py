@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.dtype import finfo
 from dtorch.core.errors import DtypeError
+from dtorch.core.ops.norm import sum_of_squares
 from dtorch.optim.optimizer import (
     Begin,
     Optimizer,
@@ -93,7 +95,7 @@ class Adafactor(Optimizer):
         if least is None:
             least = finfo(turn.param.dtype).eps
         fresh = t ** group["beta2_decay"]
-        size = float(np.linalg.norm(array.reshape(-1))) / math.sqrt(max(array.size, 1))
+        size = math.sqrt(sum_of_squares(array)) / math.sqrt(max(array.size, 1))
         alpha = max(least_size, size) * min(float(group["lr"]), 1 / math.sqrt(t))
         if group["weight_decay"]:
             array *= 1 - float(group["lr"]) * group["weight_decay"]
@@ -101,7 +103,7 @@ class Adafactor(Optimizer):
             row, column = turn.state("row_var"), turn.state("col_var")
             row += (_mean_square(grad, -1) - row) * fresh
             column += (_mean_square(grad, -2) - column) * fresh
-            estimate = row @ column
+            estimate = backend.matmul(row, column)
             estimate /= np.maximum(row.mean(axis=-2, keepdims=True), least)
         else:
             variance = turn.state("variance")
@@ -109,6 +111,6 @@ class Adafactor(Optimizer):
             estimate = variance.copy()
         np.maximum(estimate, least * least, out=estimate)
         update = grad / np.sqrt(estimate)
-        length = float(np.linalg.norm(update.reshape(-1)))
+        length = math.sqrt(sum_of_squares(update))
         clipped = max(1.0, length / (math.sqrt(max(update.size, 1)) * group["d"]))
         array -= update * (alpha / clipped)

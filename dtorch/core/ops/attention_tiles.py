@@ -82,7 +82,9 @@ def _scores(
 ) -> Any:
     """Scaled and masked scores of some keys, ``(*, L, keys)``."""
     kind = query.dtype.type
-    scores = xp.matmul(query, _swapped(key[..., tile.start : tile.stop, :])) * kind(options.scale)
+    scores = backend.matmul(query, _swapped(key[..., tile.start : tile.stop, :])) * kind(
+        options.scale
+    )
     if mask is not None:
         part = mask if mask.shape[-1] != total else mask[..., tile.start : tile.stop]
         if part.dtype == np.bool_:
@@ -119,7 +121,7 @@ def forward(
         if options.dropout_p:
             scores *= _factors(xp, scores, tile, options)
         out *= factor
-        out += xp.matmul(scores, value[..., tile.start : tile.stop, :])
+        out += backend.matmul(scores, value[..., tile.start : tile.stop, :])
     empty = sums == 0
     out /= xp.where(empty, kind.type(1), sums)
     return out, xp.where(empty, kind.type(np.inf), tops + xp.log(xp.where(empty, 1, sums)))
@@ -137,7 +139,7 @@ def backward(
         at = (..., slice(tile.start, tile.stop), slice(None))
         weights = _scores(xp, query, key, mask, tile, options, key.shape[-2])
         weights = xp.exp(weights - log_sums)
-        slopes = xp.matmul(grad, _swapped(value[at]))
+        slopes = backend.matmul(grad, _swapped(value[at]))
         dropped = weights
         if options.dropout_p:
             factors = _factors(xp, weights, tile, options)
@@ -146,9 +148,9 @@ def backward(
         slopes -= products
         slopes *= weights
         slopes *= query.dtype.type(options.scale)
-        d_value[at] = xp.matmul(_swapped(dropped), grad)
-        d_key[at] = xp.matmul(_swapped(slopes), query)
-        d_query += xp.matmul(slopes, key[at])
+        d_value[at] = backend.matmul(_swapped(dropped), grad)
+        d_key[at] = backend.matmul(_swapped(slopes), query)
+        d_query += backend.matmul(slopes, key[at])
     return d_query, d_key, d_value
 
 

@@ -11,6 +11,7 @@ from dtorch.core.errors import ShapeError
 from dtorch.core.op import composite
 from dtorch.core.ops.linalg import expect_one_dtype, matmul
 from dtorch.core.ops.reduction import sum
+from dtorch.core.ops.view import permute
 
 
 @composite(tensors=("input1", "input2", "weight", "bias"), method=False, wide=True, takes="ifc")
@@ -28,9 +29,11 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
             "(*, n), (*, m) and (out, n, m)"
         )
     expect_one_dtype("bilinear", input1, weight)
+    # One product of all rows: of a stack of them the gradient would be (rows, out, n, m).
     rows = math.prod(a[:-1])
-    left = matmul(input1.reshape((rows, 1, 1, w[1])), weight)  # (rows, out, 1, m)
-    out = sum(left.reshape((rows, w[0], w[2])) * input2.reshape((rows, 1, w[2])), 2)
+    flat = permute(weight, (1, 0, 2)).reshape((w[1], w[0] * w[2]))
+    left = matmul(input1.reshape((rows, w[1])), flat).reshape((rows, w[0], w[2]))
+    out = sum(left * input2.reshape((rows, 1, w[2])), 2)
     out = out.reshape((*a[:-1], w[0]))
     return out if bias is None else out + bias
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.padding import constant_pad
@@ -37,7 +38,7 @@ def conv(
     o = weight.shape[0]
     rows = weight.reshape(groups, o // groups, math.prod(weight.shape[1:]))
     flat = columns.reshape(n, groups, c // groups * math.prod(kernel), math.prod(sides))
-    out = xp.matmul(rows, flat).reshape(n, o, *sides)
+    out = backend.matmul(rows, flat).reshape(n, o, *sides)
     if bias is not None:
         out += bias.reshape(-1, *(1,) * len(sides))
     return out
@@ -127,7 +128,7 @@ def conv_input(
     kernel = weight.shape[2:]
     rows = weight.reshape(groups, o // groups, math.prod(weight.shape[1:]))
     flat = delta.reshape(n, groups, o // groups, math.prod(sides))
-    columns = xp.matmul(rows.swapaxes(1, 2), flat).reshape(n, shape[1], *kernel, *sides)
+    columns = backend.matmul(rows.swapaxes(1, 2), flat).reshape(n, shape[1], *kernel, *sides)
     if math.prod(kernel) == 1 and tuple(sides) == tuple(shape[2:]) and not any(padding):
         out = columns.reshape(shape)
     else:
@@ -203,10 +204,10 @@ def conv_weight(
     flat = columns.reshape(n, groups, c // groups * math.prod(shape[2:]), math.prod(sides))
     rows = delta.reshape(n, groups, o // groups, math.prod(sides))
     if n * math.prod(shape) <= _ONE_PRODUCT:
-        return xp.matmul(rows, flat.swapaxes(2, 3)).sum(axis=0).reshape(shape)
-    out = xp.matmul(rows[0], flat[0].swapaxes(1, 2))
+        return backend.matmul(rows, flat.swapaxes(2, 3)).sum(axis=0).reshape(shape)
+    out = backend.matmul(rows[0], flat[0].swapaxes(1, 2))
     for i in range(1, n):
-        out += xp.matmul(rows[i], flat[i].swapaxes(1, 2))
+        out += backend.matmul(rows[i], flat[i].swapaxes(1, 2))
     return out.reshape(shape)
 
 

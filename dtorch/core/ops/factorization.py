@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.errors import LinAlgError
 from dtorch.core.op import structured
 from dtorch.core.ops.complex import real
@@ -196,10 +197,10 @@ def expm(xp: Any, input: Any) -> Any:
     # |scaled| <= 1/4: 14 terms reach double precision.
     out = term = xp.broadcast_to(xp.eye(input.shape[-1], dtype=input.dtype), input.shape)
     for k in range(1, 15):
-        term = term @ scaled / input.dtype.type(k)
+        term = backend.matmul(term, scaled) / input.dtype.type(k)
         out = out + term
     for _ in range(squarings):
-        out = out @ out
+        out = backend.matmul(out, out)
     return out
 
 

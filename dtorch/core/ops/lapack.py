@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ShapeError
 from dtorch.core.op import composite
@@ -233,7 +234,7 @@ def _reflect(packed: Any, tau: Any, other: Any, backward: bool) -> Any:
         direction = packed[..., k]
         direction = np.where(np.arange(m) < k, 0, np.where(np.arange(m) == k, 1, direction))
         scale = tau[..., k, None, None] if backward else tau[..., k, None, None].conj()
-        along = direction[..., None, :].conj() @ out
+        along = backend.matmul(direction[..., None, :].conj(), out)
         out -= scale * direction[..., :, None] * along
     return out
 

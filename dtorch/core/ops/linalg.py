@@ -21,10 +21,7 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(value.shape)
 
 
-_product: Any = np.matmul if backend.native is None else backend.native.matmul
-
-
-@structured(tensors=("input", "other"), ufunc=_product, takes="ifc")
+@structured(tensors=("input", "other"), ufunc=backend.matmul, takes="ifc")
 def matmul(xp: Any, input: Any, other: Any) -> Any:
     """Matrix product of the last two dims; leading dims broadcast, 1-D operands are vectors.
 
@@ -38,7 +35,7 @@ def matmul(xp: Any, input: Any, other: Any) -> Any:
     return xp.matmul(input, other)
 
 
-matmul.kernel("cpu")(_product)
+matmul.kernel("cpu")(backend.matmul)
 
 
 @matmul.shape
@@ -545,7 +542,7 @@ def plus_row(a: Any, b: Any, row: Any) -> Any:
     """``a @ b + row`` of arrays, compiled."""
     out = backend.native.matmul_plus_row(a, b, row)
     if out is None:
-        out = _product(a, b)
+        out = backend.matmul(a, b)
         out += row
     return out
 

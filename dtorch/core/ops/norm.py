@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.dtype import as_dtype, from_numpy_dtype
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
@@ -19,6 +20,7 @@ from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.power import power, root
 from dtorch.core.ops.reduction import amax, amin, spread, sum
 from dtorch.core.ops.view import transpose, unsqueeze
+from dtorch.core.quiet import restore, silence
 from dtorch.core.shapes import normalize_dim, normalize_dims
 
 
@@ -57,14 +59,23 @@ def _array(value: Any) -> Any:
     return value._array if hasattr(value, "_array") else value
 
 
+def sum_of_squares(array: Any) -> Any:
+    """That of the magnitudes of all elements of an array."""
+    flat = array.reshape(-1)
+    settings = silence()
+    try:
+        return backend.matmul(flat.conj(), flat).real
+    finally:
+        restore(settings)
+
+
 @structured(tensors=("input",), public=False, wide=True)
 def euclidean(xp: Any, input: Any, dim: Any, keepdim: bool) -> Any:
     """Square root of the sum of squares; its gradient at 0 is taken as 0."""
     if isinstance(input, np.ndarray) and input.dtype.kind in "fc" and input.itemsize > 2:
         dims = normalize_dims("norm", dim, input.ndim)
         if len(dims) == input.ndim and input.flags.c_contiguous:
-            flat = input.reshape(-1)
-            out = xp.sqrt(xp.vdot(flat, flat).real)
+            out = xp.sqrt(sum_of_squares(input))
             return xp.asarray(out).reshape((1,) * input.ndim if keepdim else ())
     size = xp.abs(input) if input.dtype.kind == "c" else input
     return xp.sqrt(sum.body(xp, size * size, dim, keepdim))

@@ -130,7 +130,7 @@ def lstm(
     for size, rows in _steps(sizes, reverse):
         g = gates[rows]
         hiddens[rows], cells[rows] = h[:size], c[:size]
-        g += xp.matmul(h[:size], backward)
+        g += backend.matmul(h[:size], backward)
         xp.tanh(g, out=g)
         g *= half
         g += rest
@@ -140,7 +140,7 @@ def lstm(
         s = squashed[rows]
         xp.tanh(state, out=s)
         new = g[:, 3 * width :] * s
-        h[:size] = new if w_hr is None else xp.matmul(new, w_hr.T)
+        h[:size] = new if w_hr is None else backend.matmul(new, w_hr.T)
         out[rows] = h[:size]
     return out, h, c, gates, squashed, hiddens, cells
 
@@ -199,8 +199,8 @@ def _lstm_deltas(
         i, f, u, o = (g[:, k * width : (k + 1) * width] for k in range(4))
         dy = dh[:size] + grads[0][rows]
         if w_hr is not None:
-            dw_hr += np.matmul(dy.T, o * s)
-            dy = np.matmul(dy, w_hr)
+            dw_hr += backend.matmul(dy.T, o * s)
+            dy = backend.matmul(dy, w_hr)
         state = dc[:size]
         state += dy * o * (1 - s * s)
         d[:, :width] = state * u * i * (1 - i)
@@ -208,7 +208,7 @@ def _lstm_deltas(
         d[:, 2 * width : 3 * width] = state * i * (1 - u * u)
         d[:, 3 * width :] = dy * s * o * (1 - o)
         state *= f
-        dh[:size] = np.matmul(d, w_hh)
+        dh[:size] = backend.matmul(d, w_hh)
     return delta, dh, dc, dw_hr
 
 
@@ -259,7 +259,7 @@ def gru(
     for size, rows in _steps(sizes, reverse):
         g = gates[rows]
         hiddens[rows] = h[:size]
-        through = xp.matmul(h[:size], backward)
+        through = backend.matmul(h[:size], backward)
         if b_hh is not None:
             through += b_hh
         g[:, : 2 * width] += through[:, : 2 * width]
@@ -300,7 +300,7 @@ def _(
         e = delta_h[rows]
         e[:, : 2 * width] = d[:, : 2 * width]
         e[:, 2 * width :] = dn * r
-        dh[:size] = dy * z + np.matmul(e, w_hh)
+        dh[:size] = dy * z + backend.matmul(e, w_hh)
     dw_ih, db_ih = _projected_gradients(delta, input, needs[2], needs[4])
     dw_hh, db_hh = _projected_gradients(delta_h, hiddens, needs[3], needs[5])
     return [matmul(delta, w_ih) if needs[0] else None, dh, dw_ih, dw_hh, db_ih, db_hh]
@@ -349,7 +349,7 @@ def rnn(
     for size, rows in _steps(sizes, reverse):
         state = out[rows]
         hiddens[rows] = h[:size]
-        state += xp.matmul(h[:size], backward)
+        state += backend.matmul(h[:size], backward)
         if nonlinearity == "tanh":
             xp.tanh(state, out=state)
         else:
@@ -374,7 +374,7 @@ def _(
         y, d = out[rows], delta[rows]
         np.add(dh[:size], grads[0][rows], out=d)
         d *= (1 - y * y) if nonlinearity == "tanh" else (y > 0)
-        dh[:size] = np.matmul(d, w_hh)
+        dh[:size] = backend.matmul(d, w_hh)
     dw_ih, bias = _projected_gradients(delta, input, needs[2], needs[4] or needs[5])
     return [
         matmul(delta, w_ih) if needs[0] else None, dh, dw_ih,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.op import structured
 
 Taps = tuple[Any, Any]
@@ -51,7 +52,7 @@ def resample_back(
         if entry is None:
             continue
         matrix = _matrix(xp, entry, shape[dim], delta.dtype)
-        product = xp.moveaxis(xp.tensordot(out, matrix, axes=([dim], [0])), -1, dim)
+        product = xp.moveaxis(backend.matmul(xp.moveaxis(out, dim, -1), matrix), -1, dim)
         if not xp.isfinite(product).all():  # the zeros of the matrix spread what is not finite
             product = _added(xp, out, entry, dim, product)
         out = product

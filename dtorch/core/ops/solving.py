@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.base import wrap
 from dtorch.core.errors import DtypeError, LinAlgError, ShapeError
 from dtorch.core.op import composite, structured
@@ -98,7 +99,7 @@ def _substitute(xp: Any, A: Any, B: Any, upper: bool) -> Any:
         part = out[..., rows, :]
         done = slice(rows.stop, n) if upper else slice(0, start)
         if done.start < done.stop:
-            part = part - A[..., rows, done] @ out[..., done, :]
+            part = part - backend.matmul(A[..., rows, done], out[..., done, :])
         out[..., rows, :] = xp.linalg.solve(A[..., rows, rows], part)
     return out
 
@@ -193,7 +194,9 @@ def factor_lu(xp: Any, A: Any, pivot: bool = True) -> tuple[Any, Any, Any]:
         if stop < n:
             corner = xp.tril(lu[:, first:stop, first:stop], -1) + xp.eye(width, dtype=lu.dtype)
             lu[:, first:stop, stop:] = xp.linalg.solve(corner, lu[:, first:stop, stop:])
-            lu[:, stop:, stop:] -= lu[:, stop:, first:stop] @ lu[:, first:stop, stop:]
+            lu[:, stop:, stop:] -= backend.matmul(
+                lu[:, stop:, first:stop], lu[:, first:stop, stop:]
+            )
     rows = xp.stack(pivots, -1) if pivots else xp.zeros((len(lu), 0), np.int64)
     return lu.reshape(A.shape), rows.reshape((*lead, count)), order.reshape((*lead, m))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.base import PLAIN, TensorBase, wrap
 from dtorch.core.coo import CooArray, layout, sparse_coo, strided
 from dtorch.core.creation import as_tensor
@@ -313,7 +314,7 @@ def product(xp: Any, sparse: Any, dense: Any) -> Any:
         raise DtypeError(
             f"sparse.mm: operands are {sparse.dtype} and {dense.dtype}, expected one dtype"
         )
-    return np.matmul(sparse, dense)
+    return backend.matmul(sparse, dense)
 
 
 @product.gradient("sparse")

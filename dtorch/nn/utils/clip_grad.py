@@ -12,6 +12,7 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import GradError
 from dtorch.core.inplace import bump
+from dtorch.core.ops.norm import sum_of_squares
 
 
 def _gradients(parameters: Any) -> list[Any]:
@@ -43,7 +44,7 @@ def get_total_norm(
     kind = np.result_type(*(a.dtype for a in arrays)) if len({a.dtype for a in arrays}) > 1 else (
         arrays[0].dtype)  # fmt: skip
     if p == 2:
-        total = math.sqrt(sum(float(np.vdot(a, a).real) for a in arrays))
+        total = math.sqrt(sum(float(sum_of_squares(a)) for a in arrays))
     elif p == math.inf:
         total = max((float(np.abs(a).max()) for a in arrays if a.size), default=0.0)
     else:

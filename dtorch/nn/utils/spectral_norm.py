@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import numpy as np
-
+from dtorch.core import backend
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
 from dtorch.core.functions import dot, mv
 from dtorch.core.inplace import bump
+from dtorch.core.ops.norm import sum_of_squares
 from dtorch.core.random import standard_normal
 from dtorch.core.shapes import merged
 from dtorch.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -31,7 +32,7 @@ def as_matrix(weight: Any, dim: int) -> Any:
 
 def unit(vector: Any, eps: float) -> Any:
     """An array of length 1."""
-    return vector / max(float(np.linalg.norm(vector)), eps)
+    return vector / max(math.sqrt(sum_of_squares(vector)), eps)
 
 
 def random_unit(size: int, kind: Any, eps: float) -> Any:
@@ -44,10 +45,10 @@ def iterate(matrix: Any, u: Any, v: Any, steps: int, eps: float, left_first: boo
     array = matrix._array
     for _ in range(steps):
         if left_first:
-            u._array[...] = unit(array @ v._array, eps)
-        v._array[...] = unit(array.T @ u._array, eps)
+            u._array[...] = unit(backend.matmul(array, v._array), eps)
+        v._array[...] = unit(backend.matmul(array.T, u._array), eps)
         if not left_first:
-            u._array[...] = unit(array @ v._array, eps)
+            u._array[...] = unit(backend.matmul(array, v._array), eps)
     bump(u)
     bump(v)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
 from dtorch.vision.transforms.functional.images import fill_values, rounded_to
@@ -75,7 +76,8 @@ def resize_tensor(
     kind = np.float64 if array.dtype == np.float64 else np.float32
     down = _weights(old_height, height, mode, antialias).astype(kind)
     across = _weights(old_width, width, mode, antialias).astype(kind)
-    return rounded_to(down @ array.astype(kind, copy=False) @ across.T, array)
+    rows = backend.matmul(down, array.astype(kind, copy=False))
+    return rounded_to(backend.matmul(rows, across.T), array)
 
 
 def sample_tensor(
