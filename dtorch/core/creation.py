@@ -84,6 +84,9 @@ def tensor(
         target = as_dtype(dtype).numpy
         if array.dtype.kind == "c" != target.kind and not isinstance(data, TensorBase):
             raise TypeError(f"tensor: data are complex numbers, dtype is {dtype}")
+        if target.kind in "iu" and array.size and not isinstance(data, (TensorBase, np.ndarray)):
+            for end in (array.min(), array.max()):
+                dtypes.number_in("tensor", end, target)  # complains where it does not fit
         array = array.astype(target)
     else:
         from_numpy_dtype(array.dtype)  # complains about strings and the like
@@ -198,12 +201,20 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """A tensor of one number; its dtype follows from the number."""
-    default = (
-        dtypes.scalar_dtype(fill_value) if isinstance(fill_value, (int, float, complex)) else None
-    )
-    value = fill_value._array if isinstance(fill_value, TensorBase) else fill_value
+    default = None
+    if isinstance(fill_value, TensorBase):
+        default = from_numpy_dtype(fill_value._array.dtype)
+    elif isinstance(fill_value, (int, float, complex)):
+        default = dtypes.scalar_dtype(fill_value)
     sizes = as_sizes("full", size if isinstance(size, (tuple, list)) else (size,))
-    return _finish(np.full(sizes, value, _numpy(dtype, default)), requires_grad, out, device)
+    array = _filled(sizes, fill_value, _numpy(dtype, default))
+    return _finish(array, requires_grad, out, device)
+
+
+def _filled(sizes: tuple[int, ...], value: Any, kind: np.dtype[Any]) -> np.ndarray:
+    if isinstance(value, TensorBase):
+        return np.full(sizes, value._array.astype(kind))
+    return np.full(sizes, dtypes.number_in("full", value, kind), kind)
 
 
 def _like(input: Tensor, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -242,7 +253,8 @@ def full_like(
 ) -> Tensor:  # fmt: skip
     """One number in the sizes, dtype and device of ``input``."""
     shape, numpy_dtype = _like(input, dtype)
-    return _finish(np.full(shape, fill_value, numpy_dtype), requires_grad, device=device)
+    array = _filled(shape, fill_value, numpy_dtype)
+    return _finish(array, requires_grad, device=device)
 
 
 def arange(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.errors import DtypeError
+from dtorch.core.errors import ArgumentError, DtypeError
 
 _KINDS = {"b": "bool", "i": "integer", "f": "floating-point", "c": "complex"}
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
@@ -168,6 +168,36 @@ def refuse_dtypes(op: str, kinds: str, given: dtype, remedy: str = "convert firs
     if "bifc"[given.category] in kinds:
         taken = " or ".join(name for kind, name in _KINDS.items() if kind not in kinds)
         raise DtypeError(f"{op}: not defined for {given}, expected {taken} numbers; {remedy}")
+
+
+def number_in(op: str, value: Any, target: np.dtype[Any]) -> np.ndarray:
+    """A number as a 0-dim array of ``target``.
+
+    Negative integers of unsigned dtypes count from the end, as they do in C.
+
+    Raises:
+        ArgumentError: the dtype does not hold such a number.
+
+    >>> number_in("fill_", 2.5, np.dtype(np.int8)).item()
+    2
+    """
+    number = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
+    if isinstance(number, complex) and target.kind != "c":
+        fits = not number.imag
+        number = number.real
+    elif target.kind in "iu":
+        ends = np.iinfo(target)
+        below = target.kind == "u" and isinstance(number, int)
+        fits = (-ends.max if below else ends.min) <= number <= ends.max
+    elif target.kind in "fVc" and isinstance(number, (int, float)):
+        fits = not abs(number) > finfo(from_numpy_dtype(target)).max or number in (np.inf, -np.inf)
+    else:
+        fits = True
+    if not fits:
+        raise ArgumentError(f"{op}: {value} does not fit into {from_numpy_dtype(target)}")
+    if target.kind in "iu":
+        return np.asarray(int(number)).astype(target)
+    return np.asarray(number, np.complex128 if target.kind == "c" else None).astype(target)
 
 
 def default_complex() -> dtype:

@@ -13,6 +13,7 @@ from dtorch.core.dtype import (
     dtype,
     from_numpy_dtype,
     get_default_dtype,
+    number_in,
     refuse_dtypes,
     result_dtype,
     scalar_dtype,
@@ -42,8 +43,10 @@ class ElementwiseOp(Op):
         *,
         floating: bool = False,
         promoted: Sequence[str] | None = None,
+        keeps_numbers: bool = False,
         **options: Any,
     ) -> None:
+        self.keeps_numbers = keeps_numbers  # they are results, so they have to fit the dtype
         self.floating = floating  # integer operands are converted to the default dtype first
         self._promoted = promoted
         options.setdefault("inplace", True)
@@ -76,8 +79,11 @@ class ElementwiseOp(Op):
         except DtypeError:
             raise  # the body has said what is wrong
         except TypeError as error:
-            dtypes = [str(v.dtype) for v in values if hasattr(v, "dtype")]
-            raise DtypeError(f"{self.name}: not defined for {' and '.join(dtypes)}") from error
+            raise self._undefined(values) from error
+
+    def _undefined(self, values: Sequence[Any]) -> DtypeError:
+        dtypes = [str(v.dtype) for v in values if hasattr(v, "dtype")]
+        return DtypeError(f"{self.name}: not defined for {' and '.join(dtypes)}")
 
     def _half_dtype(self, values: Sequence[Any]) -> Any:
         """That of operands of float16 or bfloat16, beside which there may be numbers of float32."""
@@ -119,7 +125,11 @@ class ElementwiseOp(Op):
                 if value.dtype != target:
                     raw[i] = convert(value, target if value.ndim else number)
             elif isinstance(value, (*NUMBERS, generic)):
-                raw[i] = _number_as(value, number)
+                raw[i] = (
+                    number_in(self.name, value, number)
+                    if self.keeps_numbers
+                    else _number_as(value, number)
+                )
             else:
                 raw[i] = value.astype(target)  # an array of another device
         return raw
@@ -240,7 +250,11 @@ class ElementwiseOp(Op):
         same = all(getattr(r, "dtype", array.dtype) == array.dtype for r in raw)
         if not same or broadcast_shapes(self.name, *(np.shape(r) for r in raw)) != array.shape:
             return super().run_inplace(values)
-        if self.ufunc.resolve_dtypes((*(array.dtype for _ in raw), None))[-1] != array.dtype:
+        try:
+            kept = self.ufunc.resolve_dtypes((*(array.dtype for _ in raw), None))[-1] == array.dtype
+        except TypeError as error:
+            raise self._undefined(raw) from error
+        if not kept:
             return super().run_inplace(values)
         settings = silence()
         try:

@@ -193,9 +193,13 @@ def pair(value: Any) -> tuple[int, int]:
 
 
 def window_count(
-    op: str, size: int, kernel: int, stride: int, padding: int, dilation: int = 1
-) -> int:
+    op: str, size: int, kernel: int, stride: int, padding: int, dilation: int = 1,
+    ceil: bool = False,
+) -> int:  # fmt: skip
     """How many windows of ``kernel`` fit into ``size`` with this stride, padding and dilation.
+
+    Args:
+        ceil: count windows, too, that begin within the input or its left padding and end beyond.
 
     Raises:
         ArgumentError: kernel, stride or dilation below 1, or padding below 0.
@@ -207,11 +211,15 @@ def window_count(
             f"and padding {padding} at least 0"
         )
     span = dilation * (kernel - 1) + 1
-    if size + 2 * padding < span:
+    room = size + 2 * padding - span
+    if ceil and room + stride > 0:
+        count = -(-room // stride) + 1
+        return count if (count - 1) * stride < size + padding else count - 1
+    if room < 0:
         raise ShapeError(
             f"{op}: a window of {span} does not fit into {size} elements with padding {padding}"
         )
-    return (size + 2 * padding - span) // stride + 1
+    return room // stride + 1
 
 
 def per_dim(op: str, what: str, value: Any, count: int) -> tuple[int, ...]:

@@ -383,3 +383,61 @@ def test_one_variable_has_one_variance_and_any_layout_a_diagonal() -> None:
     assert cube[1, 1, 1].item() == 1
     assert dtorch.tensor([True]).square().dtype is dtorch.int64
     assert dtorch.tensor([math.inf]).quantile(0.3, interpolation="nearest").item() == math.inf
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: dtorch.full((2,), 300, dtype=dtorch.int8),
+        lambda: dtorch.full((2,), math.inf, dtype=dtorch.int64),
+        lambda: dtorch.full((2,), 1e39),
+        lambda: dtorch.full((2,), 1e5, dtype=dtorch.float16),
+        lambda: dtorch.full((2,), -300, dtype=dtorch.uint8),
+        lambda: dtorch.full((2,), -0.5, dtype=dtorch.uint8),
+        lambda: dtorch.full((2,), 1j, dtype=dtorch.float32),
+        lambda: dtorch.full((2,), 2**63),
+        lambda: dtorch.tensor([300], dtype=dtorch.uint8),
+        lambda: dtorch.tensor(nan, dtype=dtorch.int64),
+        lambda: dtorch.zeros(2, dtype=dtorch.int8).masked_fill(dtorch.tensor([True, False]), 300),
+        lambda: dtorch.zeros(2, dtype=dtorch.int8).clamp(max=300),
+        lambda: dtorch.zeros(2, dtype=dtorch.int8).maximum(300),
+        lambda: dtorch.zeros(2, dtype=dtorch.int8).index_fill(0, dtorch.tensor([0]), 300),
+        lambda: dtorch.zeros(2, dtype=dtorch.int8).scatter(0, dtorch.tensor([0]), 300),
+        lambda: dtorch.nn.functional.pad(dtorch.zeros(2, dtype=dtorch.uint8), (1, 1), value=300),
+        lambda: dtorch.nn.functional.threshold(dtorch.zeros(2, dtype=dtorch.int8), 0, 300),
+        lambda: dtorch.where(dtorch.tensor([True]), dtorch.zeros(1, dtype=dtorch.int8), 300),
+    ],
+)
+def test_numbers_that_a_dtype_does_not_hold_are_refused_where_they_would_be_stored(call) -> None:
+    with pytest.raises(ArgumentError, match="does not fit into"):
+        call()
+
+
+def test_numbers_that_a_dtype_holds_are_stored() -> None:
+    assert dtorch.full((1,), -1, dtype=dtorch.uint8).item() == 255  # as in C, and in PyTorch
+    assert dtorch.full((1,), 2.5, dtype=dtorch.int64).item() == 2
+    assert dtorch.full((1,), -math.inf, dtype=dtorch.float16).item() == -math.inf
+    assert dtorch.full((1,), dtorch.tensor(3)).dtype is dtorch.int64
+    assert (dtorch.ones(1, dtype=dtorch.int8) + 300).item() == 45  # arithmetic wraps
+
+
+def test_windows_that_begin_within_the_input_count_with_ceil_mode() -> None:
+    x = dtorch.arange(2.0).reshape(1, 1, 2)
+    for pool in (dtorch.nn.functional.max_pool1d, dtorch.nn.functional.avg_pool1d):
+        assert pool(x, 3, 3, ceil_mode=True).shape == (1, 1, 1)
+        with pytest.raises(ShapeError, match="does not fit"):
+            pool(x, 3, 3)
+
+
+def test_what_is_added_to_a_product_broadcasts_to_it_and_not_the_other_way() -> None:
+    with pytest.raises(ShapeError, match="addmm: input of shape .* does not broadcast"):
+        dtorch.addmm(dtorch.ones(2, 3, 4), dtorch.ones(3, 2), dtorch.ones(2, 4))
+
+
+def test_negative_bases_have_complex_powers_with_gradients() -> None:
+    z = dtorch.tensor(0.5 + 0.25j, dtype=dtorch.complex128, requires_grad=True)
+    ((-2.0) ** z).abs().backward()
+    # |exp(z log b)| with log b = log 2 + i pi has the gradient |.| conj(log b).
+    size = math.exp(0.5 * math.log(2) - 0.25 * math.pi)
+    assert abs(z.grad.item() - size * (math.log(2) - 1j * math.pi)) < 1e-12
+    assert dtorch.tensor(-0.0).angle().item() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -76,3 +77,21 @@ def test_polygamma(n: int) -> None:
     near_pole = np.abs(x - np.round(x)) < 1e-3
     keep = ~((x < 0) & near_pole)
     np.testing.assert_allclose(actual[keep], expected[keep], rtol=1e-10)
+
+
+def test_derivatives_of_digamma_take_no_longer_for_large_numbers() -> None:
+    x = dtorch.tensor([-1e9 - 0.5, -1e30, 0.0, -1.0, -math.inf, math.nan], dtype=dtorch.float64)
+    first = dtorch.core.functions.polygamma(1, x)
+    assert float(first[0]) == pytest.approx(math.pi**2)  # far from 0 only the poles are left
+    assert first[1:4].isinf().all()
+    assert first[4:].isnan().all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_derivatives_of_digamma_obey_their_recurrence(n: int) -> None:
+    x = dtorch.linspace(-9.93, 4.07, 141, dtype=dtorch.float64)
+    step = (-1.0) ** n * math.factorial(n) / x ** (n + 1)
+    expected = dtorch.core.functions.polygamma(n, x) + step
+    assert dtorch.allclose(
+        dtorch.core.functions.polygamma(n, x + 1), expected, rtol=1e-8, atol=1e-7
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.dtype import number_in
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite
@@ -155,10 +156,10 @@ def _(input, beta=1.0, threshold=20.0):
     )
 
 
-@elementwise(method=False, takes="if")
+@elementwise(tensors=("input",), method=False, takes="if")
 def threshold(xp: Any, input: Any, threshold: float, value: float) -> Any:
     """``input`` where above ``threshold``, ``value`` elsewhere."""
-    return xp.where(input <= threshold, input.dtype.type(value), input)
+    return xp.where(input <= threshold, number_in("threshold", value, input.dtype), input)
 
 
 @threshold.gradient("input")

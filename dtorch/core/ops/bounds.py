@@ -14,7 +14,10 @@ from dtorch.core.ops import activation_native
 from dtorch.core.ops.comparison import choose, keep, logical_not
 
 
-@elementwise(tensors=("input", "min", "max"), promoted=("input", "min", "max"), takes="bif")
+@elementwise(
+    tensors=("input", "min", "max"), promoted=("input", "min", "max"), takes="bif",
+    keeps_numbers=True,
+)  # fmt: skip
 def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
     """The elements, but at least ``min`` and at most ``max`` (numbers, tensors, or None).
 
@@ -80,13 +83,13 @@ def _(input, min=None, max=None):
     return np.clip(input, min, max)
 
 
-@elementwise(ufunc=np.maximum, takes="bif")
+@elementwise(ufunc=np.maximum, takes="bif", keeps_numbers=True)
 def maximum(xp: Any, input: Any, other: Any) -> Any:
     """The larger of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.maximum(input, other)
 
 
-@elementwise(ufunc=np.minimum, takes="bif")
+@elementwise(ufunc=np.minimum, takes="bif", keeps_numbers=True)
 def minimum(xp: Any, input: Any, other: Any) -> Any:
     """The smaller of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.minimum(input, other)
@@ -143,13 +146,13 @@ def _(input, min=None, max=None):
     return np.clip(input, min, max)
 
 
-@elementwise(ufunc=np.fmax, takes="bif")
+@elementwise(ufunc=np.fmax, takes="bif", keeps_numbers=True)
 def fmax(xp: Any, input: Any, other: Any) -> Any:
     """The larger of two elements; if one is nan, the other. Of equal ones the first has the gradient."""
     return xp.fmax(input, other)
 
 
-@elementwise(ufunc=np.fmin, takes="bif")
+@elementwise(ufunc=np.fmin, takes="bif", keeps_numbers=True)
 def fmin(xp: Any, input: Any, other: Any) -> Any:
     """The smaller of two elements; if one is nan, the other. Of equal ones the first has the gradient."""
     return xp.fmin(input, other)

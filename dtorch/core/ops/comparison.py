@@ -204,6 +204,7 @@ for _op, _reference in (
     promoted=("input", "other"),
     inplace=False,
     public=False,
+    keeps_numbers=True,
 )
 def choose(xp: Any, condition: Any, input: Any, other: Any) -> Any:
     """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,9 @@ def _(input):
 @elementwise(inplace=False, floating=True)
 def angle(xp: Any, input: Any) -> Any:
     """Angle of the complex number to the positive real axis, in radians."""
-    return xp.angle(input).astype(input.real.dtype, copy=False)
+    if input.dtype.kind != "c":  # -0.0 is a positive real number here
+        return xp.where(input != input, input, xp.where(input < 0, math.pi, 0)).astype(input.dtype)
+    return xp.angle(input)
 
 
 @angle.gradient("input")

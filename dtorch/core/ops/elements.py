@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
@@ -197,7 +198,7 @@ def index_fill(input: Any, dim: int, index: Any, value: Any | float) -> Any:
     """``input`` with ``value`` (a number or 0-dim tensor) in the slices at ``index`` along
     ``dim``."""
     if not isinstance(value, TensorBase):
-        value = wrap(np.asarray(value))
+        value = wrap(number_in("index_fill", value, input._array.dtype))
     if value._array.ndim:
         raise ShapeError(f"index_fill: value has shape {tuple(value._array.shape)}, expected ()")
     return _fill_rows(input, dim, index, value)

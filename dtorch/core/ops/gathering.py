@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
@@ -199,7 +200,8 @@ def scatter(
         reduce: ``"add"`` or ``"multiply"`` combines with what is there instead.
     """
     if not isinstance(src, TensorBase):
-        src = wrap(np.full(tuple(index.shape), src).astype(input._array.dtype))
+        kind = input._array.dtype
+        src = wrap(np.full(tuple(index.shape), number_in("scatter", src, kind), kind))
     if reduce is None:
         return _scatter(input, dim, index, src)
     if reduce == "add":

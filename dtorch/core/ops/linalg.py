@@ -212,10 +212,15 @@ def _weights_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[s
 @composite(tensors=("input", "mat1", "mat2"), aliases={"mat": "input"}, inplace=True, takes="ifc")
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * (mat1 @ mat2)``."""
-    return _weighted(input, mm(mat1, mat2), beta, alpha)
+    return _weighted("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
-def _weighted(input: Any, product: Any, beta: Any, alpha: Any) -> Any:
+def _weighted(name: str, input: Any, product: Any, beta: Any, alpha: Any) -> Any:
+    if broadcast_shapes(name, input.shape, product.shape) != tuple(product.shape):
+        raise ShapeError(
+            f"{name}: input of shape {_shape(input)} does not broadcast to the shape "
+            f"{_shape(product)} of the product"
+        )
     product = product if alpha == 1 else product * alpha
     if beta == 0:
         return product
@@ -239,7 +244,7 @@ addmm.classic(_weights_by_position)
 @composite(tensors=("input", "mat", "vec"), aliases={"tensor": "input"}, inplace=True, takes="ifc")
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * (mat @ vec)``."""
-    return _weighted(input, mv(mat, vec), beta, alpha)
+    return _weighted("addmv", input, mv(mat, vec), beta, alpha)
 
 
 @addmv.samples
@@ -262,7 +267,7 @@ def _(input, mat, vec, beta=1, alpha=1):
 )
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * outer(vec1, vec2)``."""
-    return _weighted(input, outer(vec1, vec2), beta, alpha)
+    return _weighted("addr", input, outer(vec1, vec2), beta, alpha)
 
 
 @addr.samples
@@ -281,7 +286,7 @@ def _(input, vec1, vec2, beta=1, alpha=1):
 )
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2)``."""
-    return _weighted(input, bmm(batch1, batch2), beta, alpha)
+    return _weighted("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
 @baddbmm.samples
@@ -306,7 +311,9 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 
         raise ShapeError(f"addbmm: batches of {b} and {batch2.shape[0]} matrices, expected equal")
     # One product of wide matrices instead of a sum of many.
     wide = permute(batch1, (1, 0, 2)).reshape(n, b * k)
-    return _weighted(input, matmul(wide, batch2.reshape(b * k, batch2.shape[2])), beta, alpha)
+    return _weighted(
+        "addbmm", input, matmul(wide, batch2.reshape(b * k, batch2.shape[2])), beta, alpha
+    )
 
 
 @addbmm.samples

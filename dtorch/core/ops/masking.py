@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.dtype import number_in
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, method, structured
@@ -24,15 +25,21 @@ def masked_fill(xp: Any, input: Any, mask: Any, value: Any) -> Any:
     [7.0, 0.0]
     """
     _expect_mask("masked_fill", mask)
-    return xp.where(mask != 0, xp.asarray(value).astype(input.dtype), input)
+    return xp.where(mask != 0, _filling(value, input.dtype), input)
 
 
 @masked_fill.kernel("cpu")
 def _(input, mask, value):
     _expect_mask("masked_fill", mask)
     holds = mask if mask.dtype == np.bool_ else mask != 0
-    found = chosen(holds, np.asarray(value).astype(input.dtype, copy=False), input)
+    found = chosen(holds, _filling(value, input.dtype), input)
     return masked_fill.run_body(np, (input, mask, value)) if found is None else found
+
+
+def _filling(value: Any, target: Any) -> Any:
+    if hasattr(value, "astype") and not isinstance(value, np.generic):
+        return value.astype(target, copy=False)
+    return number_in("masked_fill", value, target)
 
 
 def _expect_mask(name: str, mask: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.scatter import add_rows
@@ -36,7 +37,8 @@ def constant_pad(xp: Any, input: Any, pad: Any, value: float) -> Any:
     """``input`` with ``value`` around it; negative numbers of elements crop."""
     sides = sides_of("pad", pad, input.ndim)
     sizes = _sizes("pad", input.shape, sides)
-    out = xp.zeros(sizes, input.dtype) if value == 0 else xp.full(sizes, value, input.dtype)
+    value = number_in("pad", value, input.dtype)
+    out = xp.full(sizes, value, input.dtype) if value else xp.zeros(sizes, input.dtype)
     source, target = _overlap(input.shape, sides)
     out[target] = input[source]
     return out

@@ -51,16 +51,11 @@ def windows(
     spread = per_dim(name, "dilation", dilation, nd)
     if any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
         raise ArgumentError(f"{name}: padding {pad} exceeds half of the window {kernel}")
-    counts = []
-    for n, k, s, p, d in zip(sides, kernel, step, pad, spread, strict=True):
-        count = window_count(name, n, k, s, p, d)
-        if ceil_mode:
-            span = d * (k - 1) + 1
-            more = -(-(n + 2 * p - span) // s) + 1
-            # A window must begin within the input or its left padding.
-            count = more if (more - 1) * s < n + p else more - 1
-        counts.append(count)
-    return kernel, step, pad, spread, tuple(counts)
+    counts = tuple(
+        window_count(name, n, k, s, p, d, ceil_mode)
+        for n, k, s, p, d in zip(sides, kernel, step, pad, spread, strict=True)
+    )
+    return kernel, step, pad, spread, counts
 
 
 def _padded(

@@ -73,12 +73,14 @@ def _(grad, input, exponent, out):
     size = real(exponent) if holds_complex(exponent) else exponent
     none = (input == 0) & (size >= 0)
     if hasattr(input, "shape"):
-        base = log(choose(none, 1.0, input))
+        # Negative real numbers have a logarithm, too, where the power is complex.
+        one = 1 + 0j if holds_complex(out) else 1.0
+        base = log(choose(none, one, input * one))
     else:
         base = (
             keep(keep(out, False) - math.inf, logical_not(none))
             if not input
-            else np.log(input).item()
+            else np.log(complex(input) if holds_complex(out) else input).item()
         )
     return keep(grad * conjugate(out * base), logical_not(none))
 
