@@ -6,6 +6,7 @@ import argparse
 import os
 import secrets
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -101,10 +102,7 @@ def _error_directory(log_dir: Path | None) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        if directory.is_dir():
-            for file in directory.iterdir():
-                file.unlink()
-            directory.rmdir()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _print_plan(job: Job) -> None:

@@ -15,6 +15,7 @@ from .engines import ENGINES
 from .job import RESERVED_VARIABLES, Program, free_port, usable_cores
 
 MODES = ("ddp", "hogwild")
+MOST_WORKERS = 4096  # of one machine; beyond it is a slip
 
 DESCRIPTION = """\
 Runs PROGRAM in several worker processes on this machine and looks after them: output lines are
@@ -273,6 +274,8 @@ def _nproc(text: str) -> int:
     number = _integer(text)
     if number is None or number < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 on, auto or cpu")
+    if number > MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected at most {MOST_WORKERS}")
     return number
 
 

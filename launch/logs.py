@@ -20,11 +20,19 @@ class LogFile:
 
     Args:
         path: the file; made anew, or continued if ``append``.
+
+    Attributes:
+        problem: why it could not be opened; it is no reason not to train.
     """
 
     def __init__(self, path: Path, append: bool) -> None:
         self.path = path
-        self._file: BinaryIO | None = path.open("ab" if append else "wb", buffering=0)
+        self._file: BinaryIO | None = None
+        self.problem: str | None = None
+        try:
+            self._file = path.open("ab" if append else "wb", buffering=0)
+        except OSError as error:
+            self.problem = f"{path}: {error.strerror}; this log file is not written"
 
     def write(self, data: bytes) -> str | None:
         """Writes ``data``. A message if that failed for the first time; afterwards all is dropped.
@@ -101,6 +109,8 @@ class Stream:
         self._live = live
         self._file = file
         self._rest = b""
+        if file is not None:
+            self._report(file.problem)
 
     def read(self) -> bool:
         """Takes what is there, up to `READ_SIZE` bytes; False at the end of the stream."""

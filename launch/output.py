@@ -107,11 +107,11 @@ def terminal_width(fd: int) -> int:
 
 def standard_outputs() -> tuple[Output, Output]:
     """Outputs for stdout and stderr; the same one twice if both go to the same place."""
-    stdout, stderr = sys.__stdout__, sys.__stderr__
-    if stdout is None or stderr is None:
-        null = os.open(os.devnull, os.O_WRONLY)
-        return Output(null), Output(null)
-    first, second = stdout.fileno(), stderr.fileno()
+    # One that was closed before this process began is None.
+    first, second = (
+        os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno()
+        for stream in (sys.__stdout__, sys.__stderr__)
+    )
     output = Output(first)
     same = os.path.samestat(os.fstat(first), os.fstat(second))
     return output, output if same else Output(second)

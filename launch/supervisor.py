@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -167,7 +168,8 @@ class Attempt:
         self._watch(self._signals.fd, self._take_signals)
         try:
             for spec in job.workers(restart):
-                spec.error_file.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # of an earlier job; it has another pid
+                    spec.error_file.unlink()
                 self._adopt(self._engine.start(spec), appending_logs=restart > 0)
             while not all(worker.is_gone for worker in self._workers):
                 self._step()

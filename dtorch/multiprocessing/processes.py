@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 _STOPPED = "stopped by a signal"
 
@@ -25,7 +26,12 @@ def start_time(pid: int) -> int | None:
 
 def named(pid: int) -> str:
     """``pid 7``, and that it was stopped if it was, which is why one waits for it in vain."""
-    return f"pid {pid}, stopped by a signal" if activity(pid) == _STOPPED else f"pid {pid}"
+    return f"pid {pid}, {_STOPPED}" if is_stopped(pid) else f"pid {pid}"
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether it waits for SIGCONT, or for a debugger."""
+    return activity(pid) == _STOPPED
 
 
 def activity(pid: int) -> str:
@@ -35,8 +41,16 @@ def activity(pid: int) -> str:
             letter = file.read().rpartition(")")[2].split()[0]
     except OSError:
         return "unknown"
-    return {"T": _STOPPED, "D": "waiting for a device", "R": "running",
+    return {"T": _STOPPED, "t": _STOPPED, "D": "waiting for a device", "R": "running",
             "S": "waiting"}.get(letter, letter)  # fmt: skip
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL`` and so on; real-time signals have numbers only."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _answers(pid: int) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from dtorch.core.errors import ArgumentError, DtorchError
 from dtorch.multiprocessing.parent_death import die_with_parent
+from dtorch.multiprocessing.processes import signal_name
 
 _GRACE_S = 5.0  # from SIGTERM to SIGKILL, for the others when one has failed
 
@@ -124,8 +125,8 @@ class ProcessContext:
                 f"process {index} (pid {pid}) raised:\n{text.rstrip()}", index, pid
             )
         if code < 0:
-            name = signal.Signals(-code).name
-            message = f"process {index} (pid {pid}) was ended by signal {name}"
+            name = signal_name(-code)
+            message = f"process {index} (pid {pid}) was ended by {name}"
             return ProcessExitedException(message, index, pid, code, name)
         message = f"process {index} (pid {pid}) exited with status {code}"
         return ProcessExitedException(message, index, pid, code)

@@ -65,6 +65,8 @@ def test_missing_script_is_named_with_the_directory(capsys):
         (["--env", "RANK=3", "x.py"], "RANK is set by the launcher"),
         (["--master-port", "70000", "x.py"], "'70000': expected a port"),
         (["--max-restarts", "-1", "x.py"], "'-1': expected a number from 0 on"),
+        (["--nproc-per-node", "5000", "x.py"], "'5000': expected at most 4096"),
+        (["--nproc-per-node", "9" * 30, "x.py"], "expected at most 4096"),
         (["--grace", "soon", "x.py"], "'soon': expected a number of seconds"),
         (["--exit-timeout", "inf", "x.py"], "'inf': expected a number of seconds"),
         (["-m", "--no-python", "x"], "--module and --no-python exclude each other"),

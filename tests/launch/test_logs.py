@@ -127,6 +127,17 @@ def test_full_disk_ends_the_log_file_with_one_message():
     assert file.write(b"y") is None
 
 
+def test_log_file_that_cannot_be_opened_is_told_and_no_reason_to_stop(pipe, tmp_path):
+    file = LogFile(tmp_path, append=False)
+    output = Recorder()
+    stream = Stream(pipe[0], output, b"", False, file)
+    problem = f"dtorch-launch: {tmp_path}: Is a directory; this log file is not written\n"
+    assert output.lines == problem.encode()
+    feed(stream, pipe[1], b"line\n")
+    stream.close()
+    assert output.lines == problem.encode() + b"line\n"
+
+
 def test_filtered_ranks_are_not_printed_and_the_lowest_shown_one_is_live(pipe, tmp_path):
     output = Recorder()
     plan = LogPlan({"stdout": output}, True, frozenset({1, 2}), tmp_path)

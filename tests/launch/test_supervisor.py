@@ -740,3 +740,20 @@ def test_what_a_program_writes_into_the_launchers_channels_does_no_harm(launcher
     result = launcher.run("--nproc-per-node", "2", script)
     assert (result.code, result.stderr) == (0, "")
     assert sorted(result.stdout.splitlines()) == ["[rank0] done", "[rank1] done"]
+
+
+def test_traceback_reaches_stderr_also_where_stdout_was_closed(launcher):
+    script = launcher.script("print('out'); raise ValueError('bad')")
+    result = launcher.run("--nproc-per-node=2", script, preexec_fn=lambda: os.close(1))
+    assert result.code == 1
+    assert result.stderr.endswith("ValueError: bad\n")
+
+
+def test_files_that_cannot_be_written_are_no_reason_to_fail(launcher):
+    for name in ("rank0.stdout.log", "rank1.error.json"):
+        (launcher.directory / "logs" / name).mkdir(parents=True)
+    script = launcher.script("import os; print('out'); exit(int(os.environ['RANK']) * 3)")
+    result = launcher.run("--nproc-per-node=2", "--log-dir", "logs", script)
+    assert result.code == 3
+    assert "[rank0] out" in result.stdout
+    assert "rank0.stdout.log: Is a directory; this log file is not written" in result.stdout

@@ -18,8 +18,16 @@ from typing import Any
 from dtorch.core.errors import ArgumentError
 from dtorch.distributed.hogwild.board import Board
 from dtorch.distributed.hogwild.progress import Progress
-from dtorch.distributed.hogwild.worker import DONE, FAILED, METRICS, READY, Task, run_worker
-from dtorch.multiprocessing.processes import activity
+from dtorch.distributed.hogwild.worker import (
+    DONE,
+    FAILED,
+    METRICS,
+    READY,
+    Inbox,
+    Task,
+    run_worker,
+)
+from dtorch.multiprocessing.processes import activity, is_stopped, named, signal_name
 from dtorch.multiprocessing.spawn import (
     ProcessException,
     ProcessExitedException,
@@ -29,6 +37,7 @@ from dtorch.serialization.saving import save
 
 _TICK_S = 0.2
 _STALLED_S = 60.0
+_BEGIN_S = 60.0  # that workers may take to begin, if the whole run has a time limit
 _START_METHODS = ("spawn", "fork")
 _POLICIES = ("fail", "replace")
 WORKERS_VARIABLE = "DTORCH_HOGWILD_WORKERS"  # set by dtorch-launch --mode hogwild
@@ -78,13 +87,22 @@ class _Running:
 
     def __init__(self, process: BaseProcess, pipe: connection.Connection, life: int) -> None:
         self.process = process
-        self.pipe = pipe
+        self.inbox = Inbox(pipe)
         self.life = life
         self.is_ready = False
         self.failure: str | None = None
         self.steps = 0
         self.steps_since = time.monotonic()  # when it had done as many first
         self.was_reported = False
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid or 0
+
+    def close(self) -> None:
+        """After its end."""
+        self.process.join()
+        self.inbox.connection.close()
 
 
 class Hogwild:
@@ -203,6 +221,7 @@ class _Run:
         self._result = Result(metrics=[{} for _ in range(nprocs)], values=[None] * nprocs)
         self._workers: dict[int, _Running] = {}  # those that have not ended, by rank
         self._progress = Progress(trainer._shows_progress)
+        self._started = time.monotonic()
         self._began: float | None = None
         self._late_error: ProcessException | None = None  # of a worker that was asked to stop
         self._signals: list[int] = []  # to stop, that came
@@ -212,23 +231,33 @@ class _Run:
     def to_end(self) -> Result:
         with _signals_noted(self._signals):
             try:
-                for rank in range(self._trainer.nprocs):
-                    self._start(rank, life=0)
-                while self._workers and not self._is_to_stop():
-                    self._tick()
-                self._stop_in_order()
-                if self._late_error is not None:
-                    raise self._late_error
-            except BaseException:
-                self._stop_in_order()
+                self._train()
+            except BaseException as error:
+                try:
+                    self._conclude()
+                except OSError as problem:
+                    error.add_note(f"the last checkpoint was not written: {problem}")
                 raise
-            finally:
-                self._end_all()
-                self._progress.end()
-                self._conclude()
+            self._conclude()
         if signal.SIGINT in self._signals:
             raise KeyboardInterrupt
         return self._result
+
+    def _train(self) -> None:
+        try:
+            for rank in range(self._trainer.nprocs):
+                self._start(rank, life=0)
+            while self._workers and not self._is_to_stop():
+                self._tick()
+            self._stop_in_order()
+            if self._late_error is not None:
+                raise self._late_error
+        except BaseException:
+            self._stop_in_order()
+            raise
+        finally:
+            self._end_all()
+            self._progress.end()
 
     def _start(self, rank: int, life: int) -> None:
         trainer = self._trainer
@@ -259,21 +288,16 @@ class _Run:
     def _ended_workers(self, seconds: float) -> list[tuple[int, _Running]]:
         """Those that have ended, once something has happened; all they have sent was read."""
         waiting: list[Any] = [worker.process.sentinel for worker in self._workers.values()]
-        waiting += [worker.pipe for worker in self._workers.values() if not worker.pipe.closed]
+        pipes = [worker.inbox.connection for worker in self._workers.values()]
+        waiting += [pipe for pipe in pipes if not pipe.closed]
         connection.wait(waiting, seconds)
         ended = []
         for rank, worker in list(self._workers.items()):
             if not worker.process.is_alive():  # seen before its pipe is read to the end
                 ended.append((rank, worker))
-            self._read(rank, worker)
+            for kind, content in worker.inbox.messages():
+                self._take_message(rank, worker, kind, content)
         return ended
-
-    def _read(self, rank: int, worker: _Running) -> None:
-        try:
-            while not worker.pipe.closed and worker.pipe.poll():
-                self._take_message(rank, worker, *worker.pipe.recv())
-        except (EOFError, OSError):
-            worker.pipe.close()
 
     def _take_message(self, rank: int, worker: _Running, kind: str, content: Any) -> None:
         if kind == READY:
@@ -292,8 +316,7 @@ class _Run:
             self._take_late_end(rank, worker)
             return
         del self._workers[rank]
-        worker.process.join()
-        worker.pipe.close()
+        worker.close()
         if worker.process.exitcode == 0:
             return
         error = _exception(rank, worker)
@@ -312,25 +335,26 @@ class _Run:
         self._start(rank, worker.life + 1)
 
     def _report_stalls(self) -> None:
-        """Name workers that have counted steps and do no more. They may have a reason."""
+        """Name workers that do not begin, or have counted steps and do no more, or are stopped."""
         now = time.monotonic()
         for rank, worker in self._workers.items():
             steps = self._board.steps(rank)
             if steps != worker.steps:
                 worker.steps, worker.steps_since, worker.was_reported = steps, now, False
-            elif steps and not worker.was_reported and now - worker.steps_since >= _STALLED_S:
+            elif not worker.was_reported and now - worker.steps_since >= _STALLED_S:
                 worker.was_reported = True
-                pid = worker.process.pid or 0
-                self._progress.say(
-                    f"hogwild: worker {rank} (pid {pid}) is in step {steps:,} for "
-                    f"{now - worker.steps_since:.0f} s; it is {activity(pid)}"
-                )
+                what = f"is in step {steps:,}" if worker.is_ready else "has not begun"
+                if steps or not worker.is_ready or is_stopped(worker.pid):
+                    self._progress.say(
+                        f"hogwild: worker {rank} (pid {worker.pid}) {what} for "
+                        f"{now - worker.steps_since:.0f} s; it is {activity(worker.pid)}"
+                    )
 
     def _is_to_stop(self) -> bool:
-        is_over_time = (
-            self._timeout is not None
-            and self._began is not None
-            and time.monotonic() - self._began >= self._timeout
+        is_over_time = self._timeout is not None and (
+            time.monotonic() - self._began >= self._timeout
+            if self._began is not None
+            else time.monotonic() - self._started >= max(self._timeout, _BEGIN_S)
         )
         self._result.stopped = bool(self._signals) or is_over_time or self._board.is_stopping()
         return self._result.stopped
@@ -342,22 +366,25 @@ class _Run:
         self._board.stop()
         end = time.monotonic() + self._trainer._grace
         while self._workers and (left := end - time.monotonic()) > 0:
-            for rank, worker in self._ended_workers(left):
+            for rank, worker in self._ended_workers(min(left, _STALLED_S)):
                 self._take_late_end(rank, worker)
 
     def _take_late_end(self, rank: int, worker: _Running) -> None:
         del self._workers[rank]
-        worker.process.join()
-        worker.pipe.close()
+        worker.close()
         if worker.failure is not None and self._late_error is None:
             self._late_error = _exception(rank, worker)
 
     def _end_all(self) -> None:
-        for worker in self._workers.values():
+        for rank, worker in self._workers.items():
+            if worker.process.is_alive():
+                self._progress.say(
+                    f"hogwild: killed worker {rank} ({named(worker.pid)}), which did not end "
+                    f"within {self._trainer._grace:g} s"
+                )
             worker.process.kill()  # also one that is stopped by SIGSTOP
         for worker in self._workers.values():
-            worker.process.join()
-            worker.pipe.close()
+            worker.close()
         self._workers.clear()
 
     def _conclude(self) -> None:
@@ -404,8 +431,8 @@ def _exception(rank: int, worker: _Running) -> ProcessException:
             f"worker {rank} (pid {pid}) raised:\n{worker.failure.rstrip()}", rank, pid
         )
     if code < 0:
-        name = signal.Signals(-code).name
-        message = f"worker {rank} (pid {pid}) was ended by signal {name}"
+        name = signal_name(-code)
+        message = f"worker {rank} (pid {pid}) was ended by {name}"
         return ProcessExitedException(message, rank, pid, code, name)
     return ProcessExitedException(
         f"worker {rank} (pid {pid}) exited with status {code}", rank, pid, code

