@@ -12,7 +12,6 @@ recorded, when ``create_graph`` is set.
 from __future__ import annotations
 
 import heapq
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,44 +33,30 @@ from dtorch.core.base import (
 from dtorch.core.errors import ArgumentError, GradError, ShapeError, VersionError
 from dtorch.core.grad_mode import mode
 from dtorch.core.half import convert
+from dtorch.core.interrupts import at_fork
 from dtorch.core.quiet import restore, silence
 from dtorch.core.shapes import sum_to
 
 ndarray = np.ndarray
 
 
-class _AccumulationLock:
-    """Held while ``.grad`` changes: two threads may run backward over graphs that share leaves.
-
-    The compiled engine takes the same lock, so it is that module's where there is one.
-    """
-
-    def __init__(self) -> None:
-        self._acquire: Callable[[], object]
-        self._release: Callable[[], object]
-        if backend.native is None:
-            self.renew()
-        else:
-            self._acquire = backend.native.lock_accumulation
-            self._release = backend.native.unlock_accumulation
-
-    def renew(self) -> None:
-        """In a forked child: the thread that held the lock may not live on."""
-        if backend.native is None:
-            lock = threading.Lock()
-            self._acquire, self._release = lock.acquire, lock.release
-        else:
-            backend.native.renew_accumulation_lock()
-
-    def __enter__(self) -> None:
-        self._acquire()
-
-    def __exit__(self, *exc: object) -> None:
-        self._release()
+# Held while `.grad` changes: two threads may run backward over graphs that share leaves. The
+# compiled engine takes the same lock, so it is that module's where there is one.
+_accumulation: Any = (
+    threading.Lock() if backend.native is None else backend.native.accumulation_lock
+)
 
 
-_accumulation = _AccumulationLock()
-os.register_at_fork(after_in_child=_accumulation.renew)
+def _renew_accumulation_lock() -> None:
+    """In a forked child: the thread that held the lock may not live on."""
+    global _accumulation
+    if backend.native is None:
+        _accumulation = threading.Lock()
+    else:
+        backend.native.renew_accumulation_lock()
+
+
+at_fork(after_in_child=_renew_accumulation_lock)
 
 
 class Node(NodeBase):

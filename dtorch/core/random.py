@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import secrets
 import weakref
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from dtorch.core.elements import placed, require_cpu
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import SINGLE, convert, widened
 from dtorch.core.inplace import bump, check_inplace, cut_history
+from dtorch.core.interrupts import at_fork
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.tensor import Tensor
@@ -148,16 +148,16 @@ _generators: weakref.WeakSet[Generator] = weakref.WeakSet()
 
 
 def _keep_states() -> None:
-    for generator in _generators:
+    for generator in list(_generators):  # others may be made meanwhile
         generator._keep_state()
 
 
 def _renew_generators() -> None:
-    for generator in _generators:
+    for generator in list(_generators):
         generator._renew()
 
 
-os.register_at_fork(before=_keep_states, after_in_child=_renew_generators)
+at_fork(before=_keep_states, after_in_child=_renew_generators)
 
 default_generator = Generator()
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dtorch.core.interrupts import finalizer, undisturbed
 from dtorch.data.fetch import IterableFetcher, MapFetcher
 from dtorch.data.pool import Answer, Worker, WorkerPool
 from dtorch.data.seeding import generators_kept
@@ -208,10 +209,14 @@ class WorkerIterator(BatchIterator):
         self._loader._finished(self._progress)
 
     def _release(self) -> None:
-        if not self._released:
-            self._released = True
-            self._loader._give_pool_back(self._pool)
+        with undisturbed():
+            if not self._released:
+                self._released = True
+                self._loader._give_pool_back(self._pool)
 
+    @finalizer
     def __del__(self) -> None:
-        if "_pool" in self.__dict__:  # else it failed while it was made
-            self._release()
+        with undisturbed():
+            if "_pool" in self.__dict__:  # else it failed while it was made
+                self._release()
+            self.__dict__.clear()  # what ends with it does so undisturbed, too

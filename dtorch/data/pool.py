@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import cloudpickle
 
+from dtorch.core.interrupts import at_fork, undisturbed
 from dtorch.data.channel import Channel
 from dtorch.data.failure import WorkerDied, death_message
 from dtorch.data.transfer import BatchUnpickler, lend
@@ -27,17 +28,16 @@ from dtorch.multiprocessing.processes import activity
 
 _GRACE_S = 1.0  # for a worker to finish its batch before it is ended by signal
 
-_ends: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+_ends: set[socket.socket] = set()  # open ones of this process
 
 
 def _close_in_child() -> None:
     # A worker notices our death by the end of its connection, which a child must not hold open.
-    for end in list(_ends):
-        end.close()
+    while _ends:
+        _ends.pop().close()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_in_child)
+at_fork(after_in_child=_close_in_child)
 
 
 class Answer(NamedTuple):
@@ -83,7 +83,7 @@ class Worker:
             name=f"DataLoader worker {task.worker_id}",
             daemon=True,
         )
-        with warnings.catch_warnings():
+        with undisturbed() if forks else contextlib.nullcontext(), warnings.catch_warnings():
             # Python warns of any thread; `default_context` has looked at those that matter.
             warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
             self.process.start()
@@ -161,8 +161,9 @@ class Worker:
 
     def close(self) -> None:
         """Have it end after the batch it is at."""
-        self.control.close()
-        self.channel.close()
+        for channel in (self.control, self.channel):
+            _ends.discard(channel.socket)
+            channel.close()
 
     def death(self) -> WorkerDied:
         """The exception that tells of its death."""

@@ -18,6 +18,7 @@ from multiprocessing import parent_process
 from typing import Any
 
 from dtorch.core import backend
+from dtorch.core.interrupts import leave_in_child
 from dtorch.data.channel import Channel
 from dtorch.data.collate import collate_into
 from dtorch.data.failure import ExceptionWrapper
@@ -93,6 +94,7 @@ def run_worker(
             may end it with that thread.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the loader decides what Ctrl-C means
+    leave_in_child()
     if bound_to_parent:
         _die_with(parent)
     backend.set_num_threads(1)

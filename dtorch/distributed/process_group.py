@@ -12,6 +12,7 @@ from typing import Any
 
 from dtorch.core import backend as core_backend
 from dtorch.core.errors import ArgumentError
+from dtorch.core.interrupts import at_fork
 from dtorch.distributed.backends.shm import SharedMemoryGroup
 from dtorch.distributed.errors import DistributedError
 from dtorch.distributed.rendezvous import name_from
@@ -129,8 +130,7 @@ def _forget() -> None:
     _state = _State()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+at_fork(after_in_child=_forget)
 
 
 class _WorldOfGroup(type):

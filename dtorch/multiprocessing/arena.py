@@ -7,13 +7,12 @@ memory itself is gone: it has no name that could be left behind.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
-from types import TracebackType
 from typing import NamedTuple
 
 from dtorch.core.errors import StorageError
+from dtorch.core.interrupts import at_fork
 from dtorch.multiprocessing import broker, delivery
 from dtorch.multiprocessing.allocator import Allocator
 from dtorch.multiprocessing.blocks import Arena, Block, Handle, block_of
@@ -40,43 +39,37 @@ class Usage(NamedTuple):
 
 
 class _Process:
-    """What this process knows of shared memory, under one lock."""
+    """What this process knows of shared memory.
+
+    Attributes:
+        lock: held by whoever looks at it or changes it. A lock of the standard library, so that no
+            signal comes between taking it and the block that gives it back.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._released: deque[tuple[Arena, int]] = deque()
         self.allocator = Allocator()
         self.arenas: dict[int, Arena] = {}
         self._rows: list[tuple[Arena, int | None]] = []
 
-    def __enter__(self) -> _Process:
-        self._lock.acquire()
-        self._settle()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self._lock.release()
-        if self._released:
-            self.on_release()
-
-    def on_release(self, arena: Arena | None = None, index: int = 0) -> None:
+    def on_release(self, arena: Arena, index: int) -> None:
         """A Block object is gone.
 
-        It may go at any moment, also while this very thread is in here; then whoever holds the
-        lock does the work on leaving.
+        It may go at any moment, also while this very thread has the lock; then whoever has it does
+        the work afterwards.
         """
-        if arena is not None:
-            self._released.append((arena, index))
-        if self._lock.acquire(blocking=False):
-            try:
-                self._settle()
-            finally:
-                self._lock.release()
+        self._released.append((arena, index))
+        self.settle_the_rest()
 
-    def _settle(self) -> None:
+    def settle_the_rest(self) -> None:
+        """What came while somebody had the lock."""
+        if self._released and not self.lock.locked():
+            with self.lock:
+                self.settle()
+
+    def settle(self) -> None:
+        """Give up the blocks that are gone."""
         while self._released:
             arena, index = self._released.popleft()
             arena.ledger.release(index)
@@ -97,13 +90,13 @@ class _Process:
     # A forked child has the same blocks, so it must be counted from its first moment.
 
     def before_fork(self) -> None:
-        self._lock.acquire()
-        self._settle()
+        self.lock.acquire()
+        self.settle()
         self._rows = [(a, a.ledger.reserve_for_child()) for a in self.arenas.values()]
 
     def after_fork_in_parent(self) -> None:
         self._rows = []
-        self._lock.release()
+        self.lock.release()
 
     def after_fork_in_child(self) -> None:
         for arena, row in self._rows:
@@ -112,16 +105,15 @@ class _Process:
             arena.ledger.become_child(row)
         self._rows = []
         self.allocator = Allocator()
-        self._lock.release()
+        self.lock.release()
 
 
 _process = _Process()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_process.before_fork,
-        after_in_parent=_process.after_fork_in_parent,
-        after_in_child=_process.after_fork_in_child,
-    )
+at_fork(
+    before=_process.before_fork,
+    after_in_parent=_process.after_fork_in_parent,
+    after_in_child=_process.after_fork_in_child,
+)
 
 
 def allocate(nbytes: int) -> Block:
@@ -130,10 +122,13 @@ def allocate(nbytes: int) -> Block:
     Raises:
         MemoryError: the machine or the control group has not that much left.
     """
-    with _process as state:
-        piece = state.allocator.take(nbytes)
-        state.arenas[piece.arena.id] = piece.arena
-        return Block(piece.arena, piece.index, piece.offset, nbytes, state.on_release)
+    with _process.lock:
+        _process.settle()
+        piece = _process.allocator.take(nbytes)
+        _process.arenas[piece.arena.id] = piece.arena
+        block = Block(piece.arena, piece.index, piece.offset, nbytes, _process.on_release)
+    _process.settle_the_rest()
+    return block
 
 
 def send(block: Block) -> Handle:
@@ -143,10 +138,11 @@ def send(block: Block) -> Handle:
     to a pipe or queue is given up when nobody can read from there any more.
     """
     arena = block.arena
-    with _process:
+    with _process.lock:
         if not arena.broker:
             arena.broker = broker.deposit(arena.id, arena.fd)
         ticket = arena.ledger.send(block.index)
+    _process.settle_the_rest()
     delivery.note(arena.ledger.messages, ticket)
     return block.handle(ticket)
 
@@ -158,12 +154,13 @@ def receive(handle: Handle) -> Block:
         StorageError: the memory is gone, or the message was received before.
     """
     arena_id, offset, nbytes, index, generation, ticket, address = handle
-    with _process as state:
-        arena = state.arenas.get(arena_id)
+    with _process.lock:
+        _process.settle()
+        arena = _process.arenas.get(arena_id)
         if arena is None:
-            state.forget_orphans()
+            _process.forget_orphans()
             arena = Arena.open(broker.fetch(address, arena_id), address)
-            state.arenas[arena_id] = arena
+            _process.arenas[arena_id] = arena
         arena.check_within(index, offset, nbytes)
         if arena.ledger.generation(index) != generation:
             raise StorageError(
@@ -173,7 +170,9 @@ def receive(handle: Handle) -> Block:
         reference = arena.blocks.get(index)
         block = reference() if reference is not None else None
         arena.ledger.take(index, int(block is None), ticket)
-        return block or Block(arena, index, offset, nbytes, state.on_release)
+        block = block or Block(arena, index, offset, nbytes, _process.on_release)
+    _process.settle_the_rest()
+    return block
 
 
 def usage() -> Usage:
@@ -181,9 +180,12 @@ def usage() -> Usage:
 
     A message counts as lost when it still is a quarter of a second after that was first seen.
     """
-    with _process as state:
-        state.allocator.collect(at_once=True)
-        used, free = state.allocator.usage()
-        blocks = sum(len(arena.ledger.blocks_in_use()) for arena in state.allocator.arenas)
-        owned = len(state.allocator.arenas)
-        return Usage(owned, len(state.arenas) - owned, blocks, used, free)
+    with _process.lock:
+        _process.settle()
+        allocator = _process.allocator
+        allocator.collect(at_once=True)
+        used, free = allocator.usage()
+        blocks = sum(len(arena.ledger.blocks_in_use()) for arena in allocator.arenas)
+        owned, known = len(allocator.arenas), len(_process.arenas)
+    _process.settle_the_rest()
+    return Usage(owned, known - owned, blocks, used, free)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.errors import StorageError
+from dtorch.core.interrupts import finalizer
 from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.ledger import Ledger
 from dtorch.multiprocessing.memory import Mapping, byte_interface, check_sealed, create_memory
@@ -82,8 +83,11 @@ class Arena:
         pid, started = self.owner
         return bool(start_time(pid) == started)
 
+    @finalizer
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        close(self.fd)
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            close(fd)
 
 
 class _End:
@@ -98,8 +102,11 @@ class _End:
         """Whether it has ended; a zombie has."""
         return bool(self._poll.poll(0))
 
+    @finalizer
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        close(self._fd)
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            close(fd)
 
 
 def _end_of(pid: int, started: int) -> _End | None:
@@ -146,7 +153,7 @@ class Block:
         self.nbytes = nbytes
         self.generation = arena.ledger.generation(index)
         self.storage: weakref.ref[Any] | None = None
-        self._on_release = on_release
+        self._on_release: Callable[..., None] | None = on_release
         arena.blocks[index] = weakref.ref(self)
 
     @property
@@ -172,8 +179,11 @@ class Block:
     def __repr__(self) -> str:
         return f"<Block of {self.nbytes} bytes at {self.offset} of arena {self.arena.id:x}>"
 
+    @finalizer
     def __del__(self) -> None:
-        self._on_release(self.arena, self.index)
+        on_release, self._on_release = self._on_release, None
+        if on_release is not None:
+            on_release(self.arena, self.index)
 
 
 def block_of(array: np.ndarray) -> Block | None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.errors import StorageError
+from dtorch.core.interrupts import finalizer
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
@@ -103,9 +104,11 @@ class Mapping:
         if hasattr(mmap, "MADV_REMOVE"):
             _libc.madvise(self.address + start, nbytes, mmap.MADV_REMOVE)
 
+    @finalizer
     def __del__(self, munmap: Any = _libc.munmap) -> None:
-        if self.address:
-            munmap(self.address, self.nbytes)
+        address, self.address = self.address, 0
+        if address:
+            munmap(address, self.nbytes)
 
 
 def byte_interface(address: int, nbytes: int) -> dict[str, Any]:

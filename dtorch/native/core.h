@@ -165,5 +165,6 @@ bool add_op_function(PyObject* module);
 bool add_recorder(PyObject* module);
 bool add_views(PyObject* module);
 bool add_engine(PyObject* module);
+bool add_interrupts(PyObject* module);
 
 }  // namespace dtorch::core

@@ -559,14 +559,32 @@ PyObject* run_backward(PyObject*, PyObject* args) {
   return walked ? Py_NewRef(Py_None) : nullptr;
 }
 
-PyObject* py_lock_accumulation(PyObject*, PyObject*) {
+// The lock for Python's engine. A signal cannot come between taking it and entering its block, as
+// it could with a context manager in Python.
+PyObject* enter_accumulation(PyObject*, PyObject*) {
   lock_accumulation();
   Py_RETURN_NONE;
 }
 
-PyObject* py_unlock_accumulation(PyObject*, PyObject*) {
+PyObject* exit_accumulation(PyObject*, PyObject*) {
   PyThread_release_lock(accumulation);
   Py_RETURN_NONE;
+}
+
+PyMethodDef accumulation_methods[] = {{"__enter__", enter_accumulation, METH_NOARGS, nullptr},
+                                      {"__exit__", exit_accumulation, METH_VARARGS, nullptr},
+                                      {nullptr, nullptr, 0, nullptr}};
+PyType_Slot accumulation_slots[] = {
+    {Py_tp_doc, const_cast<char*>("Whoever changes `.grad` holds it.")},
+    {Py_tp_methods, accumulation_methods},
+    {0, nullptr}};
+PyType_Spec accumulation_spec = {"dtorch._native.AccumulationLock", sizeof(PyObject), 0,
+                                 Py_TPFLAGS_DEFAULT, accumulation_slots};
+
+bool add_accumulation_lock(PyObject* module) {
+  Ref type(PyType_FromSpec(&accumulation_spec));
+  Ref lock(type ? PyObject_CallNoArgs(type.get()) : nullptr);
+  return lock && PyModule_AddObjectRef(module, "accumulation_lock", lock.get()) == 0;
 }
 
 // In a forked child: the thread that held the lock may not live on.
@@ -659,8 +677,6 @@ PyCFunction fastcall(F* function) {
 PyMethodDef functions[] = {
     {"run_backward", run_backward, METH_VARARGS,
      "Walk the graph from [(edge, gradient)] and accumulate into every leaf."},
-    {"lock_accumulation", py_lock_accumulation, METH_NOARGS, "Whoever changes `.grad` holds it."},
-    {"unlock_accumulation", py_unlock_accumulation, METH_NOARGS, nullptr},
     {"renew_accumulation_lock", renew_accumulation_lock, METH_NOARGS, "After fork, in the child."},
     {"set_helpers", set_helpers, METH_VARARGS, nullptr},
     {"formula_mul", fastcall(formula_mul), METH_FASTCALL, "grad * other on arrays, or None"},
@@ -682,7 +698,8 @@ bool add_engine(PyObject* module) {
   str_apply = PyUnicode_InternFromString("apply");
   str_release = PyUnicode_InternFromString("release");
   str_steps = PyUnicode_InternFromString("steps");
-  return str_apply && str_release && str_steps && PyModule_AddFunctions(module, functions) == 0;
+  return str_apply && str_release && str_steps && add_accumulation_lock(module) &&
+         PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace dtorch::core
