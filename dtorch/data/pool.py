@@ -76,10 +76,10 @@ class Worker:
         self.control = Channel(our_control)
         self.pending: dict[tuple[int, int], tuple[Any, list[Block]]] = {}
         self._arenas: set[int] = set()
-        bound = forks and threading.current_thread() is threading.main_thread()
+        in_main_thread = threading.current_thread() is threading.main_thread()
         self.process = context.Process(
             target=run_worker,
-            args=(theirs, their_control, argument, os.getpid(), bound),
+            args=(theirs, their_control, argument, in_main_thread),
             name=f"DataLoader worker {task.worker_id}",
             daemon=True,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import pickle
 import signal
@@ -14,7 +13,6 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from typing import Any
 
 from dtorch.core import backend
@@ -25,11 +23,10 @@ from dtorch.data.failure import ExceptionWrapper
 from dtorch.data.fetch import Collate, IterableFetcher, MapFetcher
 from dtorch.data.seeding import seed_everything
 from dtorch.data.transfer import SlotMap, encode
+from dtorch.multiprocessing.parent_death import die_with_parent
 
 _MASK = (1 << 64) - 1
 KEY = struct.Struct("<QQ")  # epoch and number of the batch, before the pickle of an answer
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -81,7 +78,7 @@ def get_worker_info() -> WorkerInfo | None:
 
 
 def run_worker(
-    requests: socket.socket, control: socket.socket, task: Any, parent: int, bound_to_parent: bool
+    requests: socket.socket, control: socket.socket, task: Any, started_by_main_thread: bool
 ) -> None:
     """Serve a loader until it wants no more.
 
@@ -89,25 +86,14 @@ def run_worker(
         requests: brings them, and takes the answers. Its end comes after the last request.
         control: brings questions where this process is. Its end means that nobody waits any more.
         task: a `Task`, or a function that gives it.
-        parent: process id of the loader.
-        bound_to_parent: the loader's main thread started this process by fork, so that the kernel
-            may end it with that thread.
+        started_by_main_thread: of the loader's process; see `die_with_parent`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the loader decides what Ctrl-C means
     leave_in_child()
-    if bound_to_parent:
-        _die_with(parent)
+    die_with_parent(started_by_main_thread)
     backend.set_num_threads(1)
     task = task if isinstance(task, Task) else task()
     _Worker(Channel(requests), Channel(control), task).serve()
-
-
-def _die_with(parent: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
-        os._exit(1)
 
 
 class _Worker:
@@ -133,15 +119,12 @@ class _Worker:
                     self._answer(fds, *rest)
 
     def _watch(self, main_thread: int) -> None:
-        """Tell where we are, and notice that the loader is gone, in the middle of a batch, too."""
+        """Tell where we are, and notice that nobody waits any more."""
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
                 self._control.receive()
                 self._control.send(_stack_of(main_thread).encode())
         self._is_wanted = False
-        parent = parent_process()
-        if parent is not None and not parent.is_alive():
-            os._exit(1)
 
     def _begin(self, base_seed: int) -> None:
         """Start an epoch."""

@@ -7,6 +7,8 @@ import fcntl
 import os
 import weakref
 
+from dtorch.core.interrupts import at_fork
+
 _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL, errno.ENOSYS)
 
 _held: weakref.WeakSet[Held] = weakref.WeakSet()
@@ -43,7 +45,7 @@ def _forget_in_child() -> None:
         held.close()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+at_fork(after_in_child=_forget_in_child)
 
 
 def hold(path: str | os.PathLike[str], flags: int, mode: int = 0o600) -> Held | None:

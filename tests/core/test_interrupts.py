@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -26,13 +25,17 @@ def blocked():
 
 def test_a_signal_takes_effect_at_the_end_of_an_undisturbed_block():
     steps, before = [], signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+
+    def work():
         with undisturbed():
             interrupt()
             steps.append(1)
             interrupt()
             steps.append(2)
         steps.append(3)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert steps == [1, 2]
     assert signal.getsignal(signal.SIGINT) is before
     assert signal.SIGINT not in blocked()
@@ -85,10 +88,13 @@ def test_ctrl_c_in_a_finalizer_is_raised_where_the_program_goes_on():
                 interrupt()
             done.append("ended")
 
-    thing = Thing()
-    with pytest.raises(KeyboardInterrupt):
+    def work():
+        thing = Thing()
         del thing
         sum(range(3))  # the next step of the program, at the latest
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert done == ["begun", "ended"]
 
 
