@@ -20,7 +20,7 @@ from dtorch.core.dtype import (
 )
 from dtorch.core.elements import placed, require_cpu, sequence_array
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
-from dtorch.core.inplace import bump
+from dtorch.core.inplace import bump, expect_writable
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.storage import Storage, array_over, end_of
@@ -41,6 +41,7 @@ def _write_out(array: Any, out: Any) -> Tensor:
         raise GradError("out= has no gradient, and this tensor requires grad")
     if out._array.shape != array.shape:
         out.resize_(array.shape)
+    expect_writable("out", out)
     out._array[...] = array
     bump(out)
     return out  # type: ignore[no-any-return]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
+
+import numpy as np
 
 from dtorch.core.base import (
     INFERENCE,
@@ -14,10 +18,11 @@ from dtorch.core.base import (
     wrap,
 )
 from dtorch.core.dtype import from_numpy_dtype
-from dtorch.core.errors import DtypeError, GradError, ShapeError
+from dtorch.core.errors import DtypeError, GradError, ShapeError, StorageError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import Node
 from dtorch.core.record import CopySlices
+from dtorch.core.shapes import each_once, repeats
 
 
 def write(name: str, out: Any, result: Any, combined: int) -> None:
@@ -31,8 +36,88 @@ def write(name: str, out: Any, result: Any, combined: int) -> None:
         raise DtypeError(f"{name}: result of {source} cannot be written into out of {target}")
     if out._array.shape != result.shape:
         out.resize_(result.shape)  # type: ignore[attr-defined]
+    expect_writable(f"{name}: out", out)
     out._array[...] = result
     bump(out)
+
+
+def expect_apart(name: str, out: Any, values: Sequence[Any]) -> None:
+    """Complain if ``out`` shares a part of its elements with an operand: all of them, at the same
+    places, or none.
+
+    Raises:
+        ShapeError: a part is shared.
+    """
+    if isinstance(out, (list, tuple)):
+        for each in out:
+            expect_apart(name, each, values)
+        return
+    target = getattr(out, "_array", None)
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            expect_apart(name, out, value)
+            continue
+        array = getattr(value, "_array", None)
+        if not (isinstance(array, np.ndarray) and isinstance(target, np.ndarray)):
+            continue
+        if not np.may_share_memory(array, target) or _same_places(array, target):
+            continue
+        with suppress(np.exceptions.TooHardError):
+            if np.shares_memory(array, target, _EASY):
+                raise ShapeError(
+                    f"{name}: out has some elements in common with an operand, of shapes "
+                    f"{tuple(target.shape)} and {tuple(array.shape)}; clone() the operand first"
+                )
+
+
+_EASY = 10_000  # candidates to try, as NumPy counts them
+
+
+def _same_places(one: Any, other: Any) -> bool:
+    return (
+        one.__array_interface__["data"] == other.__array_interface__["data"]
+        and one.strides == other.strides
+        and one.shape == other.shape
+    )
+
+
+def expect_writable(name: str, target: TensorBase) -> None:
+    """Complain unless each element has a place of its own that can be written.
+
+    Raises:
+        ShapeError: elements share their place, as those of an expanded tensor do.
+        StorageError: the memory is read-only.
+    """
+    array = target._array
+    if repeats(array):
+        raise ShapeError(
+            f"{name}: elements of the tensor of shape {tuple(array.shape)} share memory (it was "
+            "expanded); clone() it first"
+        )
+    _unlock(name, array, target)
+
+
+def _unlock(name: str, array: Any, target: TensorBase) -> None:
+    """Allow to write to an array of elements that do not repeat, even if it is part of an expanded
+    one, which NumPy protects."""
+    if not isinstance(array, np.ndarray) or array.flags.writeable:
+        return
+    view = target._view
+    if view is not None and view.base._array.flags.writeable:
+        with suppress(ValueError):
+            array.flags.writeable = True
+    if not array.flags.writeable:
+        raise StorageError(
+            f"{name}: the memory of the tensor of shape {tuple(array.shape)} is read-only, as the "
+            "array or the file was from which it came; clone() it first"
+        )
+
+
+def overwrite(name: str, target: TensorBase, value: Any) -> None:
+    """Write one value everywhere, to places that several elements share too."""
+    once = each_once(target._array)
+    _unlock(name, once, target)
+    once[...] = value
 
 
 def bump(tensor: TensorBase) -> None:
@@ -48,15 +133,18 @@ def check_inplace(name: str, target: Any, combined: int) -> bool:
     Raises:
         GradError: it is a leaf that requires grad, a view of one, or one of several views.
         ShapeError: elements of it overlap in memory.
+        StorageError: its memory is read-only.
     """
+    recorded = check_history(name, target, combined)
+    expect_writable(name, target)
+    return recorded
+
+
+def check_history(name: str, target: Any, combined: int) -> bool:
+    """`check_inplace` of changes for which elements may share their place."""
     if not isinstance(target, TensorBase):
         raise TypeError(f"{name}: got {type(target).__name__}, expected a tensor")
     array = target._array
-    if 0 in array.strides and array.size > 1 and _overlaps(array):
-        raise ShapeError(
-            f"{name}: elements of the tensor of shape {tuple(array.shape)} share memory (it was "
-            "expanded); clone() it first"
-        )
     if combined & INFERENCE and target._mode == INFERENCE and not mode.inference:
         raise GradError(
             f"{name}: the tensor was made in inference mode and cannot be changed outside; "
@@ -94,12 +182,6 @@ def check_inplace(name: str, target: Any, combined: int) -> bool:
 
 def _is_leaf_that_requires_grad(tensor: TensorBase) -> bool:
     return tensor._mode == REQUIRES_GRAD and tensor._grad_fn is None
-
-
-def _overlaps(array: Any) -> bool:
-    return any(
-        stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)
-    )
 
 
 def check_fits_inplace(name: str, array: Any, result: Any) -> None:

@@ -56,9 +56,12 @@ from dtorch.core.inplace import (
     become_volatile,
     bump,
     check_fits_inplace,
+    check_history,
     check_inplace,
     copy_with_history,
     cut_history,
+    expect_apart,
+    overwrite,
     rebase,
     share_memory,
     write,
@@ -154,7 +157,9 @@ class Op:
         rounded: int | None = None,
         takes: str = "bifc",
         takes_of: Sequence[str] | None = None,
+        one_value: bool = False,
     ) -> None:
+        self.one_value = one_value  # everywhere; in place, elements may then share memory
         self.wide = wide
         self.refused = "".join(kind for kind in "bifc" if kind not in takes)
         self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
@@ -646,6 +651,7 @@ class Op:
             DtypeError: the result cannot be converted to the dtype of ``out``.
             GradError: the call would be recorded; ``out=`` has no gradient.
         """
+        expect_apart(self.name, out, values)
         if self.returns > 1:
             for o, r in zip(_several(self.name, out, self.returns), result, strict=False):
                 write(self.name, o, np.asarray(r), combined)
@@ -665,20 +671,21 @@ class Op:
         """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
         target = values[0]
         raw, combined = self.unwrap(values)
-        recording = check_inplace(self.name + "_", target, combined)
+        check = check_history if self.one_value else check_inplace
+        recording = check(self.name + "_", target, combined)
         result = self.compute(self.prepare(values, raw))
         if len(self.outputs) > 1:
             result = result[0]
         array = target._array
         check_fits_inplace(self.name + "_", array, result)
         if not recording:
-            array[...] = result
+            self._overwrite(target, result)
             bump(target)
             if combined & VOLATILE:
                 become_volatile(target)
             return target
         before = self._keep_overwritten(values)
-        array[...] = result
+        self._overwrite(target, result)
         bump(target)
         node = self.record(before, (target,), (array,))
         if node is not None:
@@ -687,6 +694,12 @@ class Op:
         elif target._mode == REQUIRES_GRAD:
             cut_history(target)
         return target
+
+    def _overwrite(self, target: TensorBase, result: Any) -> None:
+        if not self.one_value:
+            target._array[...] = result
+        elif result.size:
+            overwrite(self.name + "_", target, result.flat[0])
 
     def _keep_overwritten(self, values: list[Any]) -> list[Any]:
         """The operands, with copies of those that a formula needs and the result overwrites."""
@@ -767,6 +780,7 @@ class CompositeOp(Op):
                 return result
             if not isinstance(result, tuple):
                 return self.write_out(values, result._array, out, result._mode)
+            expect_apart(self.name, out, values)
             for target, part in zip(_several(self.name, out, len(result)), result, strict=True):
                 write(self.name, target, part._array, part._mode)
             return type(result)(*out) if hasattr(result, "_fields") else tuple(out)

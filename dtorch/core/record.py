@@ -20,6 +20,7 @@ from dtorch.core.base import (
 from dtorch.core.errors import GradError
 from dtorch.core.graph import Node, check_version, edge_of
 from dtorch.core.half import widened
+from dtorch.core.shapes import each_once, repeats
 
 if TYPE_CHECKING:
     from dtorch.core.op import Op
@@ -221,7 +222,11 @@ class CopySlices(Node):
         grads = list(self.inner.apply(part.clone() if create_graph else part.copy(), create_graph))
         into = grads.pop(0) if self.through_self else None
         if create_graph:
-            part.zero_() if into is None else part.copy_(into)
+            part.zero_() if into is None or repeats(part._array) else part.copy_(into)
+        elif repeats(part):  # only one value everywhere is written there, which has no slope
+            once = each_once(part)
+            once.flags.writeable = True
+            once[...] = 0
         else:
             part[...] = 0 if into is None else into
         return [whole, *grads]

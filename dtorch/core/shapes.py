@@ -245,3 +245,22 @@ def contiguous_stride(size: tuple[int, ...]) -> tuple[int, ...]:
         stride.append(step)
         step *= max(n, 1)
     return tuple(reversed(stride))
+
+
+def repeats(array: Any) -> bool:
+    """Whether several elements share a place in memory, as those of an expanded array do."""
+    return (
+        0 in array.strides
+        and array.size > 1
+        and any(
+            stride == 0 and size > 1
+            for stride, size in zip(array.strides, array.shape, strict=True)
+        )
+    )
+
+
+def each_once(array: Any) -> Any:
+    """An expanded array without the repetitions."""
+    if 0 not in array.strides or not array.size:
+        return array
+    return array[tuple(slice(1) if stride == 0 else slice(None) for stride in array.strides)]

@@ -443,6 +443,11 @@ class Tensor(OpMethods, TensorBase):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, TensorBase):
             raise TypeError(f"data: got {type(value).__name__}, expected a tensor")
+        if self._mode == REQUIRES_GRAD and value._array.dtype.kind not in "fcV":
+            raise DtypeError(
+                f"data: the tensor requires grad, which numbers of {value.dtype} have not; call "
+                "requires_grad_(False) first"
+            )
         self._array = value._array
         self._storage = None
         storage_of(value).track(self)

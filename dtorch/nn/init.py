@@ -17,7 +17,7 @@ import numpy as np
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.half import widened
-from dtorch.core.inplace import bump
+from dtorch.core.inplace import bump, expect_writable, overwrite
 from dtorch.core.random import Generator, standard_normal as _normal, uniform as _uniform
 from dtorch.core.tensor import Tensor
 
@@ -77,7 +77,11 @@ def without_drawing() -> Iterator[None]:
 
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
-    tensor._array[...] = values
+    if np.ndim(values):
+        expect_writable("init", tensor)
+        tensor._array[...] = values
+    else:
+        overwrite("init", tensor, values)
     bump(tensor)
     return tensor
 

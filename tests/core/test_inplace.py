@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
 import dtorch
-from dtorch.core.errors import DtypeError, GradError, ShapeError
+from dtorch import nn
+from dtorch.core.errors import DtypeError, GradError, ShapeError, StorageError
 
 
 def leaf(*values: float) -> dtorch.Tensor:
@@ -218,13 +221,119 @@ def test_detached_tensor_shares_memory_without_history() -> None:
 # -- refusals -------------------------------------------------------------------------------------------------
 
 
-def test_expanded_tensor_refuses() -> None:
-    x = dtorch.zeros(1, 3).expand(2, 3)
-    for change in (lambda: x.add_(1), lambda: x.fill_(1), lambda: x.copy_(dtorch.ones(2, 3)),
-                   lambda: x.uniform_()):  # fmt: skip
-        with pytest.raises(RuntimeError, match=r"share memory.*clone\(\)"):
+@pytest.mark.parametrize("change", [
+    lambda x: x.add_(1),
+    lambda x: x.cos_(),
+    lambda x: x.copy_(dtorch.ones(2, 3)),
+    lambda x: x.uniform_(),
+    lambda x: x.bernoulli_(),
+    lambda x: x.random_(),
+    lambda x: x.cumsum_(0),
+    lambda x: x.fill_(dtorch.tensor(1.0)),
+    lambda x: x.apply_(lambda v: v + 1),
+    lambda x: x.__setitem__(0, dtorch.ones(3)),
+    lambda x: x.index_add_(0, dtorch.tensor([0]), dtorch.ones(1, 3)),
+    lambda x: dtorch.add(dtorch.ones(2, 3), 1, out=x),
+    lambda x: dtorch.mm(dtorch.ones(2, 3), dtorch.ones(3, 3), out=x),
+    lambda x: dtorch.rand(2, 3, out=x),
+    lambda x: dtorch.eye(2, 3, out=x),
+    lambda x: nn.init.xavier_normal_(x),
+    lambda x: nn.init.eye_(x),
+])  # fmt: skip
+@pytest.mark.parametrize("recording", [True, False])
+def test_elements_that_share_their_place_are_not_written_one_by_one(
+    change: Any, recording: bool
+) -> None:
+    base = dtorch.zeros(2, 1)
+    with dtorch.set_grad_enabled(recording), pytest.raises(
+        RuntimeError, match=r"share memory.*clone\(\)"
+    ):  # fmt: skip
+        change(base.expand(2, 3))
+    assert base.tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("change", [
+    lambda x: x.fill_(2),
+    lambda x: x.fill_(2).zero_().fill_(2.0),
+    lambda x: x.__setitem__(..., 2),
+    lambda x: nn.init.constant_(x, 2),
+])  # fmt: skip
+def test_one_value_is_written_to_places_that_elements_share(change: Any) -> None:
+    base = dtorch.zeros(2, 1)
+    change(base.expand(2, 3))
+    assert base.tolist() == [[2], [2]]
+    assert base._version >= 1
+
+
+def test_one_value_written_to_shared_places_stops_their_gradient() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 3
+    y.reshape(2, 1).expand(2, 3)[1].fill_(5)
+    assert y.tolist() == [3, 5]
+    y.sum().backward()
+    assert x.grad.tolist() == [3, 0]
+
+
+def test_a_part_without_repetitions_of_an_expanded_tensor_is_written() -> None:
+    base = dtorch.zeros(2, 1)
+    wide = base.expand(2, 3)
+    wide[:, 0] = dtorch.tensor([1.0, 2.0])
+    wide[1, 2] = 5
+    wide[:, 1].add_(1)
+    assert base.tolist() == [[2], [6]]
+    assert dtorch.ones(1).expand(1).add_(1).tolist() == [2]
+    assert dtorch.ones(1, 0).expand(4, 0).add_(1).shape == (4, 0)
+
+
+def test_memory_that_numpy_protects_is_not_written() -> None:
+    array = np.zeros(3)
+    array.flags.writeable = False
+    x = dtorch.from_numpy(array)
+    for change in (
+        lambda: x.add_(1), lambda: x.fill_(1), lambda: x[1:].zero_(),
+        lambda: dtorch.add(dtorch.ones(3), 1, out=x), lambda: x.uniform_(),
+    ):  # fmt: skip
+        with pytest.raises(StorageError, match=r"read-only.*clone\(\)"):
             change()
-    assert not x.numpy().any()
+    assert not array.any()
+
+
+def test_out_that_shares_a_part_of_an_operand_is_refused() -> None:
+    x = dtorch.arange(5.0)
+    for call in (
+        lambda: dtorch.add(x[:-1], 1, out=x[1:]),
+        lambda: dtorch.cumsum(x[:-1], 0, out=x[1:]),
+        lambda: dtorch.cat([x[:2], x[3:]], out=x[:4]),
+        lambda: dtorch.addcmul(x[:-1], x[1:], x[1:], out=x[:-1]),
+    ):
+        with pytest.raises(ShapeError, match="elements in common"):
+            call()
+    assert x.tolist() == [0, 1, 2, 3, 4]
+    assert dtorch.add(x, 1, out=x) is x
+    dtorch.mul(x[::2], 2, out=x[1::2].new_empty(3))
+    dtorch.mul(x[:4:2], 10, out=x[1:4:2])
+    assert x.tolist() == [1, 10, 3, 30, 5]
+
+
+def test_operands_are_read_before_the_target_is_written() -> None:
+    x = dtorch.arange(5.0)
+    x[1:].add_(x[:-1])
+    assert x.tolist() == [0, 1, 3, 5, 7]
+    x[1:] = x[:-1]
+    assert x.tolist() == [0, 0, 1, 3, 5]
+
+
+def test_data_of_a_tensor_that_requires_grad_stay_floating() -> None:
+    for tensor in (nn.Parameter(dtorch.ones(2)), leaf(1.0), leaf(1.0) * 2):
+        for dtype in (dtorch.int64, dtorch.bool):
+            with pytest.raises(DtypeError, match="data: the tensor requires grad"):
+                tensor.data = dtorch.ones(2, dtype=dtype)
+        tensor.data = dtorch.ones(3, dtype=dtorch.complex64)
+        assert tensor.shape == (3,)
+    with pytest.raises(DtypeError, match="requires grad"):
+        nn.Linear(2, 2).type(dtorch.int64)
+    frozen = nn.Linear(2, 2).requires_grad_(False).type(dtorch.int64)
+    assert frozen.weight.dtype is dtorch.int64
 
 
 def test_result_larger_than_the_target_refuses() -> None:

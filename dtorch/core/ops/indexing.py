@@ -11,7 +11,7 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.dtype import from_numpy_dtype
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
-from dtorch.core.inplace import bump, check_inplace
+from dtorch.core.inplace import bump, check_history, expect_writable, overwrite
 from dtorch.core.op import composite, method, structured, view
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.scatter import take_slice, unslice
@@ -293,7 +293,7 @@ def copy_(
 method("copy_", copy_)
 
 
-@structured(tensors=("input", "value"), inplace=True, method=False, public=False)
+@structured(tensors=("input", "value"), inplace=True, method=False, public=False, one_value=True)
 def fill(xp: Any, input: Any, value: Any) -> Any:
     """``value`` at every place."""
     return xp.full_like(input, value)
@@ -314,14 +314,15 @@ def fill_(input: Any, value: Any) -> Any:
     if isinstance(value, TensorBase):
         if value._array.ndim:
             raise ShapeError(f"fill_: value has shape {tuple(value._array.shape)}, expected ()")
+        expect_writable("fill_", input)  # the gradient of the value counts each element
         return fill.inplace_function(input, value)  # type: ignore[misc]
     if not isinstance(value, (bool, int, float, complex, np.generic)):
         raise TypeError(f"fill_: value is {type(value).__name__}, expected a number")
     if isinstance(value, complex) and input._array.dtype.kind != "c":
         raise DtypeError(f"fill_: {value} into a tensor of {from_numpy_dtype(input._array.dtype)}")
     if input._mode == 0:
-        check_inplace("fill_", input, 0)
-        input._array.fill(np.asarray(value).astype(input._array.dtype))
+        check_history("fill_", input, 0)
+        overwrite("fill_", input, np.asarray(value).astype(input._array.dtype))
         bump(input)
         return input
     return fill.inplace_function(input, wrap(np.asarray(value, input._array.dtype)))  # type: ignore[misc]

@@ -10,7 +10,7 @@ import numpy as np
 from dtorch.core.base import TensorBase, set_counter, shared_version, wrap
 from dtorch.core.dtype import dtype
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
-from dtorch.core.inplace import bump, check_inplace
+from dtorch.core.inplace import bump, check_history
 from dtorch.core.op import composite, method, view
 from dtorch.core.ops.copies import reshaped
 from dtorch.core.ops.scatter import unslice
@@ -260,7 +260,8 @@ def expand(xp: Any, input: Any, sizes: Any) -> Any:
                 f"expand: sizes {tuple(sizes)} do not fit the shape {input.shape}: "
                 f"only sizes of 1 can grow, {old} cannot become {new}"
             )
-    return xp.broadcast_to(input, shape)
+    out = xp.broadcast_to(input, shape)
+    return input.reshape(shape) if out.size == input.size else out  # nothing is repeated
 
 
 @expand.gradient("input")
@@ -481,7 +482,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
 
 def _replace_by_view(name: str, input: Any, op: Any, *args: Any) -> Any:
     """Let ``input`` itself become a view of what it was, other views of it included."""
-    check_inplace(name, input, input._mode)
+    check_history(name, input, input._mode)
     source = input
     if input._view is None:
         source = wrap(input._array)
