@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from dtorch.core import dtype as dtypes
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
 from dtorch.core.dtype import (
     as_dtype,
-    default_complex,
     dtype,
     from_numpy_dtype,
     get_default_dtype,
+    promote_types,
+    scalar_dtype,
 )
 from dtorch.core.elements import placed, require_cpu, sequence_array
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
@@ -96,18 +98,22 @@ def tensor(
 
 def _from_python(data: Any) -> np.ndarray:
     array = sequence_array("tensor", data)
-    if array.dtype == np.float64 and not _holds_arrays(data):
-        return array.astype(get_default_dtype().numpy)
-    if array.dtype == np.complex128 and not _holds_arrays(data):
-        return array.astype(default_complex().numpy)
-    return array
+    if array.dtype.kind not in "fc":
+        return array
+    found = _dtypes_in(data) or {get_default_dtype()}
+    return array.astype(reduce(promote_types, found).numpy, copy=False)
 
 
-def _holds_arrays(data: Any) -> bool:
-    """Whether the numbers carry a dtype of their own."""
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return isinstance(data, (np.ndarray, np.generic, TensorBase))
+def _dtypes_in(data: Any) -> set[dtype]:
+    """The dtypes of all numbers in nested sequences; a Python number has that it stands for."""
+    if isinstance(data, (np.ndarray, np.generic, TensorBase)):
+        return {from_numpy_dtype(getattr(data, "_array", data).dtype)}
+    if isinstance(data, (int, float, complex)):
+        return {scalar_dtype(data)}
+    kinds = set(map(type, data))
+    if kinds <= {bool, int, float, complex}:
+        return {scalar_dtype(kind()) for kind in kinds}
+    return set().union(*map(_dtypes_in, data))
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:

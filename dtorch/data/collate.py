@@ -9,8 +9,8 @@ import numpy as np
 
 from dtorch.core.base import PLAIN, TensorBase, wrap
 from dtorch.core.creation import from_numpy, tensor
-from dtorch.core.dtype import from_numpy_dtype
-from dtorch.core.errors import ShapeError
+from dtorch.core.dtype import from_numpy_dtype, promote_types
+from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.ops.joining import stack
 
 Allocate = Callable[[int], np.ndarray | None]
@@ -39,40 +39,76 @@ def collate_into(allocate: Allocate) -> None:
 def default_collate(batch: Sequence[Any]) -> Any:
     """Put samples together into a batch.
 
-    Tensors and arrays are stacked, numbers become a tensor (int64, float64, bool), texts stay a
-    list. Of dicts, tuples and lists the parts are put together, each with those of its place.
+    Tensors and arrays are stacked, in the dtype to which all can be converted, as by ``stack``;
+    numbers become a tensor (int64, float64, bool), texts stay as they are. Of dicts, tuples and
+    lists the parts are put together, each with those of its place.
 
     Args:
         batch: at least one sample; all are built alike.
     Raises:
         ShapeError: tensors of different sizes; also a RuntimeError.
         RuntimeError: sequences of different lengths.
-        TypeError: a type that cannot be put together, which the message names.
+        KeyError: a dict without a key of the first one.
+        TypeError: a type that cannot be put together, or several; the message names the sample.
     Example:
         >>> default_collate([(1, "a"), (2, "b")])
-        [tensor([1, 2]), ['a', 'b']]
+        [tensor([1, 2]), ('a', 'b')]
     """
+    if not len(batch):
+        raise IndexError("default_collate: the batch is empty, expected at least one sample")
     first = batch[0]
+    if isinstance(first, (str, bytes)):  # numpy.str_, too
+        return batch
     if isinstance(first, TensorBase):
+        _expect_all(batch, TensorBase)
         return _stack_tensors(batch)
-    if isinstance(first, np.ndarray):
-        return wrap(_stack_arrays([_numeric(sample) for sample in batch]))
-    if isinstance(first, np.generic):
-        return wrap(np.array([_numeric(sample) for sample in batch]))
-    if isinstance(first, float):
-        return wrap(np.array(batch, np.float64))
-    if isinstance(first, int):  # bool, too
-        return tensor(list(batch))
-    if isinstance(first, (str, bytes)):
-        return list(batch)
+    if isinstance(first, (np.ndarray, np.generic)):
+        _expect_all(batch, (np.ndarray, np.generic, TensorBase, int, float, complex))
+        return wrap(_stack_arrays([_numeric(k, sample) for k, sample in enumerate(batch)]))
+    if isinstance(first, (int, float)):  # bool, too
+        _expect_all(batch, (int, float, np.generic, np.ndarray, TensorBase))
+        return _numbers(batch)
     if isinstance(first, Mapping):
-        return _rebuilt(first, {key: default_collate([s[key] for s in batch]) for key in first})
+        _expect_all(batch, Mapping)
+        return _rebuilt(first, {key: default_collate(_values(batch, key)) for key in first})
     if isinstance(first, Sequence):
+        _expect_all(batch, Sequence)
         return _collate_sequences(first, batch)
     raise TypeError(
         f"default_collate: samples contain {type(first).__name__}, expected tensors, NumPy arrays, "
         "numbers, texts, dicts or lists; pass a collate_fn for other types"
     )
+
+
+def _expect_all(batch: Sequence[Any], kinds: Any) -> None:
+    """Complain about a sample that cannot be put together with the first one."""
+    for position, sample in enumerate(batch):
+        if not isinstance(sample, kinds):
+            raise TypeError(
+                f"default_collate: sample {position} of the batch is {type(sample).__name__}, "
+                f"sample 0 is {type(batch[0]).__name__}; expected one type"
+            )
+
+
+def _numbers(batch: Sequence[Any]) -> Any:
+    if isinstance(batch[0], float):
+        return wrap(np.array([float(sample) for sample in batch]))
+    for position, sample in enumerate(batch):
+        if isinstance(sample, int) and not -(2**63) <= sample < 2**63:
+            raise ArgumentError(
+                f"default_collate: sample {position} of the batch is {sample}, which int64 cannot hold"
+            )
+    return tensor(list(batch))
+
+
+def _values(batch: Sequence[Any], key: Any) -> list[Any]:
+    """What all dicts of a batch have for one key."""
+    for position, sample in enumerate(batch):
+        if key not in sample:
+            raise KeyError(
+                f"default_collate: sample {position} of the batch has no key {key!r}, sample 0 has"
+            )
+    return [sample[key] for sample in batch]
 
 
 def default_convert(data: Any) -> Any:
@@ -114,7 +150,7 @@ def _stack_arrays(arrays: list[np.ndarray]) -> np.ndarray:
                 f"0 has {shape}; expected one shape, pass a collate_fn that pads or keeps a list"
             )
         if array.dtype != dtype:
-            dtype = np.result_type(dtype, array.dtype)
+            dtype = promote_types(from_numpy_dtype(dtype), from_numpy_dtype(array.dtype)).numpy
     nbytes = len(arrays) * first.size * dtype.itemsize
     memory = _Memory.allocate(nbytes)
     if memory is None:
@@ -126,12 +162,16 @@ def _stack_arrays(arrays: list[np.ndarray]) -> np.ndarray:
     return out
 
 
-def _numeric(sample: Any) -> Any:
-    if not isinstance(sample, (np.ndarray, np.generic)) or sample.dtype.kind in _NO_NUMBERS:
-        kind = getattr(sample, "dtype", type(sample).__name__)
-        raise TypeError(f"default_collate: samples contain arrays of {kind}, expected numbers")
-    from_numpy_dtype(sample.dtype)
-    return sample
+def _numeric(position: int, sample: Any) -> np.ndarray:
+    array = sample.numpy() if isinstance(sample, TensorBase) else np.asarray(sample)
+    try:
+        from_numpy_dtype(array.dtype)
+    except DtypeError:
+        raise DtypeError(
+            f"default_collate: sample {position} of the batch is an array of {array.dtype}, which "
+            "no tensor can hold; convert it in the dataset, or pass a collate_fn"
+        ) from None
+    return array
 
 
 def _collate_sequences(first: Any, batch: Sequence[Any]) -> Any:
