@@ -106,8 +106,10 @@ def _from_python(data: Any) -> np.ndarray:
 
 def _dtypes_in(data: Any) -> set[dtype]:
     """The dtypes of all numbers in nested sequences; a Python number has that it stands for."""
-    if isinstance(data, (np.ndarray, np.generic, TensorBase)):
-        return {from_numpy_dtype(getattr(data, "_array", data).dtype)}
+    if isinstance(data, TensorBase):
+        data = data._array
+    if isinstance(data, (np.ndarray, np.generic)):
+        return {from_numpy_dtype(data.dtype)}
     if isinstance(data, (int, float, complex)):
         return {scalar_dtype(data)}
     kinds = set(map(type, data))

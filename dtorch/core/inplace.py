@@ -63,7 +63,7 @@ def expect_apart(name: str, out: Any, values: Sequence[Any]) -> None:
         if not np.may_share_memory(array, target) or _same_places(array, target):
             continue
         with suppress(np.exceptions.TooHardError):
-            if np.shares_memory(array, target, _EASY):
+            if np.shares_memory(array, target, _EASY):  # type: ignore[arg-type]  # any number
                 raise ShapeError(
                     f"{name}: out has some elements in common with an operand, of shapes "
                     f"{tuple(target.shape)} and {tuple(array.shape)}; clone() the operand first"
@@ -74,11 +74,8 @@ _EASY = 10_000  # candidates to try, as NumPy counts them
 
 
 def _same_places(one: Any, other: Any) -> bool:
-    return (
-        one.__array_interface__["data"] == other.__array_interface__["data"]
-        and one.strides == other.strides
-        and one.shape == other.shape
-    )
+    places = [(a.__array_interface__["data"], a.strides, a.shape) for a in (one, other)]
+    return places[0] == places[1]
 
 
 def expect_writable(name: str, target: TensorBase) -> None:
@@ -117,7 +114,7 @@ def overwrite(name: str, target: TensorBase, value: Any) -> None:
     """Write one value everywhere, to places that several elements share too."""
     once = each_once(target._array)
     _unlock(name, once, target)
-    once[...] = value
+    once.fill(value)  # sparse ones, too
 
 
 def bump(tensor: TensorBase) -> None:

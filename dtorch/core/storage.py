@@ -34,7 +34,6 @@ class Storage(StorageBase):
     """Untyped memory that tensors view.
 
     Attributes:
-        nbytes: size in bytes.
         owner: the object that owns the memory (a shared-memory block, a memory map), or None
             for private memory of NumPy.
     """
@@ -77,13 +76,13 @@ class Storage(StorageBase):
             self._flat = _whole_memory(self._source)
         return self._flat
 
-    @property
     def nbytes(self) -> int:
+        """Size in bytes."""
         return self._bytes.nbytes
 
     def size(self) -> int:
         """Size in bytes."""
-        return self.nbytes
+        return self._bytes.nbytes
 
     def element_size(self) -> int:
         """Bytes of one element: 1."""
@@ -98,6 +97,33 @@ class Storage(StorageBase):
     def is_cuda(self) -> bool:
         """Whether the memory lies on a CUDA device."""
         return False
+
+    is_sparse = is_sparse_csr = False
+
+    def get_device(self) -> int:
+        """Number of the CUDA device; -1 for the CPU."""
+        return -1
+
+    def is_pinned(self, device: Any = "cuda") -> bool:
+        """Whether the memory is page-locked, for faster copies to a card."""
+        return isinstance(self.owner, backend.PinnedMemory)
+
+    def resizable(self) -> bool:
+        """Whether `resize_` can change the size: not of shared, mapped or page-locked memory."""
+        return self.owner is None
+
+    @property
+    def filename(self) -> str | None:
+        """The file that the memory maps; None for other memory."""
+        return getattr(self.owner, "filename", None)
+
+    def cpu(self) -> Storage:
+        """Itself: the storage lies on the CPU."""
+        return self
+
+    def new(self, *args: Any) -> Storage:
+        """Another storage; by default an empty one."""
+        return type(self)(*args)
 
     def untyped(self) -> Storage:
         """Itself."""
@@ -117,7 +143,7 @@ class Storage(StorageBase):
         NumPy arrays handed out earlier keep viewing the old memory.
 
         Args:
-            memory: 1-D uint8 array of at least `nbytes` bytes.
+            memory: 1-D uint8 array of at least as many bytes.
             owner: object that keeps the memory alive.
         """
         old = self._bytes
@@ -131,7 +157,7 @@ class Storage(StorageBase):
     def share_memory_(self) -> Storage:
         """Move the memory to where other processes can see it; nothing happens if it is there."""
         if not self.is_shared():
-            block = backend.shared_allocator()(self.nbytes)
+            block = backend.shared_allocator()(self.size())
             self.move_to(block.array, block)
         return self
 
@@ -145,7 +171,7 @@ class Storage(StorageBase):
         nbytes = operator.index(nbytes)
         if nbytes < 0:
             raise StorageError(f"resize_: {nbytes} bytes, expected at least 0")
-        if nbytes == self.nbytes:
+        if nbytes == self.size():
             return self
         self._check_resizable(nbytes)
         old = self._bytes
@@ -208,8 +234,8 @@ class Storage(StorageBase):
     def copy_(self, source: Any, non_blocking: bool = False) -> Storage:
         """Overwrite with the bytes of a storage of the same size."""
         other = source.untyped()._bytes
-        if other.nbytes != self.nbytes:
-            raise StorageError(f"copy_: source has {other.nbytes} bytes, expected {self.nbytes}")
+        if other.nbytes != self.size():
+            raise StorageError(f"copy_: source has {other.nbytes} bytes, expected {self.size()}")
         self._bytes[...] = other
         return self
 
@@ -228,15 +254,15 @@ class Storage(StorageBase):
             return Storage.from_bytes(
                 self._bytes[index], self if self.owner is None else self.owner
             )
-        return int(self._bytes[checked_index(index, self.nbytes)])
+        return int(self._bytes[checked_index(index, self.size())])
 
     def __setitem__(self, index: Any, value: int) -> None:
-        self._bytes[index if isinstance(index, slice) else checked_index(index, self.nbytes)] = (
+        self._bytes[index if isinstance(index, slice) else checked_index(index, self.size())] = (
             value
         )
 
     def __len__(self) -> int:
-        return self.nbytes
+        return self.size()
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.tolist())
@@ -254,7 +280,7 @@ class Storage(StorageBase):
 
     def __repr__(self) -> str:
         place = "shared" if self.is_shared() else "private"
-        return f"<Storage of {self.nbytes} bytes in {place} memory>"
+        return f"<Storage of {self.size()} bytes in {place} memory>"
 
 
 register_storage_type(Storage)

@@ -242,7 +242,7 @@ class Tensor(OpMethods, TensorBase):
         if self._array.shape != shape:
             storage, numpy_dtype = storage_of(self), self._array.dtype
             needed = (offset + math.prod(shape)) * numpy_dtype.itemsize
-            if needed > storage.nbytes:
+            if needed > storage.size():
                 storage.resize_(needed)
             self._look_at(storage, array_over(storage, numpy_dtype, offset, shape, None))
         return self
@@ -304,7 +304,7 @@ class Tensor(OpMethods, TensorBase):
             raise TypeError(
                 f"{name}: source is {type(source).__name__}, expected a tensor or a storage"
             )
-        return source, source.nbytes // self.itemsize
+        return source, source.size() // self.itemsize
 
     def is_set_to(self, tensor: Tensor) -> builtins.bool:
         """Whether ``tensor`` views the same memory in the same way."""

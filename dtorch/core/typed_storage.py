@@ -99,6 +99,17 @@ class TypedStorage:
         """Where the memory lies."""
         return self._untyped.device
 
+    is_sparse = is_cuda = False
+
+    def resizable(self) -> builtins.bool:
+        """Whether `resize_` can change the size."""
+        return self._size is None and self._untyped.resizable()
+
+    @property
+    def filename(self) -> str | None:
+        """The file that the memory maps; None for other memory."""
+        return self._untyped.filename
+
     def get_device(self) -> builtins.int:
         """Number of the CUDA device.
 
@@ -141,7 +152,7 @@ class TypedStorage:
 
     def is_pinned(self, device: Any = "cuda") -> builtins.bool:
         """Whether the memory is page-locked, for faster copies to a card."""
-        return isinstance(self._untyped.owner, backend.PinnedMemory)
+        return self._untyped.is_pinned()
 
     def pin_memory(self, device: Any = "cuda") -> TypedStorage:
         """A copy in page-locked memory; itself if it lies there.
@@ -188,7 +199,7 @@ class TypedStorage:
     def __len__(self) -> builtins.int:
         if self._size is not None:
             return self._size
-        return self._untyped.nbytes // self.dtype.itemsize
+        return self._untyped.size() // self.dtype.itemsize
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.tolist())
@@ -298,6 +309,14 @@ class TypedStorage:
         """As bfloat16."""
         return self.type(dtypes.bfloat16)  # type: ignore[no-any-return]
 
+    def complex_float(self) -> TypedStorage:
+        """As complex64."""
+        return self.type(dtypes.complex64)  # type: ignore[no-any-return]
+
+    def complex_double(self) -> TypedStorage:
+        """As complex128."""
+        return self.type(dtypes.complex128)  # type: ignore[no-any-return]
+
     # -- from elsewhere -------------------------------------------------------------------------
 
     @classmethod
@@ -371,9 +390,11 @@ class MappedFile:
 
     Attributes:
         array: its bytes.
+        filename: its name.
     """
 
     def __init__(self, filename: Any, shared: bool, nbytes: int) -> None:
+        self.filename = os.fsdecode(filename)
         flags = os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY
         descriptor = os.open(filename, flags, 0o666)
         try:

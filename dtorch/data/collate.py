@@ -163,7 +163,7 @@ def _stack_arrays(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def _numeric(position: int, sample: Any) -> np.ndarray:
-    array = sample.numpy() if isinstance(sample, TensorBase) else np.asarray(sample)
+    array = sample._array if isinstance(sample, TensorBase) else np.asarray(sample)
     try:
         from_numpy_dtype(array.dtype)
     except DtypeError:

@@ -77,7 +77,7 @@ def _is_light(value: Any) -> bool:
     if not is_data(value):
         return False
     storage = storage_of(value)
-    return storage.is_shared() or storage.nbytes <= _SMALL
+    return storage.is_shared() or storage.size() <= _SMALL
 
 
 def _dumps(obj: Any) -> memoryview:

@@ -307,7 +307,7 @@ def _memory_of(tensor: Tensor) -> np.ndarray:
     """The elements of a tensor, if there is a piece of memory for each of them."""
     if not isinstance(tensor, Tensor) or type(tensor._array) is not np.ndarray:
         raise CheckpointError(f"checkpoint: {shown(tensor)}, expected a tensor on the CPU")
-    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes:
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise CheckpointError(
             f"checkpoint: elements of a quantised or sparse tensor of shape {tuple(tensor.shape)} "
             "share their memory"

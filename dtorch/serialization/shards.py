@@ -39,7 +39,7 @@ def _owners(tensors: dict[int, Any], world_size: int) -> dict[int, int]:
     load, owners = [0] * world_size, {}
     for numbers in sorted(groups.values(), key=lambda g: -tensors[g[0]].nbytes):
         rank = load.index(min(load))
-        load[rank] += tensors[numbers[0]].untyped_storage().nbytes
+        load[rank] += tensors[numbers[0]].untyped_storage().nbytes()
         owners.update(dict.fromkeys(numbers, rank))
     return owners
 

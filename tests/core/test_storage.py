@@ -43,7 +43,7 @@ def test_views_share_one_storage_and_see_writes() -> None:
     x = dtorch.arange(6.0)
     row = x.view(2, 3)[1]
     assert row.untyped_storage() is x.untyped_storage()
-    assert x.untyped_storage().nbytes == 24
+    assert x.untyped_storage().nbytes() == 24
     assert (row.storage_offset(), row.stride()) == (3, (1,))
     row.fill_(7)
     assert x.tolist() == [0, 1, 2, 7, 7, 7]
@@ -97,7 +97,7 @@ def test_memory_of_arrays_made_elsewhere(make: Any) -> None:
     x = dtorch.from_numpy(array)
     part = x[1:]
     assert part.tolist() == array[1:].tolist()
-    assert x.untyped_storage().nbytes >= array.itemsize * array.shape[0]
+    assert x.untyped_storage().nbytes() >= array.itemsize * array.shape[0]
     part.fill_(5)
     assert (array[1:] == 5).all()
 
@@ -166,7 +166,7 @@ def test_resized_view_goes_on_from_its_offset() -> None:
     tail = x[2:]
     tail.resize_(3)
     assert tail[:2].tolist() == [2, 3]
-    assert x.untyped_storage().nbytes == 20
+    assert x.untyped_storage().nbytes() == 20
 
 
 def test_resize_counts_as_a_change_and_refuses_history() -> None:
@@ -268,7 +268,7 @@ def test_tensor_over_a_storage_checks_its_bounds() -> None:
 
 def test_untyped_storage_is_a_sequence_of_bytes() -> None:
     s = dtorch.UntypedStorage([1, 2, 3])
-    assert (len(s), s.size(), s.nbytes, s.element_size(), s.tolist()) == (3, 3, 3, 1, [1, 2, 3])
+    assert (len(s), s.size(), s.nbytes(), s.element_size(), s.tolist()) == (3, 3, 3, 1, [1, 2, 3])
     assert s[-1] == 3
     s[0] = 9
     part = s[:2]
@@ -402,3 +402,22 @@ def test_no_tensor_reaches_outside_of_its_storage(
 
 def test_a_stride_of_nothing_may_be_anything() -> None:
     assert dtorch.arange(4.0).as_strided((0, 3), (5, 1), 100).shape == (0, 3)
+
+
+def test_storages_have_the_methods_of_the_reference_api(tmp_path) -> None:
+    x = dtorch.ones(4)
+    untyped, typed = x.untyped_storage(), x.storage()
+    for storage in (untyped, typed):
+        assert storage.nbytes() == 16
+        assert storage.size() == len(storage) == 16 // storage.element_size()
+        assert storage.filename is None
+        assert storage.resizable()
+        assert not any((storage.is_pinned(), storage.is_cuda, storage.is_sparse))
+        assert storage.cpu() is storage
+        assert len(storage.new()) == 0
+    assert typed.complex_float().dtype is dtorch.complex64
+    assert typed.complex_double()[0] == 1
+    (tmp_path / "numbers").write_bytes(bytes(16))
+    mapped = dtorch.FloatStorage.from_file(tmp_path / "numbers")
+    assert mapped.filename == mapped.untyped().filename == str(tmp_path / "numbers")
+    assert not mapped.resizable()

@@ -140,7 +140,7 @@ def test_new_kinds_of_places_can_be_registered(monkeypatch):
 
     def bring(storage, tag):
         if tag == "gpu":
-            moved.append(storage.nbytes)
+            moved.append(storage.nbytes())
             return storage
         return None
 

@@ -121,7 +121,7 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
     shape = tuple(input.shape)
     sides = sides_of("pad", pad, len(shape))
     _sizes("pad", shape, sides)
-    indices = []
+    indices: list[Any] = []
     for n, (a, b) in zip(shape, sides, strict=True):
         if (a, b) == (0, 0):
             indices.append(None)

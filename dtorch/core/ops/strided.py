@@ -73,7 +73,7 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
     """
     own = input.storage_offset()
     offset = own if storage_offset is None else storage_offset
-    nbytes = storage_of(input).nbytes
+    nbytes = storage_of(input).size()
     offset, size, stride = checked_place(nbytes, input.element_size(), offset, size, stride)
     distance = 0 if 0 in size else offset - own  # elements there are not may lie anywhere
     return _strided.function(input, size, stride, distance, input.stride())
