@@ -244,10 +244,10 @@ def _module(name: str, attributes: dict[Any, Any]) -> Any:
         legacy = importlib.import_module("dtorch.legacy.nn")
     except ModuleNotFoundError:
         return None
-    cls: Any = getattr(legacy, name.partition(".")[2], None)
+    cls = getattr(legacy, name.partition(".")[2], None)
     if not isinstance(cls, type) or not issubclass(cls, legacy.Module):
         return None
-    module = cls.__new__(cls)
+    module: Any = object.__new__(cls)
     vars(module).update({str(key): _from_zero(key, value) for key, value in attributes.items()})
     return module
 

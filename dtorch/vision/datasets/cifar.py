@@ -5,45 +5,77 @@ Reference: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Imag
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.machine import PickleMachine
+from dtorch.serialization.room import Room
+from dtorch.serialization.unpickler import run
 from dtorch.vision.datasets.utils import check_integrity, download_and_extract
 from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, image_of, missing
 
 Files = Sequence[tuple[str, str | None]]
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads arrays, numbers, texts and containers; runs nothing else."""
-
-    _ALLOWED: ClassVar[dict[str, Any]] = {
-        "_reconstruct": np.empty(0).__reduce__()[0],
-        "ndarray": np.ndarray,
-        "dtype": np.dtype,
-    }
+class _ArrayMachine(PickleMachine):
+    """Reads uint8 arrays, numbers, texts and containers; knows nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("_codecs", "encode"):
             return _bytes_of  # how Python 3 writes bytes for Python 2
-        if module.partition(".")[0] == "numpy" and name in self._ALLOWED:
-            return self._ALLOWED[name]
-        raise pickle.UnpicklingError(f"a file of CIFAR names {module}.{name}, which is not allowed")
+        if module.partition(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype"):
+            return {"_reconstruct": _empty, "ndarray": None, "dtype": _dtype}[name]
+        raise CheckpointError(f"it names {module}.{name}, which is not allowed")
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise CheckpointError("it refers to something outside")
+
+    def _build(self, obj: Any, state: Any) -> None:
+        if obj is _UINT8:
+            return  # byte order and the like, of which single bytes have none
+        if type(obj) is not np.ndarray:
+            raise CheckpointError("it sets attributes")
+        _, shape, dtype, is_fortran, content = state
+        raw = content.encode("latin1") if type(content) is str else content
+        if dtype is not _UINT8 or type(raw) is not bytes or type(shape) is not tuple:
+            raise CheckpointError("an array is not of uint8")
+        flat = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if is_fortran is True else "C")
+        obj.resize(flat.shape, refcheck=False)
+        obj[...] = flat
 
 
-def _bytes_of(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"a file of CIFAR has text in {encoding}, expected latin1")
+_UINT8 = np.dtype(np.uint8)
+
+
+def _empty(*_: Any) -> np.ndarray:
+    return np.empty(0, np.uint8)  # its state comes later
+
+
+def _dtype(name: Any, *_: Any) -> np.dtype[Any]:
+    if type(name) is not str or name not in ("u1", "|u1"):
+        raise CheckpointError("an array is not of uint8")
+    return _UINT8
+
+
+def _bytes_of(text: Any, encoding: Any) -> bytes:
+    if type(text) is not str or type(encoding) is not str or encoding != "latin1":
+        raise CheckpointError("it has bytes in another form than latin1")
     return text.encode("latin1")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return _ArrayUnpickler(file, encoding="latin1").load()  # type: ignore[no-any-return]
+    data = path.read_bytes()
+    try:
+        content = run(_ArrayMachine(data, Room(len(data)), encoding="latin1"))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} is no file of CIFAR: {error}") from error
+    if type(content) is not dict:
+        raise CheckpointError(f"{path} is no file of CIFAR: it has no dict")
+    return content
 
 
 class CIFAR10(VisionDataset):
@@ -87,12 +119,25 @@ class CIFAR10(VisionDataset):
             self.download()
         if not self._check_integrity():
             raise missing(self, self._base)
-        batches = [_read(self._base / name) for name, _ in self._files()]
-        planes = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
+        batches = [self._batch(name) for name, _ in self._files()]
+        planes = np.concatenate([images for images, _ in batches])
         self.data = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        self.targets: list[int] = [label for batch in batches for label in batch[self._label_key]]
+        self.targets: list[int] = [label for _, labels in batches for label in labels]
         self.classes: list[str] = _read(self._base / self.meta[0])[self._names_key]
         self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
+
+    def _batch(self, name: str) -> tuple[np.ndarray, list[int]]:
+        path = self._base / name
+        content = _read(path)
+        images, labels = content.get("data"), content.get(self._label_key)
+        if (
+            type(images) is not np.ndarray
+            or images.shape[1:] != (3 * 32 * 32,)
+            or type(labels) is not list
+            or len(labels) != len(images)
+        ):
+            raise CheckpointError(f"{path} is no file of CIFAR: it has no images with labels")
+        return images.reshape(-1, 3, 32, 32), labels
 
     @property
     def _base(self) -> Path:

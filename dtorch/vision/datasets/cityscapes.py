@@ -87,5 +87,8 @@ class Cityscapes(VisionDataset):
 
 def _read(path: Path) -> Any:
     if path.suffix == ".json":
-        return json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise ArgumentError(f"{path} has no polygons: {error}") from error
     return open_image(path, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, open_image
+from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, inside, open_image
 from dtorch.vision.optional import require
 
 
@@ -42,7 +42,8 @@ class CocoDetection(VisionDataset):
         """The image and the list of its annotations, transformed."""
         number = self.ids[index]
         annotations = self.coco.loadAnns(self.coco.getAnnIds(imgIds=number))
-        image = open_image(self._directory / self.coco.loadImgs(number)[0]["file_name"])
+        name = self.coco.loadImgs(number)[0]["file_name"]
+        image = open_image(inside(self._directory, name, "the annotations"))
         return self._transformed(image, self._target(annotations))
 
     def __len__(self) -> int:

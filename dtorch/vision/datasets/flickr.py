@@ -5,12 +5,13 @@ Reference: Young et al. 2014, "From image descriptions to visual denotations".
 
 from __future__ import annotations
 
+import glob
 import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, open_image
+from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, inside, open_image
 
 
 class _Captions(HTMLParser):
@@ -61,7 +62,9 @@ class _Flickr(VisionDataset):
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """The photograph and the list of its captions, transformed."""
         name = self.ids[index]
-        return self._transformed(open_image(self._directory / name), self.annotations[name])
+        return self._transformed(
+            open_image(inside(self._directory, name, self.ann_file)), self.annotations[name]
+        )
 
     def __len__(self) -> int:
         """Number of photographs."""
@@ -82,7 +85,7 @@ class Flickr8k(_Flickr):
         found: dict[str, list[str]] = {}
         for number, captions in parser.found.items():
             # Files are called by the number of the page and a secret that only they have.
-            photos = sorted(self._directory.glob(f"{number}_*.jpg"))
+            photos = sorted(self._directory.glob(f"{glob.escape(number)}_*.jpg"))
             if photos and captions:
                 found[photos[0].name] = captions
         return found

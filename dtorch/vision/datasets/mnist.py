@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,13 +15,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dtorch.core.creation import from_numpy
+from dtorch.core.dtype import uint8
 from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
 from dtorch.serialization.loading import load
 from dtorch.serialization.saving import save
-from dtorch.vision.datasets.utils import check_integrity, download_url, extract_archive
+from dtorch.vision.datasets.archives import Limited, extract_archive, reading
+from dtorch.vision.datasets.utils import check_integrity, download_url
 from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, image_of, missing
 
+_MAX_DIMS = 64
 _IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
@@ -40,17 +44,27 @@ def read_idx(path: Root) -> np.ndarray:
         ArgumentError: it is none, or has another length than its header says.
     """
     path = Path(path)
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX_TYPES:
-        raise ArgumentError(f"{path} is no IDX file, it begins with {data[:4].hex(' ')}")
-    dims, dtype = data[3], np.dtype(_IDX_TYPES[data[2]])
-    shape = [get_int(data[4 + 4 * i : 8 + 4 * i]) for i in range(dims)]
-    begin = 4 + 4 * dims
-    if len(data) != begin + math.prod(shape) * dtype.itemsize:
+    try:
+        with reading(path, packed=path.suffix == ".gz") as stream:
+            return _read_idx(path, stream)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ArgumentError(f"{path} is damaged: {error}") from error
+
+
+def _read_idx(path: Path, stream: Limited) -> np.ndarray:
+    start = stream.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _IDX_TYPES:
+        raise ArgumentError(f"{path} is no IDX file, it begins with {start.hex(' ')}")
+    dims, dtype = start[3], np.dtype(_IDX_TYPES[start[2]])
+    sizes = stream.read(4 * dims)
+    shape = tuple(get_int(sizes[4 * i : 4 * i + 4]) for i in range(dims))
+    promised = math.prod(shape) * dtype.itemsize
+    data = stream.read(promised + 1)
+    if len(sizes) < 4 * dims or len(data) != promised or dims > _MAX_DIMS:
         raise ArgumentError(
-            f"{path} has {len(data)} bytes, its header promises the shape {tuple(shape)}"
+            f"{path} has {len(start + sizes + data)} bytes, its header promises the shape {shape}"
         )
-    array = np.frombuffer(data, dtype, offset=begin).reshape(shape)
+    array = np.frombuffer(data, dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="))  # a copy that can be written, in native order
 
 
@@ -189,8 +203,11 @@ class MNIST(VisionDataset):
         for place in self._places():
             processed = place / "processed" / self._file(self.train)
             if processed.is_file():
-                images, labels = load(processed)
-                return images, labels
+                content = load(processed)
+                if _is_data(content):
+                    images, labels = content
+                    return images, labels
+                raise ArgumentError(f"{processed} has no images with labels for them")
             raw = self._raw_files(place, self.train)
             if raw is not None:
                 return self._read_raw(raw)
@@ -228,6 +245,19 @@ class MNIST(VisionDataset):
                 _download_from(self.mirrors, name, raw, md5)
             extract_archive(raw / name)
             (raw / name).unlink()
+
+
+def _is_data(content: Any) -> bool:
+    if not isinstance(content, (tuple, list)) or len(content) != 2:
+        return False
+    images, labels = content
+    return (
+        isinstance(images, Tensor)
+        and isinstance(labels, Tensor)
+        and images.dtype is uint8
+        and images.dim() == 3
+        and tuple(labels.shape) == (len(images),)
+    )
 
 
 def _download_from(mirrors: Sequence[str], name: str, raw: Path, md5: str | None) -> None:

@@ -15,7 +15,8 @@ from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
 from dtorch.serialization.loading import load
 from dtorch.serialization.saving import save
-from dtorch.vision.datasets.utils import download_url, extract_archive, list_files
+from dtorch.vision.datasets.archives import extract_archive
+from dtorch.vision.datasets.utils import download_url, list_files
 from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, missing, open_image
 
 _SIDE = 64  # pixels of a patch; a file is a square of patches
@@ -79,7 +80,14 @@ class PhotoTour(VisionDataset):
             self.download()
         if not self.data_file.is_file():
             raise missing(self, self.data_file)
-        self.data, self.labels, self.matches = load(self.data_file)
+        content = load(self.data_file)
+        if (
+            not isinstance(content, (tuple, list))
+            or [getattr(part, "ndim", -1) for part in content] != [3, 1, 2]
+            or len(content[0]) != len(content[1])
+        ):
+            raise ArgumentError(f"{self.data_file} has no patches with labels and matches")
+        self.data, self.labels, self.matches = content
 
     def _transform_patch(self, patch: Tensor) -> Any:
         return patch if self.transform is None else self.transform(patch)

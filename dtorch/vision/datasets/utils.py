@@ -1,18 +1,23 @@
-"""Files of datasets: downloaded, checked, unpacked, listed."""
+"""Files of datasets: downloaded, checked, listed."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
-import shutil
-import tarfile
-import zipfile
 from pathlib import Path
 
-from dtorch.core.errors import ArgumentError
 from dtorch.model_zoo.cache import file_name_of
 from dtorch.model_zoo.download import Expected, fetch
+from dtorch.vision.datasets.archives import extract_archive
+
+__all__ = [
+    "check_integrity",
+    "download_and_extract",
+    "download_url",
+    "extract_archive",
+    "list_dir",
+    "list_files",
+]
 
 
 def check_integrity(fpath: str | os.PathLike[str], md5: str | None = None) -> bool:
@@ -39,47 +44,6 @@ def download_url(
     path = Path(root).expanduser() / file_name_of(url, filename)
     if not check_integrity(path, md5):
         fetch(url, path, Expected(md5=md5), replace=True)
-
-
-def extract_archive(
-    archive: str | os.PathLike[str], directory: str | os.PathLike[str] | None = None
-) -> None:
-    """Unpack a tar, zip or gz file.
-
-    Args:
-        directory: where to. Default: the archive's.
-    Raises:
-        ArgumentError: a name in the archive leads out of the directory, its entries overlap (and
-            would unpack to far more than it), or its kind is unknown.
-    """
-    path = Path(archive)
-    target = path.parent if directory is None else Path(directory)
-    target.mkdir(parents=True, exist_ok=True)
-    if tarfile.is_tarfile(path):
-        with tarfile.open(path) as tar:
-            try:
-                tar.extractall(target, filter="data")
-            except tarfile.FilterError as error:
-                raise ArgumentError(f"{path}: not unpacked, {error}") from error
-    elif zipfile.is_zipfile(path):
-        _extract_zip(path, target)
-    elif path.suffix == ".gz":
-        unpacked = target / path.stem
-        with gzip.open(path) as source, unpacked.open("wb") as file:
-            shutil.copyfileobj(source, file)
-    else:
-        raise ArgumentError(f"{path} is no tar, zip or gz file")
-
-
-def _extract_zip(path: Path, target: Path) -> None:
-    inside = target.resolve()
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if not (inside / name).resolve().is_relative_to(inside):
-                raise ArgumentError(f"{path}: not unpacked, {name!r} leads out of the directory")
-        if sum(entry.compress_size for entry in archive.infolist()) > path.stat().st_size:
-            raise ArgumentError(f"{path}: not unpacked, its entries overlap each other")
-        archive.extractall(target)
 
 
 def download_and_extract(

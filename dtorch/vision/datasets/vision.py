@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dtorch.core.errors import ArgumentError
 from dtorch.data.dataset import Dataset
 from dtorch.vision.optional import pillow
 
@@ -69,9 +72,45 @@ def image_of(array: Any, mode: str | None = None) -> Any:
 
 
 def open_image(path: Any, mode: str | None = "RGB") -> Any:
-    """The image of a file, decoded; in its own mode if ``mode`` is None."""
-    with pillow().open(path) as image:
-        if mode is None:
-            image.load()
-            return image
-        return image.convert(mode)
+    """The image of a file, decoded; in its own mode if ``mode`` is None.
+
+    Raises:
+        OSError: it is damaged, or has far more pixels than Pillow's limit; names the file.
+    """
+    library = pillow()
+    try:
+        with library.open(path) as image:
+            if mode is None:
+                image.load()
+                return image
+            return image.convert(mode)
+    except FileNotFoundError:
+        raise
+    except library.DecompressionBombError as error:
+        raise OSError(
+            f"{_shown(path)}: {error}; set PIL.Image.MAX_IMAGE_PIXELS if it is to be read"
+        ) from error
+    except _DAMAGE as error:
+        if _shown(path) in str(error):
+            raise
+        raise OSError(f"{_shown(path)} is damaged: {error}") from error
+
+
+# What decoders raise; those of Pillow are not agreed about it.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError,
+           struct.error, zlib.error)  # fmt: skip
+
+
+def _shown(path: Any) -> str:
+    return os.fspath(path) if isinstance(path, (str, os.PathLike)) else "the image"
+
+
+def inside(directory: Path, name: Any, source: Any) -> Path:
+    """The path of a file in a directory by the name that a list has for it.
+
+    Raises:
+        ArgumentError: the name leads out of the directory.
+    """
+    if not isinstance(name, str) or name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        raise ArgumentError(f"{source}: the name {name!r} leads out of {directory}")
+    return directory / name

@@ -12,7 +12,14 @@ from typing import Any, ClassVar, NamedTuple
 
 from dtorch.core.errors import ArgumentError
 from dtorch.vision.datasets.utils import download_and_extract
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, missing, open_image
+from dtorch.vision.datasets.vision import (
+    Root,
+    Transform,
+    VisionDataset,
+    inside,
+    missing,
+    open_image,
+)
 
 _SERVER = "https://thor.robots.ox.ac.uk/pascal/VOC/"
 
@@ -85,9 +92,10 @@ class _VOC(VisionDataset):
         if not self._list.is_file():
             raise missing(self, self._base)
         names = [line.split()[0] for line in self._list.read_text(encoding="ascii").splitlines()]
-        self.images = [self._base / "JPEGImages" / f"{name}.jpg" for name in names]
+        photos, targets = self._base / "JPEGImages", self._base / self._target_dir
+        self.images = [inside(photos, f"{name}.jpg", self._list) for name in names]
         self.targets = [
-            self._base / self._target_dir / f"{name}{self._target_suffix}" for name in names
+            inside(targets, f"{name}{self._target_suffix}", self._list) for name in names
         ]
 
     @property
@@ -154,7 +162,10 @@ class VOCDetection(_VOC):
         return self.targets
 
     def _target(self, path: Path) -> Any:
-        return parse_voc_xml(ElementTree.parse(path).getroot())
+        try:
+            return parse_voc_xml(ElementTree.parse(path).getroot())
+        except (ElementTree.ParseError, RecursionError) as error:
+            raise ArgumentError(f"{path} is no annotation: {error}") from error
 
 
 def parse_voc_xml(node: ElementTree.Element) -> dict[str, Any]:

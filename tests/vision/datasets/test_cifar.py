@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dtorch.serialization import CheckpointError
 from dtorch.vision.datasets import CIFAR10, CIFAR100
 
 
@@ -116,3 +117,32 @@ def test_files_run_no_code(archives: Path, tmp_path: Path) -> None:
     batch.write_bytes(pickle.dumps({"data": Evil()}))
     with pytest.raises(pickle.UnpicklingError, match=r"posix\.system, which is not allowed"):
         CIFAR10(tmp_path)
+
+
+EMPTY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+UINT8 = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
+OBJECTS = b"cnumpy\ndtype\nU\x02O8K\x00K\x01\x87R"
+HOSTILE = {
+    "code": b"cos\nsystem\nU\x04true\x85R",
+    "another function": b"cnumpy\nload\nU\x04file\x85R",
+    "objects": EMPTY + b"(K\x01K\x01\x85" + OBJECTS + b"\x89]NatR",
+    "an array larger than its bytes": EMPTY + b"(K\x01J\xff\xff\xff\x7f\x85" + UINT8 + b"\x89U\x03abctb",
+    "an array of another type": EMPTY + b"(K\x01K\x01\x85N\x89U\x03abctb",
+    "a huge array": EMPTY.replace(b"K\x00\x85", b"J\xff\xff\xff\x7f\x85") + b"(K\x01K\x01\x85N\x89Ntb",
+    "a changed dtype": UINT8 + b"}U\x05names]sb0" + EMPTY + b"}U\x05shapeK\x01sb",
+    "no dict": b"K\x01",
+    "no images": b"}",
+    "images of another size": b"}(U\x04data" + EMPTY + b"(K\x01K\x01K\x03\x86" + UINT8
+    + b"\x89U\x03abctbU\x06labels]K\x01au",
+    "cut off": b"}(U\xff",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_batch_is_refused_by_name(kind: str, archives: Path, tmp_path: Path) -> None:
+    CIFAR10(tmp_path / "data", download=True)
+    path = tmp_path / "data" / CIFAR10.base_folder / "data_batch_1"
+    path.write_bytes(b"\x80\x02" + HOSTILE[kind] + b".")
+    with pytest.raises(CheckpointError, match=f"{path} is no file of CIFAR"):
+        CIFAR10(tmp_path / "data")
+    assert np.dtype("u1").names is None

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import struct
 import sys
 import types
+import zlib
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,26 @@ def test_the_image_backend_can_be_chosen(root: Path, monkeypatch: pytest.MonkeyP
         assert default_loader(root / "dog" / "1.jpg") == root / "dog" / "1.jpg"
     finally:
         set_image_backend("PIL")
+
+
+def test_a_damaged_image_is_named(root: Path) -> None:
+    for name in ("dog/1.jpg", "dog/2.PNG", "cat/deep/3.bmp"):
+        path = root / name
+        whole = path.read_bytes()
+        for content in (b"", b"text", whole[:30], whole[: len(whole) // 2]):
+            path.write_bytes(content)
+            with pytest.raises(OSError, match=str(path)):
+                default_loader(str(path))
+
+
+def test_an_image_of_far_too_many_pixels_is_named_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in chunks:
+        content += struct.pack(">I", len(data)) + kind + data
+        content += struct.pack(">I", zlib.crc32(kind + data))
+    path.write_bytes(content)
+    with pytest.raises(OSError, match=rf"{path}.*MAX_IMAGE_PIXELS"):
+        default_loader(path)

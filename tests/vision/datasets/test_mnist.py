@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dtorch
 from dtorch.core.errors import ArgumentError
-from dtorch.vision.datasets import EMNIST, KMNIST, MNIST, FashionMNIST
+from dtorch.vision.datasets import EMNIST, KMNIST, MNIST, FashionMNIST, archives
 from dtorch.vision.datasets.mnist import get_int, read_idx, read_image_file, read_label_file
 
 
@@ -179,3 +180,40 @@ def test_splits_of_emnist(
     assert (tmp_path / "processed" / "training_letters.pt").is_file()
     with pytest.raises(ArgumentError, match="expected one of byclass"):
         EMNIST(tmp_path, "capitals")
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(1 << 31, 1 << 31, 1 << 31), (0xFFFFFFFF,), (0, 0xFFFFFFFF), (1,) * 65, (1 << 20, 255)],
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_an_idx_file_that_promises_more_than_it_has_is_refused(
+    sizes: tuple[int, ...], suffix: str, tmp_path: Path
+) -> None:
+    content = bytes((0, 0, 8, len(sizes))) + struct.pack(f">{len(sizes)}I", *sizes) + bytes(7)
+    path = tmp_path / f"file{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix else content)
+    with pytest.raises(ArgumentError, match=f"{path}.*its header promises"):
+        read_idx(path)
+
+
+def test_an_idx_file_that_unpacks_to_far_more_than_it_is_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "AT_LEAST", 1 << 20)
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(b"\0\0\x08\1" + struct.pack(">I", 1 << 24) + bytes(1 << 24)))
+    with pytest.raises(ArgumentError, match=f"{path}.*100 times its own size"):
+        read_idx(path)
+    path.write_bytes(gzip.compress(b"\0\0\x08\1" + bytes(100))[:-12])
+    with pytest.raises(ArgumentError, match=f"{path} is damaged"):
+        read_idx(path)
+
+
+def test_a_processed_file_with_something_else_is_named(tmp_path: Path) -> None:
+    (tmp_path / "MNIST" / "processed").mkdir(parents=True)
+    path = tmp_path / "MNIST" / "processed" / "training.pt"
+    for content in (3, [1, 2], (dtorch.zeros(3), dtorch.zeros(3)), [dtorch.zeros(1)]):
+        dtorch.save(content, path)
+        with pytest.raises(ArgumentError, match=str(path)):
+            MNIST(tmp_path)

@@ -62,3 +62,17 @@ def test_bad_arguments(tmp_path: Path) -> None:
         VOCDetection(tmp_path, "2012", "test")
     with pytest.raises(RuntimeError, match="VOCdevkit/VOC2007"):
         VOCDetection(tmp_path, "2007", "test")
+
+
+@pytest.mark.usefixtures("_server")
+def test_names_that_lead_out_and_damaged_annotations_are_refused_by_name(tmp_path: Path) -> None:
+    dataset = VOCDetection(tmp_path / "data", "2012", download=True)
+    for content in ("", "<a>", "<a>" * 5000 + "</a>" * 5000):
+        dataset.annotations[0].write_text(content)
+        with pytest.raises(ArgumentError, match=str(dataset.annotations[0])):
+            dataset[0]
+    names = tmp_path / "data" / "VOCdevkit" / "VOC2012" / "ImageSets" / "Main" / "train.txt"
+    for name in ("../../secret", "/etc/passwd"):
+        names.write_text(name)
+        with pytest.raises(ArgumentError, match=rf"{names}.*{name}.* leads out"):
+            VOCDetection(tmp_path / "data", "2012")
