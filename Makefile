@@ -51,10 +51,11 @@ test: $(STAMPS)/dtorch $(STAMPS)/test
 	@echo "== the whole suite"
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-# Optional: PyTorch, an interpreter with it in TORCH_PYTHON, has to read our files and we its own.
+# Optional: PyTorch, an interpreter with it in TORCH_PYTHON, has to read our files and we its own, and
+# operations drawn at random have to give what it gives.
 test-torch: $(STAMPS)/dtorch $(STAMPS)/test
 	@test -x "$(TORCH_PYTHON)" || { echo "TORCH_PYTHON names no interpreter with PyTorch"; exit 1; }
-	DTORCH_TEST_TORCH_PYTHON=$(TORCH_PYTHON) $(BIN)/pytest tests/serialization $(PYTEST_ARGS)
+	DTORCH_TEST_TORCH_PYTHON=$(TORCH_PYTHON) $(BIN)/pytest tests/serialization tests/differential $(PYTEST_ARGS)
 
 check: $(STAMPS)/dtorch $(STAMPS)/dev
 	$(BIN)/ruff format --check .

@@ -441,3 +441,14 @@ def test_negative_bases_have_complex_powers_with_gradients() -> None:
     size = math.exp(0.5 * math.log(2) - 0.25 * math.pi)
     assert abs(z.grad.item() - size * (math.log(2) - 1j * math.pi)) < 1e-12
     assert dtorch.tensor(-0.0).angle().item() == 0
+
+
+def test_indices_that_do_not_broadcast_and_numbers_that_do_not_fit_are_named() -> None:
+    x = dtorch.zeros(4, 4, dtype=dtorch.int8)
+    with pytest.raises(DimensionError, match=r"shapes \(3,\) and \(2,\)"):
+        x[[1, 1, 2], [0, 1]] = 2
+    with pytest.raises(ArgumentError, match="300 does not fit"):
+        x[[0, 1]] = 300
+    assert not x.any()
+    small = dtorch.tensor([2, 1], dtype=dtorch.int8)
+    assert (small ** dtorch.full_like(small, -128)).tolist() == [0, 1]

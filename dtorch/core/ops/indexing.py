@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
-from dtorch.core.dtype import from_numpy_dtype
+from dtorch.core.dtype import from_numpy_dtype, number_in
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.inplace import bump, check_history, expect_writable, overwrite
 from dtorch.core.op import composite, method, structured, view
@@ -77,7 +77,22 @@ def parse_index(shape: tuple[int, ...], index: Any) -> tuple[Any, bool]:
         raise DimensionError("index: `...` can stand only once")
     if basic and Ellipsis not in out:
         out.append(Ellipsis)  # NumPy then gives a 0-dim view, not a copied scalar
+    if not basic:
+        _expect_one_shape([part for part in out if isinstance(part, np.ndarray)])
     return tuple(out), basic
+
+
+def _expect_one_shape(arrays: list[Any]) -> None:
+    """Complain about indices that do not broadcast together; a mask stands for as many as it holds."""
+    if len(arrays) < 2:
+        return
+    shapes = [(int(a.sum()),) if a.dtype == np.bool_ else a.shape for a in arrays]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise DimensionError(
+            f"index: shapes {' and '.join(map(str, shapes))} of indices cannot be broadcast"
+        ) from None
 
 
 _INDICES = (slice, list, tuple, range, np.ndarray, TensorBase, type(Ellipsis))
@@ -195,6 +210,8 @@ def _setitem(input: Any, index: Any, value: Any) -> None:
 def _as_operand(input: Any, value: Any) -> Any:
     if isinstance(value, TensorBase):
         return value
+    if isinstance(value, (bool, int, float, complex, np.generic)):
+        return wrap(number_in("index assignment", value, input._array.dtype))
     return wrap(np.asarray(value).astype(input._array.dtype))
 
 

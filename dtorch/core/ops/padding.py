@@ -37,8 +37,8 @@ def constant_pad(xp: Any, input: Any, pad: Any, value: float) -> Any:
     """``input`` with ``value`` around it; negative numbers of elements crop."""
     sides = sides_of("pad", pad, input.ndim)
     sizes = _sizes("pad", input.shape, sides)
-    value = number_in("pad", value, input.dtype)
-    out = xp.full(sizes, value, input.dtype) if value else xp.zeros(sizes, input.dtype)
+    around = number_in("pad", value, input.dtype)
+    out = xp.full(sizes, around, input.dtype) if around else xp.zeros(sizes, input.dtype)
     source, target = _overlap(input.shape, sides)
     out[target] = input[source]
     return out

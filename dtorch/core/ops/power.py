@@ -30,7 +30,9 @@ def pow(xp: Any, input: Any, exponent: Any) -> Any:
                 f"pow: integers to the negative integer power {exponent}; convert the tensor first"
             )
         return xp.where(
-            exponent < 0, _inverse_power(xp, input, exponent), xp.power(input, abs(exponent))
+            exponent < 0,
+            _inverse_power(xp, input, exponent),
+            xp.power(input, xp.maximum(exponent, 0)),
         )
     if np.ndim(exponent) == 0 and np.ndim(input) and input.dtype.kind in "fc":
         special = _SPECIAL_POWERS.get(complex(exponent))
