@@ -247,7 +247,8 @@ def standard_normal(
     """Standard normal numbers of any floating or complex dtype."""
     if numpy_dtype.kind == "c":
         return _of_pairs(standard_normal, shape, numpy_dtype, generator) * math.sqrt(0.5)
-    return convert(_source(generator).standard_normal(shape, _wide(numpy_dtype)), numpy_dtype)
+    values: np.ndarray = _source(generator).standard_normal(shape, _wide(numpy_dtype))
+    return values if values.dtype == numpy_dtype else values.astype(numpy_dtype)
 
 
 def whole_numbers(
