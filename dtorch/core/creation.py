@@ -24,6 +24,7 @@ from dtorch.core.elements import placed, require_cpu, sequence_array
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.inplace import bump, expect_writable
 from dtorch.core.op import method
+from dtorch.core.quiet import quietly
 from dtorch.core.shapes import as_sizes
 from dtorch.core.storage import Storage, array_over, end_of
 from dtorch.core.tensor import Tensor
@@ -55,6 +56,7 @@ def _numpy(wanted: Any, default: dtype | None = None) -> np.dtype[Any]:
     return (default or get_default_dtype()).numpy
 
 
+@quietly
 def tensor(
     data: Any,
     *,
@@ -118,6 +120,7 @@ def _dtypes_in(data: Any) -> set[dtype]:
     return set().union(*map(_dtypes_in, data))
 
 
+@quietly
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, sharing memory with an array or tensor of the wanted dtype."""
     if isinstance(data, Tensor):
@@ -205,6 +208,7 @@ def ones(
     return _finish(array, requires_grad, out, device)
 
 
+@quietly
 def full(
     size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
@@ -256,6 +260,7 @@ def ones_like(
     return _finish(np.ones(*_like(input, dtype)), requires_grad, device=device)
 
 
+@quietly
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, memory_format: Any = None,
@@ -266,6 +271,7 @@ def full_like(
     return _finish(array, requires_grad, device=device)
 
 
+@quietly
 def arange(
     start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
@@ -287,6 +293,7 @@ def arange(
     return _finish(array.astype(numpy_dtype), requires_grad, out, device)
 
 
+@quietly
 def linspace(
     start: float, end: float, steps: int = 100, *, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
@@ -298,6 +305,7 @@ def linspace(
     return _finish(array, requires_grad, out, device)
 
 
+@quietly
 def logspace(
     start: float, end: float, steps: int = 100, base: float = 10.0, *, out: Any = None,
     dtype: Any = None, device: Any = None, requires_grad: bool = False,

@@ -798,7 +798,11 @@ class CompositeOp(Op):
         if half is not None:
             values = [_cast(value, half, float32) for value in values]
         n = self.positional
-        result = self.body(*values[:n], **dict(zip(self.params[n:], values[n:], strict=True)))
+        settings = silence()
+        try:
+            result = self.body(*values[:n], **dict(zip(self.params[n:], values[n:], strict=True)))
+        finally:
+            restore(settings)
         return result if half is None else _cast(result, float32, half)
 
     def _half_dtype(self, values: Sequence[Any]) -> Any:

@@ -31,6 +31,7 @@ from dtorch.core.half import SINGLE, convert, widened
 from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.interrupts import at_fork
 from dtorch.core.op import method
+from dtorch.core.quiet import quietly
 from dtorch.core.shapes import as_sizes
 from dtorch.core.tensor import Tensor
 
@@ -352,11 +353,13 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None,
     return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
+@quietly
 def bernoulli(
     input: Tensor, p: Any = None, *, generator: Generator | None = None, out: Any = None
 ) -> Tensor:
     """0 or 1, where 1 has the probability that ``input`` (or ``p``) states."""
-    probability = input._array if p is None else np.full(input._array.shape, p, np.float32)
+    _expect_floating("bernoulli", input, "biufV")
+    probability = input._array if p is None else np.full(input._array.shape, float(p))
     if probability.size and not ((probability >= 0) & (probability <= 1)).all():
         raise ArgumentError("bernoulli: probabilities must lie between 0 and 1")
     hit = _source(generator).random(probability.shape) < probability
@@ -372,6 +375,7 @@ def randint_like(input: Tensor, low: int = 0, high: int | None = None, *, dtype:
     return randint(low, high, input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
+@quietly
 def normal(
     mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
     out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
@@ -404,6 +408,7 @@ def normal(
     return _made(np.asarray(values).astype(numpy_dtype, copy=False), out, requires_grad, device)
 
 
+@quietly
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of events, where ``input`` states the mean of each."""
     if not input.is_floating_point():
@@ -496,6 +501,7 @@ def _consecutive(kind: dtype) -> int:
     return iinfo(kind).max if kind.category == 1 else round(2 / finfo(kind).eps)
 
 
+@quietly
 def uniform_(self: Any, *bounds: Any, generator: Generator | None = None, **named: Any) -> Any:
     """Overwrite with numbers uniform in [from, to), 0 and 1 by default."""
     low = named.pop("from", bounds[0] if bounds else 0.0)
@@ -519,6 +525,7 @@ def uniform_(self: Any, *bounds: Any, generator: Generator | None = None, **name
     return _overwrite("uniform_", self, values)
 
 
+@quietly
 def normal_(
     self: Any, mean: float = 0, std: float = 1, *, generator: Generator | None = None
 ) -> Any:
@@ -531,6 +538,7 @@ def normal_(
     return _overwrite("normal_", self, values * kind.type(std) + kind.type(mean))
 
 
+@quietly
 def bernoulli_(self: Any, p: Any = 0.5, *, generator: Generator | None = None) -> Any:
     """Overwrite with 0 or 1, where 1 has probability ``p``, a number or a tensor."""
     probability = p._array if isinstance(p, TensorBase) else np.asarray(p)
@@ -562,6 +570,7 @@ def random_(self: Any, *bounds: Any, generator: Generator | None = None, **named
     )
 
 
+@quietly
 def exponential_(self: Any, lambd: float = 1, *, generator: Generator | None = None) -> Any:
     """Overwrite with exponential numbers of the rate ``lambd``: density ``lambd exp(-lambd x)``."""
     _expect_floating("exponential_", self)
@@ -571,6 +580,7 @@ def exponential_(self: Any, lambd: float = 1, *, generator: Generator | None = N
     return _overwrite("exponential_", self, values)
 
 
+@quietly
 def cauchy_(
     self: Any, median: float = 0, sigma: float = 1, *, generator: Generator | None = None
 ) -> Any:
@@ -582,6 +592,7 @@ def cauchy_(
     return _overwrite("cauchy_", self, values)
 
 
+@quietly
 def log_normal_(
     self: Any, mean: float = 1, std: float = 2, *, generator: Generator | None = None
 ) -> Any:
@@ -593,6 +604,7 @@ def log_normal_(
     return _overwrite("log_normal_", self, values)
 
 
+@quietly
 def geometric_(self: Any, p: float, *, generator: Generator | None = None) -> Any:
     """Overwrite with the number of trials, from 1 on, until one of probability ``p`` succeeds."""
     _expect_floating("geometric_", self, "iufV")

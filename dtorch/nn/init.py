@@ -18,6 +18,7 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump, expect_writable, overwrite
+from dtorch.core.quiet import quietly
 from dtorch.core.random import Generator, standard_normal as _normal, uniform as _uniform
 from dtorch.core.tensor import Tensor
 
@@ -76,6 +77,7 @@ def without_drawing() -> Iterator[None]:
         _left_out.reset(token)
 
 
+@quietly
 def _fill(tensor: Tensor, values: Any) -> Tensor:
     if np.ndim(values):
         expect_writable("init", tensor)
@@ -119,6 +121,7 @@ def normal_(
         return tensor.normal_(mean, std, generator=generator)
 
 
+@quietly
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
     generator: Generator | None = None,

@@ -36,6 +36,47 @@ def test_clip_grad_norm_complains_about_nan_if_asked() -> None:
         utils.clip_grad_norm_(parameters, 1.0, error_if_nonfinite=True)
 
 
+@pytest.mark.parametrize("norm_type", [2, 1, 3, 0.5, 0, math.inf, -math.inf])
+def test_clipping_of_special_gradients_is_quiet_and_says_what_pytorch_says(
+    norm_type: float,
+) -> None:
+    for values in ([math.inf, 1.0], [1.0, math.nan], [-math.inf, math.nan], [3e38, 3e38]):
+        for dtype in (dtorch.float32, dtorch.bfloat16, dtorch.float16, dtorch.complex64):
+            p, q = (nn.Parameter(dtorch.zeros(n, dtype=dtype)) for n in (2, 1))
+            p.grad, q.grad = dtorch.tensor(values).to(dtype), dtorch.ones(1).to(dtype)
+            norm = utils.clip_grad_norm_([p, q], 1.0, norm_type)
+            if norm_type in (1, 2, 3, math.inf) and not math.isfinite(sum(values)):
+                assert not math.isfinite(norm.item())
+            utils.clip_grads_with_norm_([p], 1.0, dtorch.tensor(0.0))
+    parameters = with_gradients([1.0, math.nan], [math.inf])
+    assert math.isnan(utils.clip_grad_norm_(parameters, 1.0, math.inf).item())
+    parameters = with_gradients([1.0], [math.inf])
+    utils.clip_grad_norm_(parameters, 1.0)
+    assert parameters[0].grad.tolist() == [0.0]
+    assert math.isnan(parameters[1].grad.item())
+
+
+def test_the_norm_of_finite_gradients_is_finite_and_real() -> None:
+    assert utils.get_total_norm([dtorch.tensor([1e30, 1e30])]).item() == pytest.approx(
+        2**0.5 * 1e30
+    )
+    halves = dtorch.full((100_000,), 0.1, dtype=dtorch.float16)
+    assert utils.get_total_norm([halves]).item() == pytest.approx(31.6, rel=1e-3)
+    norm = utils.get_total_norm([dtorch.tensor([3 + 4j]), dtorch.tensor([12.0])])
+    assert (norm.dtype, norm.item()) == (dtorch.float32, 13.0)
+    mixed = [halves[:1], dtorch.ones(1, dtype=dtorch.bfloat16)]
+    assert utils.get_total_norm(mixed).dtype is dtorch.float32
+
+
+def test_gradients_of_half_precision_are_scaled_once() -> None:
+    for dtype in (dtorch.bfloat16, dtorch.float16):
+        p = nn.Parameter(dtorch.zeros(3, dtype=dtype))
+        p.grad = dtorch.tensor([7.0, 0.1, 3.0], dtype=dtype)
+        exact = p.grad.float()
+        utils.clip_grads_with_norm_([p], 0.99, dtorch.tensor(1.0))
+        assert p.grad.equal((exact * (0.99 / (1 + 1e-6))).to(dtype))
+
+
 def test_clip_grad_value_cuts_off() -> None:
     parameters = with_gradients([3.0, -0.5])
     utils.clip_grad_value_(parameters, 1.0)

@@ -208,3 +208,19 @@ def test_sharing_the_state_before_the_first_step_changes_no_step(expression: str
         assert dtorch.allclose(mine, theirs, rtol=1e-6)
     tensors = {k for k, v in run.optimizer.state[run.params[0]].items() if hasattr(v, "dtype")}
     assert names >= tensors
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@every_optimizer
+def test_steps_with_infinite_gradients_warn_of_nothing(expression: str, dtype: str) -> None:
+    run = Run(expression, dtype)
+    values = [np.inf, -np.inf, np.nan, 0, 1e38, -1e38, 1e-45]
+
+    def gradients() -> Any:
+        for p in run.params:
+            grad = tensor(np.resize(values, p.shape), dtype)
+            p.grad = grad.to_sparse() if run.sparse else grad
+        return dtorch.tensor(np.inf)
+
+    for _ in range(2):
+        run.optimizer.step(gradients)

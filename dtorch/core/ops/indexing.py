@@ -15,6 +15,7 @@ from dtorch.core.inplace import bump, check_history, expect_writable, overwrite
 from dtorch.core.op import composite, method, structured, view
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.scatter import take_slice, unslice
+from dtorch.core.quiet import quietly
 
 
 @view(public=False)
@@ -326,6 +327,7 @@ def _(grad):
     return grad  # the engine sums it
 
 
+@quietly
 def fill_(input: Any, value: Any) -> Any:
     """Overwrite every element with one number (or a 0-dim tensor)."""
     if isinstance(value, TensorBase):

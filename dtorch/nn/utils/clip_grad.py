@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Iterable
@@ -10,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.dtype import from_numpy_dtype, promote_types
 from dtorch.core.errors import GradError
+from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.ops.norm import sum_of_squares
+from dtorch.core.quiet import quietly
 
 
 def _gradients(parameters: Any) -> list[Any]:
@@ -21,6 +25,7 @@ def _gradients(parameters: Any) -> list[Any]:
     return [p._grad for p in parameters if p._grad is not None]
 
 
+@quietly
 def get_total_norm(
     tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False,
     foreach: bool | None = None,
@@ -41,23 +46,29 @@ def get_total_norm(
     if not arrays:
         return wrap(np.zeros((), np.float32))
     p = float(norm_type)
-    kind = np.result_type(*(a.dtype for a in arrays)) if len({a.dtype for a in arrays}) > 1 else (
-        arrays[0].dtype)  # fmt: skip
+    dtypes = {from_numpy_dtype(a.dtype) for a in arrays}
+    kind = functools.reduce(promote_types, dtypes).numpy
+    wide = [widened(a) for a in arrays]
     if p == 2:
-        total = math.sqrt(sum(float(sum_of_squares(a)) for a in arrays))
+        total = math.sqrt(sum(float(sum_of_squares(a)) for a in wide))
+        if not math.isfinite(total):  # squares may have overflown
+            total = math.sqrt(
+                sum(float(np.square(np.abs(a), dtype=np.float64).sum()) for a in wide)
+            )
     elif p == math.inf:
-        total = max((float(np.abs(a).max()) for a in arrays if a.size), default=0.0)
+        total = float(np.max([np.abs(a).max() for a in wide if a.size], initial=0.0))
     else:
-        each = [float(np.linalg.norm(a.reshape(-1).astype(np.float64), p)) for a in arrays]
+        each = [np.linalg.norm(np.abs(a).reshape(-1).astype(np.float64), p) for a in wide]
         total = float(np.linalg.norm(each, p))
     if error_if_nonfinite and not math.isfinite(total):
         raise GradError(
             f"the norm of order {p:g} of the gradients is {total}, so they cannot be scaled; pass "
             "error_if_nonfinite=False to go on"
         )
-    return wrap(np.asarray(total, kind))
+    return wrap(np.asarray(total, np.zeros((), kind).real.dtype))
 
 
+@quietly
 def clip_grads_with_norm_(
     parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
 ) -> None:
@@ -79,7 +90,7 @@ def clip_grads_with_norm_(
     if not factor < 1 and not math.isnan(factor):
         return
     for grad in _gradients(parameters):
-        grad._array *= grad._array.dtype.type(factor)
+        grad._array[...] = widened(grad._array) * factor
         bump(grad)
 
 
@@ -124,6 +135,7 @@ def clip_grad_norm(
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
 
 
+@quietly
 def clip_grad_value_(
     parameters: Iterable[Any] | Any, clip_value: float, foreach: bool | None = None
 ) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
+from dtorch.core.quiet import quietly
 from dtorch.core.random import uniform
 from dtorch.nn.module import Module
 from dtorch.nn.parameter import Parameter
@@ -175,6 +176,7 @@ def random_structured(module: Module, name: str, amount: float, dim: int) -> Mod
     return _structured(module, name, amount, dim, scores)
 
 
+@quietly
 def ln_structured(
     module: Module, name: str, amount: float, n: float, dim: int, importance_scores: Any = None
 ) -> Module:

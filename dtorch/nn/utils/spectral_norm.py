@@ -11,6 +11,7 @@ from dtorch.core.errors import ArgumentError
 from dtorch.core.functions import dot, mv
 from dtorch.core.inplace import bump
 from dtorch.core.ops.norm import sum_of_squares
+from dtorch.core.quiet import quietly
 from dtorch.core.random import standard_normal
 from dtorch.core.shapes import merged
 from dtorch.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -40,6 +41,7 @@ def random_unit(size: int, kind: Any, eps: float) -> Any:
     return unit(standard_normal((size,), kind, None), eps).astype(kind, copy=False)
 
 
+@quietly
 def iterate(matrix: Any, u: Any, v: Any, steps: int, eps: float, left_first: bool = False) -> None:
     """Turn ``u`` and ``v`` toward the singular vectors of the largest value, in place."""
     array = matrix._array
