@@ -163,8 +163,16 @@ def from_columns(
 
 
 @conv_input.gradient("delta")
-def _(grad, weight, stride, padding, dilation, groups):
-    return conv(grad, weight, None, stride, padding, dilation, groups)
+def _(grad, weight, delta_shape, stride, padding, dilation, groups):
+    found = conv(grad, weight, None, stride, padding, dilation, groups)
+    return _first_windows(found, delta_shape)
+
+
+def _first_windows(found: Any, shape: Ints) -> Any:
+    """Those that there are for ``shape``: output padding may make room for more."""
+    if tuple(found.shape) == tuple(shape):
+        return found
+    return found[(..., *(slice(size) for size in shape[2:]))]
 
 
 @conv_input.gradient("weight")
@@ -212,8 +220,9 @@ def conv_weight(
 
 
 @conv_weight.gradient("delta")
-def _(grad, input, stride, padding, dilation, groups):
-    return conv(input, grad, None, stride, padding, dilation, groups)
+def _(grad, input, delta_shape, stride, padding, dilation, groups):
+    found = conv(input, grad, None, stride, padding, dilation, groups)
+    return _first_windows(found, delta_shape)
 
 
 @conv_weight.gradient("input")
