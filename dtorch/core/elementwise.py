@@ -18,7 +18,7 @@ from dtorch.core.dtype import (
     result_dtype,
     scalar_dtype,
 )
-from dtorch.core.errors import DtypeError
+from dtorch.core.errors import ArgumentError, DtypeError
 from dtorch.core.half import SINGLE, convert, is_half, narrowed, widened
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import NUMBERS, Op
@@ -43,11 +43,21 @@ class ElementwiseOp(Op):
         *,
         floating: bool = False,
         promoted: Sequence[str] | None = None,
-        keeps_numbers: bool = False,
+        beyond: str | dict[str, str] = "wrap",
         **options: Any,
     ) -> None:
-        self.keeps_numbers = keeps_numbers  # they are results, so they have to fit the dtype
-        self.floating = floating  # integer operands are converted to the default dtype first
+        """Make the operation.
+
+        Args:
+            floating: integer operands are converted to the default dtype first.
+            promoted: those of the tensors that are converted to their common dtype.
+            beyond: what becomes of single numbers that the integers beside them cannot hold:
+                they "wrap", are refused ("refuse") or left as they are ("keep"); for each
+                operand, one that bounds from below ("lower") or above ("upper") is the last bound
+                there is, or refused where the result would be the number.
+        """
+        self.floating = floating
+        self.beyond = beyond
         self._promoted = promoted
         options.setdefault("inplace", True)
         options.setdefault("wide", True)
@@ -123,16 +133,40 @@ class ElementwiseOp(Op):
                 continue
             if isinstance(value, ndarray):
                 if value.dtype != target:
-                    raw[i] = convert(value, target if value.ndim else number)
+                    if value.ndim:
+                        raw[i] = convert(value, target)
+                    else:
+                        raw[i] = self._number_as(i, value, number)
             elif isinstance(value, (*NUMBERS, generic)):
-                raw[i] = (
-                    number_in(self.name, value, number)
-                    if self.keeps_numbers
-                    else _number_as(value, number)
-                )
+                raw[i] = self._number_as(i, value, number)
             else:
                 raw[i] = value.astype(target)  # an array of another device
         return raw
+
+    def _number_as(self, i: int, value: Any, target: np.dtype[Any]) -> Any:
+        """A number as a 0-dim array of ``target``."""
+        beyond = self.beyond if isinstance(self.beyond, str) else (
+            self.beyond.get(self.params[i], "refuse"))  # fmt: skip
+        if target.kind in "iu" and beyond in ("keep", "lower", "upper"):
+            number = value.item() if isinstance(value, (ndarray, generic)) else value
+            limits = np.iinfo(target)
+            if beyond == "keep" and not limits.min <= number <= limits.max:
+                return number
+            if beyond == "lower" and number < limits.min:
+                return np.asarray(limits.min, target)
+            if beyond == "upper" and number > limits.max:
+                return np.asarray(limits.max, target)
+            if beyond != "keep" and number < limits.min:  # no count from the end, for a bound
+                raise ArgumentError(
+                    f"{self.name}: {number} does not fit into {from_numpy_dtype(target)}"
+                )
+        if beyond not in ("keep", "wrap"):
+            return number_in(self.name, value, target)
+        settings = silence()
+        try:
+            return np.asarray(value).astype(target)
+        finally:
+            restore(settings)
 
     def _dtype_of_numbers(self, target: Any) -> Any:
         """The dtype of a number beside a tensor of ``target``: that which is computed with. Only where
@@ -263,15 +297,6 @@ class ElementwiseOp(Op):
             restore(settings)
         bump(target)
         return target
-
-
-def _number_as(value: Any, target: np.dtype[Any]) -> Any:
-    """A number as a 0-dim array; integers out of range wrap as they do in conversions."""
-    settings = silence()
-    try:
-        return np.asarray(value).astype(target)
-    finally:
-        restore(settings)
 
 
 def elementwise(**options: Any) -> Callable[[Callable[..., Any]], ElementwiseOp]:

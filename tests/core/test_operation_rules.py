@@ -399,7 +399,7 @@ def test_one_variable_has_one_variance_and_any_layout_a_diagonal() -> None:
         lambda: dtorch.tensor([300], dtype=dtorch.uint8),
         lambda: dtorch.tensor(nan, dtype=dtorch.int64),
         lambda: dtorch.zeros(2, dtype=dtorch.int8).masked_fill(dtorch.tensor([True, False]), 300),
-        lambda: dtorch.zeros(2, dtype=dtorch.int8).clamp(max=300),
+        lambda: dtorch.zeros(2, dtype=dtorch.int8).clamp(min=300),
         lambda: dtorch.zeros(2, dtype=dtorch.int8).maximum(300),
         lambda: dtorch.zeros(2, dtype=dtorch.int8).index_fill(0, dtorch.tensor([0]), 300),
         lambda: dtorch.zeros(2, dtype=dtorch.int8).scatter(0, dtorch.tensor([0]), 300),

@@ -16,7 +16,7 @@ from dtorch.core.ops.comparison import choose, keep, logical_not
 
 @elementwise(
     tensors=("input", "min", "max"), promoted=("input", "min", "max"), takes="bif",
-    keeps_numbers=True,
+    beyond={"min": "lower", "max": "upper"},
 )  # fmt: skip
 def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
     """The elements, but at least ``min`` and at most ``max`` (numbers, tensors, or None).
@@ -83,13 +83,19 @@ def _(input, min=None, max=None):
     return np.clip(input, min, max)
 
 
-@elementwise(ufunc=np.maximum, takes="bif", keeps_numbers=True)
+_LOWER, _UPPER = (
+    dict.fromkeys(("input", "other"), "lower"),
+    dict.fromkeys(("input", "other"), "upper"),
+)
+
+
+@elementwise(ufunc=np.maximum, takes="bif", beyond=_LOWER)
 def maximum(xp: Any, input: Any, other: Any) -> Any:
     """The larger of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.maximum(input, other)
 
 
-@elementwise(ufunc=np.minimum, takes="bif", keeps_numbers=True)
+@elementwise(ufunc=np.minimum, takes="bif", beyond=_UPPER)
 def minimum(xp: Any, input: Any, other: Any) -> Any:
     """The smaller of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.minimum(input, other)
@@ -146,13 +152,13 @@ def _(input, min=None, max=None):
     return np.clip(input, min, max)
 
 
-@elementwise(ufunc=np.fmax, takes="bif", keeps_numbers=True)
+@elementwise(ufunc=np.fmax, takes="bif", beyond=_LOWER)
 def fmax(xp: Any, input: Any, other: Any) -> Any:
     """The larger of two elements; if one is nan, the other. Of equal ones the first has the gradient."""
     return xp.fmax(input, other)
 
 
-@elementwise(ufunc=np.fmin, takes="bif", keeps_numbers=True)
+@elementwise(ufunc=np.fmin, takes="bif", beyond=_UPPER)
 def fmin(xp: Any, input: Any, other: Any) -> Any:
     """The smaller of two elements; if one is nan, the other. Of equal ones the first has the gradient."""
     return xp.fmin(input, other)

@@ -211,9 +211,13 @@ def _setitem(input: Any, index: Any, value: Any) -> None:
 def _as_operand(input: Any, value: Any) -> Any:
     if isinstance(value, TensorBase):
         return value
-    if isinstance(value, (bool, int, float, complex, np.generic)):
-        return wrap(number_in("index assignment", value, input._array.dtype))
-    return wrap(np.asarray(value).astype(input._array.dtype))
+    array, target = np.asarray(value), input._array.dtype
+    if not array.ndim:
+        return wrap(number_in("index assignment", value, target))
+    if target.kind in "iu" and array.size and array.dtype.kind in "iuf":
+        for end in (array.min(), array.max()):
+            number_in("index assignment", end, target)  # complains where it does not fit
+    return wrap(array.astype(target))
 
 
 def _assign(part: Any, value: Any) -> None:
@@ -341,10 +345,10 @@ def fill_(input: Any, value: Any) -> Any:
         raise DtypeError(f"fill_: {value} into a tensor of {from_numpy_dtype(input._array.dtype)}")
     if input._mode == 0:
         check_history("fill_", input, 0)
-        overwrite("fill_", input, np.asarray(value).astype(input._array.dtype))
+        overwrite("fill_", input, number_in("fill_", value, input._array.dtype))
         bump(input)
         return input
-    return fill.inplace_function(input, wrap(np.asarray(value, input._array.dtype)))  # type: ignore[misc]
+    return fill.inplace_function(input, wrap(number_in("fill_", value, input._array.dtype)))  # type: ignore[misc]
 
 
 def zero_(input: Any) -> Any:

@@ -33,7 +33,7 @@ def _sizes(name: str, shape: tuple[int, ...], sides: Sides) -> tuple[int, ...]:
 
 
 @structured(tensors=("input",), public=False)
-def constant_pad(xp: Any, input: Any, pad: Any, value: float) -> Any:
+def constant_pad(xp: Any, input: Any, pad: Any, value: Any) -> Any:
     """``input`` with ``value`` around it; negative numbers of elements crop."""
     sides = sides_of("pad", pad, input.ndim)
     sizes = _sizes("pad", input.shape, sides)
