@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.dry_run:
             _print_plan(job)
             return 0
+        if options.without_effect:
+            console.say(f"without effect on one machine: {', '.join(options.without_effect)}")
         policy = Policy(
             max_restarts=options.max_restarts,
             grace=options.grace,

@@ -15,6 +15,13 @@ from .engines import ENGINES
 from .job import RESERVED_VARIABLES, Program, free_port, usable_cores
 
 MODES = ("ddp", "hogwild")
+# Flags of torchrun that choose between ways to do what is done in one way here.
+WITHOUT_EFFECT = (
+    "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id", "--rdzv-conf", "--local-addr", "--role",
+    "--start-method", "--redirects", "--tee", "--event-log-handler", "--logs-specs",
+    "--signals-to-handle", "--numa-binding",
+)  # fmt: skip
+SHORT = {"--redirects": "-r", "--tee": "-t"}
 MOST_WORKERS = 4096  # of one machine; beyond it is a slip
 
 DESCRIPTION = """\
@@ -29,6 +36,9 @@ examples:
   dtorch-launch --nproc-per-node 2 train.py --lr 0.1
   dtorch-launch --nproc-per-node auto --log-dir logs -m mypackage.train
   dtorch-launch --mode hogwild --nproc-per-node 4 hogwild.py
+
+accepted from command lines of torchrun, without effect on one machine:
+  {without_effect}
 
 exit code: 0 if every worker succeeded; else that of the worker that failed first (128 + number
 for a signal); 2 for a wrong command line.
@@ -75,7 +85,7 @@ def _parser() -> Parser:
         prog="dtorch-launch",
         usage="%(prog)s [flags] PROGRAM [arguments of the program]",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.format(without_effect=" ".join(WITHOUT_EFFECT)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -84,6 +94,9 @@ def _parser() -> Parser:
     _add_program(parser)
     _add_output(parser)
     _add_failure(parser)
+    for name in WITHOUT_EFFECT:
+        spellings = [SHORT[name], name] if name in SHORT else [name]
+        parser.flag(*spellings, action=_NoteOnly, dest="without_effect", help=argparse.SUPPRESS)
     return parser
 
 
@@ -180,6 +193,7 @@ def _add_failure(parser: Parser) -> None:
     )
     parser.flag(
         "--grace",
+        "--shutdown-timeout",
         metavar="SECONDS",
         type=_seconds,
         default=30.0,
@@ -203,6 +217,20 @@ def _add_failure(parser: Parser) -> None:
         help="time between looks at the workers on systems without pidfd; on Linux their end is "
         "noticed at once (default: 0.1)",
     )
+
+
+class _NoteOnly(argparse.Action):
+    """Takes a value and remembers that the flag was there."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        flag: str | None = None,
+    ) -> None:
+        noted = [*(getattr(namespace, self.dest) or []), flag]
+        setattr(namespace, self.dest, noted)
 
 
 class _ShowVersion(argparse.Action):

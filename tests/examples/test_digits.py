@@ -19,7 +19,7 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, *command],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         env={**os.environ, **environment},
         check=False,
     )

@@ -113,3 +113,18 @@ def test_help_shows_each_flag_once_with_dashes(capsys):
     assert caught.value.code == 0
     assert "--nproc-per-node" in text
     assert "--nproc_per_node" not in text
+
+
+def test_flags_of_torchrun_that_choose_nothing_here_are_accepted_and_noted(script):
+    options = parse(
+        ["--rdzv-backend=c10d", "--rdzv_endpoint", "localhost:0", "--rdzv-id=1", "--role=x",
+         "--start-method=spawn", "--redirects=3", "-t", "3", "--local-addr=127.0.0.1",
+         "--shutdown-timeout=5", script, "--tee", "2"]
+    )  # fmt: skip
+    assert options.program.args == ("--tee", "2")
+    assert options.grace == 5
+    assert options.without_effect == [
+        "--rdzv-backend", "--rdzv_endpoint", "--rdzv-id", "--role", "--start-method",
+        "--redirects", "-t", "--local-addr",
+    ]  # fmt: skip
+    assert parse([script]).without_effect is None

@@ -33,7 +33,7 @@ def python(*args: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
         env={**kept, "RANK": "0", **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -189,7 +189,7 @@ def test_no_thread_is_started_for_the_launcher(tmp_path):
         capture_output=True,
         text=True,
         start_new_session=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     os.close(read)

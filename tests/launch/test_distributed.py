@@ -110,14 +110,20 @@ def test_stopped_rank_that_does_not_come_is_named_with_its_process(launcher, sto
         import os, pathlib, signal
         pathlib.Path("pid" + os.environ["RANK"]).write_text(str(os.getpid()))
         if os.environ["RANK"] == "{stopped}":
+            os.rename("pid{stopped}", "stopping")
             os.kill(os.getpid(), signal.SIGSTOP)
+        while not pathlib.Path("stopping").exists():
+            pass
+        pid = pathlib.Path("stopping").read_text()
+        while " T " not in pathlib.Path(f"/proc/{{pid}}/stat").read_text():
+            pass
         import dtorch.distributed as dist
         dist.init_process_group(timeout=1)
         """
     )
     result = launcher.run("--nproc-per-node", "2", script)
     assert result.code == 1
-    pid = (launcher.directory / f"pid{stopped}").read_text()
+    pid = (launcher.directory / "stopping").read_text()
     assert f"rank {stopped} is pid {pid}, stopped by a signal" in result.stderr
 
 
@@ -127,12 +133,12 @@ def test_stopped_rank_is_named_by_those_who_wait_for_it_in_a_collective(launcher
         import os, pathlib, signal
         import dtorch
         import dtorch.distributed as dist
-        dist.init_process_group("gloo", timeout=2)
+        dist.init_process_group("gloo")
         pathlib.Path("pid" + os.environ["RANK"]).write_text(str(os.getpid()))
-        dist.barrier()
+        group = dist.new_group(timeout=2)
         if dist.get_rank() == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
-        dist.all_reduce(dtorch.ones(1000))
+        dist.all_reduce(dtorch.ones(1000), group=group)
         """
     )
     result = launcher.run("--nproc-per-node", "3", script)

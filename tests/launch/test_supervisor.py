@@ -279,7 +279,7 @@ def test_thread_that_hangs_at_exit_is_shown_and_killed_after_the_time_asked_for(
 SAVING = """
 import os, pathlib, threading, time
 def save():
-    until = time.monotonic() + 2
+    until = time.monotonic() + 3
     while time.monotonic() < until or not pathlib.Path("failing").exists():
         pass
     print("saved")
@@ -297,12 +297,12 @@ else:
 
 def test_worker_that_works_on_after_its_program_is_left_alone(launcher):
     (launcher.directory / "failing").touch()
-    result = launcher.run("--exit-timeout", "0.3", launcher.script(SAVING))
+    result = launcher.run("--exit-timeout", "1", launcher.script(SAVING))
     assert (result.code, result.stdout, result.stderr) == (0, "saved\n", "")
 
 
 def test_worker_that_works_on_after_its_program_is_left_alone_by_failures_of_others(launcher):
-    result = launcher.run("--nproc-per-node", "2", "--grace", "0.3", launcher.script(SAVING))
+    result = launcher.run("--nproc-per-node", "2", "--grace", "1", launcher.script(SAVING))
     assert (result.code, result.stdout) == (1, "[rank0] saved\n")
     assert result.stderr.endswith("ValueError: bad\n")
 

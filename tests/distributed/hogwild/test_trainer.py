@@ -4,7 +4,6 @@ import faulthandler
 import gc
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -111,10 +110,10 @@ def for_ever(worker):
 
 
 def test_a_time_limit_ends_the_run_in_order():
-    result = hogwild(for_ever).run(timeout=0.3)
+    result = hogwild(for_ever).run(timeout=1)
     assert result.stopped
-    assert result.seconds >= 0.3
-    assert min(result.steps_by_worker) > 10
+    assert result.seconds >= 1
+    assert result.steps > 0
 
 
 def test_stop_from_a_callback_ends_the_run():
@@ -122,19 +121,26 @@ def test_stop_from_a_callback_ends_the_run():
     assert trainer.run().stopped
 
 
+def signalling(number):
+    """A callback that sends the trainer a signal once."""
+    unsent = [number]
+
+    def send(rank, metrics):
+        if unsent:
+            os.kill(os.getpid(), unsent.pop())
+
+    return send
+
+
 def test_sigterm_ends_the_run_in_order():
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.start()
-    assert hogwild(for_ever).run().stopped
-    timer.join()
+    assert hogwild(for_ever, on_metrics=signalling(signal.SIGTERM)).run().stopped
 
 
 def test_ctrl_c_ends_the_run_in_order_and_is_passed_on(tmp_path):
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
-        hogwild(for_ever, checkpoint=tmp_path / "last.pth").run()
-    timer.join()
+        hogwild(
+            for_ever, checkpoint=tmp_path / "last.pth", on_metrics=signalling(signal.SIGINT)
+        ).run()
     assert dtorch.load(tmp_path / "last.pth")["steps"] > 0
 
 
@@ -164,10 +170,8 @@ def test_a_large_value_arrives_also_after_the_stop():
 
 
 def test_another_run_starts_anew():
-    trainer = hogwild(for_ever)
-    first, second = trainer.run(timeout=0.2), trainer.run(timeout=0.2)
-    assert min(first.steps, second.steps) > 10
-    assert second.seconds >= 0.2
+    trainer = hogwild(count_to_ten)
+    assert [trainer.run().steps_by_worker for _ in range(2)] == [[10, 10], [10, 10]]
 
 
 def raise_at_three(worker):
@@ -272,7 +276,7 @@ def be_stopped_in_step_three(worker):
 
 def test_a_worker_that_does_no_more_steps_is_named_once(monkeypatch, capsys):
     monkeypatch.setattr("dtorch.distributed.hogwild.trainer._STALLED_S", 0.5)
-    hogwild(be_stopped_in_step_three, grace=0.1).run(timeout=2)
+    hogwild(be_stopped_in_step_three, grace=0.1).run(timeout=4)
     text = capsys.readouterr().err
     assert text.count("hogwild: worker 1 (pid ") == 1
     assert "in step 3 for" in text
@@ -322,13 +326,16 @@ def test_checkpoints_are_written_now_and_then_and_at_the_end(tmp_path):
     seen = []
 
     def look(rank, metrics):
-        seen.append(path.exists())
+        if path.exists():
+            seen.append(dtorch.load(path)["steps"])
+            trainer.stop()
 
-    hogwild(
+    trainer = hogwild(
         for_ever, model, optimizer=optimizer, checkpoint=path, checkpoint_every=0.1, on_metrics=look
-    ).run(timeout=0.5)
+    )
+    trainer.run()
     state = dtorch.load(path)
-    assert True in seen
+    assert state["steps"] >= seen[0]
     assert state["steps"] > 0
     assert state["model"]["weight"].tolist() == model.weight.tolist()
     assert set(state["optimizer"]) == {"state", "param_groups"}
