@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from dtorch.serialization.loading import load
 from dtorch.serialization.saving import save
 from dtorch.serialization.source import FileSource
 
+_MOST_VALUES, _LONGEST_NAME = 1_000_000, 4096
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.")
 
 
@@ -27,18 +28,32 @@ def read(path: str | os.PathLike[str], weights_only: bool = True) -> Any:
     return load(path, map_location="cpu", weights_only=weights_only)
 
 
-def tensors_in(content: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors in nested dicts and lists, with names such as ``model.0.weight``."""
-    if isinstance(content, Tensor):
-        yield name or "(the object itself)", content
-    elif isinstance(content, dict):
-        for key, value in content.items():
-            yield from tensors_in(value, f"{name}.{key}" if name else str(key))
-    elif isinstance(content, (list, tuple)):
-        for index, value in enumerate(content):
-            yield from tensors_in(value, f"{name}.{index}" if name else str(index))
-    elif hasattr(content, "state_dict"):
-        yield from tensors_in(content.state_dict(), name)
+def tensors_in(content: Any) -> Iterator[tuple[str, Tensor]]:
+    """The tensors in nested dicts and lists, with names such as ``model.0.weight``.
+
+    Raises:
+        CheckpointError: containers lie in each other without an end, or twice and twice again.
+    """
+    todo: list[tuple[str, Any]] = [("", content)]
+    for _ in range(_MOST_VALUES):
+        if not todo:
+            return
+        name, value = todo.pop()
+        if len(name) > _LONGEST_NAME:
+            break
+        if isinstance(value, Tensor):
+            yield name or "(the object itself)", value
+            continue
+        if hasattr(value, "state_dict"):
+            value = value.state_dict()
+        pairs: Iterable[tuple[Any, Any]] = ()
+        if isinstance(value, dict):
+            pairs = value.items()
+        elif isinstance(value, (list, tuple)):
+            pairs = enumerate(value)
+        inner = [(f"{name}.{key}" if name else str(key), item) for key, item in pairs]
+        todo.extend(reversed(inner))
+    raise CheckpointError("checkpoint: its containers lie within each other without an end")
 
 
 def inspect(path: str | os.PathLike[str], weights_only: bool = True) -> list[str]:
@@ -66,7 +81,14 @@ def convert(source: str, target: str, weights_only: bool = True, old_format: boo
     """
     content = read(source, weights_only)
     if target.endswith(".safetensors"):
-        safetensors.save_file(dict(tensors_in(content)), target)
+        tensors = dict(tensors_in(content))
+        for name, tensor in tensors.items():
+            if tensor.nbytes > tensor.untyped_storage().size():
+                raise CheckpointError(
+                    f"{source}: {name} of shape {tuple(tensor.shape)} is larger than its memory, and "
+                    "safetensors would hold all of it"
+                )
+        safetensors.save_file(tensors, target)
     else:
         save(content, target, _use_new_zipfile_serialization=not old_format)
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.backend import to_numpy
-from dtorch.core.base import wrap
+from dtorch.core.creation import tensor_from_storage
 from dtorch.core.dtype import as_dtype
+from dtorch.core.errors import ShapeError
+from dtorch.core.storage import Storage
 from dtorch.core.tensor import Tensor
 from dtorch.serialization.atomic import replacing
 from dtorch.serialization.errors import CheckpointError
@@ -72,9 +74,11 @@ def _tensor(name: str, entry: dict[str, Any]) -> Tensor:
         raise CheckpointError(f"safetensors: {name!r} is {entry['dtype']}, a dtype not known here")
     data = entry["data"]
     memory = data if isinstance(data, bytearray) else bytearray(data)
-    array = np.frombuffer(memory, as_dtype(_DTYPES[entry["dtype"]]).numpy)
-    tensor: Tensor = wrap(array.reshape(entry["shape"]))
-    return tensor
+    storage = Storage.from_bytes(np.frombuffer(memory, np.uint8))
+    try:
+        return tensor_from_storage(storage, as_dtype(_DTYPES[entry["dtype"]]), 0, entry["shape"])
+    except ShapeError as error:
+        raise CheckpointError(f"safetensors: {name!r}: {error}") from error
 
 
 def _library(name: str) -> Any:

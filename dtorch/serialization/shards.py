@@ -26,9 +26,14 @@ def split(state: Any, rank: int, world_size: int) -> dict[str, Any]:
 def merge(shares: Sequence[Any]) -> Any:
     """The state of which these are all shares."""
     tensors: dict[int, Any] = {}
-    for share in shares:
-        tensors.update(share["tensors"])
-    return _with_tensors(shares[0]["skeleton"], tensors)
+    try:
+        for share in shares:
+            tensors.update(share["tensors"])
+        return _with_tensors(shares[0]["skeleton"], tensors, {})
+    except (TypeError, LookupError, RecursionError) as error:
+        raise CheckpointError(
+            f"checkpoint: its files are no shares of a state: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _owners(tensors: dict[int, Any], world_size: int) -> dict[int, int]:
@@ -59,7 +64,10 @@ def _without_tensors(value: Any, tensors: dict[int, Any], known: dict[int, int])
     return value
 
 
-def _with_tensors(value: Any, tensors: dict[int, Any]) -> Any:
+def _with_tensors(value: Any, tensors: dict[int, Any], known: dict[int, Any]) -> Any:
+    # What stands in several places is made once, however often these are nested.
+    if id(value) in known:
+        return known[id(value)][1]
     if isinstance(value, dict):
         if len(value) == 1 and _PLACE in value:
             number = value[_PLACE]
@@ -67,8 +75,10 @@ def _with_tensors(value: Any, tensors: dict[int, Any]) -> Any:
                 raise CheckpointError(f"checkpoint: its tensor {number} is in none of its files")
             return tensors[number]
         for key, item in value.items():
-            value[key] = _with_tensors(item, tensors)
+            value[key] = _with_tensors(item, tensors, known)
         return value
     if type(value) in (list, tuple):
-        return type(value)(_with_tensors(item, tensors) for item in value)
+        made = type(value)(_with_tensors(item, tensors, known) for item in value)
+        known[id(value)] = value, made  # kept, so that no other gets its id
+        return made
     return value

@@ -399,7 +399,7 @@ def _check(tensor: Tensor) -> None:
     memory = storage_of(tensor)
     if array.size:
         low, high = np.lib.array_utils.byte_bounds(array)
-        assert memory.data_ptr() <= low <= high <= memory.data_ptr() + memory.nbytes
+        assert memory.data_ptr() <= low <= high <= memory.data_ptr() + memory.size()
     if array.size < 4096:
         array.copy()
 

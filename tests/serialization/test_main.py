@@ -61,6 +61,32 @@ def test_convert_writes_the_old_format(file, tmp_path):
     assert dtorch.load(tmp_path / "old.pth")["model"]["0.weight"].sum().item() == 6.0
 
 
+@pytest.mark.parametrize("kind", ["itself", "twice", "deep", "expanded"])
+def test_contents_without_an_end_are_refused_in_one_line(kind, tmp_path, capsys):
+    tensor = dtorch.ones(1)
+    content: list = [tensor]
+    if kind == "itself":
+        content.append(content)
+    elif kind == "expanded":
+        content = [tensor.expand(1 << 40)]
+    else:
+        for _ in range(40 if kind == "twice" else 5000):
+            content = [content, content] if kind == "twice" else [content]
+    path = tmp_path / "a.pt"
+    sys.setrecursionlimit(100_000)
+    try:
+        dtorch.save(content, path)
+    finally:
+        sys.setrecursionlimit(1000)
+    assert main(["convert", str(path), str(tmp_path / "b.safetensors")]) == 1
+    assert (
+        "larger than its memory"
+        if kind == "expanded"
+        else "without an end" in (capsys.readouterr().err)
+    )
+    assert not (tmp_path / "b.safetensors").exists()
+
+
 def test_a_missing_file_is_one_line(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "no.pt")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
@@ -100,6 +126,10 @@ def test_damaged_safetensors_are_refused(tmp_path):
     pytest.importorskip("safetensors", reason="needs the extra safetensors")
     (tmp_path / "a.safetensors").write_bytes(b"\xff" * 100)
     with pytest.raises(CheckpointError, match=r"a\.safetensors"):
+        safetensors.load_file(tmp_path / "a.safetensors")
+    header = b'{"a":{"dtype":"F32","shape":[%s],"data_offsets":[0,4]}}' % b",".join([b"1"] * 70)
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(CheckpointError, match=r"safetensors: 'a'.*cannot hold"):
         safetensors.load_file(tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match="list"):
         safetensors.save_file({"a": [1]}, tmp_path / "b.safetensors")

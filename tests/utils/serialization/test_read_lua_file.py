@@ -213,7 +213,7 @@ def test_files_drawn_from_a_grammar_are_read_or_refused():
             if isinstance(back, dtorch.Tensor) and back.numel():
                 memory = back.untyped_storage()
                 low, high = np.lib.array_utils.byte_bounds(back.numpy())
-                assert memory.data_ptr() <= low <= high <= memory.data_ptr() + memory.nbytes
+                assert memory.data_ptr() <= low <= high <= memory.data_ptr() + memory.size()
         finally:
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
