@@ -430,7 +430,7 @@ def test_windows_that_begin_within_the_input_count_with_ceil_mode() -> None:
 
 
 def test_what_is_added_to_a_product_broadcasts_to_it_and_not_the_other_way() -> None:
-    with pytest.raises(ShapeError, match="addmm: input of shape .* does not broadcast"):
+    with pytest.raises(ShapeError, match=r"addmm: input of shape .* does not broadcast"):
         dtorch.addmm(dtorch.ones(2, 3, 4), dtorch.ones(3, 2), dtorch.ones(2, 4))
 
 

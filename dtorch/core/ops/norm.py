@@ -165,6 +165,8 @@ def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: str | None = None) -> An
     if p == 2 and max(x1.shape[-2], x2.shape[-2]) > _ROWS_BY_PRODUCT:
         squares = sum(x1 * x1, -1, True) + unsqueeze(sum(x2 * x2, -1), -2)
         return root(clamp_min(squares - 2 * matmul(x1, transpose(x2, -2, -1)), 0), 2)
+    if not x1.shape[-1]:
+        p = 2.0  # rows of nothing are 0 apart, also by the largest of no differences
     return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
 
 

@@ -11,7 +11,7 @@ from dtorch.core.base import TensorBase
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import is_half, widened
-from dtorch.core.inplace import bump
+from dtorch.core.inplace import bump, expect_writable
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import normalization_native
 from dtorch.core.ops.composed import recorded_gradients
@@ -252,6 +252,7 @@ def batch_norm(
 
 def update_statistics(running: Any, fresh: Any, momentum: float) -> None:
     """Move a running value toward a fresh one, in place."""
+    expect_writable("batch_norm", running)
     array = widened(running._array)
     array *= array.dtype.type(1 - momentum)
     array += fresh.reshape(array.shape) * fresh.dtype.type(momentum)
