@@ -129,13 +129,13 @@ class Rebuild:
             raise CheckpointError(f"checkpoint: a quantised tensor of {stored.dtype}")
         self._room.charge(_QUANTISED * stored.size)
         _, scale, zero_point, *rest = _tuple(quantiser)
-        if rest and type(rest[0]) is int:  # one scale for each index of a dim
-            shape = [n if dim == rest[0] else 1 for dim, n in enumerate(stored.shape)]
-            scale = np.reshape(_real(scale), shape).astype(np.float32)
-            zero_point = np.reshape(_real(zero_point), shape).astype(np.float64)
-        else:
-            scale, zero_point = np.float32(_number(scale)), _number(zero_point)
         with np.errstate(all="ignore"):
+            if rest and type(rest[0]) is int:  # one scale for each index of a dim
+                shape = [n if dim == rest[0] else 1 for dim, n in enumerate(stored.shape)]
+                scale = np.reshape(_real(scale), shape).astype(np.float32)
+                zero_point = np.reshape(_real(zero_point), shape).astype(np.float64)
+            else:
+                scale, zero_point = np.float32(_number(scale)), _number(zero_point)
             steps = (stored - zero_point).astype(np.float32)
             return wrap(steps * scale)  # type: ignore[no-any-return]
 

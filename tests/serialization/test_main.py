@@ -79,11 +79,8 @@ def test_contents_without_an_end_are_refused_in_one_line(kind, tmp_path, capsys)
     finally:
         sys.setrecursionlimit(1000)
     assert main(["convert", str(path), str(tmp_path / "b.safetensors")]) == 1
-    assert (
-        "larger than its memory"
-        if kind == "expanded"
-        else "without an end" in (capsys.readouterr().err)
-    )
+    expected = "larger than its memory" if kind == "expanded" else "without an end"
+    assert expected in capsys.readouterr().err
     assert not (tmp_path / "b.safetensors").exists()
 
 
