@@ -12,7 +12,7 @@ from typing import Any
 
 from dtorch.core.errors import ArgumentError
 from dtorch.vision.datasets.utils import list_dir, list_files
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, open_image
+from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, content_of, open_image
 
 _SUFFIXES = {
     "instance": "instanceIds.png",
@@ -87,8 +87,6 @@ class Cityscapes(VisionDataset):
 
 def _read(path: Path) -> Any:
     if path.suffix == ".json":
-        try:
+        with content_of(path, "file of polygons"):
             return json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ArgumentError(f"{path} has no polygons: {error}") from error
     return open_image(path, None)

@@ -8,7 +8,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, inside, open_image
+from dtorch.vision.datasets.vision import (
+    Root,
+    Transform,
+    VisionDataset,
+    content_of,
+    inside,
+    open_image,
+)
 from dtorch.vision.optional import require
 
 
@@ -32,8 +39,10 @@ class CocoDetection(VisionDataset):
     ) -> None:  # fmt: skip
         super().__init__(root, transform, target_transform)
         module = require("pycocotools.coco", type(self).__name__, "pycocotools")
-        self.coco = module.COCO(os.fspath(annFile))
-        self.ids: list[int] = sorted(self.coco.imgs)
+        self.annFile = os.fspath(annFile)
+        with content_of(self.annFile, "file of annotations"):
+            self.coco = module.COCO(self.annFile)
+            self.ids: list[int] = sorted(self.coco.imgs)
 
     def _target(self, annotations: list[dict[str, Any]]) -> list[Any]:
         return annotations
@@ -42,9 +51,11 @@ class CocoDetection(VisionDataset):
         """The image and the list of its annotations, transformed."""
         number = self.ids[index]
         annotations = self.coco.loadAnns(self.coco.getAnnIds(imgIds=number))
-        name = self.coco.loadImgs(number)[0]["file_name"]
-        image = open_image(inside(self._directory, name, "the annotations"))
-        return self._transformed(image, self._target(annotations))
+        with content_of(self.annFile, "file of annotations"):
+            name = self.coco.loadImgs(number)[0]["file_name"]
+            target = self._target(annotations)
+        image = open_image(inside(self._directory, name, self.annFile))
+        return self._transformed(image, target)
 
     def __len__(self) -> int:
         """Number of images."""

@@ -17,7 +17,14 @@ from dtorch.serialization.loading import load
 from dtorch.serialization.saving import save
 from dtorch.vision.datasets.archives import extract_archive
 from dtorch.vision.datasets.utils import download_url, list_files
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, missing, open_image
+from dtorch.vision.datasets.vision import (
+    Root,
+    Transform,
+    VisionDataset,
+    content_of,
+    missing,
+    open_image,
+)
 
 _SIDE = 64  # pixels of a patch; a file is a square of patches
 
@@ -121,14 +128,17 @@ class PhotoTour(VisionDataset):
 
 
 def _points(path: Path) -> np.ndarray:
-    lines = path.read_text(encoding="ascii").splitlines()
-    return np.array([int(line.split()[0]) for line in lines], np.int64)
+    with content_of(path, "list of points"):
+        lines = path.read_text(encoding="ascii").splitlines()
+        return np.array([int(line.split()[0]) for line in lines], np.int64)
 
 
 def _pairs(path: Path) -> np.ndarray:
-    rows = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
-    # patch, its point, unused, patch, its point, ...
-    return np.array([[int(r[0]), int(r[3]), r[1] == r[4]] for r in rows], np.int64).reshape(-1, 3)
+    with content_of(path, "list of pairs"):
+        rows = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
+        # patch, its point, unused, patch, its point, ...
+        pairs = [[int(r[0]), int(r[3]), r[1] == r[4]] for r in rows]
+        return np.array(pairs, np.int64).reshape(-1, 3)
 
 
 def _patches(directory: Path, count: int) -> np.ndarray:
@@ -136,6 +146,8 @@ def _patches(directory: Path, count: int) -> np.ndarray:
     for path in list_files(directory, "bmp", prefix=True):
         square = np.asarray(open_image(path, "L"))
         rows, columns = square.shape[0] // _SIDE, square.shape[1] // _SIDE
+        if square.shape != (rows * _SIDE, columns * _SIDE):
+            raise ArgumentError(f"{path} of {square.shape} pixels is no square of patches")
         tiles = square.reshape(rows, _SIDE, columns, _SIDE).swapaxes(1, 2)
         found.append(tiles.reshape(-1, _SIDE, _SIDE))
     patches = np.concatenate(found) if found else np.empty((0, _SIDE, _SIDE), np.uint8)

@@ -8,9 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+from dtorch.core.errors import ArgumentError
 from dtorch.model_zoo.errors import DownloadError
 from dtorch.vision.datasets.utils import check_integrity, download_and_extract, download_url
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, missing, open_image
+from dtorch.vision.datasets.vision import (
+    Root,
+    Transform,
+    VisionDataset,
+    content_of,
+    missing,
+    open_image,
+)
 
 _URLS = "SBU_captioned_photo_dataset_urls.txt"
 _CAPTIONS = "SBU_captioned_photo_dataset_captions.txt"
@@ -41,7 +49,12 @@ class SBU(VisionDataset):
             raise missing(self, self.root)
         self.photos: list[str] = []
         self.captions: list[str] = []
-        for url, caption in zip(self._lines(_URLS), self._lines(_CAPTIONS), strict=True):
+        urls, captions = self._lines(_URLS), self._lines(_CAPTIONS)
+        if len(urls) != len(captions):
+            raise ArgumentError(
+                f"{self._directory / _CAPTIONS} has {len(captions)} captions for {len(urls)} addresses"
+            )
+        for url, caption in zip(urls, captions, strict=True):
             name = url.rpartition("/")[2]
             if (self._photos / name).is_file():
                 self.photos.append(name)
@@ -52,7 +65,9 @@ class SBU(VisionDataset):
         return self._directory / "dataset"
 
     def _lines(self, name: str) -> list[str]:
-        return (self._directory / name).read_text(encoding="utf-8").splitlines()
+        path = self._directory / name
+        with content_of(path, "list"):
+            return path.read_text(encoding="utf-8").splitlines()
 
     def _lists_exist(self) -> bool:
         return all((self._directory / name).is_file() for name in (_URLS, _CAPTIONS))

@@ -10,7 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dtorch.vision.datasets.utils import check_integrity, download_url
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, image_of, missing
+from dtorch.vision.datasets.vision import (
+    Root,
+    Transform,
+    VisionDataset,
+    content_of,
+    image_of,
+    missing,
+)
 
 _PIXELS = 16 * 16
 
@@ -43,9 +50,10 @@ class SEMEION(VisionDataset):
         path = self._directory / self.filename
         if not check_integrity(path, self.md5_checksum):
             raise missing(self, path)
-        rows = np.loadtxt(path, ndmin=2)
-        self.data = (255 * rows[:, :_PIXELS]).astype(np.uint8).reshape(-1, 16, 16)
-        self.labels = rows[:, _PIXELS:].argmax(1)
+        with content_of(path, "file of digits"):
+            rows = np.loadtxt(path, ndmin=2)
+            self.data = (255 * rows[:, :_PIXELS]).astype(np.uint8).reshape(-1, 16, 16)
+            self.labels = rows[:, _PIXELS:].argmax(1)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """The image and its digit, transformed."""

@@ -13,7 +13,14 @@ import numpy as np
 
 from dtorch.core.errors import ArgumentError
 from dtorch.vision.datasets.utils import check_integrity, download_and_extract
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, image_of, missing
+from dtorch.vision.datasets.vision import (
+    Root,
+    Transform,
+    VisionDataset,
+    content_of,
+    image_of,
+    missing,
+)
 
 _SIDE = 96
 
@@ -75,16 +82,24 @@ class STL10(VisionDataset):
         return self._directory / self.base_folder
 
     def _read(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        pixels = np.fromfile(self._base / f"{part}_X.bin", np.uint8)
-        # Columns come one after another, as in MATLAB.
-        images = pixels.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 1, 3, 2)
+        path = self._base / f"{part}_X.bin"
+        with content_of(path, "file of images"):
+            pixels = np.fromfile(path, np.uint8)
+            # Columns come one after another, as in MATLAB.
+            images = pixels.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 1, 3, 2)
         if part == "unlabeled":
             return images, np.full(len(images), -1, np.int64)
-        return images, np.fromfile(self._base / f"{part}_y.bin", np.uint8).astype(np.int64) - 1
+        path = self._base / f"{part}_y.bin"
+        labels = np.fromfile(path, np.uint8).astype(np.int64) - 1
+        if len(labels) != len(images):
+            raise ArgumentError(f"{path} has {len(labels)} labels for {len(images)} images")
+        return images, labels
 
     def _fold(self, number: int) -> np.ndarray:
-        lines = (self._base / "fold_indices.txt").read_text(encoding="utf-8").splitlines()
-        return np.array(lines[number].split(), np.int64)
+        path = self._base / "fold_indices.txt"
+        with content_of(path, "list of folds"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            return np.array(lines[number].split(), np.int64)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """The image and its class number, -1 if it has none, transformed."""

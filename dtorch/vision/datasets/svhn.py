@@ -12,7 +12,14 @@ import numpy as np
 
 from dtorch.core.errors import ArgumentError
 from dtorch.vision.datasets.utils import check_integrity, download_url
-from dtorch.vision.datasets.vision import Root, Transform, VisionDataset, image_of, missing
+from dtorch.vision.datasets.vision import (
+    Root,
+    Transform,
+    VisionDataset,
+    content_of,
+    image_of,
+    missing,
+)
 from dtorch.vision.optional import require
 
 
@@ -63,9 +70,13 @@ class SVHN(VisionDataset):
         path = self._directory / self.filename
         if not check_integrity(path, self.file_md5):
             raise missing(self, path)
-        content = require("scipy.io", "SVHN", "scipy").loadmat(path)
-        self.data = np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1))
-        labels = content["y"].astype(np.int64).reshape(-1)
+        matlab = require("scipy.io", "SVHN", "scipy")
+        with content_of(path, "file of MATLAB with images and labels"):
+            content = matlab.loadmat(path)
+            self.data = np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1))
+            labels = content["y"].astype(np.int64).reshape(-1)
+        if len(labels) != len(self.data):
+            raise ArgumentError(f"{path} has {len(self.data)} images and {len(labels)} labels")
         self.labels = np.where(labels == 10, 0, labels)  # the file calls the digit 0 ten
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,24 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Ove
 
 def _shown(path: Any) -> str:
     return os.fspath(path) if isinstance(path, (str, os.PathLike)) else "the image"
+
+
+@contextlib.contextmanager
+def content_of(path: Any, what: str) -> Iterator[None]:
+    """What the content of a file makes go wrong is told with its name.
+
+    Raises:
+        ArgumentError: the file is damaged, or no ``what``.
+    """
+    try:
+        yield
+    except ArgumentError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError,
+            RecursionError, SyntaxError, zlib.error) as error:  # fmt: skip
+        raise ArgumentError(
+            f"{path} is damaged or no {what}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def inside(directory: Path, name: Any, source: Any) -> Path:

@@ -16,6 +16,7 @@ from dtorch.vision.datasets.vision import (
     Root,
     Transform,
     VisionDataset,
+    content_of,
     inside,
     missing,
     open_image,
@@ -162,10 +163,8 @@ class VOCDetection(_VOC):
         return self.targets
 
     def _target(self, path: Path) -> Any:
-        try:
+        with content_of(path, "annotation"):
             return parse_voc_xml(ElementTree.parse(path).getroot())
-        except (ElementTree.ParseError, RecursionError) as error:
-            raise ArgumentError(f"{path} is no annotation: {error}") from error
 
 
 def parse_voc_xml(node: ElementTree.Element) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dtorch.core.errors import ArgumentError
 from dtorch.vision.datasets import CocoCaptions, CocoDetection
 
 
@@ -57,3 +58,25 @@ def test_without_pycocotools_the_error_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
     with pytest.raises(ImportError, match="pip install 'pycocotools'"):
         CocoCaptions(annotations.parent, annotations)
+
+
+@pytest.mark.usefixtures("_coco")
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", "[" * 100_000, '{"images": [{}]}', '{"images": 3}', "\xff"]
+)
+def test_a_damaged_file_of_annotations_is_named(content: str, annotations: Path) -> None:
+    annotations.write_bytes(content.encode("latin1"))
+    with pytest.raises(ArgumentError, match=f"{annotations} is damaged or no file of annotations"):
+        CocoCaptions(annotations.parent, annotations)
+
+
+@pytest.mark.usefixtures("_coco")
+def test_an_image_outside_of_the_root_is_refused(annotations: Path) -> None:
+    whole = annotations.read_text()
+    for name in ("../b.jpg", "/etc/passwd"):
+        annotations.write_text(whole.replace("b.jpg", name))
+        with pytest.raises(ArgumentError, match=f"{annotations}: the name .* leads out"):
+            CocoDetection(annotations.parent, annotations)[1]
+    annotations.write_text(whole.replace('"caption": "One.", ', ""))
+    with pytest.raises(ArgumentError, match=f"{annotations} is damaged"):
+        CocoCaptions(annotations.parent, annotations)[1]
