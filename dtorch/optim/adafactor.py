@@ -71,6 +71,9 @@ class Adafactor(Optimizer):
         check_options("Adafactor", lr=(lr, 0, None), d=(d, 1, None),
                       weight_decay=(weight_decay, 0, None))  # fmt: skip
         check_options("Adafactor", beta2_decay=(-beta2_decay, 0, None))
+        for i, least in enumerate(eps):
+            if least is not None:
+                check_options("Adafactor", **{f"eps[{i}]": (least, 0, None)})
         super().__init__(params, {
             "lr": lr, "beta2_decay": beta2_decay, "eps": eps, "d": d,
             "weight_decay": weight_decay, "foreach": foreach, "maximize": maximize,

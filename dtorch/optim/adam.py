@@ -30,6 +30,12 @@ def check_betas(optimizer: str, betas: Any) -> None:
         check_options(optimizer, **{f"betas[{i}]": (beta, 0, 1)})
 
 
+def betas_of(group: dict[str, Any]) -> tuple[float, float]:
+    """The betas of a group, which may be tensors, as numbers."""
+    first, second = group["betas"]
+    return float(first), float(second)
+
+
 class Adam(Optimizer):
     """Gradient descent with a step size for each element, from averages of gradient and square.
 
@@ -83,7 +89,7 @@ class Adam(Optimizer):
         return {"step": counter, **dict.fromkeys(names, zeros)}
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        lr, (beta1, beta2), eps = float(group["lr"]), group["betas"], group["eps"]
+        lr, (beta1, beta2), eps = float(group["lr"]), betas_of(group), group["eps"]
         decay, amsgrad = group["weight_decay"], group["amsgrad"]
         rest = fused.adam(group["params"], group, self.state)
         fresh = [p for p in rest if not (p._grad is None or self.state[p])]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.optim.adam import check_betas
+from dtorch.optim.adam import betas_of, check_betas
 from dtorch.optim.optimizer import (
     Begin,
     Optimizer,
@@ -73,7 +73,7 @@ class Adamax(Optimizer):
         return {"step": counter, "exp_avg": zeros, "exp_inf": zeros}
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        (beta1, beta2), lr = group["betas"], float(group["lr"])
+        (beta1, beta2), lr = betas_of(group), float(group["lr"])
         for turn in turns(self, group):
             t = turn.count()
             grad = plus(turn.grad, turn.array, group["weight_decay"])
@@ -136,7 +136,7 @@ class NAdam(Optimizer):
         return {"step": counter, "mu_product": ones, "exp_avg": zeros, "exp_avg_sq": zeros}
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        (beta1, beta2), lr = group["betas"], float(group["lr"])
+        (beta1, beta2), lr = betas_of(group), float(group["lr"])
         for turn in turns(self, group):
             t, array = turn.count(), turn.array
             grad = _decayed(group, turn.grad, array)
@@ -199,7 +199,7 @@ class RAdam(Optimizer):
         return {"step": counter, "exp_avg": zeros, "exp_avg_sq": zeros}
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        (beta1, beta2), lr = group["betas"], float(group["lr"])
+        (beta1, beta2), lr = betas_of(group), float(group["lr"])
         longest = 2 / (1 - beta2) - 1
         for turn in turns(self, group):
             t, array = turn.count(), turn.array

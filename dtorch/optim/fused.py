@@ -25,7 +25,7 @@ def adam(params: list[Any], group: dict[str, Any], state: dict[Any, Any]) -> lis
     """Steps of `Adam` or `AdamW`."""
     if backend.native is None:
         return params
-    beta1, beta2 = group["betas"]
+    beta1, beta2 = map(float, group["betas"])
     return backend.native.adam_steps(  # type: ignore[no-any-return]
         params, state, float(group["lr"]), beta1, beta2, group["eps"],
         group["weight_decay"], group["decoupled_weight_decay"], group["amsgrad"],

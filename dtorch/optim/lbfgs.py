@@ -36,8 +36,9 @@ class LBFGS(Optimizer):
     Reference: Nocedal and Wright 2006, "Numerical optimization", algorithms 7.4 and 7.5.
 
     Raises:
-        ValueError: a negative ``lr``, an unknown ``line_search_fn``, several groups, or a step without
-            a closure; or as `Optimizer`.
+        ValueError: a negative ``lr``, an unknown ``line_search_fn`` or several groups; or as
+            `Optimizer`.
+        TypeError: a step without a closure.
 
     Example:
         >>> import dtorch
@@ -107,15 +108,13 @@ class LBFGS(Optimizer):
             p._array[...] = value
             changed(p)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], Any]) -> Any:
         """Several iterations.
 
         Args:
             closure: zeroes the gradients, computes the loss and its gradients, and returns it.
         Returns: the loss before the first iteration.
         """
-        if closure is None:
-            raise ArgumentError("LBFGS: step needs a closure that computes the loss anew")
 
         def evaluate() -> Any:
             with enable_grad():

@@ -488,7 +488,9 @@ def move_square(average: ndarray, value: ndarray, beta: float) -> None:
 def check_options(optimizer: str, **options: tuple[Any, float, float | None]) -> None:
     """Complain about options outside their range: ``name=(value, least, below)``."""
     for name, (value, least, below) in options.items():
-        number = float(value)
+        if not isinstance(value, (int, float, np.number, TensorBase)):
+            raise TypeError(f"{optimizer}: {name} is {type(value).__name__}, expected a number")
+        number = float(value)  # type: ignore[arg-type]  # tensors of one element can be converted
         if not number >= least or (below is not None and not number < below):
             limit = f"at least {least:g}" if below is None else f"{least:g} <= {name} < {below:g}"
             raise ArgumentError(f"{optimizer}: {name} is {value}, expected {limit}")

@@ -10,7 +10,7 @@ import numpy as np
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.half import widened
-from dtorch.optim.adam import check_betas
+from dtorch.optim.adam import betas_of, check_betas
 from dtorch.optim.optimizer import (
     Begin,
     Optimizer,
@@ -61,7 +61,7 @@ class SparseAdam(Optimizer):
         return {"exp_avg": zeros, "exp_avg_sq": zeros}
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        (beta1, beta2), lr = group["betas"], float(group["lr"])
+        (beta1, beta2), lr = betas_of(group), float(group["lr"])
 
         def sparse(p: Any, grad: CooArray) -> None:
             array = p._array

@@ -340,3 +340,18 @@ def test_layers_in_place_change_half_precision_in_place(half: Any) -> None:
         before = x.clone()
         assert act(x, training=True, inplace=True) is x
         assert not x.equal(before)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number_dtype"),
+    [(dtorch.bfloat16, dtorch.float32), (dtorch.float16, dtorch.float64),
+     (dtorch.float32, dtorch.float64)],
+)  # fmt: skip
+def test_a_number_of_another_dtype_has_its_gradient(dtype: Any, number_dtype: Any) -> None:
+    expected = {"maximum": 1, "fmax": 1, "clamp_min": 1, "minimum": 2, "fmin": 2, "clamp_max": 2}
+    for name, count in expected.items():
+        x = dtorch.tensor([0.1, 7.0, 8.0], dtype=dtype)
+        number = dtorch.tensor(0.99, dtype=number_dtype, requires_grad=True)
+        getattr(dtorch, name)(x, number).sum().backward()
+        assert number.grad.item() == count, name
+        assert number.grad.dtype is number_dtype

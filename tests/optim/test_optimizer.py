@@ -50,6 +50,7 @@ def test_wrong_parameters_are_refused() -> None:
         (lambda p: optim.Rprop(p, etas=(2, 3)), "etas"),
         (lambda p: optim.LBFGS(p, line_search_fn="x"), "strong_wolfe"),
         (lambda p: optim.AdamW(p, weight_decay=float("nan")), "weight_decay"),
+        (lambda p: optim.Adafactor(p, eps=(-1.0, 1.0)), r"eps\[0\] is -1"),
     ],
 )
 def test_options_out_of_range_are_named(make: Any, text: str) -> None:
@@ -246,3 +247,60 @@ def test_schedules_can_be_pickled() -> None:
 
 def test_schedules_pickled_under_the_name_of_the_package_are_found() -> None:
     assert pickle.loads(b"cdtorch.optim.lr_scheduler\nStepLR\n.") is optim.lr_scheduler.StepLR
+
+
+ADAPTIVE = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in optim.__all__ if n[0].isupper() and n not in ("Optimizer", "LBFGS")]
+)
+def test_numbers_may_be_tensors(name: str) -> None:
+    def run(**options: Any) -> list[float]:
+        p = parameter(2)
+        optimizer = getattr(optim, name)([p], **options)
+        for _ in range(7):
+            p.grad = dtorch.tensor([0.5, -1.0])
+            if name == "SparseAdam":
+                p.grad = p.grad.to_sparse()
+            optimizer.step()
+        return p.tolist()  # type: ignore[no-any-return]
+
+    assert run(lr=dtorch.tensor(0.25)) == run(lr=0.25)
+    if name in ADAPTIVE:
+        betas = (dtorch.tensor(0.75), dtorch.tensor(0.875))
+        assert run(betas=betas) == run(betas=(0.75, 0.875))
+    with pytest.raises(TypeError, match="lr is str"):
+        run(lr="0.1")
+
+
+def test_a_rate_that_is_a_tensor_stays_the_same_tensor() -> None:
+    schedules = optim.lr_scheduler
+    for make in (
+        lambda o: schedules.ExponentialLR(o, 0.5),
+        lambda o: schedules.CyclicLR(o, 0.25, 0.5, 2),
+        lambda o: schedules.SequentialLR(
+            o, [schedules.ConstantLR(o, 0.5, 1), schedules.ExponentialLR(o, 0.5)], [1]
+        ),
+    ):
+        lr = dtorch.tensor(0.5)
+        optimizer = optim.SGD([parameter(1)], lr=lr, momentum=0.9)
+        plain = optim.SGD([parameter(1)], lr=0.5, momentum=0.9)
+        for o in (optimizer, plain):
+            schedule = make(o)
+            for _ in range(3):
+                o.step()
+                schedule.step()
+        assert optimizer.param_groups[0]["lr"] is lr
+        assert lr.item() == pytest.approx(plain.param_groups[0]["lr"])
+    lr = dtorch.tensor(0.5)
+    optimizer = optim.SGD([parameter(1)], lr=lr)
+    plateau = schedules.ReduceLROnPlateau(optimizer, patience=0, factor=0.5)
+    for _ in range(2):
+        plateau.step(1.0)
+    assert lr.item() == 0.25
+
+
+def test_lbfgs_needs_a_closure() -> None:
+    with pytest.raises(TypeError, match="closure"):
+        optim.LBFGS([parameter(1)]).step()  # type: ignore[call-arg]

@@ -101,15 +101,33 @@ def minimum(xp: Any, input: Any, other: Any) -> Any:
     return xp.minimum(input, other)
 
 
-def _share(grad: Any, mine: Any, out: Any, theirs: Any) -> Any:
-    half = choose(mine == theirs, grad * 0.5, grad)
-    return keep(half, (mine == out) | (out != out))
+def _share(grad: Any, same: Any, beaten: Any) -> Any:
+    """The gradient of an operand; not by the result, to whose dtype it may have been rounded."""
+    return keep(choose(same, grad * 0.5, grad), ~beaten)
+
+
+@maximum.gradient("input")
+def _(grad, input, other):
+    return _share(grad, input == other, input < other)
+
+
+@maximum.gradient("other")
+def _(grad, input, other):
+    return _share(grad, input == other, other < input)
+
+
+@minimum.gradient("input")
+def _(grad, input, other):
+    return _share(grad, input == other, input > other)
+
+
+@minimum.gradient("other")
+def _(grad, input, other):
+    return _share(grad, input == other, other > input)
 
 
 _reference: Any
 for _op, _reference in ((maximum, np.fmax), (minimum, np.fmin)):
-    _op.gradient("input")(lambda grad, input, out, other: _share(grad, input, out, other))
-    _op.gradient("other")(lambda grad, input, out, other: _share(grad, other, out, input))
     _op.expect(_reference)
 
     @_op.samples

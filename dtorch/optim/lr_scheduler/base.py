@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtorch.core.errors import ArgumentError
+from dtorch.core.grad_mode import no_grad
+from dtorch.core.tensor import Tensor
 from dtorch.optim.optimizer import Optimizer
 
 
@@ -107,11 +109,12 @@ class LRScheduler:
 
     def _set(self, values: Sequence[float]) -> None:
         for group, lr in zip(self.optimizer.param_groups, values, strict=True):
-            group["lr"] = lr
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+            set_rate(group, lr)
+        self._last_lr = self._present()
 
     def _present(self) -> list[float]:
-        return [group["lr"] for group in self.optimizer.param_groups]
+        rates = (group["lr"] for group in self.optimizer.param_groups)
+        return [lr.item() if isinstance(lr, Tensor) else lr for lr in rates]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer."""
@@ -120,6 +123,15 @@ class LRScheduler:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         self.__dict__.update(state_dict)
+
+
+def set_rate(group: dict[str, Any], lr: float) -> None:
+    """Give a group another rate; one that is a tensor stays the same tensor."""
+    if isinstance(group["lr"], Tensor):
+        with no_grad():
+            group["lr"].fill_(lr)
+    else:
+        group["lr"] = lr
 
 
 def expect_in_groups(optimizer: Optimizer, last_epoch: int, *names: str) -> None:

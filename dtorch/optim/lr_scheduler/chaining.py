@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtorch.core.errors import ArgumentError
-from dtorch.optim.lr_scheduler.base import LRScheduler, expect_in_groups
+from dtorch.optim.lr_scheduler.base import LRScheduler, expect_in_groups, set_rate
 from dtorch.optim.lr_scheduler.cyclic import CosineAnnealingWarmRestarts
 from dtorch.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from dtorch.optim.optimizer import Optimizer
@@ -79,7 +79,7 @@ class SequentialLR(_OfSchedules):
         expect_in_groups(optimizer, last_epoch, "initial_lr")
         # Making the schedules has let each of them act; only the first one does now.
         for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"]
+            set_rate(group, group["initial_lr"])
         for scheduler in self._schedulers:
             scheduler.last_epoch -= 1
         self._begin(self._schedulers[0])
@@ -107,7 +107,7 @@ class SequentialLR(_OfSchedules):
         scheduler = self._schedulers[index]
         if index > 0 and self._milestones[index - 1] == self.last_epoch:
             for group in self.optimizer.param_groups:
-                group["lr"] = group["initial_lr"]
+                set_rate(group, group["initial_lr"])
             self._begin(scheduler)
         else:
             scheduler.step()

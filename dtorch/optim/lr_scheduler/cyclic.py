@@ -13,6 +13,7 @@ from dtorch.optim.lr_scheduler.base import (
     check_count,
     expect_in_groups,
     for_groups,
+    set_rate,
 )
 from dtorch.optim.optimizer import Optimizer
 
@@ -148,7 +149,8 @@ class CyclicLR(LRScheduler):
         lowest = for_groups("CyclicLR", "base_lr", base_lr, len(groups))
         if last_epoch == -1:
             for group, lr in zip(groups, lowest, strict=True):
-                group["lr"] = group["initial_lr"] = lr
+                group["initial_lr"] = lr
+                set_rate(group, lr)
         self.max_lrs = for_groups("CyclicLR", "max_lr", max_lr, len(groups))
         down = step_size_up if step_size_down is None else step_size_down
         self.total_size = float(step_size_up + down)

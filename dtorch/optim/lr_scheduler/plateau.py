@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from dtorch.core.errors import ArgumentError
-from dtorch.optim.lr_scheduler.base import LRScheduler, for_groups
+from dtorch.optim.lr_scheduler.base import LRScheduler, for_groups, set_rate
 from dtorch.optim.optimizer import Optimizer
 
 
@@ -101,9 +101,10 @@ class ReduceLROnPlateau(LRScheduler):
 
     def _reduce(self) -> None:
         for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-            lr = max(float(group["lr"]) * self.factor, least)
-            if group["lr"] - lr > self.eps:
-                group["lr"] = lr
+            before = float(group["lr"])
+            lr = max(before * self.factor, least)
+            if before - lr > self.eps:
+                set_rate(group, lr)
 
     @property
     def in_cooldown(self) -> bool:
