@@ -218,3 +218,58 @@ def test_polygamma_of_large_negative_numbers_comes_to_an_end(n: int) -> None:
     below = dtorch.polygamma(n, x[3:] + 1).numpy()
     step = (-1) ** n * math.factorial(n) / x[3:].numpy() ** (n + 1)
     np.testing.assert_allclose(out[3:], below - step, rtol=1e-12)
+
+
+VALUES: dict[str, Any] = {
+    "svd": lambda x: dtorch.linalg.svd(x, full_matrices=False)[1],
+    "svdvals": lambda x: dtorch.linalg.svdvals(x),
+    "eigvalsh": lambda x: dtorch.linalg.eigvalsh(x),
+    "eigh": lambda x: dtorch.linalg.eigh(x)[0],
+    "nuclear norm": lambda x: dtorch.linalg.norm(x, "nuc"),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_equal_singular_and_eigenvalues_have_the_gradient_of_their_sum(name: str) -> None:
+    expect(gradient(VALUES[name], np.eye(3)), np.eye(3))
+    expect(gradient(VALUES[name], np.diag([2.0, 2.0, 1.0])), np.eye(3))
+
+
+@pytest.mark.parametrize("order", [2, -2])
+def test_equal_singular_values_share_the_gradient_of_a_spectral_norm(order: int) -> None:
+    expect(gradient(lambda x: dtorch.linalg.norm(x, order), np.eye(2)), np.eye(2) / 2)
+
+
+def test_singular_values_of_zeros_have_a_gradient() -> None:
+    found = gradient(lambda x: dtorch.linalg.norm(x, "nuc"), np.zeros((2, 3)))
+    np.testing.assert_allclose(found @ found.T, np.eye(2), atol=1e-12)
+
+
+def test_vectors_of_equal_values_still_have_no_gradient() -> None:
+    weight = dtorch.tensor(np.arange(4.0).reshape(2, 2))
+    assert not np.isfinite(gradient(lambda x: dtorch.linalg.eigh(x)[1] * weight, np.eye(2))).all()
+
+
+def test_complex_numbers_at_zero() -> None:
+    zero = dtorch.zeros(2, dtype=dtorch.complex128, requires_grad=True)
+    for function in (dtorch.sgn, dtorch.angle, dtorch.abs, lambda x: dtorch.norm(x, 3)):
+        out = function(zero)
+        real = dtorch.view_as_real(out) if out.is_complex() else out
+        assert dtorch.autograd.grad(real.sum(), zero)[0].tolist() == [0, 0]
+
+
+def test_running_products_that_underflow_or_overflow_keep_the_gradient_of_their_factors() -> None:
+    expect(gradient(lambda x: x.cumprod(0), [1e-200, 1e-200]), [1.0, 1e-200])
+    expect(gradient(lambda x: x.cumprod(0), [[INF, -INF]]), [[1.0, 1.0]])
+
+
+def test_shares_of_large_scores_are_not_those_of_the_rounded_logarithm() -> None:
+    scores = [[1e9, 1e9 + 1, 1e9 + 2]]
+    shares = np.exp([0.0, 1.0, 2.0]) / np.exp([0.0, 1.0, 2.0]).sum()
+    expect(gradient(lambda x: dtorch.logsumexp(x, 1), scores), [shares])
+    target = dtorch.tensor([0])
+    found = gradient(lambda x: F.cross_entropy(x, target), scores)
+    np.testing.assert_allclose(found, [shares - [1.0, 0.0, 0.0]], rtol=1e-12)
+    half = 1 / (1 + math.e)
+    expect(gradient(dtorch.logaddexp, [1e9], [1e9 + 1]), [half])
+    expect(gradient(dtorch.logaddexp2, [1e9], [1e9]), [0.5])

@@ -408,7 +408,7 @@ def _(grad, input, out):
     if not holds_complex(input):
         return keep(grad, False)
     along = real(grad * conj(out))
-    return (grad - out * along) / choose(input == 0, 1.0, abs(input))
+    return keep((grad - out * along) / choose(input == 0, 1.0, abs(input)), input != 0)
 
 
 @sgn.samples
@@ -569,7 +569,7 @@ def _(grad):
 
 @copysign.gradient("input")
 def _(grad, input, other):
-    return grad * sign(input) * copysign(input * 0 + 1, other)
+    return grad * sign(input) * copysign(keep(input, False) + 1, other)
 
 
 @copysign.samples

@@ -10,7 +10,7 @@ import numpy as np
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, method, view
-from dtorch.core.ops.comparison import keep
+from dtorch.core.ops.comparison import choose, keep
 
 
 def conjugate(value: Any) -> Any:
@@ -188,7 +188,8 @@ def angle(xp: Any, input: Any) -> Any:
 def _(grad, input):
     if not holds_complex(input):
         return keep(grad, False)
-    return grad * 1j * input / (input * input.conj())
+    safe = choose(input == 0, 1.0, input)
+    return keep(grad * 1j * safe / (safe * safe.conj()), input != 0)
 
 
 @angle.samples

@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops.comparison import choose
+from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.joining import cat, stack
@@ -231,9 +231,7 @@ def ctc_loss(
         )
     losses = ctc(log_probs, wrap(labels), wrap(inputs), wrap(lengths), blank)
     if zero_infinity:
-        finite = wrap(np.isfinite(losses._array))
-        losses = choose(finite, losses, losses * 0 if finite._array.all() else wrap(
-            np.zeros_like(losses._array)))  # fmt: skip
+        losses = keep(losses, wrap(~np.isinf(losses._array)))
     if reduction == "none":
         return losses.reshape(()) if single else losses
     if reduction == "sum":

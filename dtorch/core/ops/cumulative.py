@@ -10,6 +10,7 @@ from dtorch.core.dtype import as_dtype
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
 from dtorch.core.ops.arithmetic import sub
+from dtorch.core.ops.comparison import isfinite, keep
 from dtorch.core.ops.exponential import share
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.scatter import scatter_sum
@@ -118,12 +119,12 @@ def _(input, dim, dtype):
 
 @cumprod.gradient("input")
 def _(grad, input, out, dim):
-    if not bool((input == 0).any()):
+    if bool(((out != 0) & isfinite(out)).all()):
         return running_back(grad * out.conj(), dim) / input.conj()
     if input.ndim == 0:
         return grad
     n = input.shape[dim]
-    before = cat([narrow(input, dim, 0, 1) * 0 + 1, narrow(out, dim, 0, n - 1)], dim)
+    before = cat([keep(narrow(input, dim, 0, 1), False) + 1, narrow(out, dim, 0, n - 1)], dim)
     return before.conj() * recurrence_back(grad, input.conj(), dim)
 
 
@@ -169,7 +170,7 @@ def _(grad, factor, out, dim):
     n = factor.shape[dim]
     total = narrow(recurrence(grad, factor.conj(), dim), dim, 0, n - 1)
     part = total * narrow(out, dim, 1, n - 1).conj()
-    return cat([narrow(factor, dim, 0, 1) * 0, part], dim)
+    return cat([keep(narrow(factor, dim, 0, 1), False), part], dim)
 
 
 @recurrence.gradient("input")
@@ -182,7 +183,7 @@ def _(grad, factor, out, dim):
     n = factor.shape[dim]
     total = narrow(recurrence_back(grad, factor.conj(), dim), dim, 1, n - 1)
     part = total * narrow(out, dim, 0, n - 1).conj()
-    return cat([narrow(factor, dim, 0, 1) * 0, part], dim)
+    return cat([keep(narrow(factor, dim, 0, 1), False), part], dim)
 
 
 @structured(tensors=("input",), takes="f")
@@ -199,7 +200,7 @@ def _(grad, input, out, dim):
     n = input.shape[dim]
     # exp(out[i-1] - out[i]), never above 1: nothing overflows.
     step = share(narrow(out, dim, 0, n - 1), narrow(out, dim, 1, n - 1))
-    factor = cat([narrow(out, dim, 0, 1) * 0, step], dim)
+    factor = cat([keep(narrow(out, dim, 0, 1), False), step], dim)
     return share(input, out) * recurrence_back(grad, factor, dim)
 
 

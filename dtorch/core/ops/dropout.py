@@ -197,7 +197,7 @@ def rrelu(
         slope += kind(lower)
     else:
         slope = kind((lower + upper) / 2)
-    return _times(input, np.where(array > 0, kind(1), slope), inplace)
+    return _times(input, np.where(array <= 0, slope, kind(1)), inplace)
 
 
 @rrelu.samples

@@ -115,14 +115,20 @@ def share(input: Any, out: Any, power: Any = exp) -> Any:
     return keep(power(keep(input - out, input != out)), out != -math.inf)
 
 
+def _share_of_two(mine: Any, theirs: Any, out: Any, power: Any) -> Any:
+    mine, theirs = share(mine, out, power), share(theirs, out, power)
+    whole = mine + theirs  # 1 but for the rounding of the result, or 0
+    return mine / choose(whole == 0, 1.0, whole)
+
+
 @logaddexp.gradient("input")
-def _(grad, input, out):
-    return grad * share(input, out)
+def _(grad, input, other, out):
+    return grad * _share_of_two(input, other, out, exp)
 
 
 @logaddexp.gradient("other")
-def _(grad, other, out):
-    return grad * share(other, out)
+def _(grad, input, other, out):
+    return grad * _share_of_two(other, input, out, exp)
 
 
 @logaddexp.expect
@@ -137,13 +143,13 @@ def logaddexp2(xp: Any, input: Any, other: Any) -> Any:
 
 
 @logaddexp2.gradient("input")
-def _(grad, input, out):
-    return grad * share(input, out, exp2)
+def _(grad, input, other, out):
+    return grad * _share_of_two(input, other, out, exp2)
 
 
 @logaddexp2.gradient("other")
-def _(grad, other, out):
-    return grad * share(other, out, exp2)
+def _(grad, input, other, out):
+    return grad * _share_of_two(other, input, out, exp2)
 
 
 @logaddexp2.expect

@@ -9,6 +9,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.errors import LinAlgError
 from dtorch.core.op import structured
+from dtorch.core.ops.comparison import isfinite, keep
 from dtorch.core.ops.complex import real
 from dtorch.core.ops.diagonal import diag_embed, diagonal, tril
 from dtorch.core.ops.joining import cat
@@ -115,15 +116,22 @@ def _(grads, U, S, Vh):
     row, column = unsqueeze(S, -2), unsqueeze(S, -1)
     gap = _inverse_gaps(row * row - column * column)
     from_u, from_v = matmul(adjoint(U), to_u), matmul(adjoint(V), to_v)
-    inner = (from_u - adjoint(from_u)) * gap * row + column * (from_v - adjoint(from_v)) * gap
+    turn_u, turn_v = from_u - adjoint(from_u), from_v - adjoint(from_v)
+    inner = turn_u * _of(turn_u, gap) * row + column * turn_v * _of(turn_v, gap)
     out = matmul(matmul(U, inner + diag_embed(to_s)), adjoint(V))
     if U.shape[-2] > k:
-        beside = (to_u - matmul(U, from_u)) / row
-        out = out + matmul(beside, adjoint(V))
+        beside = to_u - matmul(U, from_u)
+        out = out + matmul(beside * _of(beside, 1 / row), adjoint(V))
     if V.shape[-2] > k:
-        beside = adjoint((to_v - matmul(V, from_v)) / row)
-        out = out + matmul(U, beside)
+        beside = to_v - matmul(V, from_v)
+        out = out + matmul(U, adjoint(beside * _of(beside, 1 / row)))
     return out
+
+
+def _of(part: Any, factor: Any) -> Any:
+    """Factors, 0 in place of infinite ones where the part of the gradient is 0: gradients of equal
+    values do not depend on the vectors that belong to them."""
+    return keep(factor, (part != 0) | isfinite(factor))
 
 
 @structured(tensors=("input",), public=False)
@@ -136,7 +144,8 @@ def _inverse_gaps(xp: Any, input: Any) -> Any:
 
 @_inverse_gaps.gradient("input")
 def _(grad, out):
-    return -grad * (out * out).conj()
+    factor = _of(grad, out)
+    return -grad * (factor * factor).conj()
 
 
 @structured(tensors=("input",), outputs=("values", "vectors"), public=False)
@@ -154,7 +163,8 @@ def eigh_pair(xp: Any, input: Any, uplo: str = "L") -> Any:
 def _(grads, values, vectors):
     to_values, to_vectors = grads
     gap = _inverse_gaps(unsqueeze(values, -2) - unsqueeze(values, -1))
-    inner = matmul(adjoint(vectors), to_vectors) * gap + diag_embed(to_values)
+    turn = matmul(adjoint(vectors), to_vectors)
+    inner = turn * _of(turn, gap) + diag_embed(to_values)
     out = matmul(matmul(vectors, inner), adjoint(vectors))
     return (out + adjoint(out)) * 0.5
 
@@ -180,7 +190,7 @@ def _(grads, values, vectors):
     length = real(diagonal(inner, 0, -2, -1))
     inner = inner - matmul(adjoint(vectors), vectors) * unsqueeze(length, -2)
     gap = _inverse_gaps((unsqueeze(values, -2) - unsqueeze(values, -1)).conj())
-    inner = inner * gap + diag_embed(to_values)
+    inner = inner * _of(inner, gap) + diag_embed(to_values)
     return solve_matrices(adjoint(vectors), matmul(inner, adjoint(vectors)))
 
 
@@ -208,6 +218,6 @@ def expm(xp: Any, input: Any) -> Any:
 def _(grad, input):
     n = input.shape[-1]
     back = adjoint(input)
-    zero = back * 0
+    zero = keep(back, False)
     block = cat([cat([back, grad], -1), cat([zero, back], -1)], -2)
     return narrow(narrow(expm(block), -2, 0, n), -1, n, n)

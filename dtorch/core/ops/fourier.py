@@ -8,6 +8,7 @@ import numpy as np
 
 from dtorch.core.errors import ArgumentError
 from dtorch.core.op import composite, structured
+from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.complex import conj, real
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.repetition import flip, roll
@@ -73,7 +74,7 @@ def _(grad, dim, n, input_shape):
     count = n - half
     if count:
         back = flip(conj(narrow(grad, dim, half, count)), (dim,))
-        zero = narrow(first, dim, 0, 1) * 0
+        zero = keep(narrow(first, dim, 0, 1), False)
         after = [zero] if half - 1 - count else []
         first = first + cat([zero, back, *after], dim)
     return first

@@ -315,11 +315,11 @@ def _(grad, input, dim, index, src, out, reduce, include_self):
         alone = gather_along(zeros, dim, index) == _ones(part, part == 0)
         to_part = gather_along(grad, dim, index) * keep(others, alone)
     else:  # equal extremes share the gradient
-        sent = part == gather_along(out, dim, index)
+        sent = (part == gather_along(out, dim, index)) | (part != part)
         hits = scatter_sum(_ones(part, sent), dim, index, tuple(input.shape))
         untouched = _send_counts(index, dim, tuple(input.shape), False) * 0 + 1
         untouched = _blank(untouched, dim, index)
-        own = input == out
+        own = (input == out) | (input != input)
         if not include_self:
             own = own & (untouched != 0)
         hits = hits + _ones(input, own)

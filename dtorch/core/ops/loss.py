@@ -277,7 +277,7 @@ def row_gradient(
     used = target != ignore_index
     safe = xp.where(used, target, 0)
     scale = delta * used if weight is None else delta * weight[safe] * used
-    out = xp.exp(input - (top + log_sum)[:, None]) * scale[:, None]
+    out = xp.exp(input - top[:, None] - log_sum[:, None]) * scale[:, None]
     out[xp.arange(len(safe)), safe] -= scale
     return xp.where(used[:, None], out, input.dtype.type(0))
 

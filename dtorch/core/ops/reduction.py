@@ -165,7 +165,7 @@ def _(grad, input, dim, keepdim):
 def product_of_others(flat: Any, n: int) -> Any:
     if n == 0:
         return flat
-    one = narrow(flat, -1, 0, 1) * 0 + 1
+    one = keep(narrow(flat, -1, 0, 1), False) + 1
     before = cumprod(cat([one, narrow(flat, -1, 0, n - 1)], -1), -1)
     after = cumprod(cat([one, flip(narrow(flat, -1, 1, n - 1), (-1,))], -1), -1)
     return before * flip(after, (-1,))
@@ -377,7 +377,9 @@ def logsumexp(xp: Any, input: Any, dim: Any, keepdim: bool = False) -> Any:
 @logsumexp.gradient("input")
 def _(grad, input, out, dim, keepdim):
     shape = tuple(input.shape)
-    return spread(grad, shape, dim, keepdim) * share(input, spread(out, shape, dim, keepdim))
+    found = share(input, spread(out, shape, dim, keepdim))
+    whole = sum(found, dim, True)  # 1 but for the rounding of the result, or 0
+    return spread(grad, shape, dim, keepdim) * (found / choose(whole == 0, 1.0, whole))
 
 
 @logsumexp.samples
