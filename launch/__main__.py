@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .arguments import parse
+from .bootstrap import KEYBOARD_INTERRUPT_CODE
 from .engines import ENGINES
 from .job import Job, hogwild_variables
 from .logs import LogPlan
@@ -29,7 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    options = parse(argv)
+    try:
+        return _launch(parse(argv))
+    except KeyboardInterrupt:  # before the first worker, or after the last
+        return KEYBOARD_INTERRUPT_CODE
+
+
+def _launch(options: argparse.Namespace) -> int:
     stdout, stderr = standard_outputs()
     console = Console(stdout, stderr)
     with _error_directory(options.log_dir) as error_dir:

@@ -23,6 +23,7 @@ from types import ModuleType, TracebackType
 
 TYPE_CHECKING = False  # as in typing, which takes 3 ms to import
 if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
     from typing import NoReturn
 
 # How the launcher asks a worker whose program has ended for its stacks. A real-time signal, because
@@ -50,6 +51,7 @@ def main() -> None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # TextIOWrapper
     if kind == "executable":
         _become(target, args, [fd for fd in (control, lifeline) if fd is not None])
+    sys.unraisablehook = _interrupt_again
     worker = os.getpid()
     code = 0
     try:
@@ -61,6 +63,18 @@ def main() -> None:
     finally:
         if os.getpid() == worker:
             _announce_end(control, stacks, code)
+
+
+def _interrupt_again(unraisable: UnraisableHookArgs) -> None:
+    """Repeats a Ctrl-C that came where Python has to drop exceptions: there is one in each import."""
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
+        return
+    import signal  # noqa: PLC0415
+    import threading  # noqa: PLC0415  # only for this
+
+    # From another thread, as a signal raised here would be taken here, and dropped too.
+    threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
 def _die_with_launcher(lifeline: int) -> None:

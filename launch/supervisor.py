@@ -122,7 +122,8 @@ def _tell_end(outcome: Outcome, console: Console) -> int:
         console.say(f"stopped by {signal.Signals(outcome.stopped_by).name}")
     if all(exit.code == 0 for exit in outcome.exits):
         return 0
-    own_codes = [exit.code for exit in outcome.exits if exit.code > 0]
+    # 1 is what Python makes of any exception, on the way out too.
+    own_codes = [exit.code for exit in outcome.exits if exit.code > 1]
     return own_codes[0] if own_codes else 128 + outcome.stopped_by
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -10,11 +11,15 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 
 from ..activity import Activity, session_activity, session_is_alive
 from ..bootstrap import STACKS_SIGNAL
 from ..job import WorkerSpec
 from .engine import Exit, Handle, StartError, register
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 @dataclass
@@ -146,7 +151,15 @@ def _spawn(spec: WorkerSpec, control: int, lifeline: int, stacks: int) -> subpro
         stderr=output,
         bufsize=0,
         start_new_session=True,
+        preexec_fn=partial(_die_with, os.getpid()) if sys.platform == "linux" else None,
     )
+
+
+def _die_with(launcher: int) -> None:
+    """A second sign, for the worker alone: its program may close the lifeline with all it knows not."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != launcher:
+        os.kill(os.getpid(), signal.SIGKILL)  # it was gone before the line above
 
 
 def _abandon(process: subprocess.Popen[bytes]) -> None:

@@ -757,3 +757,48 @@ def test_files_that_cannot_be_written_are_no_reason_to_fail(launcher):
     assert result.code == 3
     assert "[rank0] out" in result.stdout
     assert "rank0.stdout.log: Is a directory; this log file is not written" in result.stdout
+
+
+def test_worker_that_closed_all_its_descriptors_does_not_survive_a_killed_launcher(launcher):
+    script = launcher.script("import os; os.closerange(3, 1000)" + WAIT)
+    process = launcher.start("--nproc-per-node", "2", script)
+    launcher.wait_for_files("up0", "up1")
+    process.kill()
+    launcher.wait_until(lambda: not launcher.processes())
+
+
+def test_interrupt_that_python_drops_is_repeated(launcher):
+    script = launcher.script(
+        """
+        import os, pathlib, time
+        class Forgetful:
+            def __del__(self):
+                pathlib.Path("up" + os.environ["RANK"]).touch()
+                time.sleep(600)
+        del [Forgetful()][0]
+        time.sleep(600)
+        """
+    )
+    process = launcher.start("--nproc-per-node", "2", script)
+    launcher.wait_for_files("up0", "up1")
+    process.send_signal(signal.SIGINT)
+    result = launcher.finish(process)
+    assert result.code == 130
+    assert result.stderr.endswith("dtorch-launch: stopped by SIGINT\n")
+
+
+def test_exception_on_the_way_out_after_a_signal_is_not_its_code(launcher):
+    script = launcher.script(
+        """
+        import os, pathlib, time
+        pathlib.Path("up" + os.environ["RANK"]).touch()
+        try:
+            time.sleep(600)
+        finally:
+            raise ImportError("interrupted in the middle")
+        """
+    )
+    process = launcher.start("--nproc-per-node", "2", script)
+    launcher.wait_for_files("up0", "up1")
+    process.send_signal(signal.SIGINT)
+    assert launcher.finish(process).code == 130
