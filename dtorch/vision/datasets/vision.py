@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dtorch.core.errors import ArgumentError
 from dtorch.data.dataset import Dataset
 from dtorch.vision.optional import pillow
@@ -75,16 +77,17 @@ def image_of(array: Any, mode: str | None = None) -> Any:
 def open_image(path: Any, mode: str | None = "RGB") -> Any:
     """The image of a file, decoded; in its own mode if ``mode`` is None.
 
+    As it is stored: a camera's note on how it was held (EXIF) turns nothing. Of 16 bits the upper
+    8 are taken, where Pillow would make everything above 255 white.
+
     Raises:
         OSError: it is damaged, or has far more pixels than Pillow's limit; names the file.
+        ArgumentError: numbers beyond 0 to 255 of a mode without a white.
     """
     library = pillow()
     try:
         with library.open(path) as image:
-            if mode is None:
-                image.load()
-                return image
-            return image.convert(mode)
+            image.load()
     except FileNotFoundError:
         raise
     except library.DecompressionBombError as error:
@@ -95,6 +98,23 @@ def open_image(path: Any, mode: str | None = "RGB") -> Any:
         if _shown(path) in str(error):
             raise
         raise OSError(f"{_shown(path)} is damaged: {error}") from error
+    return image if mode is None else _converted(image, mode, _shown(path))
+
+
+def _converted(image: Any, mode: str, name: str) -> Any:
+    if image.mode.startswith("I;16"):
+        upper = (np.asarray(image) >> 8).astype(np.uint8)
+        return pillow().fromarray(upper).convert(mode)
+    if image.mode in ("I", "F"):
+        low, high = image.getextrema()
+        if not 0 <= low <= high <= 255:
+            raise ArgumentError(
+                f"{name}: an image of mode {image.mode!r} with numbers from {low} to {high} cannot "
+                f"become {mode!r}, expected 0 to 255; pass a loader that scales them"
+            )
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns otherwise
+    return image.convert(mode)
 
 
 # What decoders raise; those of Pillow are not agreed about it.

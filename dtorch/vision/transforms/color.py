@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dtorch.core.creation import from_numpy
 from dtorch.core.errors import ArgumentError
 from dtorch.core.random import default_generator
+from dtorch.core.tensor import Tensor
 from dtorch.vision.transforms import functional
 from dtorch.vision.transforms.random import chance, integer, log_uniform, permutation, uniform
 from dtorch.vision.transforms.transform import Transform, check_probability
@@ -46,17 +49,28 @@ class ColorJitter(Transform):
         self.saturation = _factors("saturation", saturation, 1, 0, math.inf)
         self.hue = _factors("hue", hue, 0, -0.5, 0.5)
 
+    @staticmethod
+    def get_params(
+        brightness: Sequence[float] | None, contrast: Sequence[float] | None,
+        saturation: Sequence[float] | None, hue: Sequence[float] | None,
+    ) -> tuple[Tensor, float | None, float | None, float | None, float | None]:  # fmt: skip
+        """A random order, and random factors within the bounds; None where there are none."""
+        order = from_numpy(np.array(permutation(4)))
+        first, second, third, fourth = (
+            None if bounds is None else uniform(*bounds)
+            for bounds in (brightness, contrast, saturation, hue)
+        )
+        return order, first, second, third, fourth
+
     def __call__(self, img: Any) -> Any:
         changes = (
-            (functional.adjust_brightness, self.brightness),
-            (functional.adjust_contrast, self.contrast),
-            (functional.adjust_saturation, self.saturation),
-            (functional.adjust_hue, self.hue),
-        )
-        for number in permutation(4):
-            change, bounds = changes[number]
-            if bounds is not None:
-                img = change(img, uniform(*bounds))
+            functional.adjust_brightness, functional.adjust_contrast,
+            functional.adjust_saturation, functional.adjust_hue,
+        )  # fmt: skip
+        order, *factors = self.get_params(self.brightness, self.contrast, self.saturation, self.hue)
+        for number in order.tolist():
+            if factors[number] is not None:
+                img = changes[number](img, factors[number])
         return img
 
 
@@ -161,8 +175,13 @@ class GaussianBlur(Transform):
         self.kernel_size = kernel_size
         self.sigma = (low, high)
 
+    @staticmethod
+    def get_params(sigma_min: float, sigma_max: float) -> float:
+        """A random deviation."""
+        return uniform(sigma_min, sigma_max)
+
     def __call__(self, img: Any) -> Any:
-        return functional.gaussian_blur(img, self.kernel_size, uniform(*self.sigma))
+        return functional.gaussian_blur(img, self.kernel_size, self.get_params(*self.sigma))
 
 
 class RandomErasing(Transform):
@@ -193,28 +212,43 @@ class RandomErasing(Transform):
         self.value = value
         self.inplace = inplace
 
-    def __call__(self, img: Any) -> Any:
-        if not chance(self.p):
-            return img
+    @classmethod
+    def get_params(
+        cls, img: Any, scale: Sequence[float], ratio: Sequence[float], value: Any = None
+    ) -> tuple[int, int, int, int, Any]:
+        """Row, column, height and width of a random part, and what fills it; all of the image and
+        itself where none was found.
+
+        Args:
+            value: a number for each channel; None for normal noise.
+        """
         channels, height, width = functional.get_dimensions(img)
-        for _ in range(self._TRIES):
-            area = height * width * uniform(*self.scale)
-            aspect = log_uniform(*self.ratio)
+        for _ in range(cls._TRIES):
+            area = height * width * uniform(*scale)
+            aspect = log_uniform(*ratio)
             h, w = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
             if h < height and w < width:
                 i, j = integer(height - h + 1), integer(width - w + 1)
-                value = self._filling(img, channels, h, w)
-                return functional.erase(img, i, j, h, w, value, self.inplace)
-        return img
+                if value is None:
+                    noise = default_generator.numpy.standard_normal((channels, h, w))
+                    return i, j, h, w, from_numpy(noise.astype(img._array.dtype))
+                return i, j, h, w, img.new_tensor(value).reshape(-1, 1, 1)
+        return 0, 0, height, width, img
 
-    def _filling(self, img: Any, channels: int, height: int, width: int) -> Any:
-        if self.value == "random":
-            noise = default_generator.numpy.standard_normal((channels, height, width))
-            return from_numpy(noise.astype(img._array.dtype))
-        if isinstance(self.value, int | float):
-            return self.value
-        if len(self.value) not in (1, channels):
-            raise ArgumentError(
-                f"RandomErasing: value is {self.value}, expected one number or {channels}"
+    def __call__(self, img: Any) -> Any:
+        if not chance(self.p):
+            return img
+        if not isinstance(img, Tensor):
+            raise TypeError(
+                f"RandomErasing: got {type(img).__name__}, expected a tensor; use ToTensor before"
             )
-        return img.new_tensor(self.value).view(-1, 1, 1)
+        channels = functional.get_image_num_channels(img)
+        value: Any = None
+        if self.value != "random":
+            value = [self.value] if isinstance(self.value, int | float) else list(self.value)
+            if len(value) not in (1, channels):
+                raise ArgumentError(
+                    f"RandomErasing: value is {self.value}, expected one number or {channels}"
+                )
+        part = self.get_params(img, self.scale, self.ratio, value)
+        return functional.erase(img, *part, self.inplace)

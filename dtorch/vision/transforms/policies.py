@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.creation import from_numpy
 from dtorch.core.errors import ArgumentError
 from dtorch.core.random import default_generator
+from dtorch.core.tensor import Tensor
 from dtorch.vision.optional import is_pil_image
 from dtorch.vision.transforms import functional
 from dtorch.vision.transforms.functional.images import rounded_to
+from dtorch.vision.transforms.functional.modes import in_colours
 from dtorch.vision.transforms.random import chance, integer
 from dtorch.vision.transforms.transform import Transform
 
@@ -186,13 +189,22 @@ class AutoAugment(_Policy):
         self.interpolation = interpolation
         self.fill = fill
 
+    @staticmethod
+    def get_params(transform_num: int) -> tuple[int, Tensor, Tensor]:
+        """The number of a pair, and for both of its operations a number below 1 to compare with
+        their probability, and one of 0 and 1 for their sign."""
+        random = default_generator.numpy
+        which = integer(transform_num)
+        return which, from_numpy(random.random(2)), from_numpy(random.integers(0, 2, 2))
+
     def __call__(self, img: Any) -> Any:
         space = _space(
             shear=0.3, x=150 / 331, y=150 / 331, rotate=30.0, tone=0.9, bits=(8, 4)
         ) | {"Invert": (None, False)}  # fmt: skip
         pairs = _parsed(self.policy)
-        for name, p, number in pairs[integer(len(pairs))]:
-            if chance(p):
+        which, chances, _ = self.get_params(len(pairs))
+        for (name, p, number), drawn in zip(pairs[which], chances.tolist(), strict=True):
+            if drawn <= p:
                 img = self._run(img, name, _magnitude(space[name], 10, number, img))
         return img
 
@@ -307,14 +319,16 @@ class AugMix(_Policy):
         return img
 
     def __call__(self, img: Any) -> Any:
-        pillows = is_pil_image(img)
-        tensor = functional.pil_to_tensor(img) if pillows else img
+        if is_pil_image(img):
+            return in_colours("AugMix", img, self._of_pillow)
         random = default_generator.numpy
         kept = float(random.beta(self.alpha, self.alpha))
         weights = random.dirichlet([self.alpha] * self.mixture_width) * (1 - kept)
         space = self._operations()
-        mixed = kept * tensor._array
+        mixed = kept * img._array
         for weight in weights:
-            mixed = mixed + weight * self._chain(tensor, space)._array
-        result = rounded_to(mixed, tensor._array)
-        return functional.to_pil_image(result, img.mode) if pillows else result
+            mixed = mixed + weight * self._chain(img, space)._array
+        return rounded_to(mixed, img._array)
+
+    def _of_pillow(self, img: Any) -> Any:
+        return functional.to_pil_image(self(functional.pil_to_tensor(img)), img.mode)

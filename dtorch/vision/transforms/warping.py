@@ -156,6 +156,8 @@ class RandomPerspective(Transform):
         if not chance(self.p):
             return img
         width, height = functional.get_image_size(img)
+        if min(width, height) < 2:
+            return img  # one row or column of pixels has no corners to move apart
         points = self.get_params(width, height, self.distortion_scale)
         return functional.perspective(img, *points, self.interpolation, self.fill)
 

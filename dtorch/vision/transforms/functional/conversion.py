@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.creation import from_numpy
-from dtorch.core.dtype import as_dtype, get_default_dtype
+from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.tensor import Tensor
 from dtorch.vision.optional import is_pil_image, pillow
-from dtorch.vision.transforms.functional.images import refuse
 
 
 def _pixels(image: Any) -> np.ndarray:
@@ -19,11 +18,21 @@ def _pixels(image: Any) -> np.ndarray:
     array = np.asarray(image)
     if image.mode == "1":
         array = array.astype(np.uint8) * 255
-    elif array.dtype == np.uint16:
-        array = array.astype(np.int32)  # there is no tensor of uint16
-    elif array.dtype.byteorder not in "=|<":
-        array = array.astype(array.dtype.newbyteorder("="))
     return array if array.ndim == 3 else array[:, :, None]
+
+
+def _numbers(operation: str, array: np.ndarray) -> np.ndarray:
+    """An array of a dtype that tensors have, and of the machine's order of bytes."""
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        return array.astype(np.int32)  # there is no tensor of uint16
+    array = np.array(array, array.dtype.newbyteorder("="), order="C")
+    try:
+        from_numpy_dtype(array.dtype)
+    except DtypeError:
+        raise DtypeError(
+            f"{operation}: the array is {array.dtype}, which no tensor can hold; convert it first"
+        ) from None
+    return array
 
 
 def _channels_first(array: np.ndarray) -> np.ndarray:
@@ -57,7 +66,7 @@ def to_tensor(pic: Any) -> Tensor:
             f"to_tensor: got {type(pic).__name__}, expected an image of Pillow or an ndarray"
         )
     if planes.dtype != np.uint8:
-        return from_numpy(np.array(planes, order="C"))
+        return from_numpy(_numbers("to_tensor", planes))
     dtype = get_default_dtype().numpy
     out = np.empty(planes.shape, dtype)
     np.divide(planes, dtype.type(255), out=out)
@@ -68,7 +77,7 @@ def pil_to_tensor(pic: Any) -> Tensor:
     """An image of Pillow as a tensor ``(channels, height, width)`` of its own numbers."""
     if not is_pil_image(pic):
         raise TypeError(f"pil_to_tensor: got {type(pic).__name__}, expected an image of Pillow")
-    return from_numpy(np.array(_channels_first(_pixels(pic)), order="C"))
+    return from_numpy(_numbers("pil_to_tensor", _channels_first(_pixels(pic))))
 
 
 def convert_image_dtype(image: Tensor, dtype: Any = None) -> Tensor:
@@ -97,8 +106,13 @@ def convert_image_dtype(image: Tensor, dtype: Any = None) -> Tensor:
     return from_numpy(array.astype(target) * target.type((wanted + 1) // (largest + 1)))
 
 
-_MODES_OF_CHANNELS = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}
+_MODES_OF_CHANNELS = {
+    2: ("LA", "La"),
+    3: ("RGB", "YCbCr", "HSV", "LAB"),
+    4: ("RGBA", "CMYK", "RGBX", "RGBa"),
+}
 _MODES_OF_DTYPES = {
+    np.dtype(np.bool_): "1",
     np.dtype(np.uint8): "L",
     np.dtype(np.int16): "I;16",
     np.dtype(np.uint16): "I;16",
@@ -152,6 +166,8 @@ def _image(array: np.ndarray, mode: str | None) -> Any:
                 f"{', '.join(str(dtype) for dtype in _MODES_OF_DTYPES)}"
             )
         natural = _MODES_OF_DTYPES[array.dtype]
+        if mode in ("I;16", "I;16L", "I;16B") and natural in ("I", "I;16"):
+            return _sixteen_bits(array, mode)
         if mode is not None and mode not in (natural, "1" if natural == "L" else natural, "P"):
             raise ArgumentError(
                 f"to_pil_image: mode is {mode!r}, expected {natural!r} for one channel of "
@@ -177,6 +193,16 @@ def _image(array: np.ndarray, mode: str | None) -> Any:
     return pillow().frombytes(wanted, (width, height), array.tobytes())
 
 
+def _sixteen_bits(array: np.ndarray, mode: str) -> Any:
+    if array.size and not 0 <= array.min() <= array.max() < 2**16:
+        raise ArgumentError(
+            f"to_pil_image: numbers from {array.min()} to {array.max()}, expected 0 to 65535 for "
+            f"mode {mode!r}"
+        )
+    pixels = array.astype(">u2" if mode == "I;16B" else "<u2")
+    return pillow().frombytes(mode, array.shape[::-1], pixels.tobytes())
+
+
 def normalize(tensor: Tensor, mean: Any, std: Any, inplace: bool = False) -> Tensor:
     """``(tensor - mean) / std`` in each channel.
 
@@ -189,7 +215,9 @@ def normalize(tensor: Tensor, mean: Any, std: Any, inplace: bool = False) -> Ten
         ArgumentError: a deviation is zero.
     """
     if not isinstance(tensor, Tensor):
-        refuse("normalize", tensor)
+        raise TypeError(
+            f"normalize: got {type(tensor).__name__}, expected a tensor; use ToTensor before"
+        )
     if not tensor.is_floating_point():
         raise DtypeError(
             f"normalize: the tensor is {tensor.dtype}, expected floating point; use ToTensor or "

@@ -17,8 +17,8 @@ from dtorch.vision.transforms.functional.images import (
     height_and_width,
     pillow_fill,
 )
+from dtorch.vision.transforms.functional.modes import image_like, keep_palette, resampled
 from dtorch.vision.transforms.functional.resampling import resize_tensor
-from dtorch.vision.transforms.interpolation import pillow_number
 
 _PAD_MODES = ("constant", "edge", "reflect", "symmetric")
 
@@ -39,7 +39,9 @@ def resize(
     if (new_height, new_width) == (height, width):
         return img
     if is_pil_image(img):
-        return img.resize((new_width, new_height), pillow_number(interpolation))
+        return resampled(
+            img, interpolation, lambda image, way: image.resize((new_width, new_height), way)
+        )
     return resize_tensor(
         check_tensor("resize", img), new_height, new_width, interpolation, antialias
     )
@@ -126,13 +128,11 @@ def _pad_pillow(img: Any, sides: tuple[int, int, int, int], fill: Any, mode: str
     if mode == "constant":
         operations = pillow("PIL.ImageOps")
         padded = operations.expand(img, border=sides, fill=pillow_fill(fill, img))
-    else:
-        array = np.asarray(img)
-        widths = [(top, bottom), (left, right)] + [(0, 0)] * (array.ndim - 2)
-        padded = pillow().fromarray(np.pad(array, widths, mode))  # type: ignore[call-overload]
-    if img.mode == "P":
-        padded.putpalette(img.getpalette())
-    return padded
+        keep_palette(padded, img)
+        return padded
+    array = np.asarray(img)
+    widths = [(top, bottom), (left, right)] + [(0, 0)] * (array.ndim - 2)
+    return image_like(np.pad(array, widths, mode), img)  # type: ignore[call-overload]
 
 
 def crop(img: Any, i: int, j: int, h: int, w: int) -> Any:
@@ -228,6 +228,8 @@ def erase(
     img: Any, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False
 ) -> Any:  # fmt: skip
     """A tensor image with a rectangle filled by ``v``, which broadcasts over it."""
+    if is_pil_image(img):
+        raise TypeError("erase: got an image of Pillow, expected a tensor; use ToTensor before")
     tensor: Any = check_tensor("erase", img)
     if not inplace:
         tensor = tensor.clone()

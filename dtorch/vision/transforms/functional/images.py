@@ -64,6 +64,8 @@ def rounded_to(values: np.ndarray, like: np.ndarray) -> Tensor:
     """A tensor of these values in the dtype of ``like``; integers are rounded and clipped."""
     if like.dtype.kind == "f":
         return from_numpy(values.astype(like.dtype, copy=False))
+    if like.dtype.kind == "b":
+        return from_numpy(values >= 0.5)
     limits = np.iinfo(like.dtype)
     return from_numpy(np.clip(np.rint(values), limits.min, limits.max).astype(like.dtype))
 

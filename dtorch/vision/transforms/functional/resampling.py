@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.creation import from_numpy
 from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
 from dtorch.vision.transforms.functional.images import fill_values, rounded_to
@@ -67,13 +68,13 @@ def resize_tensor(
         half = 0.0 if mode is Mode.NEAREST else 0.5
         rows = ((np.arange(height) + half) * (old_height / height)).astype(int)
         columns = ((np.arange(width) + half) * (old_width / width)).astype(int)
-        return rounded_to(array[..., rows[:, None], columns], array)
+        return from_numpy(array[..., rows[:, None], columns])
     if mode not in _SUPPORT:
         raise ArgumentError(
             f"resize: interpolation is {mode.value!r}, for tensors expected nearest, bilinear or "
             "bicubic"
         )
-    kind = np.float64 if array.dtype == np.float64 else np.float32
+    kind = np.float64 if array.dtype.itemsize > 4 or array.dtype == np.int32 else np.float32
     down = _weights(old_height, height, mode, antialias).astype(kind)
     across = _weights(old_width, width, mode, antialias).astype(kind)
     rows = backend.matmul(down, array.astype(kind, copy=False))

@@ -11,10 +11,15 @@ import numpy as np
 from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
 from dtorch.vision.optional import is_pil_image, pillow
-from dtorch.vision.transforms.functional.conversion import pil_to_tensor, to_pil_image
+from dtorch.vision.transforms.functional.conversion import pil_to_tensor
 from dtorch.vision.transforms.functional.images import check_tensor, get_image_size, pillow_fill
+from dtorch.vision.transforms.functional.modes import (
+    WITHOUT_BETWEEN,
+    image_like,
+    in_bands,
+    resampled,
+)
 from dtorch.vision.transforms.functional.resampling import sample_tensor
-from dtorch.vision.transforms.interpolation import pillow_number
 
 # Below, matrices map homogeneous positions of the output to positions of the input.
 
@@ -37,8 +42,11 @@ def _warp(img: Any, matrix: np.ndarray, size: tuple[int, int], resample: Any, fi
             kind, data = image.Transform.AFFINE, matrix[:2].ravel()
         else:
             kind, data = image.Transform.PERSPECTIVE, (matrix / matrix[2, 2]).ravel()[:8]
-        return img.transform(
-            size, kind, data.tolist(), pillow_number(resample), fillcolor=pillow_fill(fill, img)
+        colour = pillow_fill(fill, img)
+        return resampled(
+            img,
+            resample,
+            lambda image, way: image.transform(size, kind, data.tolist(), way, fillcolor=colour),
         )
     x, y = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
     u, v, w = np.einsum("ij,jhw->ihw", matrix, np.stack([x, y, np.ones_like(x)]))
@@ -165,9 +173,15 @@ def elastic_transform(img: Any, displacement: Tensor, interpolation: Any = 2, fi
         )
     moves = displacement._array[0].astype(np.float64)
     x, y = np.meshgrid(np.arange(width), np.arange(height))
-    pillows = is_pil_image(img)
-    tensor = pil_to_tensor(img) if pillows else check_tensor("elastic_transform", img)
-    moved = sample_tensor(
-        tensor, x + moves[..., 0] * width / 2, y + moves[..., 1] * height / 2, interpolation, fill
-    )
-    return to_pil_image(moved, img.mode) if pillows else moved
+    x, y = x + moves[..., 0] * width / 2, y + moves[..., 1] * height / 2
+    if not is_pil_image(img):
+        return sample_tensor(
+            check_tensor("elastic_transform", img), x, y, interpolation, fill
+        )  # fmt: skip
+    if img.mode == "LAB":  # as bytes, its bands begin in the middle
+        return in_bands(
+            img, lambda band: elastic_transform(band, displacement, interpolation, fill)
+        )
+    way = 0 if img.mode in WITHOUT_BETWEEN else interpolation
+    moved = sample_tensor(pil_to_tensor(img), x, y, way, fill)._array
+    return image_like(moved[0] if len(moved) == 1 else moved.transpose(1, 2, 0), img)
