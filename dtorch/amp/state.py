@@ -12,6 +12,7 @@ from dtorch.core.device import device
 from dtorch.core.dtype import as_dtype, bfloat16, dtype, float16, float32, from_numpy_dtype
 from dtorch.core.errors import ArgumentError, DeviceError
 from dtorch.core.grad_mode import mode
+from dtorch.core.interrupts import at_fork
 from dtorch.core.op import Op
 from dtorch.core.tensor import Tensor
 
@@ -33,6 +34,7 @@ class _State(threading.local):
 
 state = _State()
 _lock = threading.Lock()
+at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _casting = 0  # threads and devices for which a cast is enabled
 
 

@@ -22,7 +22,7 @@ from dtorch.data.fetch import MapFetcher
 from dtorch.data.iterators import BatchIterator, InProcessIterator, Progress, WorkerIterator
 from dtorch.data.pool import WorkerPool, default_context
 from dtorch.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from dtorch.data.seeding import Streams, generators_kept
+from dtorch.data.seeding import Seeds, Streams, draw_seeds, generators_kept
 from dtorch.data.worker import Task
 
 __all__ = [
@@ -52,23 +52,26 @@ class DataLoader:
         collate_fn: makes a batch of a list of samples; `default_collate` if left out.
         pin_memory: put batches where a CUDA device copies them from fast; without CUDA, nothing.
         drop_last: leave out a last batch that is shorter.
-        timeout: seconds to wait for a batch; 0 waits on, and warns with the workers' stacks after
-            30 s.
+        timeout: seconds to wait for a batch, after which an error names the worker and tells where
+            it is; 0 waits on, and warns with the workers' stacks after 30 s.
         worker_init_fn: ``worker_init_fn(worker_id)`` runs first in every worker.
-        multiprocessing_context: how workers are started: a name or a context. By default ``fork``,
-            unless CUDA or threads other than daemons are in use: then ``forkserver``, for which the
-            script needs ``if __name__ == "__main__":``.
-        generator: where order and seeds come from; the default generator if left out.
+        multiprocessing_context: how workers are started: a name or a context. By default what
+            `multiprocessing.set_start_method` has set, else ``fork`` on Linux, whatever threads
+            run, and ``spawn`` elsewhere. With ``spawn`` and ``forkserver`` the script needs
+            ``if __name__ == "__main__":``, and workers may use CUDA.
+        generator: where the order, and the seeds of dtorch's generator, come from; the default
+            generator if left out. Those of ``random`` and ``numpy.random`` come from themselves.
         prefetch_factor: batches each worker fetches ahead; 2 by default.
         persistent_workers: keep the processes from one epoch to the next. They keep the dataset as
             it was when they started.
         pin_memory_device: ignored.
 
     Batches come in the sampler's order whatever ``num_workers`` is, and with the same random
-    numbers: before each sample the generators of dtorch, ``random`` and ``numpy.random`` are seeded
-    from the epoch's seed, the sample's index, and how often it came in this epoch already. What
-    they draw depends neither on the number of workers nor on the size of the batches, and the
-    program's own numbers go on as if none had been drawn. A stream that gives worker ``w`` of ``n``
+    numbers: when an epoch begins, one number is drawn from each of the generators of dtorch,
+    ``random`` and ``numpy.random``; before each sample each is seeded from that number, the sample's
+    index, and how often it came in this epoch already. What samples draw depends neither on the
+    number of workers nor on the size of the batches, seeding a generator brings its numbers back,
+    and the program's own numbers go on as if the samples had drawn none. A stream that gives worker ``w`` of ``n``
     every ``n``-th sample, beginning with the ``w``-th, draws the same for each, too.
 
     An exception in a worker is raised at its batch's place, with the worker's traceback, the
@@ -195,25 +198,28 @@ class DataLoader:
     def __iter__(self) -> Iterator[Any]:
         if self.num_workers == "auto":
             self.num_workers = self._measured_workers()
-        base_seed, indices, self._progress = self._begin_epoch()
+        seeds, indices, self._progress = self._begin_epoch()
         kind = WorkerIterator if self.num_workers else InProcessIterator
-        iterator: BatchIterator = kind(self, base_seed, indices, self._progress)
+        iterator: BatchIterator = kind(self, seeds, indices, self._progress)
         return _Pinning(iterator) if self.pin_memory else iterator
 
     # -- epochs and where they stand -----------------------------------------------------------
 
-    def _begin_epoch(self) -> tuple[int, Iterator[tuple[Any, Any]], Progress]:
-        """Base seed, what to fetch with which random streams, and from where on."""
+    def _begin_epoch(self) -> tuple[Seeds, Iterator[tuple[Any, Any]], Progress]:
+        """Seeds, what to fetch with which random streams, and from where on."""
         source = self._source()
         resume, self._resume = self._resume, None
         if resume is None:
-            progress = Progress(source.get_state(), self._sampler_epoch(), 0)
-            return int(source.numpy.integers(1 << 63)), self._index_iterator(), progress
+            progress = Progress(source.get_state(), self._sampler_epoch(), 0, None)
+            seeds = draw_seeds(source)
+            progress.seeds = [seeds.python, seeds.numpy]
+            return seeds, self._index_iterator(), progress
         before = source.get_state()
         source.set_state(resume.generator)
         if resume.sampler_epoch is not None:
             self.sampler.set_epoch(resume.sampler_epoch)
-        base_seed, indices = int(source.numpy.integers(1 << 63)), self._index_iterator()
+        seeds, indices = draw_seeds(source, resume.seeds), self._index_iterator()
+        resume.seeds = [seeds.python, seeds.numpy]
         if not self.is_iterable:
             for _ in range(resume.batches):
                 next(indices, None)
@@ -221,7 +227,7 @@ class DataLoader:
             indices = _started(indices)
         if self.generator is None:
             source.set_state(before)
-        return base_seed, indices, resume
+        return seeds, indices, resume
 
     def _source(self) -> Generator:
         return default_generator if self.generator is None else self.generator
@@ -253,7 +259,7 @@ class DataLoader:
         """
         progress = self._progress
         if progress is None:
-            progress = Progress(self._source().get_state(), self._sampler_epoch(), 0)
+            progress = Progress(self._source().get_state(), self._sampler_epoch(), 0, None)
         return asdict(progress)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -306,7 +312,7 @@ class DataLoader:
         source.set_state(before)
         if wanted is None:
             return 0
-        fetcher = MapFetcher(self.dataset, self.collate_fn, base_seed=0)
+        fetcher = MapFetcher(self.dataset, self.collate_fn, Seeds(0, 0, 0))
         with generators_kept():
             begin = time.perf_counter()
             fetcher.fetch(*wanted)

@@ -63,12 +63,15 @@ class ExceptionWrapper:
     def reraise(self) -> NoReturn:
         """Raise an exception of the same class, with the original traceback in its text.
 
-        A class that cannot be made of one text becomes a RuntimeError.
+        A class that cannot be made of one text becomes a RuntimeError, and so does StopIteration,
+        which would end the iteration as if all was well.
         """
         message = _TextAsIs(self.exc_msg) if issubclass(self.exc_type, KeyError) else self.exc_msg
+        if issubclass(self.exc_type, StopIteration):
+            raise RuntimeError(message)
         try:
             error = self.exc_type(message)
-        except TypeError:
+        except Exception:  # noqa: BLE001 - whatever its class expects, it is not one text
             raise RuntimeError(message) from None
         raise error
 

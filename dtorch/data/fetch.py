@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dtorch.data.seeding import seed_sample
+from dtorch.data.seeding import Seeds, seed_sample
 
 Collate = Callable[[Any], Any]
 
@@ -14,14 +14,14 @@ class MapFetcher:
     """Fetches by index.
 
     Args:
-        base_seed: of the epoch.
+        seeds: of the epoch.
     Attributes:
         index: the sample that is being fetched, for messages about errors.
     """
 
-    def __init__(self, dataset: Any, collate_fn: Collate, base_seed: int) -> None:
+    def __init__(self, dataset: Any, collate_fn: Collate, seeds: Seeds) -> None:
         self._dataset = dataset
-        self._base_seed = base_seed
+        self._seeds = seeds
         self._collate = collate_fn
         self._several = getattr(dataset, "__getitems__", None)
         self.index: Any = None
@@ -33,18 +33,24 @@ class MapFetcher:
             streams: number of the random stream of every sample; a dataset that fetches several
                 at once has that of the first.
         """
+        try:
+            return self._fetch(indices, streams)
+        except StopIteration as error:
+            raise _misplaced(f"at dataset index {self.index!r}") from error
+
+    def _fetch(self, indices: Any, streams: Any) -> Any:
         self.index = indices
-        base_seed = self._base_seed
+        seeds = self._seeds
         if not isinstance(indices, list):
-            seed_sample(base_seed, streams)
+            seed_sample(seeds, streams)
             return self._collate(self._dataset[indices])
         if self._several is not None:
-            seed_sample(base_seed, streams[0] if streams else 0)
+            seed_sample(seeds, streams[0] if streams else 0)
             return self._collate(self._several(indices))
         samples, dataset = [], self._dataset
         for index, stream in zip(indices, streams, strict=True):
             self.index = index
-            seed_sample(base_seed, stream)
+            seed_sample(seeds, stream)
             samples.append(dataset[index])
         self.index = indices
         return self._collate(samples)
@@ -58,17 +64,17 @@ class IterableFetcher:
 
     Args:
         drop_last: leave out a last batch that is shorter.
-        base_seed: of the epoch.
+        seeds: of the epoch.
         worker_id, num_workers: which of how many processes this is; 0 of 1 if there is one.
     Attributes:
         index: number of the sample that is being fetched.
     """
 
     def __init__(
-        self, dataset: Any, collate_fn: Collate, drop_last: bool, base_seed: int,
+        self, dataset: Any, collate_fn: Collate, drop_last: bool, seeds: Seeds,
         worker_id: int = 0, num_workers: int = 1,
     ) -> None:  # fmt: skip
-        self._base_seed = base_seed
+        self._seeds = seeds
         self._worker_id = worker_id
         self._num_workers = num_workers
         self._collate = collate_fn
@@ -87,7 +93,7 @@ class IterableFetcher:
             self._seed()
             sample = next(self._samples)
             self.index += 1
-            return self._collate(sample)
+            return self._collated(sample)
         batch: list[Any] = []
         while len(batch) < count:
             self._seed()
@@ -98,7 +104,20 @@ class IterableFetcher:
             self.index += 1
         if not batch or (self._drop_last and len(batch) < count):
             raise StopIteration
-        return self._collate(batch)
+        return self._collated(batch)
+
+    def _collated(self, samples: Any) -> Any:
+        try:
+            return self._collate(samples)
+        except StopIteration as error:
+            raise _misplaced(f"in collate_fn after {self.index} samples") from error
 
     def _seed(self) -> None:
-        seed_sample(self._base_seed, self._worker_id + self.index * self._num_workers)
+        seed_sample(self._seeds, self._worker_id + self.index * self._num_workers)
+
+
+def _misplaced(where: str) -> RuntimeError:
+    return RuntimeError(
+        f"DataLoader: StopIteration was raised {where}; it would end the epoch without a word. "
+        "Call next() with a default, or catch it"
+    )

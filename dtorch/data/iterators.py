@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from dtorch.core.interrupts import finalizer, undisturbed
 from dtorch.data.fetch import IterableFetcher, MapFetcher
 from dtorch.data.pool import Answer, Worker, WorkerPool
-from dtorch.data.seeding import generators_kept
+from dtorch.data.seeding import Seeds, generators_kept
+from dtorch.multiprocessing.processes import is_stopped, named
 
 if TYPE_CHECKING:
     from dtorch.data.dataloader import DataLoader
@@ -29,11 +30,14 @@ class Progress:
         generator: state of the generator when the epoch began.
         sampler_epoch: the epoch that the sampler was told, if it wants to know.
         batches: how many were given out, those before a resumed start included.
+        seeds: for ``random`` and ``numpy.random``, drawn from them when the epoch began; None
+            before.
     """
 
     generator: Any
     sampler_epoch: int | None
     batches: int
+    seeds: list[int] | None
 
 
 class BatchIterator:
@@ -68,17 +72,17 @@ class InProcessIterator(BatchIterator):
     """Fetches in this process."""
 
     def __init__(
-        self, loader: DataLoader, base_seed: int, indices: Iterator[tuple[Any, Any]],
+        self, loader: DataLoader, seeds: Seeds, indices: Iterator[tuple[Any, Any]],
         progress: Progress,
     ) -> None:  # fmt: skip
         super().__init__(loader, indices, progress)
         self._fetcher: MapFetcher | IterableFetcher
         if not loader.is_iterable:
-            self._fetcher = MapFetcher(loader.dataset, loader.collate_fn, base_seed)
+            self._fetcher = MapFetcher(loader.dataset, loader.collate_fn, seeds)
             return
         with generators_kept():
             self._fetcher = IterableFetcher(
-                loader.dataset, loader.collate_fn, loader.drop_last, base_seed
+                loader.dataset, loader.collate_fn, loader.drop_last, seeds
             )
             for _ in range(progress.batches):
                 self._fetcher.fetch(loader.batch_size)
@@ -104,7 +108,7 @@ class WorkerIterator(BatchIterator):
     """Has worker processes fetch, some batches ahead, and gives their batches out in order."""
 
     def __init__(
-        self, loader: DataLoader, base_seed: int, indices: Iterator[tuple[Any, Any]],
+        self, loader: DataLoader, seeds: Seeds, indices: Iterator[tuple[Any, Any]],
         progress: Progress,
     ) -> None:  # fmt: skip
         super().__init__(loader, indices, progress)
@@ -120,7 +124,7 @@ class WorkerIterator(BatchIterator):
         self._more = True
         self._count = len(self._pool.workers) or int(loader.num_workers)
         for worker in self._pool.workers or self._pool.start(loader._tasks()):
-            worker.begin(base_seed)
+            worker.begin(seeds)
             self._request(at_most=1)
         self._request()
         for _ in range(seen if loader.is_iterable else 0):
@@ -156,15 +160,25 @@ class WorkerIterator(BatchIterator):
         while number not in self._ready:
             waited = time.monotonic() - begin
             if timeout and waited >= timeout:
+                where = self._where(number)
                 self._pool.stop()
                 raise RuntimeError(
-                    f"DataLoader: no batch {number} within timeout={timeout} s of waiting"
+                    f"DataLoader: no batch {number} within timeout={timeout} s of waiting for {where}"
                 )
             if waited >= stalled:
                 self._report_stall(number, waited)
                 stalled = waited + _STALLED_S
             self._sort_in(self._pool.collect((timeout or stalled) - waited))
         return self._ready.pop(number)
+
+    def _where(self, number: int) -> str:
+        """Which worker has the batch, and what it is doing."""
+        key = self._epoch, number
+        worker = next(worker for worker in self._pool.workers if key in worker.pending)
+        text = f"worker {worker.id} ({named(worker.pid)}), {worker.doing(key)}"
+        if is_stopped(worker.pid):
+            return text
+        return f"{text}; {self._pool.stacks(_STACK_S, [worker])}"
 
     def _report_stall(self, number: int, waited: float) -> None:
         warnings.warn(

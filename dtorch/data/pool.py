@@ -21,10 +21,11 @@ import cloudpickle
 from dtorch.core.interrupts import at_fork, undisturbed
 from dtorch.data.channel import Channel
 from dtorch.data.failure import WorkerDied, death_message
+from dtorch.data.seeding import Seeds
 from dtorch.data.transfer import BatchUnpickler, lend
 from dtorch.data.worker import KEY, Task, run_worker
 from dtorch.multiprocessing.arena import Block, allocate
-from dtorch.multiprocessing.processes import activity
+from dtorch.multiprocessing.processes import activity, is_stopped
 
 _GRACE_S = 1.0  # for a worker to finish its batch before it is ended by signal
 
@@ -76,6 +77,7 @@ class Worker:
         self.control = Channel(our_control)
         self.pending: dict[tuple[int, int], tuple[Any, list[Block]]] = {}
         self._arenas: set[int] = set()
+        self._is_iterable = task.is_iterable
         in_main_thread = threading.current_thread() is threading.main_thread()
         self.process = context.Process(
             target=run_worker,
@@ -84,7 +86,7 @@ class Worker:
             daemon=True,
         )
         with undisturbed() if forks else contextlib.nullcontext(), warnings.catch_warnings():
-            # Python warns of any thread; `default_context` has looked at those that matter.
+            # Python warns of any thread. Ours, and the locks they share with us, see to a fork.
             warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
             self.process.start()
         theirs.close()
@@ -103,9 +105,9 @@ class Worker:
         request = ("fetch", epoch, number, indices, streams, names, list(fresh))
         self._post(request, list(fresh.values()))
 
-    def begin(self, base_seed: int) -> None:
+    def begin(self, seeds: Seeds) -> None:
         """Start an epoch."""
-        self._post(("epoch", base_seed))
+        self._post(("epoch", seeds))
 
     def flush(self) -> bool:
         """Go on sending requests that found no room; whether all are sent."""
@@ -165,14 +167,19 @@ class Worker:
             _ends.discard(channel.socket)
             channel.close()
 
+    def doing(self, key: tuple[int, int]) -> str:
+        """What it does for a request of this epoch and number."""
+        wanted = self.pending[key][0]
+        if self._is_iterable:
+            return "fetching from its stream"
+        if isinstance(wanted, list) and len(wanted) > 4:
+            wanted = f"[{wanted[0]}, {wanted[1]}, ... {wanted[-1]}]"
+        return f"fetching dataset indices {wanted}"
+
     def death(self) -> WorkerDied:
         """The exception that tells of its death."""
         self.process.join(_GRACE_S)
-        task = ""
-        for indices, _ in self.pending.values():
-            if indices is not None:
-                task = f", fetching dataset indices {_range_of(indices)}"
-                break
+        task = f", {self.doing(next(iter(self.pending)))}" if self.pending else ""
         code = self.process.exitcode
         return WorkerDied(death_message(self.id, self.pid, code, task), self.id, self.pid, code)
 
@@ -260,10 +267,10 @@ class WorkerPool:
         elif layout:
             self.layout = layout
 
-    def stacks(self, timeout_s: float) -> str:
-        """Where each worker is."""
+    def stacks(self, timeout_s: float, workers: Sequence[Worker] | None = None) -> str:
+        """Where each worker is, or each of ``workers``."""
         waiting, poll, texts = {}, select.poll(), []
-        for worker in self.workers:
+        for worker in self.workers if workers is None else workers:
             worker.ask_for_stack()
             waiting[worker.control.socket.fileno()] = worker
             poll.register(worker.control.socket, select.POLLIN)
@@ -294,6 +301,8 @@ def _stop_workers(workers: list[Worker], owner: int) -> None:
         return
     for worker in workers:
         worker.close()
+        if is_stopped(worker.pid):  # it hears nothing else
+            worker.process.kill()
     deadline = time.monotonic() + _GRACE_S
     for worker in workers:
         worker.process.join(max(deadline - time.monotonic(), 0))
@@ -316,7 +325,7 @@ class _Pickled:
             raise TypeError(
                 f"DataLoader: {type(task.dataset).__name__} or its collate_fn or worker_init_fn "
                 f"cannot be pickled for a worker process: {error}; use num_workers=0, or "
-                "multiprocessing_context='fork' if no other thread runs"
+                "multiprocessing_context='fork'"
             ) from error
 
     def __call__(self) -> Task:
@@ -325,25 +334,15 @@ class _Pickled:
 
 
 def default_context() -> Any:
-    """How workers are started if the user does not say.
+    """How workers are started if the loader was not told.
 
-    By fork, which is fast, needs nothing pickled and does not run the main script again, unless
-    the program has CUDA or threads of its own in use: a child would inherit what these hold.
-    Daemon threads, such as a progress bar's, and those of native code, which see to themselves, do
-    not count. Otherwise from a server process.
+    As the program has said with `multiprocessing.set_start_method`, else by fork: that is fast,
+    needs nothing pickled, and does not run the main script again. Nothing that happens to run at
+    the moment changes it. Where there is no safe fork (macOS, Windows) by spawn.
     """
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    current = threading.current_thread()
-    others = [t for t in threading.enumerate() if t is not current and not t.daemon]
-    if not others and "cupy" not in sys.modules:
-        return multiprocessing.get_context("fork")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dtorch.data.worker"])
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    method = chosen or ("fork" if sys.platform == "linux" else "spawn")
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["dtorch.data.worker"])
     return context
-
-
-def _range_of(indices: Any) -> str:
-    if not isinstance(indices, list) or len(indices) <= 4:
-        return str(indices)
-    return f"[{indices[0]}, {indices[1]}, ... {indices[-1]}]"

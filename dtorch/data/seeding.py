@@ -1,28 +1,28 @@
 """Random numbers in datasets: the same whatever number of workers draws them.
 
-Before every sample the generators of dtorch, of ``random`` and of ``numpy.random`` are seeded, from
-the epoch's base seed and the number of the sample's *stream*. That is the sample's index, with how
-often it came in this epoch before. So what is drawn does not depend on which process fetches the
-sample, what it fetched before, or how samples are put into batches.
+When an epoch begins, one number is drawn from each generator: dtorch's, that of ``random`` and that
+of ``numpy.random``. Before every sample each of them is seeded from its own number and from that of
+the sample's *stream*, which is the sample's index with how often it came in this epoch before. So
+what is drawn does not depend on which process fetches the sample, what it fetched before, or how
+samples are put into batches; and whoever seeds a generator gets its numbers again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import operator
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.random import mtrand
 
-from dtorch.core.random import default_generator
-from dtorch.data.mersenne import NumpyTwister, PythonTwister, python_twister
+from dtorch.core.interrupts import at_fork
+from dtorch.core.random import Generator, default_generator
 
 _MASK = (1 << 64) - 1
 _ODD = 0x9E37_79B9_7F4A_7C15  # spreads neighbouring numbers (Knuth's multiplicative hash)
-_NUMPY_TOO = 0xD1B5_4A32_D192_ED03  # other numbers for the second twister
 _REPEAT_SHIFT = 56
 _UNUSUAL = 1 << 55
 
@@ -56,36 +56,82 @@ class Streams:
         return place % len(came) + (before << _REPEAT_SHIFT)
 
 
-@functools.cache
-def _twisters() -> tuple[PythonTwister, NumpyTwister]:
-    """Made on first use, as finding out where they are takes a while."""
-    return python_twister(), NumpyTwister()
+class Seeds(NamedTuple):
+    """Where the numbers of an epoch come from, for each generator by itself."""
+
+    dtorch: int
+    python: int
+    numpy: int
 
 
-def seed_sample(base_seed: int, stream: int) -> None:
-    """Begin a sample."""
-    python, numpy = _twisters()
-    seed = (base_seed + (stream + 1) * _ODD) & _MASK
-    default_generator.attach((seed, None))
-    python.seed(seed)
-    numpy.seed(seed ^ _NUMPY_TOO)
+def draw_seeds(source: Generator, others: list[int] | None = None) -> Seeds:
+    """Seeds for an epoch, from the states of the generators.
+
+    Args:
+        source: dtorch's.
+        others: those of ``random`` and ``numpy.random``, if they were drawn before.
+    """
+    own = int(source.numpy.integers(1 << 63))
+    if others is None:
+        by_numpy = np.random.randint(1 << 63, dtype=np.int64)  # noqa: NPY002 - the one to ask
+        others = [random.getrandbits(63), int(by_numpy)]
+    return Seeds(own, *others)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed all three generators of this process, in their own ways."""
+_at_fork: list[Any] = []
+
+
+def _hold_numpy() -> None:
+    # Another thread may be drawing, and would hold the lock for ever in the child.
+    for lock in {mtrand.get_bit_generator().lock, _engine.lock}:
+        lock.acquire()
+        _at_fork.append(lock)
+
+
+def _let_numpy_go() -> None:
+    while _at_fork:
+        _at_fork.pop().release()
+
+
+at_fork(before=_hold_numpy, after_in_parent=_let_numpy_go, after_in_child=_let_numpy_go)
+
+# What ``numpy.random`` draws from while samples are fetched: the program's own may be of a kind that
+# cannot be seeded, and stays as it is.
+_engine = np.random.MT19937(0)
+
+
+def seed_sample(seeds: Seeds, stream: int) -> None:
+    """Begin a sample, within `generators_kept` or in a worker."""
+    step = (stream + 1) * _ODD
+    default_generator.attach(((seeds.dtorch + step) & _MASK, None))
+    random.seed((seeds.python + step) & _MASK)
+    np.random.seed((seeds.numpy + step & _MASK) >> 32)  # noqa: NPY002 - datasets use it
+
+
+def seed_worker(seeds: Seeds, worker_id: int) -> int:
+    """Seed all generators of a worker process; returns dtorch's seed."""
+    mtrand.set_bit_generator(_engine)
+    seed = (seeds.dtorch + worker_id) & _MASK
     default_generator.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed & 0xFFFF_FFFF)  # noqa: NPY002 - datasets use it, so it has to be seeded
+    random.seed((seeds.python + worker_id) & _MASK)
+    np.random.seed(seeds.numpy + worker_id & 0xFFFF_FFFF)  # noqa: NPY002 - datasets use it
+    return seed
 
 
 @contextlib.contextmanager
 def generators_kept() -> Iterator[None]:
     """After the block the generators go on as if nothing had been drawn or seeded in it."""
-    python, numpy = _twisters()
-    states = default_generator.detach(), python.get(), numpy.get()
+    engine = mtrand.get_bit_generator()
+    state = np.random.get_state(legacy=False)  # noqa: NPY002 - the one to ask
+    states = default_generator.detach(), random.getstate()
+    mtrand.set_bit_generator(_engine)
     try:
         yield
     finally:
         default_generator.attach(states[0])
-        python.set(states[1])
-        numpy.set(states[2])
+        random.setstate(states[1])
+        mtrand.set_bit_generator(engine)
+        # Else nothing has touched it: a loader within a sample has the same engine, and the second
+        # half of a pair of normal numbers is forgotten with every change of engines.
+        if engine is _engine or state["has_gauss"]:
+            np.random.set_state(state)  # noqa: NPY002

@@ -21,11 +21,10 @@ from dtorch.data.channel import Channel
 from dtorch.data.collate import collate_into
 from dtorch.data.failure import ExceptionWrapper
 from dtorch.data.fetch import Collate, IterableFetcher, MapFetcher
-from dtorch.data.seeding import seed_everything
+from dtorch.data.seeding import Seeds, seed_worker
 from dtorch.data.transfer import SlotMap, encode
 from dtorch.multiprocessing.parent_death import die_with_parent
 
-_MASK = (1 << 64) - 1
 KEY = struct.Struct("<QQ")  # epoch and number of the batch, before the pickle of an answer
 
 
@@ -36,7 +35,7 @@ class WorkerInfo:
     Attributes:
         id: its number, from 0.
         num_workers: how many there are.
-        seed: what its generators were seeded with at first.
+        seed: what dtorch's generator was seeded with at first.
         dataset: its copy of the dataset.
 
     Example:
@@ -126,24 +125,23 @@ class _Worker:
                 self._control.send(_stack_of(main_thread).encode())
         self._is_wanted = False
 
-    def _begin(self, base_seed: int) -> None:
+    def _begin(self, seeds: Seeds) -> None:
         """Start an epoch."""
         task = self._task
-        seed = (base_seed + task.worker_id) & _MASK
         first = _State.info is None
+        seed = seed_worker(seeds, task.worker_id)
         _State.info = WorkerInfo(task.worker_id, task.num_workers, seed, task.dataset)
-        seed_everything(seed)
         self._failed = None
         try:
             if first and task.init_fn is not None:
                 task.init_fn(task.worker_id)
             if task.is_iterable:
                 self._fetcher = IterableFetcher(
-                    task.dataset, task.collate_fn, task.drop_last, base_seed, task.worker_id,
+                    task.dataset, task.collate_fn, task.drop_last, seeds, task.worker_id,
                     task.num_workers,
                 )  # fmt: skip
             else:
-                self._fetcher = MapFetcher(task.dataset, task.collate_fn, base_seed)
+                self._fetcher = MapFetcher(task.dataset, task.collate_fn, seeds)
         except Exception:  # noqa: BLE001 - it is raised again in the loader
             self._failed = self._wrapped("while it started")
 

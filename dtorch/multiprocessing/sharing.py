@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +12,6 @@ from dtorch.core import backend, storage
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import arena
 from dtorch.multiprocessing.blocks import Block
-
-_starting = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -42,8 +39,7 @@ def shared_memory() -> Iterator[None]:
             "shared_memory() needs dtorch's native module, which this installation lacks (or "
             "DTORCH_NATIVE=0 turns off); create the tensors as usual and call share_memory_()"
         )
-    with _starting:
-        storage.find_owner = _owner
+    storage.find_owner = _owner
     previous = native.enter_shared_memory(_allocate)
     try:
         yield

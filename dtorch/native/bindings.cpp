@@ -18,7 +18,6 @@
 #include "core.h"
 #include "crc32.h"
 #include "kernels/cross_entropy.h"
-#include "kernels/mersenne.h"
 #include "kernels/softmax.h"
 #include "shared_memory.h"
 #include "thread_pool.h"
@@ -303,13 +302,6 @@ NB_MODULE(_native, m) {
       },
       "from"_a, "to"_a);
 
-  m.def(
-      "seed_mersenne",
-      [](std::uintptr_t words, std::uintptr_t position, std::uint64_t seed) {
-        DTORCH_DISPATCH(seed_mersenne)
-        (reinterpret_cast<std::uint32_t*>(words), reinterpret_cast<std::int32_t*>(position), seed);
-      },
-      "words"_a, "position"_a, "seed"_a);
   // Absent where zlib's is the faster one.
   if (dtorch::has_fast_crc32()) m.def("crc32", crc32, "data"_a, "value"_a = 0);
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import random
@@ -14,9 +15,11 @@ import numpy as np
 import pytest
 
 import dtorch
-from dtorch.data import DataLoader, IterableDataset, TensorDataset, get_worker_info
+from dtorch.core.random import default_generator
+from dtorch.data import DataLoader, IterableDataset, TensorDataset, dataloader, get_worker_info
 from dtorch.data.dataloader import DataLoaderIter, pin_memory_batch
 from dtorch.data.pool import default_context
+from dtorch.data.seeding import draw_seeds
 
 WORKERS = [0, 1, 2, 3]
 
@@ -97,25 +100,35 @@ def test_lengths_round_as_batches_do():
         len(DataLoader(Shards()))
 
 
+def seed_others(seed):
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+
+
+def seed_all(seed):
+    """A generator that is seeded as the others of the process are."""
+    seed_others(seed)
+    dtorch.manual_seed(seed)
+    return dtorch.Generator().manual_seed(seed)
+
+
 def test_random_order_and_numbers_do_not_depend_on_the_number_of_workers():
     results = []
     for workers in WORKERS:
-        generator = dtorch.Generator().manual_seed(5)
+        generator = seed_all(5)
         loader = DataLoader(Random(), 3, shuffle=True, num_workers=workers, generator=generator)
         results.append([[part.tolist() for part in batch] for _ in range(2) for batch in loader])
     assert all(result == results[0] for result in results)
     assert len({value for batch in results[0] for value in batch[1]}) == 20
 
 
-def test_fetching_does_not_disturb_the_generators_of_training():
-    dtorch.manual_seed(0)
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    expected = (random.random(), np.random.rand())  # noqa: NPY002
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
+def test_an_epoch_takes_one_number_of_each_generator_of_the_program():
+    seed_all(0)
+    draw_seeds(default_generator)
+    expected = (random.random(), np.random.rand(), dtorch.rand(1).item())  # noqa: NPY002
+    seed_all(0)
     list(DataLoader(Random(), 3))
-    assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
+    assert (random.random(), np.random.rand(), dtorch.rand(1).item()) == expected  # noqa: NPY002
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -253,29 +266,64 @@ def test_other_start_methods_give_the_same(context):
     assert [batch.shape for batch in loader] == [(4, 100, 100)] * 2
 
 
-@pytest.mark.parametrize(("daemon", "method"), [(True, "fork"), (False, "forkserver")])
-def test_workers_start_beside_other_threads(daemon, method):
+@pytest.mark.parametrize("daemon", [True, False])
+def test_other_threads_do_not_change_how_workers_start(daemon):
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait, daemon=daemon)
     thread.start()
     try:
-        assert default_context().get_start_method() == method
+        assert default_context().get_start_method() == "fork"
         assert len(lists(DataLoader(Numbers(4), 2, num_workers=1))) == 2
     finally:
         stop.set()
         thread.join()
 
 
-def test_auto_takes_no_worker_for_what_is_fast_and_some_for_what_is_slow():
-    class Slow(Numbers):
-        def __getitem__(self, index):
-            time.sleep(0.002)
-            return index
+def test_workers_start_as_the_program_has_said():
+    before = multiprocessing.get_start_method(allow_none=True)
+    try:
+        multiprocessing.set_start_method("spawn", force=True)
+        assert default_context().get_start_method() == "spawn"
+        assert default_context().get_start_method() == "spawn"
+        given = DataLoader(Numbers(), num_workers=1, multiprocessing_context="fork")
+        assert given._take_pool()._context.get_start_method() == "fork"
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
-    fast, slow = DataLoader(Numbers(), num_workers="auto"), DataLoader(Slow(), num_workers="auto")
-    assert len(lists(fast)) == len(lists(slow)) == 10
-    assert fast.num_workers == 0
-    assert slow.num_workers >= 1
+
+def test_workers_may_use_locks_that_other_threads_hold_while_they_start():
+    """A thread that draws, saves, and shares all the time, through twenty starts."""
+
+    class Using(Numbers):
+        def __getitem__(self, index):
+            np.random.rand()  # noqa: NPY002
+            return dtorch.rand(3).share_memory_()
+
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            np.random.standard_normal(10_000)  # noqa: NPY002
+            dtorch.randn(10_000).share_memory_()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for _ in range(20):
+            assert len(list(DataLoader(Using(4), 2, num_workers=2, timeout=100))) == 2
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(("worth_s", "workers"), [(1e9, 0), (0, len(os.sched_getaffinity(0)))])
+def test_auto_takes_workers_for_batches_that_take_longer_than_passing_them_on(
+    monkeypatch, worth_s, workers
+):
+    monkeypatch.setattr(dataloader, "_WORTH_WORKERS_S", worth_s)
+    loader = DataLoader(Numbers(), num_workers="auto")
+    assert len(lists(loader)) == 10
+    assert loader.num_workers == workers
 
 
 # -- going on in the middle -------------------------------------------------------------------------
@@ -296,6 +344,7 @@ def test_a_resumed_loader_gives_the_rest(workers, given, done):
         next(iterator)
     state = first.state_dict()
     rest = [[part.tolist() for part in batch] for batch in iterator]
+    seed_others(9)
     following = [[part.tolist() for part in batch] for batch in first] if given else None
 
     dtorch.manual_seed(77)
@@ -303,6 +352,7 @@ def test_a_resumed_loader_gives_the_rest(workers, given, done):
     second.load_state_dict(state)
     assert [[part.tolist() for part in batch] for batch in second] == rest
     if given:
+        seed_others(9)
         assert [[part.tolist() for part in batch] for batch in second] == following
 
 

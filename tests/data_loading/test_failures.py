@@ -250,13 +250,70 @@ class Hanging(Numbers):
         return index
 
 
-def test_timeout_raises_and_ends_the_workers():
+def test_timeout_names_the_worker_and_where_it_is_and_ends_the_workers():
     iterator = iter(DataLoader(Hanging(), num_workers=1, timeout=0.3))
     assert [next(iterator).item() for _ in range(3)] == [0, 1, 2]
-    begin = time.monotonic()
-    with pytest.raises(RuntimeError, match=r"batch 3 within timeout=0\.3"):
+    pid = iterator._pool.workers[0].pid
+    with pytest.raises(RuntimeError, match=r"batch 3 within timeout=0\.3") as caught:
         next(iterator)
-    assert time.monotonic() - begin < 0.3 + 3
+    assert f"worker 0 (pid {pid}), fetching dataset indices [3]" in str(caught.value)
+    assert "time.sleep" in str(caught.value)
+    assert start_time(pid) is None
+
+
+def test_timeout_says_that_a_worker_was_stopped():
+    iterator = iter(DataLoader(Numbers(), num_workers=2, timeout=0.3))
+    next(iterator)
+    pids = [worker.pid for worker in iterator._pool.workers]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(RuntimeError, match=r"worker \d \(pid \d+, stopped by a signal\)"):
+        list(iterator)
+    assert all(start_time(pid) is None for pid in pids)
+
+
+class Ending(Numbers):
+    def __getitem__(self, index):
+        return next(iter(())) if index == 5 else index
+
+
+class EndingStream(IterableDataset):
+    def __iter__(self):
+        return iter(range(10))
+
+
+def ending(samples):
+    return next(iter(())) if 5 in samples else samples
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"dataset": Ending()}, "at dataset index 5"),
+        ({"dataset": Ending(), "batch_size": None}, "at dataset index 5"),
+        ({"dataset": Numbers(), "collate_fn": ending}, "dataset index"),
+        ({"dataset": EndingStream(), "collate_fn": ending}, "collate_fn"),
+    ],
+)
+def test_stop_iteration_is_an_error_and_not_the_end_of_the_epoch(workers, options, where):
+    with pytest.raises(RuntimeError, match=f"(?s){where}.*StopIteration|StopIteration.*{where}"):
+        list(DataLoader(num_workers=workers, **options))
+
+
+def test_stop_iteration_in_the_init_function_is_an_error():
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        list(DataLoader(Numbers(), num_workers=1, worker_init_fn=lambda worker: next(iter(()))))
+
+
+class Picky(Exception):
+    def __init__(self, code):
+        super().__init__(int(code))
+
+
+def test_an_exception_that_fails_to_be_made_of_a_text_becomes_a_runtime_error():
+    with pytest.raises(RuntimeError, match="Picky"):
+        list(DataLoader(Raising(Picky(7)), num_workers=1))
 
 
 def test_a_stall_is_reported_with_the_stacks_of_the_workers(monkeypatch):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import dtorch
+from dtorch.core.random import default_generator
 from dtorch.data import DataLoader, IterableDataset, get_worker_info
-from dtorch.data.seeding import Streams, generators_kept, seed_sample
+from dtorch.data.seeding import Seeds, Streams, draw_seeds, generators_kept, seed_sample
 from dtorch.vision import transforms
 
 WORKERS = [0, 1, 2, 3]
@@ -50,7 +51,14 @@ def samples(loader):
     return sorted(rows)
 
 
+def seed_others(seed):
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+
+
 def loader(dataset, batch_size=4, workers=0, **options):
+    """A loader of an epoch that begins with known states, if it begins at once."""
+    seed_others(3)
     return DataLoader(
         dataset, batch_size, num_workers=workers, generator=dtorch.Generator().manual_seed(3),
         **options,
@@ -114,31 +122,87 @@ def test_a_resumed_epoch_draws_the_numbers_of_the_rest(workers, done):
     assert samples(again) == samples(batches)
 
 
+NAMES = ["random", "numpy", "dtorch"]
+SEED = {"random": random.seed, "numpy": np.random.seed, "dtorch": dtorch.manual_seed}
+COLUMNS = {"random": (1, 2), "numpy": (3, 4), "dtorch": (5, 6)}
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dataset", [Random(), Stream()], ids=["map", "stream"])
-def test_the_numbers_of_the_program_go_on_as_if_none_had_been_drawn(dataset):
+def test_seeding_one_generator_brings_back_its_numbers_and_no_others(dataset, name):
+    def numbers(workers, batch_size, epochs=2):
+        SEED[name](3)
+        batches = DataLoader(dataset, batch_size, num_workers=workers)
+        return [row for _ in range(epochs) for row in samples(batches)]
+
+    runs = [numbers(0, 4), numbers(1, 4), numbers(2, 3)]
+    for other in NAMES:
+        drawn = {tuple(row[i] for row in run for i in COLUMNS[other]) for run in runs}
+        assert len(drawn) == (1 if other == name else 3)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_others_are_seeded_from_themselves_beside_an_own_generator(workers):
+    runs = [samples(loader(Random(), workers=workers)) for _ in range(2)]
+    assert runs[0] == runs[1]
+    own = DataLoader(Random(), 4, num_workers=workers, generator=dtorch.Generator().manual_seed(3))
+    again = samples(own)
+    assert [row[5:] for row in again] == [row[5:] for row in runs[0]]
+    assert not {row[1] for row in again} & {row[1] for row in runs[0]}
+
+
+@pytest.mark.parametrize("dataset", [Random(), Stream()], ids=["map", "stream"])
+def test_the_numbers_of_the_program_go_on_as_if_one_had_been_drawn(dataset):
     def start():
-        random.seed(0)
-        np.random.seed(0)  # noqa: NPY002
+        seed_others(0)
         dtorch.manual_seed(0)
         draw()  # leaves halves of pairs behind
 
     start()
+    draw_seeds(dtorch.Generator())
     expected = draw()
+    batches = loader(dataset)
     start()
-    list(loader(dataset))
+    list(batches)
     assert draw() == expected
 
 
-def test_a_loader_within_a_sample_does_not_disturb_it():
+def test_a_program_may_have_another_engine_for_numpy():
+    before = np.random.get_bit_generator()
+    try:
+        engine = np.random.PCG64(1)
+        np.random.set_bit_generator(engine)
+        for workers in (0, 1):
+            assert len(list(DataLoader(Random(), num_workers=workers))) == 12
+            assert np.random.get_bit_generator() is engine
+    finally:
+        np.random.set_bit_generator(before)
+
+
+def test_a_dataset_may_seed_for_itself():
+    class Seeding(Random):
+        def __getitem__(self, index):
+            seed_others(int(index))
+            return index, random.random(), np.random.rand()  # noqa: NPY002
+
+    for workers in (0, 1):
+        drawn = samples(DataLoader(Seeding(), 4, num_workers=workers))
+        seed_others(5)
+        assert drawn[5][1:] == (random.random(), np.random.rand())  # noqa: NPY002
+
+
+def test_a_loader_within_a_sample_takes_one_number_of_each():
     class Nested(Random):
         def __getitem__(self, index):
             before = draw()
-            list(loader(Random()))
+            list(DataLoader(Random()))
             return index, *before, *draw()
 
     class Plain(Random):
         def __getitem__(self, index):
-            return index, *draw(), *draw()
+            before = draw()
+            draw_seeds(default_generator)
+            return index, *before, *draw()
 
     assert samples(loader(Nested())) == samples(loader(Plain()))
 
@@ -153,7 +217,7 @@ def test_places_outside_of_the_dataset_have_streams_of_their_own():
 
 def test_generators_are_seeded_apart():
     with generators_kept():
-        seed_sample(0, 0)
+        seed_sample(Seeds(0, 0, 0), 0)
         numbers = [random.random(), np.random.rand(), dtorch.rand(1).item()]  # noqa: NPY002
     assert len({round(number, 6) for number in numbers}) == 3
 
@@ -161,6 +225,7 @@ def test_generators_are_seeded_apart():
 @pytest.mark.parametrize("given", [False, True], ids=["default generator", "own generator"])
 def test_choosing_the_number_of_workers_changes_neither_order_nor_numbers(given):
     def batches(workers):
+        seed_others(3)
         generator = dtorch.manual_seed(3) if not given else dtorch.Generator().manual_seed(3)
         options = {"generator": generator} if given else {}
         numbers = DataLoader(Random(), 4, shuffle=True, num_workers=workers, **options)
