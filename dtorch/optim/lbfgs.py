@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.base import wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError
@@ -150,7 +151,7 @@ class LBFGS(Optimizer):
             step = group["lr"].item() if isinstance(group["lr"], Tensor) else group["lr"]
             if state["n_iter"] == 1:
                 step = min(1.0, 1.0 / float(np.abs(grad).sum())) * step
-            slope = float(grad @ direction)
+            slope = _dot(grad, direction)
             memory.step = step
             if slope > -group["tolerance_change"]:
                 break
@@ -163,7 +164,7 @@ class LBFGS(Optimizer):
                     self._move(length, direction)
                     found = float(evaluate())
                     gradient = self._flat_grad()
-                    return found, gradient, float(gradient @ direction)
+                    return found, gradient, _dot(gradient, direction)
 
                 loss, grad, step, used = strong_wolfe(
                     at, step, float(np.abs(direction).max()), loss, grad, slope
@@ -188,6 +189,10 @@ class LBFGS(Optimizer):
                 break
         memory.save(state, before_loss)
         return first_loss
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    return float(backend.matmul(a, b))
 
 
 class _Memory:
@@ -221,7 +226,7 @@ class _Memory:
     def _learn(self, grad: np.ndarray) -> None:
         y = grad - self.previous_grad
         s = self.last_direction * self.kind.type(self.step)
-        curvature = float(y @ s)
+        curvature = _dot(y, s)
         if curvature <= 1e-10:
             return
         if len(self.changes) == self.size:
@@ -230,16 +235,16 @@ class _Memory:
         self.changes.append(y)
         self.steps.append(s)
         self.ro.append(1 / curvature)
-        self.scale = curvature / float(y @ y)
+        self.scale = curvature / _dot(y, y)
 
     def _two_loops(self, grad: np.ndarray) -> np.ndarray:
         q = -grad
         for i in range(len(self.changes) - 1, -1, -1):
-            self.al[i] = float(self.steps[i] @ q) * self.ro[i]
+            self.al[i] = _dot(self.steps[i], q) * self.ro[i]
             q -= self.changes[i] * self.kind.type(self.al[i])
         q *= self.kind.type(self.scale)
         for i, (y, s) in enumerate(zip(self.changes, self.steps, strict=True)):
-            beta = float(y @ q) * self.ro[i]
+            beta = _dot(y, q) * self.ro[i]
             q += s * self.kind.type(self.al[i] - beta)
         return q
 

@@ -355,3 +355,16 @@ def test_a_number_of_another_dtype_has_its_gradient(dtype: Any, number_dtype: An
         getattr(dtorch, name)(x, number).sum().backward()
         assert number.grad.item() == count, name
         assert number.grad.dtype is number_dtype
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+def test_lengths_in_half_precision_are_those_of_single_precision(half: Any) -> None:
+    table = dtorch.nn.Embedding(6, 500, max_norm=1.0).to(half)
+    table(dtorch.arange(6))
+    lengths = table.weight.detach().double().norm(dim=1).numpy()
+    np.testing.assert_allclose(lengths, 1, rtol=1e-3)
+    layer = dtorch.nn.utils.parametrizations.spectral_norm(dtorch.nn.Linear(300, 40).to(half))
+    for _ in range(30):
+        layer.train()(vectors(2, 300, half))
+    largest = dtorch.linalg.svdvals(layer.weight.detach().float())[0].item()
+    assert largest == pytest.approx(1, rel=0.02)

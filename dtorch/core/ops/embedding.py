@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
@@ -143,11 +144,12 @@ def shrink_rows(weight: Any, index: Any, max_norm: float, norm_type: float) -> N
     """Scale the rows at ``index`` whose norm exceeds ``max_norm`` down to it, in place."""
     table = weight._array
     rows = np.unique(index)
-    norms = np.linalg.norm(table[rows], ord=norm_type, axis=1)
+    values = widened(table[rows])
+    norms = np.linalg.norm(values, ord=norm_type, axis=1)
     long = norms > max_norm
     if long.any():
         factor = max_norm / (norms[long] + 1e-7)
-        table[rows[long]] *= factor[:, None].astype(table.dtype)
+        table[rows[long]] = values[long] * factor[:, None]
         bump(weight)
 
 

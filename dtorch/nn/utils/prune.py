@@ -13,6 +13,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
+from dtorch.core.half import widened
 from dtorch.core.quiet import quietly
 from dtorch.core.random import uniform
 from dtorch.nn.module import Module
@@ -194,7 +195,7 @@ def ln_structured(
         1
     """
     scores = _tensor(module, name) if importance_scores is None else importance_scores
-    rows = np.moveaxis(scores._array, dim, 0).reshape(
+    rows = np.moveaxis(widened(scores._array), dim, 0).reshape(
         scores.shape[dim], scores.numel() // max(scores.shape[dim], 1)
     )
     return _structured(module, name, amount, dim, np.linalg.norm(rows, n, axis=1))

@@ -9,6 +9,7 @@ from dtorch.core import backend
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
 from dtorch.core.functions import dot, mv
+from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.ops.norm import sum_of_squares
 from dtorch.core.quiet import quietly
@@ -44,13 +45,14 @@ def random_unit(size: int, kind: Any, eps: float) -> Any:
 @quietly
 def iterate(matrix: Any, u: Any, v: Any, steps: int, eps: float, left_first: bool = False) -> None:
     """Turn ``u`` and ``v`` toward the singular vectors of the largest value, in place."""
-    array = matrix._array
+    array, left, right = (widened(t._array) for t in (matrix, u, v))
     for _ in range(steps):
         if left_first:
-            u._array[...] = unit(backend.matmul(array, v._array), eps)
-        v._array[...] = unit(backend.matmul(array.T, u._array), eps)
+            left = unit(backend.matmul(array, right), eps)
+        right = unit(backend.matmul(array.T, left), eps)
         if not left_first:
-            u._array[...] = unit(backend.matmul(array, v._array), eps)
+            left = unit(backend.matmul(array, right), eps)
+    u._array[...], v._array[...] = left, right
     bump(u)
     bump(v)
 
