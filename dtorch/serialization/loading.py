@@ -10,7 +10,7 @@ from dtorch.core.errors import ArgumentError
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.location import CallerError, Restore, restore_by
 from dtorch.serialization.source import FileSource, MappedSource, Source
-from dtorch.serialization.stream_format import STREAM_START, read_stream
+from dtorch.serialization.stream_format import is_stream, read_stream
 from dtorch.serialization.tar_format import is_tar, read_tar
 from dtorch.serialization.zip_format import read_zip
 
@@ -89,7 +89,7 @@ def _read(source: Source, restore: Restore, safe: bool, options: dict[str, Any])
     start = bytes(source.read(0, 512))
     if start.startswith(_ZIP_MAGIC):
         return read_zip(source, restore, safe, options), source.nbytes
-    if start.startswith(STREAM_START):
+    if is_stream(start):
         return read_stream(source, 0, restore, safe, options)
     if is_tar(start):
         return read_tar(source, restore, safe, options), source.nbytes

@@ -104,7 +104,17 @@ class Rebuild:
         if place is not None:
             self._room.charge(tensor.nbytes)  # there each element gets a place of its own
             tensor = tensor.to(place)
+        if type(metadata) is dict:
+            tensor = self._changed(tensor, metadata)
         return tensor.requires_grad_() if requires_grad else tensor
+
+    def _changed(self, tensor: Tensor, metadata: dict[Any, Any]) -> Tensor:
+        """What a tensor stands for that is marked as conjugate or negative; here it is computed."""
+        for name in ("conj", "neg"):
+            if metadata.get(name) is True:
+                self._room.charge(tensor.nbytes)
+                tensor = tensor.conj() if name == "conj" else tensor.neg()
+        return tensor
 
     def tensor_v3(
         self, storage: TypedStorage, offset: int, size: Any, stride: Any, requires_grad: bool,
@@ -117,7 +127,7 @@ class Rebuild:
             raise CheckpointError(f"checkpoint: a tensor over {shown(storage)}")
         storage.is_viewed = True
         typed = TypedStorage(storage.storage, d, names.UNTYPED_STORAGE)
-        return self.tensor_v2(typed, offset, size, stride, requires_grad, hooks)
+        return self.tensor_v2(typed, offset, size, stride, requires_grad, hooks, metadata)
 
     def quantised(
         self, storage: TypedStorage, offset: int, size: Any, stride: Any, quantiser: Any,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import operator
 import pickle
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -28,9 +29,16 @@ from dtorch.serialization.unpickler import OBJECTS, texts_of, without_types
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-STREAM_START = pickle.dumps(MAGIC, 2)
+_START = re.compile(
+    rb"\x80[\2-\xff](\x95.{8})?" + re.escape(pickle.dumps(MAGIC, 2)[2:-1]), re.DOTALL
+)
 _COUNT = struct.Struct("<q")
 _TYPE_SIZES = {"short": 2, "int": 4, "long": 4}
+
+
+def is_stream(start: bytes) -> bool:
+    """Whether a file that starts so is a stream, of whichever pickle protocol."""
+    return _START.match(start) is not None
 
 
 class _FindStorages(PickleMachine):

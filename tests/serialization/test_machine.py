@@ -255,6 +255,30 @@ def test_the_parts_these_are_made_of_are_read():
     assert huge.shape == (1 << 40,)
 
 
+def test_conjugate_and_negative_tensors_are_what_they_stand_for():
+    numbers = struct.pack("<4f", 1, 2, 3, -4)
+    place = storage("ComplexFloatStorage", 2), number(0), sizes(2), sizes(1), b"\x89", HOOKS
+    for marks, expected in (
+        (("conj",), [1 - 2j, 3 + 4j]),
+        (("neg",), [-1 - 2j, -3 + 4j]),
+        (("conj", "neg"), [-1 + 2j, -3 - 4j]),
+    ):
+        metadata = items(*(text(mark) + b"\x88" for mark in marks))
+        file = archive(called(V2, *place, metadata), numbers)
+        assert dtorch.load(file).tolist() == expected
+    huge = storage("ComplexFloatStorage", 2), number(0), sizes(1 << 40), sizes(0), b"\x89", HOOKS
+    with pytest.raises(CheckpointError, match="far more than"):
+        dtorch.load(archive(called(V2, *huge, items(text("conj") + b"\x88")), numbers))
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_streams_of_every_protocol_are_read(protocol, weights_only):
+    parts = (0x1950A86A20F9469CFC6C, 1001, {}, {"a": [1, "text"]}, [])
+    file = io.BytesIO(b"".join(pickle.dumps(part, protocol) for part in parts))
+    assert dtorch.load(file, weights_only=weights_only) == {"a": [1, "text"]}
+
+
 def test_keys_of_every_kind_come_back():
     keys = ["a", 1, -1, 2**70, 1.5, None, True, (1, ("b", 2.0)), b"bytes", 1 + 2j, frozenset({1, "x"}),
             dtorch.float32, dtorch.Size((1, 2)), dtorch.device("cpu")]  # fmt: skip

@@ -26,7 +26,8 @@ print(json.dumps({
 WRITE = """
 import sys, torch
 base = torch.arange(12.0).reshape(3, 4)
-torch.save({"base": base, "row": base[1], "p": torch.nn.Parameter(torch.ones(2)),
+torch.save({"conj": torch.tensor([1 + 2j]).conj(), "neg": torch.tensor([1 + 2j]).conj().imag,
+            "base": base, "row": base[1], "p": torch.nn.Parameter(torch.ones(2)),
             "s": base[:2].to_sparse(), "b": torch.ones(2, dtype=torch.bfloat16), "n": [1, (2, None)]}, sys.argv[1],
            _use_new_zipfile_serialization=sys.argv[2] == "zip")
 """
@@ -62,6 +63,7 @@ def test_we_read_files_that_pytorch_writes_now(tmp_path, run_torch, kind):
     back = dtorch.load(path)
     assert back["row"].storage() is back["base"].storage()
     assert back["p"].requires_grad
+    assert (back["conj"].item(), back["neg"].item()) == (1 - 2j, -2.0)
     assert back["b"].dtype is dtorch.bfloat16
     assert back["n"] == [1, (2, None)]
     assert back["s"].to_dense().tolist() == [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]
