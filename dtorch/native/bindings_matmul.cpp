@@ -8,6 +8,7 @@
 #include "bindings_nn.h"
 #include "half.h"
 #include "kernels/bfloat16.h"
+#include "kernels/half.h"
 #include "kernels/matmul.h"
 #include "kernels/matvec.h"
 #include "matrix_starts.h"
@@ -236,7 +237,7 @@ PyObject* product(PyObject* first, PyObject* second, PyObject* bias = nullptr,
   const npy_intp* a_sizes = PyArray_DIMS(a);
   const npy_intp* b_sizes = PyArray_DIMS(b);
   if (a_sizes[a_dims - 1] != b_sizes[b_dims - 2]) return nullptr;
-  if (bias != nullptr && (half || !is_row(bias, type, b_sizes[b_dims - 1]))) return nullptr;
+  if (bias != nullptr && !is_row(bias, type, b_sizes[b_dims - 1])) return nullptr;
   std::vector<npy_intp> sizes;
   if (!broadcast_leads(a, b, sizes)) return nullptr;
   Product s = {};
@@ -302,8 +303,19 @@ PyObject* product(PyObject* first, PyObject* second, PyObject* bias = nullptr,
     run<double>(s, a, a_at, b, b_at, row, to, sums);
 #if DTORCH_X86
   } else {
-    run<std::uint32_t, std::uint16_t>(avx512_bf16::matmul, avx512_bf16::matmul_workspace(s), s, a,
-                                      a_at, b, b_at, to);
+    std::vector<float> wide(row == nullptr ? 0 : s.columns);
+    if (row != nullptr) {
+      const auto* narrow = static_cast<const std::uint16_t*>(PyArray_DATA(row));
+      DTORCH_DISPATCH(widen_bfloat16)(narrow, wide.data(), wide.size());
+    }
+    const float* start = row == nullptr ? nullptr : wide.data();
+    const auto kernel = [=](Product shape, const std::uint16_t* from_a, const std::size_t* starts_a,
+                            const std::uint16_t* from_b, const std::size_t* starts_b,
+                            std::uint16_t* into, std::uint32_t* workspace) {
+      avx512_bf16::matmul(shape, from_a, starts_a, from_b, starts_b, start, into, workspace);
+    };
+    run<std::uint32_t, std::uint16_t>(kernel, avx512_bf16::matmul_workspace(s), s, a, a_at, b, b_at,
+                                      to);
 #endif
   }
   return owner.inc_ref().ptr();

@@ -385,38 +385,17 @@ namespace {
 constexpr std::size_t sum_block_size = 4096;
 
 template <class T>
-T sum_all(const T* data, std::size_t n) {
+double sum_all(const T* data, std::size_t n) {
   if (n <= sum_block_size) return DTORCH_DISPATCH(sum_block)(data, n);
   const std::size_t blocks = (n + sum_block_size - 1) / sum_block_size;
-  std::vector<T> sums(blocks);
+  std::vector<double> sums(blocks);
   parallel_for(0, blocks, elements_per_range / sum_block_size, [&](std::size_t b, std::size_t e) {
     for (std::size_t i = b; i < e; ++i) {
       const std::size_t at = i * sum_block_size;
       sums[i] = DTORCH_DISPATCH(sum_block)(data + at, std::min(sum_block_size, n - at));
     }
   });
-  return sum_all(sums.data(), blocks);
-}
-
-// Sums of some hundred rows, and of their sums: rounding errors grow with the root of the rows.
-template <class T>
-void sum_part(const T* input, T* out, std::size_t rows, std::size_t columns) {
-  constexpr std::size_t at_once = 512;
-  DTORCH_DISPATCH(sum_rows)(input, out, std::min(rows, at_once), columns);
-  if (rows <= at_once) return;
-  const std::size_t blocks = (rows - 1) / at_once;  // after the first
-  std::vector<T> sums((std::min(blocks, at_once) + 1) * columns);
-  for (std::size_t done = 0; done < blocks; done += at_once) {
-    const std::size_t count = std::min(blocks - done, at_once);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t first = (done + i + 1) * at_once;
-      DTORCH_DISPATCH(sum_rows)
-      (input + first * columns, sums.data() + i * columns, std::min(rows - first, at_once),
-       columns);
-    }
-    std::copy_n(out, columns, sums.data() + count * columns);
-    DTORCH_DISPATCH(sum_rows)(static_cast<const T*>(sums.data()), out, count + 1, columns);
-  }
+  return sum_all<double>(sums.data(), blocks);
 }
 
 // Parts of the rows are summed at the same time, then their sums. How many there are does not
@@ -425,22 +404,25 @@ template <class T>
 void sum_matrix(const T* input, T* out, std::size_t rows, std::size_t columns) {
   constexpr std::size_t most_parts = 8;
   if (columns == 1) {
-    *out = sum_all(input, rows);
+    *out = static_cast<T>(sum_all(input, rows));
     return;
   }
-  const std::size_t parts = std::min(most_parts, rows * columns / elements_per_range);
-  if (parts < 2) return sum_part(input, out, rows, columns);
+  const std::size_t parts =
+      std::clamp<std::size_t>(rows * columns / elements_per_range, 1, most_parts);
   const std::size_t rows_of_part = (rows + parts - 1) / parts;
-  std::vector<T> sums(parts * columns);
+  std::vector<double> sums(parts * columns);
   parallel_for(0, parts, 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t p = begin; p < end; ++p) {
       const std::size_t first = std::min(rows, p * rows_of_part);
       const std::size_t count = std::min(rows - first, rows_of_part);
-      sum_part(input + first * columns, sums.data() + p * columns, count, columns);
+      DTORCH_DISPATCH(sum_rows)
+      (input + first * columns, sums.data() + p * columns, count, columns);
     }
   });
-  DTORCH_DISPATCH(sum_rows)
-  (static_cast<const T*>(sums.data()), out, parts, columns);
+  for (std::size_t p = 1; p < parts; ++p) {
+    for (std::size_t j = 0; j < columns; ++j) sums[j] += sums[p * columns + j];
+  }
+  for (std::size_t j = 0; j < columns; ++j) out[j] = static_cast<T>(sums[j]);
 }
 
 // Sums of the middle of (outer, middle, inner).
@@ -507,7 +489,8 @@ PyObject* sum_array(PyArrayObject* input) {
   const bool done = core::guarded([&] {
     const Released released(static_cast<npy_intp>(n) >= elements_to_release_gil);
     if (type == NPY_FLOAT) {
-      *static_cast<float*>(to) = sum_all(static_cast<const float*>(PyArray_DATA(input)), n);
+      *static_cast<float*>(to) =
+          static_cast<float>(sum_all(static_cast<const float*>(PyArray_DATA(input)), n));
     } else {
       *static_cast<double*>(to) = sum_all(static_cast<const double*>(PyArray_DATA(input)), n);
     }

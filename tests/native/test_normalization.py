@@ -104,6 +104,85 @@ def test_variance_keeps_its_digits_far_from_zero():
     np.testing.assert_allclose(variance.ravel(), x.astype(np.float64).var((0, 2, 3)), rtol=1e-4)
 
 
+ROWS = (None, (1,), (3000,))
+CHANNELS = (None, (0, 2), (1, 1, 1))
+GROUPS = ((2, 1, 1, 3000), (2, 3), (1, 1, 1))
+
+
+@pytest.mark.parametrize("long", [1, 70])
+@pytest.mark.parametrize("mean", [1000.0, 1e6, -3e6])
+@pytest.mark.parametrize("kind", [ROWS, CHANNELS, GROUPS], ids=["rows", "channels", "groups"])
+def test_many_numbers_far_from_zero_are_standardised(kind, mean, long):
+    grouped, dims, affine = kind
+    columns = 3000 * long
+    x = (np.random.default_rng(0).standard_normal((2, columns)) + mean).astype(np.float32)
+    x[:, 0] = mean + 40  # whatever the first one is
+    if kind is ROWS:
+        affine = (columns,)
+    else:
+        x = x.reshape(2, 1, columns)
+        grouped = grouped and (2, 1, 1, columns)
+    got = normalize.kernels["cpu"](x, None, None, grouped, dims, affine, 1e-5)
+    wide = x.astype(np.float64)
+    axes = tuple(d - 1 if grouped else d for d in dims) if grouped else dims
+    spread = wide.var(axis=axes, keepdims=True)
+    right = (wide - wide.mean(axis=axes, keepdims=True)) / np.sqrt(spread + 1e-5)
+    np.testing.assert_allclose(got[0].reshape(x.shape), right, rtol=2e-6, atol=5e-6)
+    np.testing.assert_allclose(got[2].ravel(), spread.ravel(), rtol=2e-6)
+
+
+def test_gradients_of_long_rows_keep_their_digits():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 1, 300_000)).astype(np.float32)
+    grad = (rng.standard_normal(x.shape) + 3).astype(np.float32)
+    weight = np.ones(1, np.float32)
+    for dims, affine, columns in (((0, 2), (1, 1, 1), None), ((1, 2), (1, 300_000), 300_000)):
+        w = weight if columns is None else np.ones(columns, np.float32)
+        values = (x, w, w, None, dims, affine, 1e-5)
+        _, average, _, scale = normalize.kernels["cpu"](*values)
+        rest = (None, dims, affine, (True, True, True))
+        got = normalization_native.gradients(grad, x, w, w.shape, average, scale, *rest)
+        wide = [a.astype(np.float64) for a in (grad, x, w)]
+        right = _gradients(*wide, w.shape, average.astype(float), scale.astype(float), *rest)
+        for one, other in zip(got, right, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=5e-3)
+
+
+def test_gradients_of_many_rows_keep_their_digits():
+    grad = np.full((300_000, 3), 0.1, np.float32)
+    x = np.random.default_rng(0).standard_normal(grad.shape).astype(np.float32)
+    w = np.ones(3, np.float32)
+    _, average, _, scale = normalize.kernels["cpu"](x, w, w, None, (1,), (3,), 1e-5)
+    found = normalization_native.gradients(
+        grad, x, w, (3,), average, scale, None, (1,), (3,), (False, True, True)
+    )
+    np.testing.assert_allclose(found[2], grad.sum(0, dtype=float), rtol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [1, 8])
+def test_groups_far_from_zero_give_their_weight_its_gradient(columns):
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((3, 4, 500, columns)) + 1000).astype(np.float32)
+    grad, weight = rng.standard_normal(x.shape).astype(np.float32), np.ones(4, np.float32)
+    rest = ((3, 2, 2, 500, columns), (2, 3, 4), (1, 4, 1, 1))
+    _, average, _, scale = normalization_native.normalize(x, weight, None, *rest, 1e-5)
+    needs = (False, True, False)
+    found = normalization_native.gradients(grad, x, weight, None, average, scale, *rest, needs)
+    wide = [a.astype(np.float64) for a in (grad, x, weight)]
+    sums = [a.astype(np.float64) for a in (average, scale)]
+    right = _gradients(*wide, None, *sums, *rest, needs)
+    np.testing.assert_allclose(found[1], right[1], rtol=1e-5, atol=1e-3)
+
+
+def test_infinity_and_nan_stay_in_their_row():
+    x = np.ones((4, 50), np.float32)
+    x[0, 0], x[1, 7], x[2, 0] = np.inf, np.inf, np.nan
+    out, average, *_ = normalize.kernels["cpu"](x, None, None, None, (1,), (50,), 1e-5)
+    assert np.isnan(out[:3]).all()
+    assert (out[3] == 0).all()
+    np.testing.assert_array_equal(average.ravel(), [np.inf, np.inf, np.nan, 1])
+
+
 def test_given_statistics():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((3, 5, 4, 7)).astype(np.float32)

@@ -31,6 +31,18 @@ def test_sums_of_long_rows_keep_their_digits(native):
     np.testing.assert_allclose(found, array.astype(np.float64).sum(1), rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(300_000,), (300_000, 3), (3, 300_000)])
+def test_means_of_many_numbers_far_from_zero(native, shape):
+    array = np.full(shape, 1e6, np.float32)
+    array[::2] += 1
+    array[..., ::2] += 1
+    axis = int(shape[0] == 3)
+    count = shape[axis]
+    found = native.array_sum_dims(array, axis, axis + 1)
+    np.testing.assert_allclose(found, array.sum(axis, dtype=float), rtol=6e-8)
+    assert abs(found / count - array.mean(axis, dtype=float)).max() <= 0.0625
+
+
 def test_result_does_not_depend_on_the_number_of_threads(native):
     array = np.random.default_rng(0).standard_normal((1001, 300)).astype(np.float32)
     before, found = native.get_num_threads(), []

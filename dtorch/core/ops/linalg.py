@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
-from dtorch.core.half import is_half, widened
+from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.complex import conj
 from dtorch.core.ops.repetition import roll
@@ -209,7 +209,13 @@ def _weights_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[s
     return (input, mat1, mat2), {"beta": beta, "alpha": alpha}
 
 
-@composite(tensors=("input", "mat1", "mat2"), aliases={"mat": "input"}, inplace=True, takes="ifc")
+@composite(
+    tensors=("input", "mat1", "mat2"),
+    aliases={"mat": "input"},
+    inplace=True,
+    wide=True,
+    takes="ifc",
+)
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * (mat1 @ mat2)``."""
     return _weighted("addmm", input, mm(mat1, mat2), beta, alpha)
@@ -241,7 +247,13 @@ def _(input, mat1, mat2, beta=1, alpha=1):
 addmm.classic(_weights_by_position)
 
 
-@composite(tensors=("input", "mat", "vec"), aliases={"tensor": "input"}, inplace=True, takes="ifc")
+@composite(
+    tensors=("input", "mat", "vec"),
+    aliases={"tensor": "input"},
+    inplace=True,
+    wide=True,
+    takes="ifc",
+)
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * (mat @ vec)``."""
     return _weighted("addmv", input, mv(mat, vec), beta, alpha)
@@ -282,7 +294,11 @@ def _(input, vec1, vec2, beta=1, alpha=1):
 
 
 @composite(
-    tensors=("input", "batch1", "batch2"), aliases={"mat": "input"}, inplace=True, takes="ifc"
+    tensors=("input", "batch1", "batch2"),
+    aliases={"mat": "input"},
+    inplace=True,
+    wide=True,
+    takes="ifc",
 )
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2)``."""
@@ -301,7 +317,11 @@ def _(input, batch1, batch2, beta=1, alpha=1):
 
 
 @composite(
-    tensors=("input", "batch1", "batch2"), aliases={"mat": "input"}, inplace=True, takes="ifc"
+    tensors=("input", "batch1", "batch2"),
+    aliases={"mat": "input"},
+    inplace=True,
+    wide=True,
+    takes="ifc",
 )
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)``."""
@@ -548,21 +568,42 @@ def _(*matrices):
 def plus_row(a: Any, b: Any, row: Any) -> Any:
     """``a @ b + row`` of arrays, compiled."""
     out = backend.native.matmul_plus_row(a, b, row)
+    if out is None and is_half(a):
+        return narrowed(plus_row(widened(a), widened(b), widened(row)), a.dtype)
     if out is None:
         out = backend.matmul(a, b)
         out += row
     return out
 
 
-@structured(tensors=("input", "weight", "bias"), public=False)
+@structured(tensors=("input", "weight", "bias"), public=False, wide=True)
 def affine(xp: Any, input: Any, weight: Any, bias: Any) -> Any:
     """``input @ weight.T + bias``, all of one dtype and ``bias`` of one dim."""
     return xp.matmul(input, weight.T) + bias
 
 
+def _in_bfloat16(known: dict[str, Any]) -> bool:
+    """Whether the processor has an instruction for products of such arrays."""
+    arrays = [known[name] for name in ("input", "weight", "bias") if name in known]
+    return backend.native.has_bfloat16_products() and all(
+        type(a) is np.ndarray and a.dtype.name == "bfloat16" for a in arrays
+    )
+
+
+if backend.native is not None:
+    affine.keeps_half = _in_bfloat16
+
+
 @affine.kernel("cpu")
 def _(input, weight, bias):
     return plus_row(input, weight.T, bias)
+
+
+def _column_sums(rows: Any) -> Any:
+    shape = (rows.shape[-1],)
+    if isinstance(rows, TensorBase):
+        return sum_to(rows, shape)
+    return narrowed(sum_to(widened(rows), shape), rows.dtype)
 
 
 @affine.gradient("input", "weight", "bias")
@@ -572,7 +613,7 @@ def _(grad, input, weight, needs):
     return [
         matmul(grad, weight) if needs[0] else None,
         matmul(transpose(rows, 0, 1), flat) if needs[1] else None,
-        sum_to(rows, (rows.shape[-1],)) if needs[2] else None,
+        _column_sums(rows) if needs[2] else None,
     ]
 
 
@@ -587,7 +628,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             f"linear: input of shape {_shape(input)} does not fit the weight of shape "
             f"{_shape(weight)}; the last size of the input must be the second of the weight"
         )
-    if bias is not None and bias.ndim == 1 and input.ndim > 1 and _is_affine(input, weight, bias):
+    if bias is not None and bias.ndim == 1 and _is_affine(input, weight, bias):
         return affine(input, weight, bias)
     expect_one_dtype("linear", input, weight)
     out = matmul(input, permute(weight, (1, 0)))
@@ -597,8 +638,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 def _is_affine(input: Any, weight: Any, bias: Any) -> bool:
     kind = input._array.dtype
     return (
-        kind.kind == "f"
-        and kind.itemsize > 2
+        (kind.kind == "f" or is_half(input._array))
         and kind == weight._array.dtype == bias._array.dtype
         and bias.shape[0] == weight.shape[0]
     )

@@ -12,13 +12,16 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.ops.convolution import channel_sum
+from dtorch.core.shapes import sum_dims
 
 Ints = tuple[int, ...]
 _native = backend.native
 
-# Rows whose gradients of weight and bias are summed up at the same time; the number does not depend
-# on that of threads, so neither does the result.
-_PARTS = 8
+
+def _parts(rows: int) -> int:
+    """Parts of the rows whose gradients of weight and bias are summed up by themselves: several for
+    the threads, on whose number the result does not depend, and none of them long."""
+    return min(max(8, rows // 128), rows)
 
 
 def _known(*arrays: Any) -> bool:
@@ -126,18 +129,20 @@ def _group_gradients(
     if needs[0]:
         scaled = grad if weight is None else finish_planes(grad, weight, nothing)
         found[0] = np.empty(input.shape, input.dtype)
-        sums = np.empty((2, min(_PARTS, average.size), columns), input.dtype)  # not needed
+        sums = np.empty((2, _parts(average.size), columns), input.dtype)  # not needed
         _native.normalize_rows_backward(
             _rows(scaled, columns), _rows(input, columns), None, _flat(average), _flat(scale),
             _rows(found[0], columns), *sums,
         )  # fmt: skip
     if needs[1]:
-        # Standardised as planes of one sample with n * channels channels.
-        factor = np.repeat(_flat(scale), grouped[2])
-        shift = np.repeat(_flat(-average * scale), grouped[2])
-        hat = finish_planes(input.reshape(1, n * channels, -1), factor, shift)
-        hat *= grad.reshape(hat.shape)
-        found[1] = channel_sum(hat.reshape(input.shape))
+        # Those of one sample with n * channels channels, which have what was found for their group.
+        of_samples = np.empty(n * channels, input.dtype)
+        _native.normalize_channels_backward(
+            grad.reshape(1, n * channels, -1), input.reshape(1, n * channels, -1), None,
+            np.repeat(_flat(average), grouped[2]), np.repeat(_flat(scale), grouped[2]),
+            None, of_samples, None,
+        )  # fmt: skip
+        found[1] = sum_dims(of_samples.reshape(n, channels), (0,))
     if needs[2]:
         found[2] = channel_sum(grad)
     return found
@@ -162,13 +167,13 @@ def gradients(
     elif _is_by_row(shape, grouped, dims, affine):
         columns = math.prod(affine)
         rows = math.prod(average.shape)
-        weight_sums, bias_sums = np.empty((2, min(_PARTS, rows), columns), kind)
+        weight_sums, bias_sums = np.empty((2, _parts(rows), columns), kind)
         _native.normalize_rows_backward(
             _rows(grad, columns), _rows(input, columns), *factors,
             None if d_input is None else _rows(d_input, columns), weight_sums, bias_sums,
         )  # fmt: skip
-        d_weight = weight_sums.sum(axis=0) if needs[1] else None
-        d_bias = bias_sums.sum(axis=0) if needs[2] else None
+        d_weight = sum_dims(weight_sums, (0,)) if needs[1] else None
+        d_bias = sum_dims(bias_sums, (0,)) if needs[2] else None
     elif _is_by_group(grouped, dims, affine):
         d_input, d_weight, d_bias = _group_gradients(
             grad, input, weight, average, scale, grouped, needs

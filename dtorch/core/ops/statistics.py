@@ -38,7 +38,10 @@ def var(
     dims = normalize_dims("var", dim, len(shape))
     count = math.prod(shape[d] for d in dims)
     deviation = input - mean(input, dims or None, True)
+    left = sum(deviation, dims or None, keepdim)  # not 0, as the mean was rounded
     total = real(sum(deviation * deviation.conj(), dims or None, keepdim))
+    if count:
+        total = total - real(left * left.conj()) / count
     freedom = count - correction
     return total / freedom if freedom > 0 else total * (math.nan if freedom == 0 else 0) + math.nan
 

@@ -15,6 +15,7 @@ using Word = std::uint32_t;
 constexpr std::size_t wide = 16;           // words of a vector
 constexpr std::size_t panel_columns = 32;  // two vectors: columns of a tile
 constexpr std::size_t tile_rows = 8;
+static_assert(wide % tile_rows == 0, "rows of a tile are in one packed panel");
 constexpr std::size_t pairs_at_once = 256;  // pairs whose products are added up in registers
 constexpr std::size_t rows_at_once = 64;    // rows that are packed
 constexpr std::size_t panels_at_once = 16;  // panels whose sums stay near the processor
@@ -143,11 +144,14 @@ void multiply_rows(std::size_t rows, const Word* a, const Word* b, float* sums, 
   }
 }
 
+// start: null, or a row that is added to each.
 void round_rows(const float* sums, std::size_t step, std::size_t rows, std::size_t columns,
-                Element* out, std::size_t out_step) {
+                const float* start, Element* out, std::size_t out_step) {
   for (std::size_t i = 0; i < rows; ++i, sums += step, out += out_step) {
     for (std::size_t j = 0; j < columns; j += wide) {
-      const auto rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(load(sums + j)));
+      Vector<float> sum = load(sums + j);
+      if (start != nullptr) sum += load_some(start + j, columns - j);
+      const auto rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(sum));
       const auto mask = static_cast<__mmask16>(mask_of(smaller(columns - j, wide)));
       _mm256_mask_storeu_epi16(out + j, mask, rounded);
     }
@@ -156,8 +160,8 @@ void round_rows(const float* sums, std::size_t step, std::size_t rows, std::size
 
 // Panels begin .. end of the columns of up to rows_at_once rows of one product.
 void multiply_block(const Product& s, const Blocks& blocks, const Element* a, const Word* packed,
-                    std::size_t rows, std::size_t begin, std::size_t end, Element* out,
-                    Word* workspace) {
+                    std::size_t rows, std::size_t begin, std::size_t end, const float* start,
+                    Element* out, Word* workspace) {
   float* sums = reinterpret_cast<float*>(workspace + blocks.packed_rows);
   const std::size_t step = (end - begin) * panel_columns;
   for (std::size_t k = 0; k < blocks.pairs; k += pairs_at_once) {
@@ -172,7 +176,8 @@ void multiply_block(const Product& s, const Blocks& blocks, const Element* a, co
     }
   }
   const std::size_t first = begin * panel_columns;
-  round_rows(sums, step, rows, smaller(s.columns - first, step), out + first, s.columns);
+  round_rows(sums, step, rows, smaller(s.columns - first, step),
+             start == nullptr ? nullptr : start + first, out + first, s.columns);
 }
 
 }  // namespace
@@ -183,15 +188,16 @@ std::size_t matmul_workspace(Product s) {
 }
 
 void matmul(Product s, const Element* a, const std::size_t* a_at, const Element* b,
-            const std::size_t* b_at, Element* out, Word* workspace) {
+            const std::size_t* b_at, const float* start, Element* out, Word* workspace) {
   const Blocks blocks(s);
   const std::size_t size = s.rows * s.columns, panel = panel_columns * blocks.pairs;
   const auto multiply = [&](std::size_t batch, std::size_t row_block, std::size_t column_block,
                             const Word* packed, Word* own) {
     const std::size_t i = row_block * rows_at_once, begin = column_block * blocks.columns;
-    multiply_block(
-        s, blocks, a + a_at[batch] + i * s.a_row, packed, smaller(s.rows - i, rows_at_once), begin,
-        smaller(begin + blocks.columns, blocks.panels), out + batch * size + i * s.columns, own);
+    multiply_block(s, blocks, a + a_at[batch] + i * s.a_row, packed,
+                   smaller(s.rows - i, rows_at_once), begin,
+                   smaller(begin + blocks.columns, blocks.panels), start,
+                   out + batch * size + i * s.columns, own);
   };
   if (blocks.by_batch) {
     for_each_item(s.batches, s.slots, [&](std::size_t batch, std::size_t slot) {
@@ -260,7 +266,7 @@ void sum_products(const Product& s, const Element* a, const Element* b, std::siz
       }
     }
   }
-  round_rows(sums, columns_of_sum, rows, columns, out + i * s.columns + j, s.columns);
+  round_rows(sums, columns_of_sum, rows, columns, nullptr, out + i * s.columns + j, s.columns);
 }
 
 }  // namespace

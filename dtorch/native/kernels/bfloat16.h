@@ -16,10 +16,12 @@ namespace dtorch::avx512_bf16 {
 // Number of 32-bit words of the workspace of the next function.
 std::size_t matmul_workspace(Product shape);
 
-// As matmul of kernels/matmul.h; sums are formed in float32 and rounded once, to nearest even.
-// Numbers below the normal range (1.2e-38) count as 0, as the instruction has it.
+// As matmul of kernels/matmul.h; sums are formed in float32, with that of `start`, and rounded
+// once, to nearest even. Numbers below the normal range (1.2e-38) count as 0, as the instruction
+// has it.
 void matmul(Product shape, const std::uint16_t* a, const std::size_t* a_at, const std::uint16_t* b,
-            const std::size_t* b_at, std::uint16_t* out, std::uint32_t* workspace);
+            const std::size_t* b_at, const float* start, std::uint16_t* out,
+            std::uint32_t* workspace);
 
 // out (rows, columns) = sum over the batch of a (rows, depth) times b (columns, depth) turned, all
 // contiguous; the sum is rounded once.

@@ -334,17 +334,25 @@ void choose(const bool* condition, const void* a_data, const void* b_data, void*
   }
 }
 
-// Many running sums: whole vectors, several of them in flight, and few roundings for each. Their
-// order is fixed by the code.
+// Many running sums: whole vectors, several of them in flight, in double precision, to which four
+// numbers at a time are added. Their order is fixed by the code.
 template <class T>
-T sum_of(const T* input, std::size_t n) {
-  constexpr std::size_t lanes = 64;
-  T sums[lanes] = {};
+double sum_of(const T* input, std::size_t n) {
+  constexpr std::size_t lanes = 32;
+  double sums[lanes] = {};
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    for (std::size_t lane = 0; lane < lanes; ++lane) sums[lane] += input[i + lane];
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    const T *a = input + i, *b = a + lanes, *c = b + lanes, *d = c + lanes;
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      sums[lane] += static_cast<double>((a[lane] + b[lane]) + (c[lane] + d[lane]));
+    }
   }
-  for (std::size_t lane = 0; i < n; ++i, ++lane) sums[lane] += input[i];
+  for (; i + lanes <= n; i += lanes) {
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      sums[lane] += static_cast<double>(input[i + lane]);
+    }
+  }
+  for (std::size_t lane = 0; i < n; ++i, ++lane) sums[lane] += static_cast<double>(input[i]);
   for (std::size_t width = lanes / 2; width; width /= 2) {
     for (std::size_t lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
   }
@@ -352,19 +360,19 @@ T sum_of(const T* input, std::size_t n) {
 }
 
 template <class T>
-void rows_added(const T* input, T* sums, std::size_t rows, std::size_t columns) {
+void rows_added(const T* input, double* sums, std::size_t rows, std::size_t columns) {
   for (std::size_t j = 0; j < columns; ++j) sums[j] = 0;
   std::size_t i = 0;
   for (; i + 4 <= rows; i += 4, input += 4 * columns) {
+    const T *a = input, *b = a + columns, *c = b + columns, *d = c + columns;
 #pragma omp simd
     for (std::size_t j = 0; j < columns; ++j) {
-      sums[j] +=
-          (input[j] + input[columns + j]) + (input[2 * columns + j] + input[3 * columns + j]);
+      sums[j] += static_cast<double>((a[j] + b[j]) + (c[j] + d[j]));
     }
   }
   for (; i < rows; ++i, input += columns) {
 #pragma omp simd
-    for (std::size_t j = 0; j < columns; ++j) sums[j] += input[j];
+    for (std::size_t j = 0; j < columns; ++j) sums[j] += static_cast<double>(input[j]);
   }
 }
 
@@ -411,10 +419,10 @@ ChooseLoop choose_loop(std::size_t bytes) {
   }
 }
 
-float sum_block(const float* input, std::size_t n) { return sum_of(input, n); }
+double sum_block(const float* input, std::size_t n) { return sum_of(input, n); }
 double sum_block(const double* input, std::size_t n) { return sum_of(input, n); }
 
-void sum_rows(const float* input, float* sums, std::size_t rows, std::size_t columns) {
+void sum_rows(const float* input, double* sums, std::size_t rows, std::size_t columns) {
   rows_added(input, sums, rows, columns);
 }
 void sum_rows(const double* input, double* sums, std::size_t rows, std::size_t columns) {

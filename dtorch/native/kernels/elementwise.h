@@ -71,10 +71,11 @@ DTORCH_KERNELS(
   UnaryLoop unary_loop(Unary op, Element element);
   // For elements of 1, 2, 4 or 8 bytes; null for others.
   ChooseLoop choose_loop(std::size_t bytes);
-  // Sum of n numbers, always in the same order of additions: blocks, then pairs of blocks.
-  float sum_block(const float* input, std::size_t n);
+  // Sum of n numbers, always in the same order of additions: blocks, then pairs of blocks. In
+  // double precision, as float would lose what many numbers that are alike have behind the point.
+  double sum_block(const float* input, std::size_t n);
   double sum_block(const double* input, std::size_t n);
   // Sums of the columns of a matrix.
-  void sum_rows(const float* input, float* sums, std::size_t rows, std::size_t columns);
+  void sum_rows(const float* input, double* sums, std::size_t rows, std::size_t columns);
   void sum_rows(const double* input, double* sums, std::size_t rows, std::size_t columns);
 )

@@ -1,36 +1,31 @@
 #include "kernels/normalization.h"
 
 #include "kernels/finish.h"
+#include "kernels/moments.h"
 #include "kernels/simd.h"
 
 namespace dtorch::DTORCH_CAPABILITY {
 namespace {
 
-DTORCH_INLINE double root(double x) { return __builtin_sqrt(x); }
+constexpr std::size_t at_once = 2048;  // numbers that are added up in T
 
-// Sums over one stretch of memory; those of several are added up in double precision.
+// Sum of term(place) over one stretch of memory; parts of it are added up in double precision.
+template <class T, class F>
+DTORCH_INLINE double sum_over(std::size_t n, F term) {
+  double total = 0;
+  for (std::size_t first = 0; first < n; first += at_once) {
+    const std::size_t end = n - first < at_once ? n : first + at_once;
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (std::size_t i = first; i < end; ++i) sum += term(i);
+    total += static_cast<double>(sum);
+  }
+  return total;
+}
+
 template <class T>
 DTORCH_INLINE double sum_of(const T* x, std::size_t n) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::size_t i = 0; i < n; ++i) sum += x[i];
-  return static_cast<double>(sum);
-}
-
-template <class T>
-DTORCH_INLINE double sum_of_squares(const T* x, T mean, std::size_t n) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::size_t i = 0; i < n; ++i) sum += (x[i] - mean) * (x[i] - mean);
-  return static_cast<double>(sum);
-}
-
-template <class T>
-DTORCH_INLINE double sum_of_products(const T* grad, const T* x, T mean, std::size_t n) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::size_t i = 0; i < n; ++i) sum += grad[i] * (x[i] - mean);
-  return static_cast<double>(sum);
+  return sum_over<T>(n, [=](std::size_t i) { return x[i]; });
 }
 
 }  // namespace
@@ -53,19 +48,25 @@ void normalize_channels(const T* input, const T* weight, const T* bias, double e
                         std::size_t pixels, std::size_t first, std::size_t last) {
   const double count = static_cast<double>(images * pixels);
   for (std::size_t c = first; c < last; ++c) {
+    const T start = pivot(input[c * pixels]);
     double sum = 0, squares = 0;
     for (std::size_t i = 0; i < images; ++i) {
-      sum += sum_of(input + (i * channels + c) * pixels, pixels);
+      const T* x = input + (i * channels + c) * pixels;
+      sum += sum_over<T>(pixels, [=](std::size_t k) { return x[k] - start; });
     }
-    const T mean = static_cast<T>(sum / count);
+    Moments<T> found;
+    found.find_mean(start, sum, count);
+    const T mean = found.mean;
     for (std::size_t i = 0; i < images; ++i) {
-      squares += sum_of_squares(input + (i * channels + c) * pixels, mean, pixels);
+      const T* x = input + (i * channels + c) * pixels;
+      squares += sum_over<T>(pixels, [=](std::size_t k) { return (x[k] - mean) * (x[k] - mean); });
     }
+    const double spread = found.variance(squares, count);
     average[c] = mean;
-    variance[c] = static_cast<T>(squares / count);
-    scale[c] = static_cast<T>(1 / root(squares / count + eps));
+    variance[c] = static_cast<T>(spread);
+    scale[c] = static_cast<T>(1 / root(spread + eps));
     const T factor = weight == nullptr ? scale[c] : scale[c] * weight[c];
-    const T shift = bias == nullptr ? T(0) : bias[c];
+    const T shift = (bias == nullptr ? T(0) : bias[c]) - found.rest * factor;
     for (std::size_t i = 0; i < images; ++i) {
       const T* from = input + (i * channels + c) * pixels;
       T* to = out + (i * channels + c) * pixels;
@@ -86,7 +87,8 @@ void normalize_channels_backward(const T* grad, const T* input, const T* weight,
     for (std::size_t i = 0; i < images; ++i) {
       const std::size_t at = (i * channels + c) * pixels;
       sum += sum_of(grad + at, pixels);
-      products += sum_of_products(grad + at, input + at, average[c], pixels);
+      const T *g = grad + at, *x = input + at, mean = average[c];
+      products += sum_over<T>(pixels, [=](std::size_t k) { return g[k] * (x[k] - mean); });
     }
     products *= static_cast<double>(scale[c]);
     if (grad_weight != nullptr) grad_weight[c] = static_cast<T>(products);

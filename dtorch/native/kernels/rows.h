@@ -20,15 +20,34 @@ DTORCH_INLINE void for_each_vector(std::size_t columns, F f) {
   if (j < columns) f(j, columns - j, 0);
 }
 
+template <class T>
+DTORCH_INLINE T sum_of(Vector<T> x) {
+  return fold<T>(x, [](Vector<T> a, Vector<T> b) { return a + b; });
+}
+
+// So many vectors are added up in T, and sums of these in double precision: errors stay those of a
+// short row.
+inline constexpr std::size_t vectors_at_once = 128;
+
+// f(place, columns) for stretches of a row of that length.
+template <class T, class F>
+DTORCH_INLINE void for_each_stretch(std::size_t columns, F f) {
+  constexpr std::size_t most = vectors_at_once * lanes<T>;
+  for (std::size_t j = 0; j < columns; j += most) f(j, columns - j < most ? columns - j : most);
+}
+
 // Sum of term(place, count) over the vectors of a row.
 template <class T, class F>
 DTORCH_INLINE T row_sum(std::size_t columns, F term) {
-  Vector<T> sums[4] = {};
-  for_each_vector<T>(columns, [&](std::size_t j, std::size_t count, std::size_t slot) {
-    sums[slot] += term(j, count);
+  double sum = 0;
+  for_each_stretch<T>(columns, [&](std::size_t first, std::size_t some) {
+    Vector<T> sums[4] = {};
+    for_each_vector<T>(some, [&](std::size_t j, std::size_t count, std::size_t slot) {
+      sums[slot] += term(first + j, count);
+    });
+    sum += static_cast<double>(sum_of<T>((sums[0] + sums[1]) + (sums[2] + sums[3])));
   });
-  return fold<T>((sums[0] + sums[1]) + (sums[2] + sums[3]),
-                 [](Vector<T> a, Vector<T> b) { return a + b; });
+  return static_cast<T>(sum);
 }
 
 // Largest element; NaN is passed over (whoever sums exponentials meets it there). -inf when empty.

@@ -17,6 +17,7 @@ inline constexpr std::size_t most_window_rows = 4;
 template <class T>
 inline constexpr std::size_t window_rows =
     most_window_rows < lanes<T> ? most_window_rows : lanes<T>;
+static_assert(window_rows<float> <= lanes<float> && window_rows<double> <= lanes<double>);
 
 // What the columns of a product are: for every channel the elements at each of its offsets.
 template <class T>
