@@ -226,8 +226,9 @@ PyObject* product(PyObject* first, PyObject* second, PyObject* bias = nullptr,
   }
   const bool drops_row = PyArray_NDIM(as_array(first)) == 1;
   const bool drops_column = PyArray_NDIM(as_array(second)) == 1;
-  if ((drops_row || drops_column) && PyArray_SIZE(as_array(first)) < fewest_of_vector &&
-      PyArray_SIZE(as_array(second)) < fewest_of_vector) {
+  constexpr auto fewest = static_cast<npy_intp>(fewest_of_vector);
+  if ((drops_row || drops_column) && PyArray_SIZE(as_array(first)) < fewest &&
+      PyArray_SIZE(as_array(second)) < fewest) {
     return nullptr;
   }
   nb::object a_owner = as_matrices(as_array(first), true);
