@@ -268,7 +268,7 @@ class SWALR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         # Undo the share of the step before, then apply that of this one: chainable.
-        step = self.last_epoch
+        step = self._step_count - 1
         if self.anneal_epochs == 0:
             step = max(1, step)
         before, now = self._share(step - 1), self._share(step)

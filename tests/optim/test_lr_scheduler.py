@@ -192,3 +192,30 @@ def test_a_schedule_goes_on_without_a_warning_when_the_optimizer_steps_first() -
         optimizer.step()
         schedule.step()
     assert schedule.get_last_lr() == [0.5]
+
+
+@every_schedule
+def test_a_loaded_schedule_takes_the_rest_of_the_course(number: int) -> None:
+    steps = CASES["SCHEDULES"][number][2]
+    optimizer, schedule = made(number)
+    for before in range(steps):
+        again, loaded = made(number)
+        again.load_state_dict(optimizer.state_dict())
+        loaded.load_state_dict(schedule.state_dict())
+        for o, s in ((optimizer, schedule), (again, loaded)):
+            o.step()
+            s.step()
+        assert rates(again) == rates(optimizer), f"loaded after {before} steps"
+        assert loaded.get_last_lr() == schedule.get_last_lr()
+
+
+def test_a_cycle_keeps_the_lowest_rate_it_is_given() -> None:
+    group = {"params": [nn.Parameter(dtorch.ones(1))], "initial_lr": 1.0}
+    optimizer = optim.SGD([group], lr=1.0)
+    schedule = CyclicLR(optimizer, 0.1, 1.0, 3, last_epoch=0, cycle_momentum=False)
+    found = []
+    for _ in range(4):
+        optimizer.step()
+        schedule.step()
+        found += schedule.get_last_lr()
+    assert found == pytest.approx([0.7, 1.0, 0.7, 0.4])  # as in PyTorch

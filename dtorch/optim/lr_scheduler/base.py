@@ -59,7 +59,7 @@ class LRScheduler:
             expect_in_groups(optimizer, last_epoch, "initial_lr")
         self.base_lrs: list[float] = [g["initial_lr"] for g in optimizer.param_groups]
         self.last_epoch = last_epoch
-        self._step_count = 0
+        self._step_count = last_epoch + 1
         self._last_lr: list[float] = []
         self._steps_before = optimizer._steps_taken
         self._get_lr_called_within_step = False
@@ -77,7 +77,8 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go on by one epoch, or (deprecated) to a given one."""
-        if self._step_count == 1 and self.optimizer._steps_taken == self._steps_before:
+        begins = self._step_count == 1 and not self._is_initial
+        if begins and self.optimizer._steps_taken == self._steps_before:
             warnings.warn(
                 "scheduler.step() was called before optimizer.step(): the first rate of the "
                 "schedule is skipped; call them the other way round",

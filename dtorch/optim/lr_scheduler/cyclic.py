@@ -177,6 +177,7 @@ class CyclicLR(LRScheduler):
                     _set_momentum(group, high)
                     group["max_momentum"], group["base_momentum"] = high, low
         super().__init__(optimizer, last_epoch)
+        self.base_lrs = lowest  # whatever the groups began with, where others had a schedule before
 
     def scale_fn(self, x: float) -> float:
         """The height of a round or batch, as a share of the full one."""
