@@ -276,8 +276,17 @@ def whole_numbers(
     return values.astype(numpy_dtype)
 
 
-def _floating(name: str, dtype: Any) -> np.dtype[Any]:
-    wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
+def _wanted(name: str, dtype: Any, out: Any, default: dtype) -> dtype:
+    """The dtype to draw: that which is named or of ``out``."""
+    if out is None:
+        return default if dtype is None else as_dtype(dtype)
+    if dtype is not None and as_dtype(dtype) is not out.dtype:
+        raise DtypeError(f"{name}: dtype is {as_dtype(dtype)}, that of out {out.dtype}")
+    return out.dtype  # type: ignore[no-any-return]
+
+
+def _floating(name: str, dtype: Any, out: Any = None) -> np.dtype[Any]:
+    wanted = _wanted(name, dtype, out, get_default_dtype())
     if wanted.category < 2:
         raise DtypeError(f"{name}: dtype is {wanted}, expected a floating-point or complex one")
     return wanted.numpy
@@ -298,7 +307,7 @@ def rand(
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers uniform in [0, 1)."""
-    array = uniform(as_sizes("rand", size), _floating("rand", dtype), generator)
+    array = uniform(as_sizes("rand", size), _floating("rand", dtype, out), generator)
     return _made(array, out, requires_grad, device)
 
 
@@ -307,7 +316,7 @@ def randn(
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers from the standard normal distribution."""
-    array = standard_normal(as_sizes("randn", size), _floating("randn", dtype), generator)
+    array = standard_normal(as_sizes("randn", size), _floating("randn", dtype, out), generator)
     return _made(array, out, requires_grad, device)
 
 
@@ -318,7 +327,7 @@ def randint(
     """Whole numbers from ``low`` (0 if left out) up to, not including, ``high``."""
     if size is None:
         low, high, size = 0, low, high
-    numpy_dtype = int64.numpy if dtype is None else as_dtype(dtype).numpy
+    numpy_dtype = _wanted("randint", dtype, out, int64).numpy
     sizes = as_sizes("randint", (size,))
     array = whole_numbers("randint", low, high, sizes, numpy_dtype, generator)
     return _made(array, out, requires_grad, device)
@@ -333,7 +342,7 @@ def randperm(
     Raises:
         ArgumentError: more numbers than the dtype can tell apart.
     """
-    wanted = int64 if dtype is None else as_dtype(dtype)
+    wanted = _wanted("randperm", dtype, out, int64)
     numpy_dtype = wanted.numpy
     if n > _consecutive(wanted) + 1:
         raise ArgumentError(f"randperm: {wanted} cannot hold {n} different whole numbers from 0 on")
@@ -397,10 +406,10 @@ def normal(
             raise TypeError("normal: mean and std are numbers; give a size")
         shape = np.broadcast_shapes(np.shape(center), np.shape(spread))
         given = mean if isinstance(mean, TensorBase) else std
-        numpy_dtype = given._array.dtype if dtype is None else as_dtype(dtype).numpy
+        numpy_dtype = _wanted("normal", dtype, out, from_numpy_dtype(given._array.dtype)).numpy
     else:
         shape = as_sizes("normal", (size,))
-        numpy_dtype = _floating("normal", dtype)
+        numpy_dtype = _floating("normal", dtype, out)
     if numpy_dtype.kind not in "fcV":
         raise DtypeError(f"normal: mean is {numpy_dtype}, expected a floating-point dtype")
     drawn = numpy_dtype if numpy_dtype.kind == "c" else _wide(numpy_dtype)

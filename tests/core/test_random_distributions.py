@@ -331,3 +331,24 @@ def test_permutations_that_a_dtype_cannot_hold_are_refused(dtype: Any) -> None:
 def test_uniform_bounds_that_a_dtype_cannot_hold_are_refused(dtype: Any, bounds: Any) -> None:
     with pytest.raises(ArgumentError, match="uniform_"):
         dtorch.empty(3, dtype=dtype).uniform_(*bounds)
+
+
+@every_floating
+def test_numbers_are_drawn_in_the_dtype_of_out(dtype: Any) -> None:
+    out = dtorch.empty(100_000, dtype=dtype)
+    dtorch.manual_seed(0)
+    assert dtorch.rand(100_000, out=out) is out
+    assert float(out.max()) < 1
+    dtorch.manual_seed(0)
+    assert out.equal(dtorch.rand(100_000, dtype=dtype))
+    dtorch.manual_seed(0)
+    dtorch.randint(0, 3, (100_000,), out=out)
+    assert set(out.tolist()) == {0, 1, 2}
+    dtorch.normal(0.0, 1.0, (5,), out=out)
+    with pytest.raises(DtypeError, match="that of out"):
+        dtorch.randn(3, out=out, dtype=dtorch.complex64)
+
+
+def test_out_of_whole_numbers_takes_no_fractions() -> None:
+    with pytest.raises(DtypeError, match="floating"):
+        dtorch.rand(3, out=dtorch.empty(3, dtype=dtorch.int64))

@@ -77,6 +77,17 @@ def test_gradients_of_half_precision_are_scaled_once() -> None:
         assert p.grad.equal((exact * (0.99 / (1 + 1e-6))).to(dtype))
 
 
+def test_sparse_gradients_are_clipped_as_the_dense_ones_they_stand_for() -> None:
+    table, dense = nn.Embedding(4, 2, sparse=True), nn.Embedding(4, 2)
+    for layer in (table, dense):
+        (layer(dtorch.tensor([1, 1, 2])) * dtorch.tensor([3.0, -4.0])).sum().backward()
+    for norm_type in (2, 1, math.inf):
+        norms = [utils.clip_grad_norm_(m.parameters(), 1.0, norm_type) for m in (table, dense)]
+        assert norms[0].item() == pytest.approx(norms[1].item())
+        assert table.weight.grad.is_sparse
+        assert dtorch.allclose(table.weight.grad.to_dense(), dense.weight.grad)
+
+
 def test_clip_grad_value_cuts_off() -> None:
     parameters = with_gradients([3.0, -0.5])
     utils.clip_grad_value_(parameters, 1.0)

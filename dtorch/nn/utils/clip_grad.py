@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.coo import CooArray
 from dtorch.core.dtype import from_numpy_dtype, promote_types
 from dtorch.core.errors import GradError
 from dtorch.core.half import widened
@@ -42,7 +43,10 @@ def get_total_norm(
         >>> get_total_norm([dtorch.tensor([3.0]), dtorch.tensor([4.0])])
         tensor(5.)
     """
-    arrays = [t._array for t in ([tensors] if isinstance(tensors, TensorBase) else tensors)]
+    given = [tensors] if isinstance(tensors, TensorBase) else tensors
+    arrays = [
+        t._array.coalesce().values if isinstance(t._array, CooArray) else t._array for t in given
+    ]
     if not arrays:
         return wrap(np.zeros((), np.float32))
     p = float(norm_type)
@@ -90,7 +94,8 @@ def clip_grads_with_norm_(
     if not factor < 1 and not math.isnan(factor):
         return
     for grad in _gradients(parameters):
-        grad._array[...] = widened(grad._array) * factor
+        array = grad._array.values if isinstance(grad._array, CooArray) else grad._array
+        array[...] = widened(array) * factor
         bump(grad)
 
 
