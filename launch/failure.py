@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,16 +46,18 @@ def read_record(path: Path, pid: int) -> ErrorRecord | None:
         content = json.loads(path.read_bytes())
         if content["pid"] != pid:  # of an earlier job or start with the same log directory
             return None
-        blames = content["blames"]
+        blames = content.get("blames")
         return ErrorRecord(
             time=float(content["time"]),
-            code=int(content["code"]),
+            code=int(content.get("code", 1)),
             blames=None if blames is None else int(blames),
             message=str(content["message"]),
             where=str(content["where"]),
             traceback=str(content["traceback"]),
         )
-    except (OSError, ValueError, TypeError, LookupError, RecursionError, OverflowError):
+    except (
+        OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError,
+    ):  # fmt: skip
         return None
 
 
@@ -70,6 +73,7 @@ class Failure:
         hung_after: seconds for which it stood still after its program had ended; None: it did not.
         record: what it recorded.
         stacks: Python stacks of a worker that crashed or hung.
+        memory_kills: processes that the kernel has killed for want of memory since the start.
     """
 
     rank: int
@@ -79,6 +83,7 @@ class Failure:
     hung_after: float | None
     record: ErrorRecord | None
     stacks: str
+    memory_kills: int = 0
 
     @property
     def blames(self) -> int | None:
@@ -112,11 +117,18 @@ class Failure:
                 f"has not and did nothing for {self.hung_after:g} s; killed "
                 "(--exit-timeout sets the time, after a failure --grace)"
             )
+        if self.exit.code == -signal.SIGKILL and self.memory_kills:
+            return f"was killed by SIGKILL, as the kernel does for want of memory ({self._kills})"
         if self.exit.signal_name is not None:
             return f"was killed by {self.exit.signal_name}"
         if self.exit.code == 0:
             return "ended"
         return f"failed with exit code {self.exit.code}"
+
+    @property
+    def _kills(self) -> str:
+        processes = "process" if self.memory_kills == 1 else "processes"
+        return f"{self.memory_kills} {processes} of this control group meanwhile"
 
 
 def cause_first(failures: list[Failure]) -> list[Failure]:

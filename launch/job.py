@@ -150,14 +150,34 @@ def usable_cores() -> int:
     return max(1, min(len(os.sched_getaffinity(0)), _quota_in_cores()))
 
 
-def _quota_in_cores(mount: Path = Path("/sys/fs/cgroup")) -> int:
-    unlimited = sys.maxsize
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def oom_kills(mount: Path = CGROUPS) -> int:
+    """Processes of this one's control group that the kernel has killed for want of memory."""
+    group = _control_group(mount)
+    try:
+        events = (group / "memory.events").read_text().split() if group is not None else []
+    except OSError:
+        return 0
+    counts = dict(zip(events[::2], events[1::2], strict=False))
+    return int(counts.get("oom_kill", 0))
+
+
+def _control_group(mount: Path) -> Path | None:
     try:
         membership = Path("/proc/self/cgroup").read_text()
     except FileNotFoundError:
-        return unlimited
+        return None
     paths = [line[3:].strip("/\n") for line in membership.splitlines() if line.startswith("0::")]
-    group = mount / paths[0] if paths else mount
+    return mount / paths[0] if paths else mount
+
+
+def _quota_in_cores(mount: Path = CGROUPS) -> int:
+    unlimited = sys.maxsize
+    group = _control_group(mount)
+    if group is None:
+        return unlimited
     quotas = [unlimited]
     for directory in (group, *group.parents):
         limit = directory / "cpu.max"

@@ -13,7 +13,7 @@ from functools import partial
 
 from .engines import Engine, Exit, Handle, StartError
 from .failure import Failure, cause_first, is_interrupt
-from .job import Job
+from .job import Job, oom_kills
 from .logs import LogPlan, Stream
 from .output import Output
 from .signals import SignalRelay
@@ -164,6 +164,7 @@ class Attempt:
         self._failed_at: float | None = None
         self._blamed: set[int | None] = set()  # processes, by those that have failed
         self._quiet_since = time.time()
+        self._oom_kills_before = oom_kills()
 
     def run(self, job: Job, restart: int) -> Outcome:
         self._watch(self._signals.fd, self._take_signals)
@@ -315,7 +316,8 @@ class Attempt:
 
     def _outcome(self) -> Outcome:
         stopped = self._stopped_by is not None
-        failures = [failure for worker in self._workers if (failure := worker.failure())]
+        kills = oom_kills() - self._oom_kills_before
+        failures = [failure for worker in self._workers if (failure := worker.failure(kills))]
         if stopped and self._failed_at is None:
             failures = []  # what happens on the way out after a signal is not a failure
         failures = cause_first(failures)

@@ -237,7 +237,7 @@ class Worker:
     def record(self) -> ErrorRecord | None:
         return read_record(self.handle.spec.error_file, self.handle.pid)
 
-    def failure(self) -> Failure | None:
+    def failure(self, memory_kills: int) -> Failure | None:
         """How this worker failed; None if it did not, or only did as it was told."""
         record = self.record()
         failed_at = record.time if record is not None else self.failure_time
@@ -257,6 +257,7 @@ class Worker:
             hung_after=self.hung_after,
             record=record,
             stacks=self.handle.stacks(),
+            memory_kills=memory_kills,
         )
 
     def close(self) -> None:

@@ -120,3 +120,11 @@ def test_frames_of_the_bootstrap_are_not_shown():
         'Current thread:\n  File "train.py", line 1 in f\n  File "/x/bootstrap.py", line 9 in g\n'
     )
     assert without_bootstrap(dump) == 'Current thread:\n  File "train.py", line 1 in f\n'
+
+
+def test_want_of_memory_is_told_where_the_kernel_says_so():
+    assert failure(-9, memory_kills=1).summary(PROGRAM, 2) == (
+        "rank 1 of 2 (pid 42) was killed by SIGKILL, as the kernel does for want of memory "
+        "(1 process of this control group meanwhile): train.py"
+    )
+    assert "memory" not in failure(-11, memory_kills=1).summary(PROGRAM, 2)

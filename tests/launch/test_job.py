@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dtorch.launch.job import Job, Program, free_port, usable_cores
+from dtorch.launch.job import Job, Program, free_port, oom_kills, usable_cores
 
 
 def job(**changes: object) -> Job:
@@ -76,3 +76,10 @@ def test_free_port_of_a_foreign_address_is_an_error():
 
 def test_at_least_one_core_is_usable():
     assert usable_cores() >= 1
+
+
+def test_kills_for_want_of_memory_are_read_from_the_control_group(tmp_path, monkeypatch):
+    (tmp_path / "memory.events").write_text("low 0\noom 3\noom_kill 2\n")
+    monkeypatch.setattr("dtorch.launch.job._control_group", lambda mount: mount)
+    assert oom_kills(tmp_path) == 2
+    assert oom_kills(tmp_path / "none") == 0

@@ -153,7 +153,7 @@ class Hogwild:
         on_crash: str = "fail", max_replacements: int = 3,
         checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0,
         on_metrics: Callable[[int, Mapping[str, float]], None] | None = None,
-        progress: bool = True, grace: float = 5.0, start_method: str = "spawn",
+        progress: bool = True, grace: float = 30.0, start_method: str = "spawn",
     ) -> None:  # fmt: skip
         if on_crash not in _POLICIES:
             raise ArgumentError(f"Hogwild: on_crash is {on_crash!r}, expected one of {_POLICIES}")
