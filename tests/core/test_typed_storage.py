@@ -151,3 +151,15 @@ def test_what_needs_a_card_says_so() -> None:
 
 def test_it_prints_its_numbers() -> None:
     assert repr(dtorch.IntStorage([1, 2])) == " 1\n 2\n[dtorch.IntStorage of size 2]"
+
+
+@pytest.mark.parametrize("size", [-1, 1 << 62, 1 << 70])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_file_is_not_mapped_with_a_size_that_none_has(
+    size: int, shared: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(16))
+    with pytest.raises(ArgumentError, match=f"size is {size}"):
+        dtorch.FloatStorage.from_file(path, shared, size)
+    assert path.stat().st_size == 16

@@ -278,6 +278,8 @@ class Grammar:
         hooks = self._source.choice((b"}", b"ccollections\nOrderedDict\n)R"))
         grad = b"\x88" if self._source.random() < 0.1 else b"\x89"
         args = [self._pid(depth, kind), *place, grad, hooks]
+        if self._source.random() < 0.1:  # whether it is conjugate or negative
+            args.append(b"}" + self._text(0, self._source.choice(("conj", "neg"))) + b"\x88s")
         return [self.value(depth + 1) if self._source.random() < 0.01 else arg for arg in args]
 
     def _sizes(self, ndim: int | None = None, numbers: Any = None) -> Piece:
