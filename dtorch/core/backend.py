@@ -7,7 +7,8 @@ Environment, read once when dtorch is imported:
 =====================  ============================================================================
 DTORCH_NATIVE          ``0``: ignore the compiled module; NumPy does the work
 DTORCH_ALLOCATOR       ``0``: leave NumPy's memory allocator in place
-DTORCH_CACHE_LIMIT     bytes of freed memory kept for reuse; default: a quarter of the memory
+DTORCH_CACHE_LIMIT     bytes of freed memory kept for reuse; default: a quarter of the memory,
+                       divided by the ranks on this machine, or the workers of a loader
 DTORCH_CPU_CAPABILITY  ``baseline``, ``avx2`` or ``avx512``: which build of the kernels runs
 OMP_NUM_THREADS        threads for operations; default: the processors this process may use
 =====================  ============================================================================
@@ -62,9 +63,23 @@ def install_allocator_in_this_thread() -> None:
         native.install_allocator()
 
 
+def share_cache(processes: int) -> None:
+    """Keep no more freed memory than is the part of one of so many processes.
+
+    Each could keep a quarter of the memory, and none knows what the others keep. A
+    ``DTORCH_CACHE_LIMIT`` stays, for each of them.
+    """
+    if native is not None and not os.environ.get("DTORCH_CACHE_LIMIT"):
+        native.set_cache_limit(native.allocator_stats()["cache_limit"] // processes)
+
+
 def _set_cache_limit() -> None:
     text = os.environ.get("DTORCH_CACHE_LIMIT")
-    if native is None or not text:
+    if not text:
+        ranks = os.environ.get("LOCAL_WORLD_SIZE", "")
+        share_cache(max(1, int(ranks)) if ranks.isdecimal() else 1)
+        return
+    if native is None:
         return
     if not text.isdecimal():
         raise ArgumentError(f"DTORCH_CACHE_LIMIT is {text!r}, expected a number of bytes")

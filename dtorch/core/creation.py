@@ -26,6 +26,7 @@ from dtorch.core.inplace import bump, expect_writable
 from dtorch.core.op import method
 from dtorch.core.quiet import quietly
 from dtorch.core.shapes import as_sizes
+from dtorch.core.sizes import refusing
 from dtorch.core.storage import Storage, array_over, end_of
 from dtorch.core.tensor import Tensor
 from dtorch.core.typed_storage import TypedStorage
@@ -56,6 +57,7 @@ def _numpy(wanted: Any, default: dtype | None = None) -> np.dtype[Any]:
     return (default or get_default_dtype()).numpy
 
 
+@refusing("tensor")
 @quietly
 def tensor(
     data: Any,
@@ -183,6 +185,7 @@ def tensor_from_storage(
     return result
 
 
+@refusing("empty")
 def empty(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
@@ -192,6 +195,7 @@ def empty(
     return _finish(array, requires_grad, out, device)
 
 
+@refusing("zeros")
 def zeros(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -200,6 +204,7 @@ def zeros(
     return _finish(array, requires_grad, out, device)
 
 
+@refusing("ones")
 def ones(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -208,6 +213,7 @@ def ones(
     return _finish(array, requires_grad, out, device)
 
 
+@refusing("full")
 @quietly
 def full(
     size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, device: Any = None,
@@ -236,6 +242,7 @@ def _like(input: Tensor, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return input._array.shape, input._array.dtype if dtype is None else as_dtype(dtype).numpy
 
 
+@refusing("empty_like")
 def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     memory_format: Any = None,
@@ -244,6 +251,7 @@ def empty_like(
     return _finish(np.empty(*_like(input, dtype)), requires_grad, device=device)
 
 
+@refusing("zeros_like")
 def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     memory_format: Any = None,
@@ -252,6 +260,7 @@ def zeros_like(
     return _finish(np.zeros(*_like(input, dtype)), requires_grad, device=device)
 
 
+@refusing("ones_like")
 def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     memory_format: Any = None,
@@ -260,6 +269,7 @@ def ones_like(
     return _finish(np.ones(*_like(input, dtype)), requires_grad, device=device)
 
 
+@refusing("full_like")
 @quietly
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None,
@@ -271,6 +281,7 @@ def full_like(
     return _finish(array, requires_grad, device=device)
 
 
+@refusing("arange")
 @quietly
 def arange(
     start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None,
@@ -293,6 +304,7 @@ def arange(
     return _finish(array.astype(numpy_dtype), requires_grad, out, device)
 
 
+@refusing("linspace")
 @quietly
 def linspace(
     start: float, end: float, steps: int = 100, *, out: Any = None, dtype: Any = None,
@@ -305,6 +317,7 @@ def linspace(
     return _finish(array, requires_grad, out, device)
 
 
+@refusing("logspace")
 @quietly
 def logspace(
     start: float, end: float, steps: int = 100, base: float = 10.0, *, out: Any = None,
@@ -317,6 +330,7 @@ def logspace(
     return _finish(array, requires_grad, out, device)
 
 
+@refusing("range")
 def range(
     start: float = 0, end: float | None = None, step: float = 1, *, out: Any = None,
     dtype: Any = None, device: Any = None, requires_grad: bool = False,
@@ -336,6 +350,7 @@ def range(
     return _finish(array, requires_grad, out, device)
 
 
+@refusing("empty_strided")
 def empty_strided(
     size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -359,6 +374,7 @@ def empty_strided(
     return result.requires_grad_() if requires_grad else result
 
 
+@refusing("asarray")
 def asarray(
     obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None,
     requires_grad: bool = False,
@@ -427,16 +443,19 @@ def frombuffer(
     return _finish(flat.view(numpy_dtype), requires_grad)
 
 
+@refusing("fftfreq")
 def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Frequencies of a transform of ``n`` elements that were taken at distances ``d``."""
     return _finish(np.fft.fftfreq(n, d).astype(_numpy(dtype)), False, device=device)
 
 
+@refusing("rfftfreq")
 def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Frequencies of the transform of a real signal of ``n`` elements."""
     return _finish(np.fft.rfftfreq(n, d).astype(_numpy(dtype)), False, device=device)
 
 
+@refusing("eye")
 def eye(
     n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,

@@ -25,6 +25,7 @@ from dtorch.core.op import NUMBERS, Op
 from dtorch.core.quiet import restore, silence
 from dtorch.core.shapes import broadcast_shapes
 from dtorch.core.signature import MISSING
+from dtorch.core.sizes import REFUSALS
 
 ndarray = np.ndarray
 generic = np.generic
@@ -232,7 +233,7 @@ class ElementwiseOp(Op):
                 settings = silence()
                 try:
                     out = wrap(ufunc(a, b))
-                except (ValueError, TypeError):
+                except (*REFUSALS, TypeError):
                     return general(input, other)  # says what is wrong
                 finally:
                     restore(settings)
@@ -262,7 +263,7 @@ class ElementwiseOp(Op):
                     settings = silence()
                     try:
                         out = wrap(ufunc(a))
-                    except TypeError:
+                    except (*REFUSALS, TypeError):
                         return general(input)  # says what is wrong
                     finally:
                         restore(settings)

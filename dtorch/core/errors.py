@@ -14,6 +14,7 @@ uses RuntimeError for many of them), so that code written for it keeps catching 
     +-- DeviceError         (RuntimeError)               missing device, or tensors on different ones
     +-- GradError           (RuntimeError)               misuse of the autograd graph
     |   +-- VersionError                                 a saved tensor was modified in place
+    +-- OutOfMemoryError    (MemoryError, RuntimeError)  more memory than there is
     +-- StorageError        (RuntimeError)               memory that cannot be resized, shared, viewed
 """
 
@@ -60,6 +61,10 @@ class GradError(DtorchError, RuntimeError):
 
 class VersionError(GradError):
     """A tensor needed for the gradient was modified in place after it was saved."""
+
+
+class OutOfMemoryError(DtorchError, MemoryError, RuntimeError):
+    """More memory was asked for than there is."""
 
 
 class StorageError(DtorchError, RuntimeError):

@@ -70,6 +70,7 @@ from dtorch.core.op_methods import OpMethods
 from dtorch.core.quiet import restore, silence
 from dtorch.core.record import Formula, OpNode, Plan
 from dtorch.core.signature import MISSING, parameters_of, public_signature
+from dtorch.core.sizes import REFUSALS, refusal, refusing
 
 ndarray = np.ndarray
 generic = np.generic
@@ -423,11 +424,17 @@ class Op:
 
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
             given = len(args)
-            if self.policy is not None and out is None:
-                return self.policy(self, self.run, bind(args, kwargs), False)
-            if not kwargs and required <= given <= positional and fast_paths:
-                return run([*args, *defaults[given:]], out)
-            return self.run(bind(args, kwargs), out)
+            try:
+                if self.policy is not None and out is None:
+                    return self.policy(self, self.run, bind(args, kwargs), False)
+                if not kwargs and required <= given <= positional and fast_paths:
+                    return run([*args, *defaults[given:]], out)
+                return self.run(bind(args, kwargs), out)
+            except REFUSALS as error:
+                refused = refusal(self.name, error)
+                if refused is None:
+                    raise
+                raise refused from None
 
         if self.ufunc is not None and self.kind == "structured" and backend.native is not None:
             guard = 1 if self.refused else 0  # of integers: they are looked at here
@@ -665,7 +672,7 @@ class Op:
             values = self.bind((input, *args), kwargs)
             return self.run_inplace(values)
 
-        return function
+        return refusing(self.name + "_")(function)
 
     def run_inplace(self, values: list[Any]) -> Any:
         """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
@@ -775,7 +782,13 @@ class CompositeOp(Op):
     def _make_function(self) -> Callable[..., Any]:
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
             values = self.bind(args, kwargs)
-            result = self._call(values, out is not None)
+            try:
+                result = self._call(values, out is not None)
+            except REFUSALS as error:
+                refused = refusal(self.name, error)
+                if refused is None:
+                    raise
+                raise refused from None
             if out is None:
                 return result
             if not isinstance(result, tuple):

@@ -33,6 +33,7 @@ from dtorch.core.interrupts import at_fork
 from dtorch.core.op import method
 from dtorch.core.quiet import quietly
 from dtorch.core.shapes import as_sizes
+from dtorch.core.sizes import refusing
 from dtorch.core.tensor import Tensor
 
 _WORDS = 4 + 2 + 4 + 1 + 1 + 1 + 1  # counter, key, buffer, position, cached half, its flag, seed
@@ -302,6 +303,7 @@ def _made(array: Any, out: Any, requires_grad: bool, device: Any) -> Tensor:
     return result.requires_grad_() if requires_grad else result
 
 
+@refusing("rand")
 def rand(
     *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
@@ -311,6 +313,7 @@ def rand(
     return _made(array, out, requires_grad, device)
 
 
+@refusing("randn")
 def randn(
     *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
@@ -320,6 +323,7 @@ def randn(
     return _made(array, out, requires_grad, device)
 
 
+@refusing("randint")
 def randint(
     low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None,
     out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
@@ -333,6 +337,7 @@ def randint(
     return _made(array, out, requires_grad, device)
 
 
+@refusing("randperm")
 def randperm(
     n: int, *, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
@@ -340,28 +345,33 @@ def randperm(
     """The numbers 0 to n - 1 in random order.
 
     Raises:
-        ArgumentError: more numbers than the dtype can tell apart.
+        ArgumentError: a negative number of them, or more than the dtype can tell apart.
     """
     wanted = _wanted("randperm", dtype, out, int64)
     numpy_dtype = wanted.numpy
+    if n < 0:
+        raise ArgumentError(f"randperm: n is {n}, expected at least 0")
     if n > _consecutive(wanted) + 1:
         raise ArgumentError(f"randperm: {wanted} cannot hold {n} different whole numbers from 0 on")
     array = _source(generator).permutation(n).astype(numpy_dtype)
     return _made(array, out, requires_grad, device)
 
 
+@refusing("rand_like")
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None,
               requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `rand`, of the sizes and dtype of ``input``."""
     return rand(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
+@refusing("randn_like")
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None,
                requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `randn`, of the sizes and dtype of ``input``."""
     return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
+@refusing("bernoulli")
 @quietly
 def bernoulli(
     input: Tensor, p: Any = None, *, generator: Generator | None = None, out: Any = None
@@ -375,6 +385,7 @@ def bernoulli(
     return _made(np.asarray(hit).astype(input._array.dtype), out, False, None)
 
 
+@refusing("randint_like")
 def randint_like(input: Tensor, low: int = 0, high: int | None = None, *, dtype: Any = None,
                  device: Any = None, requires_grad: bool = False,
                  memory_format: Any = None) -> Tensor:  # fmt: skip
@@ -384,6 +395,7 @@ def randint_like(input: Tensor, low: int = 0, high: int | None = None, *, dtype:
     return randint(low, high, input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
+@refusing("normal")
 @quietly
 def normal(
     mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
@@ -417,6 +429,7 @@ def normal(
     return _made(np.asarray(values).astype(numpy_dtype, copy=False), out, requires_grad, device)
 
 
+@refusing("poisson")
 @quietly
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of events, where ``input`` states the mean of each."""
@@ -429,6 +442,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return wrap(array)  # type: ignore[no-any-return]
 
 
+@refusing("multinomial")
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *,
     generator: Generator | None = None, out: Any = None,

@@ -11,6 +11,8 @@ from dtorch.core import backend
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 
+_LARGEST = 2**63 - 1
+
 
 class Size(tuple[int, ...]):
     """Sizes of a tensor: a tuple that prints as ``dtorch.Size([2, 3])`` and knows its product."""
@@ -80,13 +82,22 @@ def normalize_dims(op: str, dims: Any, ndim: int) -> tuple[int, ...]:
 
 
 def as_sizes(op: str, sizes: Sequence[Any]) -> tuple[int, ...]:
-    """Sizes given as ints or as one sequence of ints."""
+    """Sizes given as ints or as one sequence of ints.
+
+    Raises:
+        ShapeError: a negative size, or one that is no int64.
+    """
     if len(sizes) == 1 and isinstance(sizes[0], Iterable):
         sizes = tuple(sizes[0])
     try:
-        return tuple(operator.index(size) for size in sizes)
+        found = tuple(map(operator.index, sizes))
     except TypeError:
         raise TypeError(f"{op}: sizes are {tuple(sizes)!r}, expected ints") from None
+    if found and min(found) < 0:
+        raise ShapeError(f"{op}: sizes {found} must not be negative")
+    if found and max(found) > _LARGEST:
+        raise ShapeError(f"{op}: sizes {found} do not fit into 64 bits")
+    return found
 
 
 def infer_size(op: str, shape: tuple[int, ...], numel: int) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from dtorch.core import backend, dtype as dtypes
 from dtorch.core.device import as_device, device
 from dtorch.core.dtype import as_dtype, dtype
 from dtorch.core.errors import ArgumentError, DeviceError, StorageError
+from dtorch.core.sizes import refusing
 from dtorch.core.storage import Storage, checked_index
 
 _BYTE_ORDERS = {"native": sys.byteorder, "little": "little", "big": "big"}
@@ -43,6 +44,7 @@ class TypedStorage:
     _offset: builtins.int
     _size: builtins.int | None  # None: all of the memory, however it is resized
 
+    @refusing("TypedStorage")
     def __init__(self, *args: Any) -> None:
         self._offset, self._size = 0, None
         first = args[0] if args else 0

@@ -92,6 +92,7 @@ def run_worker(
     die_with_parent(started_by_main_thread)
     backend.set_num_threads(1)
     task = task if isinstance(task, Task) else task()
+    backend.share_cache(task.num_workers)
     _Worker(Channel(requests), Channel(control), task).serve()
 
 

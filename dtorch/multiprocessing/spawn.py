@@ -15,6 +15,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
+from dtorch.core.backend import share_cache
 from dtorch.core.errors import ArgumentError, DtorchError
 from dtorch.multiprocessing.parent_death import die_with_parent
 from dtorch.multiprocessing.processes import signal_name
@@ -149,7 +150,7 @@ def start_processes(
     for index in range(nprocs):
         here, there = context.Pipe(duplex=False)
         process = context.Process(  # type: ignore[attr-defined]  # every context has one
-            target=_run, args=(fn, index, args, there, in_main_thread), daemon=daemon
+            target=_run, args=(fn, index, nprocs, args, there, in_main_thread), daemon=daemon
         )
         process.start()
         there.close()
@@ -190,10 +191,11 @@ def spawn(
 
 
 def _run(
-    fn: Callable[..., Any], index: int, args: tuple[Any, ...], failure: connection.Connection,
-    started_by_main_thread: bool,
+    fn: Callable[..., Any], index: int, nprocs: int, args: tuple[Any, ...],
+    failure: connection.Connection, started_by_main_thread: bool,
 ) -> None:  # fmt: skip
     die_with_parent(started_by_main_thread)
+    share_cache(nprocs)
     try:
         fn(index, *args)
     except KeyboardInterrupt:

@@ -223,6 +223,8 @@ constexpr std::size_t huge_page = std::size_t{2} << 20;
 constexpr std::size_t largest_page = 64 * 1024;  // arm64 kernels come with 4, 16 or 64 KiB
 // Requests above this can not be met on any machine, and below it no sum here overflows.
 constexpr std::size_t nbytes_max = std::size_t{1} << 46;
+// The system promises more than there is, above all in a container, and ends who uses it.
+std::atomic<std::size_t> largest = nbytes_max;
 
 constinit Header* free_blocks[class_count] = {};
 constinit Header* newest = nullptr;
@@ -259,8 +261,8 @@ std::size_t mapped_nbytes(std::size_t capacity) noexcept {
 // Aligned to a huge page when it is large enough to hold one.
 void* map(std::size_t nbytes) noexcept {
   const std::size_t slack = nbytes >= huge_page ? huge_page : 0;
-  void* range = mmap(nullptr, nbytes + slack, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* range =
+      mmap(nullptr, nbytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (range == MAP_FAILED) return nullptr;
   if (slack == 0) return range;
   const auto start = reinterpret_cast<std::uintptr_t>(range);
@@ -358,8 +360,16 @@ Header* from_cache(SizeClass size) noexcept {
   return header;
 }
 
+// Whether there can be that much; limits are looked up anew before it is denied.
+bool can_be_had(std::size_t nbytes) noexcept {
+  if (nbytes <= largest.load(std::memory_order_relaxed)) return true;
+  if (nbytes > nbytes_max) return false;
+  largest.store(std::min(largest_allocation(), nbytes_max), std::memory_order_relaxed);
+  return nbytes <= largest.load(std::memory_order_relaxed);
+}
+
 Header* allocate_large(std::size_t nbytes) noexcept {
-  if (nbytes > nbytes_max) return nullptr;
+  if (!can_be_had(nbytes)) return nullptr;
   const SizeClass size = size_class(nbytes);
   if (Header* cached = from_cache(size)) return cached;
   Header* fresh = request_from_system(size);
@@ -387,6 +397,7 @@ void release_large(Header* header) noexcept {
 
 const bool ready = [] {
   totals.cache_limit = memory_limit() / 4;
+  largest = std::min(largest_allocation(), nbytes_max);
   pthread_key_create(&thread_exit_key, return_thread_lists);
   pthread_atfork([] { central.lock(); }, [] { central.unlock(); }, [] { central.unlock(); });
   return true;

@@ -20,6 +20,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/softmax.h"
 #include "shared_memory.h"
+#include "system_limits.h"
 #include "thread_pool.h"
 
 namespace nb = nanobind;
@@ -283,6 +284,7 @@ NB_MODULE(_native, m) {
   m.def("uninstall_allocator", uninstall_allocator);
   m.def("allocator_installed", allocator_installed);
   m.def("allocator_stats", allocator_stats);
+  m.def("largest_allocation", dtorch::largest_allocation);
   m.def("empty_cache", dtorch::allocator::empty_cache);
   m.def("set_cache_limit", dtorch::allocator::set_cache_limit, "nbytes"_a);
 

@@ -215,6 +215,17 @@ PyObject* fast_inplace(OpFunction* op, PyObject* const* args) {
   return bump(a) ? Py_NewRef(args[0]) : nullptr;
 }
 
+// Whether the fast path ended in an exception that stands. Where an array was too large for NumPy
+// or the memory, the Python function says so in its own words.
+bool failed() {
+  if (!PyErr_Occurred()) return false;
+  if (!PyErr_ExceptionMatches(PyExc_MemoryError) && !PyErr_ExceptionMatches(PyExc_ValueError)) {
+    return true;
+  }
+  PyErr_Clear();
+  return false;
+}
+
 PyObject* fast(OpFunction* op, PyObject* const* args) {
   if (op->inplace) return fast_inplace(op, args);
   return op->arity == 1 ? fast_unary(op, args) : fast_binary(op, args);
@@ -224,7 +235,7 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObje
   OpFunction* op = as_op(self);
   if (!kwnames && PyVectorcall_NARGS(nargsf) == op->arity) {
     PyObject* result = fast(op, args);
-    if (result || PyErr_Occurred()) return result;
+    if (result || failed()) return result;
   }
   return PyObject_Vectorcall(op->slow, args, nargsf, kwnames);
 }
@@ -365,7 +376,7 @@ PyObject* binary_operator(PyObject* a, PyObject* b) {
   if (!self.function) Py_RETURN_NOTIMPLEMENTED;
   PyObject* args[] = {a, b};
   PyObject* result = fast_binary(as_op(self.function), args);
-  if (result || PyErr_Occurred()) return result;
+  if (result || failed()) return result;
   if (is_tensor(a)) return PyObject_Vectorcall(self.forward, args, 2, nullptr);
   PyObject* swapped[] = {b, a};
   return PyObject_Vectorcall(self.backward, swapped, 2, nullptr);
@@ -386,7 +397,7 @@ PyObject* compare(PyObject* a, PyObject* b, int kind) {
   if (!self.function) Py_RETURN_NOTIMPLEMENTED;
   PyObject* args[] = {a, b};
   PyObject* result = fast_binary(as_op(self.function), args);
-  if (result || PyErr_Occurred()) return result;
+  if (result || failed()) return result;
   return PyObject_Vectorcall(self.forward, args, 2, nullptr);
 }
 

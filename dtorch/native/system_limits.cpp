@@ -14,6 +14,7 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/sysinfo.h>
 #endif
 
 namespace dtorch {
@@ -117,6 +118,15 @@ std::size_t memory_limit() {
   const double physical =
       static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
   return static_cast<std::size_t>(std::min(physical, cgroup_memory().value_or(physical)));
+}
+
+std::size_t largest_allocation() {
+  std::size_t swap = 0;
+#if defined(__linux__)
+  struct sysinfo machine;
+  if (sysinfo(&machine) == 0) swap = std::size_t{machine.totalswap} * machine.mem_unit;
+#endif
+  return memory_limit() + swap;
 }
 
 int cpu_limit() {

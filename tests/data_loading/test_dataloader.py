@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import dtorch
+from dtorch.core import backend
 from dtorch.core.random import default_generator
 from dtorch.data import DataLoader, IterableDataset, TensorDataset, dataloader, get_worker_info
 from dtorch.data.dataloader import DataLoaderIter, pin_memory_batch
@@ -448,3 +449,19 @@ def test_no_warning_comes_from_workers_started_by_fork():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(list(DataLoader(Numbers(4), num_workers=2))) == 4
+
+
+class CacheLimits:
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> int:
+        return int(backend.native.allocator_stats()["cache_limit"])
+
+
+@pytest.mark.skipif(backend.native is None, reason="without the native module nothing is kept")
+def test_workers_together_keep_no_more_freed_memory_than_the_process_they_serve() -> None:
+    own = backend.native.allocator_stats()["cache_limit"]
+    limits = [int(limit) for limit in DataLoader(CacheLimits(), batch_size=1, num_workers=4)]
+    assert min(limits) > 0
+    assert sum(limits) <= own

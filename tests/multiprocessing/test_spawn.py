@@ -8,6 +8,7 @@ import time
 import pytest
 
 import dtorch
+from dtorch.core import backend
 from dtorch.core.errors import ArgumentError
 from dtorch.multiprocessing import (
     ProcessExitedException,
@@ -100,3 +101,16 @@ SPAWNED = """
 
 def test_spawned_processes_share_tensors_given_as_arguments(run_script):
     assert run_script(SPAWNED) == "[1.0, 2.0] [4.0, 4.0]\n"
+
+
+def tell_cache_limit(index, limits):
+    limits[index] = backend.native.allocator_stats()["cache_limit"]
+
+
+@pytest.mark.skipif(backend.native is None, reason="without the native module nothing is kept")
+def test_processes_together_keep_no_more_freed_memory_than_one_alone():
+    limits = dtorch.zeros(3, dtype=dtorch.int64)
+    spawn(tell_cache_limit, (limits,), nprocs=3)
+    own = backend.native.allocator_stats()["cache_limit"]
+    assert int(limits.min()) > 0
+    assert int(limits.sum()) <= own

@@ -323,3 +323,12 @@ print("served")
 def test_full_address_space_empties_the_cache_before_it_fails(native):
     code, out, err = run_in_new_interpreter(WITHOUT_ADDRESS_SPACE, OMP_NUM_THREADS="1")
     assert (code, out.split(), err) == (0, ["refused", "served"], "")
+
+
+def test_ranks_of_a_machine_together_keep_no_more_than_one_alone(native):
+    code = "from dtorch.core import backend; print(backend.native.allocator_stats()['cache_limit'])"
+    alone = int(run_in_new_interpreter(code, DTORCH_CACHE_LIMIT="", LOCAL_WORLD_SIZE="1")[1])
+    rank = int(run_in_new_interpreter(code, DTORCH_CACHE_LIMIT="", LOCAL_WORLD_SIZE="8")[1])
+    assert 0 < 8 * rank <= alone
+    kept = run_in_new_interpreter(code, DTORCH_CACHE_LIMIT="12345", LOCAL_WORLD_SIZE="8")[1]
+    assert kept == "12345"

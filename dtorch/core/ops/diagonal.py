@@ -14,6 +14,7 @@ from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.scatter import unslice
 from dtorch.core.ops.view import permute, unsqueeze
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.sizes import refusing
 
 
 @view(aliases={"axis1": "dim1", "axis2": "dim2"})
@@ -259,6 +260,7 @@ def _triangle_indices(function: Any, row: int, col: int, offset: int, dtype: Any
     return wrap(np.stack(places).astype((int64 if dtype is None else as_dtype(dtype)).numpy))
 
 
+@refusing("tril_indices")
 def tril_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = "cpu"
 ) -> Any:
@@ -266,6 +268,7 @@ def tril_indices(
     return _triangle_indices(np.tril_indices, row, col, offset, dtype)
 
 
+@refusing("triu_indices")
 def triu_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = "cpu"
 ) -> Any:

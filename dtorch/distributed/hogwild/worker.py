@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtorch.core.backend import set_num_threads
+from dtorch.core.backend import set_num_threads, share_cache
 from dtorch.core.random import manual_seed
 from dtorch.core.tensor import Tensor
 from dtorch.distributed.hogwild.board import Board
@@ -150,6 +150,7 @@ def run_worker(task: Task, connection: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the trainer's handler, after a fork
     die_with_parent(task.started_by_main_thread)
     set_num_threads(task.threads)
+    share_cache(task.nprocs)
     seed = _seed_everything(task)
     worker = Worker(task, seed, connection)
     try:
