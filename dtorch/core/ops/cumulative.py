@@ -186,7 +186,7 @@ def _(grad, factor, out, dim):
     return cat([keep(narrow(factor, dim, 0, 1), False), part], dim)
 
 
-@structured(tensors=("input",), takes="f")
+@structured(tensors=("input",), takes="f", wide=True)
 def logcumsumexp(xp: Any, input: Any, dim: int) -> Any:
     """Logarithm of the running sum of ``exp(input)`` along ``dim``, without overflow."""
     dim = normalize_dim("logcumsumexp", dim, input.ndim)
