@@ -71,7 +71,9 @@ class PickleMachine:
             CheckpointError: a code that no checkpoint needs, or more than there is room for.
             Exception: what damage makes go wrong; see `telling_damage`.
         """
-        data, at, memo = self._data, 0, dict[int, Any]()
+        data, at = self._data, 0
+        memo: list[Any] = []  # by index, as all writers count; the others stand apart
+        far: dict[int, Any] = {}
         ready = self._ready(data)
         marks: list[list[Any]] = []
         stack: list[Any] = []
@@ -83,18 +85,29 @@ class PickleMachine:
             code = data[at]
             at += 1
             # The codes in the order of how often checkpoints have them.
-            if code == 0x71:  # put into the memo
-                memo[data[at]] = stack[-1]
-                at += 1
-            elif code == 0x68:  # get from the memo
-                push(memo[data[at]])
-                at += 1
-            elif code == 0x72:
-                memo[_COUNT.unpack_from(data, at)[0]] = stack[-1]
-                at += 4
-            elif code == 0x6A:
-                push(memo[_COUNT.unpack_from(data, at)[0]])
-                at += 4
+            if code in _PUTS:
+                if code == 0x71:
+                    index = data[at]
+                    at += 1
+                elif code == 0x72:
+                    index = _COUNT.unpack_from(data, at)[0]
+                    at += 4
+                else:
+                    index = len(memo) + len(far)
+                if index == len(memo):
+                    memo.append(stack[-1])
+                elif index < len(memo):
+                    memo[index] = stack[-1]
+                else:
+                    far[index] = stack[-1]
+            elif code == 0x68 or code == 0x6A:
+                if code == 0x68:
+                    index = data[at]
+                    at += 1
+                else:
+                    index = _COUNT.unpack_from(data, at)[0]
+                    at += 4
+                push(memo[index] if index < len(memo) else far[index])
             elif code == 0x4B:  # numbers of one byte, two, four
                 push(data[at])
                 at += 1
@@ -174,8 +187,6 @@ class PickleMachine:
                 data, at, name = self._line(data, at)
                 ready = self._ready(data)
                 push(self.find_class(module, name))
-            elif code == 0x94:
-                memo[len(memo)] = stack[-1]
             elif code == 0x2E:  # stop
                 self.end = self._base + at
                 return stack.pop()
@@ -336,6 +347,7 @@ class PickleMachine:
         return made
 
 
+_PUTS = frozenset((0x71, 0x72, 0x94))
 # Codes with a length -> the bytes that it has.
 _TEXTS = {0x8C: 1, 0x8D: 8}
 _TEXTS_2 = {0x55: 1, 0x54: 4}  # of Python 2

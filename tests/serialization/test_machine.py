@@ -279,6 +279,19 @@ def test_streams_of_every_protocol_are_read(protocol, weights_only):
     assert dtorch.load(file, weights_only=weights_only) == {"a": [1, "text"]}
 
 
+def test_a_memo_counts_as_writers_do_and_takes_eight_bytes_for_each_code():
+    far = b"K\7" + put(9) + POP
+    body = far + b"K\1\x940K\2" + put(1) + b"0K\3" + put(1) + POP + get(9) + get(1)
+    # The first one had the index 1, as one was there: that was replaced.
+    assert dtorch.load(archive(body + b"\x86")) == (7, 3)
+    many = b"N" + b"\x94" * 200_000
+    tracemalloc.start()
+    dtorch.load(archive(many))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * len(many)
+
+
 def test_keys_of_every_kind_come_back():
     keys = ["a", 1, -1, 2**70, 1.5, None, True, (1, ("b", 2.0)), b"bytes", 1 + 2j, frozenset({1, "x"}),
             dtorch.float32, dtorch.Size((1, 2)), dtorch.device("cpu")]  # fmt: skip
