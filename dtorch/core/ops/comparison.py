@@ -263,11 +263,15 @@ def keep(xp: Any, input: Any, condition: Any) -> Any:
 
     For gradients: the 0 is written, so that it stays 0 where the element is infinite or nan.
     """
+    if condition is False:
+        return xp.zeros(input.shape, input.dtype)
     return xp.where(condition, input, xp.zeros((), input.dtype))
 
 
 @keep.kernel("cpu")
 def _(input, condition):
+    if condition is False:
+        return np.zeros(input.shape, input.dtype)
     found = chosen(condition, input, np.zeros((), input.dtype))
     return keep.run_body(np, (input, condition)) if found is None else found
 

@@ -116,9 +116,10 @@ def share(input: Any, out: Any, power: Any = exp) -> Any:
 
 
 def _share_of_two(mine: Any, theirs: Any, out: Any, power: Any) -> Any:
-    mine, theirs = share(mine, out, power), share(theirs, out, power)
-    whole = mine + theirs  # 1 but for the rounding of the result, or 0
-    return mine / choose(whole == 0, 1.0, whole)
+    """The share of the first; it is more exact than `share`, as ``out`` is rounded."""
+    ahead = keep(mine - theirs, mine != theirs)  # 0 of two infinite ones
+    small = power(choose(ahead < 0, ahead, -ahead))
+    return keep(choose(ahead < 0, small, 1.0) / (small + 1), out != -math.inf)
 
 
 @logaddexp.gradient("input")

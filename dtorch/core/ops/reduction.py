@@ -13,9 +13,9 @@ from dtorch.core.errors import DimensionError, DtypeError
 from dtorch.core.half import narrowed, widened
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.bounds import maximum, minimum
-from dtorch.core.ops.comparison import choose, keep
+from dtorch.core.ops.comparison import choose, isfinite, keep
 from dtorch.core.ops.cumulative import accumulator, cumprod, wide_accumulator
-from dtorch.core.ops.exponential import share
+from dtorch.core.ops.exponential import exp, share
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.repetition import flip
 from dtorch.core.ops.selection import SelectionOp, ValuesIndices, put_back, take_one_along
@@ -208,7 +208,9 @@ def _refuse_empty(name: str, input: Any, dim: Any) -> None:
 
 def _extreme_gradient(grad: Any, input: Any, out: Any, dim: Any, keepdim: bool) -> Any:
     shape = tuple(input.shape)
-    hit = (input == spread(out, shape, dim, keepdim)) | (input != input)
+    hit = input == spread(out, shape, dim, keepdim)
+    if bool((out != out).any()):
+        hit = hit | (input != input)
     hits = sum(choose(hit, 1.0, keep(input, False)), dim, keepdim)
     return keep(spread(grad / hits, shape, dim, keepdim), hit)
 
@@ -377,9 +379,10 @@ def logsumexp(xp: Any, input: Any, dim: Any, keepdim: bool = False) -> Any:
 @logsumexp.gradient("input")
 def _(grad, input, out, dim, keepdim):
     shape = tuple(input.shape)
-    found = share(input, spread(out, shape, dim, keepdim))
-    whole = sum(found, dim, True)  # 1 but for the rounding of the result, or 0
-    return spread(grad, shape, dim, keepdim) * (found / choose(whole == 0, 1.0, whole))
+    total = spread(out, shape, dim, keepdim)
+    found = exp(input - total) if bool(isfinite(out).all()) else share(input, total)
+    whole = sum(found, dim, keepdim)  # 1 but for the rounding of the result, or 0
+    return found * spread(grad / choose(whole == 0, 1.0, whole), shape, dim, keepdim)
 
 
 @logsumexp.samples
