@@ -146,3 +146,24 @@ def test_zeros_are_written_by_every_kernel(name: str, dtype: Any, upstream: floa
         )
         assert (odd[ones == 0] == 0).all()
         assert not odd[ones != 0].isfinite().any()
+
+
+@pytest.mark.parametrize("dtype", [dtorch.float32, dtorch.float64])
+@pytest.mark.parametrize("nd", [1, 2, 3])
+def test_a_window_of_the_lowest_numbers_alone_has_its_first_element(nd: int, dtype: Any) -> None:
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[nd - 1]
+    sides = (5, 6, 4)[:nd]
+    places = np.arange(np.prod(sides), dtype=np.float64).reshape(sides)
+    for kernel, stride, padding, dilation in (
+        (2, 1, 1, 1), (2, 1, 1, 2), (3, 2, 1, 1), (3, 1, 1, 2), (2, 3, 1, 1),
+    ):  # fmt: skip
+        x = dtorch.full((1, 1, *sides), -INF, dtype=dtype, requires_grad=True)
+        out, index = pool(x, kernel, stride, padding, dilation, return_indices=True)
+        assert (out == -INF).all()
+        # Of numbers that fall from the first to the last the first is the largest.
+        falling = dtorch.tensor(-places, dtype=dtype).reshape(1, 1, *sides)
+        wanted = pool(falling, kernel, stride, padding, dilation, return_indices=True)[1]
+        assert index.tolist() == wanted.tolist()
+        out.backward(dtorch.ones_like(out))
+        counts = np.bincount(wanted.numpy().ravel(), minlength=places.size)
+        assert x.grad.flatten().tolist() == counts.tolist()

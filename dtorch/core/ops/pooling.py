@@ -118,7 +118,10 @@ def max_pool(
             larger |= values != values  # nan wins
         xp.copyto(best, values, where=larger)
         xp.copyto(index, place, where=larger)
-    return best, _inside(index, input.shape[-nd:])
+    if any(pad):  # a window of the lowest numbers alone has found its first in the padding
+        first = _first_inside(input.shape[-nd:], step, pad, spread, counts)
+        xp.copyto(index, first, where=best == low)
+    return best, index
 
 
 @structured(tensors=("input",), public=False, wide=True)
@@ -139,12 +142,16 @@ def _places(sides: Ints, tap: Ints, step: Ints, pad: Ints, spread: Ints, counts:
     return place
 
 
-def _inside(index: Any, sides: Ints) -> Any:
-    """A window of -inf alone may have found its largest in the padding: move it inside."""
-    total = math.prod(sides)
-    if index.size and (index.min() < 0 or index.max() >= total):
-        index = np.clip(index, 0, total - 1)
-    return index
+def _first_inside(sides: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints) -> Any:
+    """Flat index of the first element of every window that is no padding."""
+    nd = len(sides)
+    place: Any = 0
+    for dim in range(nd):
+        start = np.arange(counts[dim]) * step[dim] - pad[dim]
+        start += -(np.minimum(start, 0) // spread[dim]) * spread[dim]
+        start = np.minimum(start, sides[dim] - 1)
+        place = place * sides[dim] + start.reshape(-1, *(1,) * (nd - 1 - dim))
+    return place
 
 
 @max_pool.gradient("input")

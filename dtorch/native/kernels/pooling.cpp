@@ -102,12 +102,12 @@ DTORCH_INLINE void for_each_tap(const Pooling& s, const T* plane, const Inside& 
 template <class T>
 using Place = decltype(Whole<T>{}[0] + 0);
 
-// Places in windows of row y become places in the plane.
-template <class P>
-DTORCH_INLINE void put_places(const Pooling& s, std::size_t y, const P* places,
-                              std::int64_t* index) {
+// Places in windows of row y become places in the plane. A window whose largest element is `least`
+// has found none that is larger: its place is that of its first element, where that is no padding.
+template <class T, class P>
+DTORCH_INLINE void put_places(const Pooling& s, std::size_t y, const Inside& rows, const P* places,
+                              const T* out, T least, std::int64_t* index) {
   const auto width = static_cast<std::int64_t>(s.width);
-  const auto size = static_cast<std::int64_t>(s.height) * width;
   const auto step = static_cast<std::int64_t>(s.stride_width);
   const std::int64_t corner =
       (static_cast<std::int64_t>(y * s.stride_height) - static_cast<std::int64_t>(s.pad_height)) *
@@ -115,9 +115,19 @@ DTORCH_INLINE void put_places(const Pooling& s, std::size_t y, const P* places,
       static_cast<std::int64_t>(s.pad_width);
 #pragma omp simd
   for (std::size_t x = 0; x < s.out_width; ++x) {
-    // -inf alone may have been found outside the image.
-    const std::int64_t at = corner + static_cast<std::int64_t>(x) * step + places[x];
-    index[x] = at < 0 ? 0 : at >= size ? size - 1 : at;
+    index[x] = corner + static_cast<std::int64_t>(x) * step + places[x];
+  }
+  const auto between = static_cast<std::int64_t>(s.dilation_width);
+  const std::int64_t lowest = rows.top + static_cast<std::int64_t>(rows.first * s.dilation_height);
+  const std::int64_t row = lowest < static_cast<std::int64_t>(s.height)
+                               ? lowest
+                               : static_cast<std::int64_t>(s.height) - 1;
+  for (std::size_t x = 0; x < s.out_width; ++x) {
+    if (out[x] != least) continue;
+    std::int64_t column =
+        static_cast<std::int64_t>(x) * step - static_cast<std::int64_t>(s.pad_width);
+    if (column < 0) column += (between - 1 - column) / between * between;
+    index[x] = row * width + (column < width ? column : width - 1);
   }
 }
 
@@ -152,7 +162,7 @@ void max_pool_by(const Pooling& s, const T* input, T* out, std::int64_t* index, 
         store_some(out + x, best, s.out_width - x);
         __builtin_memcpy(places + x, &place, sizeof place);
       });
-      put_places(s, y, places, index);
+      put_places(s, y, inside, places, out, least, index);
       index += s.out_width;
     }
   }
