@@ -359,14 +359,18 @@ class Turn:
         array, grad: its numbers and those of its gradient.
     """
 
+    __slots__ = ("_narrow", "_states", "array", "grad", "param")
+
     def __init__(self, param: Any, states: dict[Any, dict[str, Any]], grad: ndarray) -> None:
         self.param = param
-        self.grad = real(widened(grad))
+        self.grad = grad if _is_plain(grad) else real(widened(grad))
         self._states = states
         self._narrow: list[tuple[ndarray, ndarray]] = []
         self.array = self._opened(param._array)
 
     def _opened(self, array: ndarray) -> ndarray:
+        if _is_plain(array):
+            return array
         wide = widened(array)
         if wide is not array:
             self._narrow.append((array, wide))
@@ -390,6 +394,10 @@ class Turn:
         """Round what was computed in single precision."""
         for array, wide in self._narrow:
             array[...] = convert(wide, array.dtype)
+
+
+def _is_plain(array: ndarray) -> bool:
+    return array.dtype.char in "fd" and array.ndim > 0
 
 
 def real(array: ndarray) -> ndarray:
@@ -450,7 +458,8 @@ def turns(
                 )
             sparse(p, array.coalesce())
         else:
-            optimizer._begin(p, optimizer._states(group, p))
+            if not optimizer.state.get(p):
+                optimizer._begin(p, optimizer._states(group, p))
             turn = Turn(p, optimizer.state, array)
             yield turn
             turn.close()
