@@ -122,7 +122,9 @@ bool apply_index(PyObject* part, PyArrayObject* array, int& dim, Geometry& g) {
     if (slice->step != Py_None && (!whole(slice->step, step) || step < 1)) return false;
     if (g.ndim == max_dims) return false;
     g.offset += start * stride;
-    g.push(stop > start ? (stop - start + step - 1) / step : 0, stride * step);
+    npy_intp apart = stride;  // of one element at most, if the product is too large
+    if (npy_intp product; !__builtin_mul_overflow(stride, step, &product)) apart = product;
+    g.push(stop > start ? (stop - start - 1) / step + 1 : 0, apart);
     ++dim;
     return true;
   }

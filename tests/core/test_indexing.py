@@ -164,6 +164,21 @@ def test_kinds_of_indices() -> None:
     assert x.view(2, 2, 3)[[0], :, [1]].shape == (1, 2)  # apart: their dim comes first
 
 
+@pytest.mark.parametrize("step", [3, 2**31, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("start", [None, 0, 1, 4, 5, 2**63 - 1, -1, -(2**63)])
+def test_steps_of_any_size_take_the_first_element(start: int | None, step: int) -> None:
+    x, part = dtorch.arange(5), slice(start, None, step)
+    expected = list(range(5))[part]
+    assert x[part].tolist() == expected
+    assert x[None, part].tolist() == [expected]
+    assert x[..., part].tolist() == expected
+    x[part] = 7
+    assert x.tolist() == [7 if i in expected else i for i in range(5)]
+    y = dtorch.arange(5.0, requires_grad=True)
+    y[part].sum().backward()
+    assert y.grad.tolist() == [float(i in expected) for i in range(5)]
+
+
 def test_zero_dim_tensors() -> None:
     x = dtorch.tensor(3.0)
     assert x[()].item() == 3
