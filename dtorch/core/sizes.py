@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from dtorch.core import backend
-from dtorch.core.errors import OutOfMemoryError, ShapeError
+from dtorch.core.errors import DtorchError, OutOfMemoryError, ShapeError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,7 +26,7 @@ REFUSALS = (MemoryError, ValueError, OverflowError)
 
 def refusal(name: str, error: Exception) -> Exception | None:
     """What to raise for one of the `REFUSALS` of a function; None where it is of something else."""
-    if isinstance(error, (ShapeError, OutOfMemoryError)):
+    if isinstance(error, DtorchError):
         return None
     if isinstance(error, MemoryError):
         return OutOfMemoryError(f"{name}: out of memory: {_asked(error)}; {_available()}")

@@ -182,6 +182,24 @@ const T* data_or_null(const Vector<const T>& weight, const char* kernel, std::si
   throw nb::index_error(message.c_str());
 }
 
+// function(first row, rows) on the pool, which gives the rows done; fewer where a target is none of
+// the columns.
+template <class Function>
+void for_targets(const Vector<const std::int64_t>& target, std::size_t columns,
+                 std::int64_t ignore_index, Function function) {
+  const std::size_t rows = target.shape(0);
+  std::atomic<std::size_t> refused = rows;
+  for_rows(rows, columns, [&](std::size_t begin, std::size_t end) {
+    const std::size_t stopped = function(begin, end - begin);
+    if (stopped == end - begin) return;
+    std::size_t first = refused;
+    while (begin + stopped < first && !refused.compare_exchange_weak(first, begin + stopped)) {
+    }
+  });
+  const std::size_t row = refused;
+  if (row != rows) refuse_target(row, target.data()[row], columns, ignore_index);
+}
+
 template <class T>
 void cross_entropy_forward(Matrix<const T> logits, Vector<const std::int64_t> target,
                            Vector<const T> weight, std::int64_t ignore_index, Vector<T> losses,
@@ -193,19 +211,11 @@ void cross_entropy_forward(Matrix<const T> logits, Vector<const std::int64_t> ta
   expect_same(name, "row_max", row_max.shape(0), rows);
   expect_same(name, "row_log_sum", row_log_sum.shape(0), rows);
   const T* weights = data_or_null(weight, name, columns);
-  std::atomic<std::size_t> refused = rows;
-  for_rows(rows, columns, [&](std::size_t begin, std::size_t end) {
-    const std::size_t count = end - begin;
-    const std::size_t stopped = DTORCH_DISPATCH(cross_entropy_forward)(
+  for_targets(target, columns, ignore_index, [&](std::size_t begin, std::size_t count) {
+    return DTORCH_DISPATCH(cross_entropy_forward)(
         logits.data() + begin * columns, target.data() + begin, weights, ignore_index,
         losses.data() + begin, row_max.data() + begin, row_log_sum.data() + begin, count, columns);
-    if (stopped == count) return;
-    std::size_t first = refused;
-    while (begin + stopped < first && !refused.compare_exchange_weak(first, begin + stopped)) {
-    }
   });
-  const std::size_t row = refused;
-  if (row != rows) refuse_target(row, target.data()[row], columns, ignore_index);
 }
 
 template <class T>
@@ -221,12 +231,12 @@ void cross_entropy_backward(Vector<const T> grad, Matrix<const T> logits,
   expect_same(name, "row_log_sum", row_log_sum.shape(0), rows);
   expect_same_shape(name, "grad_logits", grad_logits, logits);
   const T* weights = data_or_null(weight, name, columns);
-  for_rows(rows, columns, [&](std::size_t begin, std::size_t end) {
+  for_targets(target, columns, ignore_index, [&](std::size_t begin, std::size_t count) {
     const std::size_t at = begin * columns;
-    DTORCH_DISPATCH(cross_entropy_backward)
-    (grad.data() + begin, logits.data() + at, target.data() + begin, weights, ignore_index,
-     row_max.data() + begin, row_log_sum.data() + begin, grad_logits.data() + at, end - begin,
-     columns);
+    return DTORCH_DISPATCH(cross_entropy_backward)(
+        grad.data() + begin, logits.data() + at, target.data() + begin, weights, ignore_index,
+        row_max.data() + begin, row_log_sum.data() + begin, grad_logits.data() + at, count,
+        columns);
   });
 }
 

@@ -124,8 +124,9 @@ def sparse_coo_tensor(
             f"sparse_coo_tensor: indices of shape {tuple(array.shape)} and values of shape "
             f"{tuple(given.shape)}, expected (sparse dims, n) and (n, *dense dims)"
         )
+    array = array.astype(np.int64)
     shape = _fitting_size(array, tuple(given.shape[1:]), size)
-    out = scattered(given, wrap(array.astype(np.int64)), shape, bool(is_coalesced))
+    out = scattered(given, wrap(array), shape, bool(is_coalesced))
     if requires_grad:
         out = out.detach().requires_grad_() if out._mode == PLAIN else out
     return out
@@ -143,20 +144,21 @@ def _empty(size: Any, dtype: Any) -> Tensor:
 
 
 def _fitting_size(indices: Any, dense: tuple[int, ...], size: Any) -> tuple[int, ...]:
-    smallest = indices.max(1, initial=-1) + 1 if len(indices) else np.zeros(0, np.int64)
+    # Python's numbers: one more than the largest index may be beyond 64 bits.
+    smallest = [int(largest) + 1 for largest in indices.max(1, initial=-1)] if len(indices) else []
     if indices.size and indices.min() < 0:
         raise DimensionError(f"sparse_coo_tensor: the index {int(indices.min())} is negative")
     if size is None:
-        return (*map(int, smallest), *dense)
+        return (*smallest, *dense)
     shape = tuple(int(n) for n in size)
     if len(shape) != len(indices) + len(dense) or shape[len(indices) :] != dense:
         raise ShapeError(
             f"sparse_coo_tensor: size {shape} does not fit {len(indices)} sparse dims and values "
             f"with dims {dense}"
         )
-    if (smallest > shape[: len(indices)]).any():
+    if any(least > n for least, n in zip(smallest, shape, strict=False)):
         raise DimensionError(
-            f"sparse_coo_tensor: indices up to {(smallest - 1).tolist()} are outside of size {shape}"
+            f"sparse_coo_tensor: indices up to {[n - 1 for n in smallest]} are outside of size {shape}"
         )
     return shape
 

@@ -115,7 +115,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often each whole number from 0 on occurs, or the sum of the weights at its places.
 
     Raises:
-        ArgumentError: negative numbers.
+        ArgumentError: negative numbers, or too large ones.
 
     >>> import dtorch
     >>> dtorch.bincount(dtorch.tensor([0, 2, 2])).tolist()
@@ -128,6 +128,8 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
         )
     if array.size and array.min() < 0:
         raise ArgumentError(f"bincount: input has the negative number {array.min()}")
+    if array.size and int(array.max()) >= 2**60:  # whose counts have no addresses
+        raise ArgumentError(f"bincount: input has {array.max()}, too large a number to count up to")
     if minlength < 0:
         raise ArgumentError(f"bincount: minlength is {minlength}, expected at least 0")
     if weights is None:

@@ -26,16 +26,18 @@ std::size_t cross_entropy_forward(const T* logits, const std::int64_t* target, c
 }
 
 template <class T>
-void cross_entropy_backward(const T* grad, const T* logits, const std::int64_t* target,
-                            const T* weight, std::int64_t ignore_index, const T* row_max_in,
-                            const T* row_log_sum_in, T* grad_logits, std::size_t rows,
-                            std::size_t columns) {
+std::size_t cross_entropy_backward(const T* grad, const T* logits, const std::int64_t* target,
+                                   const T* weight, std::int64_t ignore_index, const T* row_max_in,
+                                   const T* row_log_sum_in, T* grad_logits, std::size_t rows,
+                                   std::size_t columns) {
   for (std::size_t i = 0; i < rows; ++i, logits += columns, grad_logits += columns) {
     const std::int64_t t = target[i];
     if (t == ignore_index) {
       for (std::size_t j = 0; j < columns; ++j) grad_logits[j] = 0;
       continue;
     }
+    // It may have been changed since, through an array that shares its memory.
+    if (t < 0 || static_cast<std::size_t>(t) >= columns) return i;
     const T scale = weight == nullptr ? grad[i] : grad[i] * weight[t];
     const T largest = row_max_in[i];
     const T log_sum = row_log_sum_in[i];
@@ -45,14 +47,15 @@ void cross_entropy_backward(const T* grad, const T* logits, const std::int64_t* 
     }
     grad_logits[t] -= scale;
   }
+  return rows;
 }
 
 #define DTORCH_INSTANTIATE(T)                                                                     \
   template std::size_t cross_entropy_forward(const T*, const std::int64_t*, const T*,             \
                                              std::int64_t, T*, T*, T*, std::size_t, std::size_t); \
-  template void cross_entropy_backward(const T*, const T*, const std::int64_t*, const T*,         \
-                                       std::int64_t, const T*, const T*, T*, std::size_t,         \
-                                       std::size_t);
+  template std::size_t cross_entropy_backward(const T*, const T*, const std::int64_t*, const T*,  \
+                                              std::int64_t, const T*, const T*, T*, std::size_t,  \
+                                              std::size_t);
 DTORCH_INSTANTIATE(float)
 DTORCH_INSTANTIATE(double)
 #undef DTORCH_INSTANTIATE
