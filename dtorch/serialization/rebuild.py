@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from types import NoneType
@@ -189,7 +190,10 @@ class Rebuild:
 
     def size(self, sizes: Any = ()) -> Size:
         """``Size``."""
-        return Size(map(_INDEX, self._plain(sizes, _ITEM)))
+        size = Size(map(_INDEX, self._plain(sizes, _ITEM)))
+        if any(not -sys.maxsize <= n <= sys.maxsize for n in size):
+            raise CheckpointError("checkpoint: a size is beyond 64 bits")
+        return size
 
     def device(self, name: Any, index: Any = None) -> device:
         """``device``."""

@@ -246,4 +246,11 @@ def without_types(obj: Any, given: Iterable[TypedStorage]) -> Any:
                 container[key] = public_storage(value)
             elif isinstance(value, (dict, list)):
                 todo.append(value)
+            elif type(value) is tuple:
+                todo.extend(item for item in value if isinstance(item, (dict, list)))
+                if any(isinstance(item, TypedStorage) for item in value):
+                    container[key] = tuple(
+                        public_storage(item) if isinstance(item, TypedStorage) else item
+                        for item in value
+                    )
     return holder[0]

@@ -178,6 +178,7 @@ HOSTILE = {
     "a set of a list again and again": LIST + MARK + b"".join(b"M" + struct.pack("<H", i)
         for i in range(20_000)) + APPENDS + put(1) + POP + LIST + MARK
     + (name("__builtin__", "set") + get(1) + b"\x85R") * 3_000 + APPENDS,
+    "a size beyond 64 bits": called(name("torch", "Size"), sizes(1 << 63)),
     "a long number": b"\x8b" + struct.pack("<I", 200_000) + b"\x7f" * 200_000,
     "a call within a call": name("torch._tensor", "_rebuild_from_type_v2") + put(1) + POP
     + (get(1) + MARK + get(1) + name("torch", "Tensor")) * 5_000 + sizes()
@@ -253,6 +254,16 @@ def test_the_parts_these_are_made_of_are_read():
     indices = tensor((1, 2), (2, 1), "LongStorage", 2)
     huge = dtorch.load(archive(sparse(indices, tensor((2,)), sizes(1 << 40))))
     assert huge.shape == (1 << 40,)
+
+
+def test_storages_by_themselves_are_those_of_this_library_in_tuples_too():
+    pair = MARK + storage("FloatStorage", 4) + storage("FloatStorage", 4) + TUPLE
+    for made in (pair, LIST + pair + b"a", items(text("a"), LIST + pair + b"a" + b"N\x86")):
+        back = dtorch.load(archive(made))
+        back = back["a"][0][0] if isinstance(back, dict) else back
+        back = back[0] if isinstance(back, list) else back
+        assert type(back[0]) is dtorch.FloatStorage
+        assert back[0] is back[1]
 
 
 def test_conjugate_and_negative_tensors_are_what_they_stand_for():
