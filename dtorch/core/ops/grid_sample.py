@@ -11,7 +11,6 @@ from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.half import is_half
 from dtorch.core.op import composite
-from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.linalg import matmul
@@ -27,7 +26,7 @@ def _place(coordinate: Any, n: int, align_corners: bool) -> Any:
     """From -1 ... 1 to positions of elements."""
     if align_corners:
         return (coordinate + 1) * ((n - 1) / 2)
-    return ((coordinate + 1) * n - 1) / 2
+    return (coordinate + 1) * (n / 2) - 0.5
 
 
 def _into(place: Any, n: int, padding_mode: str, align_corners: bool) -> Any:
@@ -36,7 +35,10 @@ def _into(place: Any, n: int, padding_mode: str, align_corners: bool) -> Any:
         return place
     if padding_mode == "reflection":
         place = _reflected(place, n, align_corners)
-    return clamp(place, 0, n - 1)
+    array = place._array
+    # Nothing moves the value of a place on the edge or beyond: its gradient is 0.
+    inside = (array > 0) & (array < n - 1)
+    return choose(wrap(inside), place, wrap(np.clip(array, 0, n - 1)))
 
 
 def _reflected(place: Any, n: int, align_corners: bool) -> Any:

@@ -88,6 +88,8 @@ def _taps(mode: str, n: int, count: int, step: float, align: bool, antialias: bo
         return _nearest(n, count, step, 0.0)
     if mode == "nearest-exact":
         return _nearest(n, count, step, 0.5)
+    if antialias and align:
+        step = (n - 1) / (count - 1) if count > 1 else 0.0
     if mode == "bicubic":
         if antialias:
             return _smooth(n, count, step, _catmull_rom, 2.0)

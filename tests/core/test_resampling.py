@@ -1,0 +1,39 @@
+"""Images between their pixels: resized, and sampled at places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dtorch
+from dtorch.nn import functional as F  # noqa: N812 - everybody calls it so
+
+IMAGE = (dtorch.arange(20.0, dtype=dtorch.float64).reshape(1, 1, 4, 5)) ** 1.5
+
+
+@pytest.mark.parametrize(("mode", "expected"), [
+    ("bilinear", [8.4795197386, 13.2818326733, 36.1606608192, 44.4198395541, 64.154815314,
+                  74.2695499645]),
+    ("bicubic", [6.6424419104, 12.4593135425, 36.1348055665, 46.7396197774, 68.2067820353,
+                 81.413980883]),
+])  # fmt: skip
+def test_smoothed_images_may_have_their_corners_aligned(mode: str, expected: list[float]) -> None:
+    found = F.interpolate(IMAGE, (3, 2), mode=mode, align_corners=True, antialias=True)
+    np.testing.assert_allclose(found.flatten().tolist(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("padding", "align", "expected"), [
+    ("zeros", True, [8.37669466, 30.66365507, -79.38320341, 38.07480512, 76.48154, 0.0,
+                     10.48631546, 35.29091393]),
+    ("border", True, [0, 30.66365507, 0, 38.07480512, 0, 39.70796039, 10.48631546, 35.29091393]),
+    ("border", False, [0, 40.88487343, 0, 50.76640683, 0, 52.94394718, 13.50031538, 58.01894204]),
+    ("reflection", True, [0, 30.66365507, 0, 38.07480512, -10.67591785, 41.27569096, 10.48631546,
+                          35.29091393]),
+])  # fmt: skip
+def test_places_on_the_edge_do_not_move_their_value(
+    padding: str, align: bool, expected: list[float]
+) -> None:
+    places = [[[[-1.0, 0.0], [1.0, 0.0], [-1.5, 0.5], [0.2, 0.3]]]]
+    grid = dtorch.tensor(places, dtype=dtorch.float64, requires_grad=True)
+    F.grid_sample(IMAGE, grid, "bilinear", padding, align).sum().backward()
+    np.testing.assert_allclose(grid.grad.flatten().tolist(), expected, rtol=1e-7, atol=1e-12)
