@@ -99,8 +99,8 @@ def _unlock(name: str, array: Any, target: TensorBase) -> None:
     one, which NumPy protects."""
     if not isinstance(array, np.ndarray) or array.flags.writeable:
         return
-    view = target._view
-    if view is not None and view.base._array.flags.writeable:
+    storage: Any = target._storage
+    if storage is not None and storage.is_writable():
         with suppress(ValueError):
             array.flags.writeable = True
     if not array.flags.writeable:

@@ -130,6 +130,10 @@ class Storage(StorageBase):
         """Itself."""
         return self
 
+    def is_writable(self) -> bool:
+        """Whether the array it was made from may be written."""
+        return bool(self._source.flags.writeable)
+
     def data_ptr(self) -> int:
         """Address of the first byte."""
         return backend.address_of(self._bytes)

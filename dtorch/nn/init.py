@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.half import widened
@@ -136,6 +137,7 @@ def trunc_normal_(
         >>> bool((trunc_normal_(dtorch.empty(100)).abs() <= 2).all())
         True
     """
+    refuse_dtypes("trunc_normal_", "bi", tensor.dtype)
     low, high = (a - mean) / std, (b - mean) / std
     inside = 0.5 * (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)))
     if inside < 1e-3:
@@ -357,6 +359,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     shape = tuple(tensor.shape)
     if len(shape) < 2:
         raise ShapeError(f"orthogonal_: tensor has shape {shape}, expected at least 2 dimensions")
+    refuse_dtypes("orthogonal_", "bi", tensor.dtype)
     rows, columns = shape[0], math.prod(shape[1:])
     if not rows * columns:
         return tensor

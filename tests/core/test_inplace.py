@@ -285,10 +285,20 @@ def test_a_part_without_repetitions_of_an_expanded_tensor_is_written() -> None:
     assert dtorch.ones(1, 0).expand(4, 0).add_(1).shape == (4, 0)
 
 
+def test_detached_parts_of_expanded_tensors_are_written_like_others() -> None:
+    base = dtorch.zeros(2, 1)
+    base.expand(2, 3).detach().fill_(4)
+    base.expand(2, 3).data[:, 0].add_(1)
+    assert base.tolist() == [[5], [5]]
+
+
 def test_memory_that_numpy_protects_is_not_written() -> None:
     array = np.zeros(3)
     array.flags.writeable = False
     x = dtorch.from_numpy(array)
+    y = dtorch.from_numpy(np.broadcast_to(np.zeros(3), (2, 3)))
+    with pytest.raises(StorageError, match="read-only"):
+        y[0].fill_(1)
     for change in (
         lambda: x.add_(1), lambda: x.fill_(1), lambda: x[1:].zero_(),
         lambda: dtorch.add(dtorch.ones(3), 1, out=x), lambda: x.uniform_(),

@@ -72,3 +72,14 @@ def test_fans_need_two_dimensions() -> None:
     assert init.calculate_gain("leaky_relu", 0.2) == pytest.approx(math.sqrt(2 / 1.04))
     with pytest.raises(ValueError, match="nothing"):
         init.calculate_gain("nothing")
+
+
+@pytest.mark.parametrize("name", [
+    "uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_",
+    "kaiming_normal_", "orthogonal_",
+])  # fmt: skip
+def test_integers_are_not_filled_with_cut_off_random_numbers(name: str) -> None:
+    numbers = dtorch.ones(3, 3, dtype=dtorch.int64)
+    with pytest.raises(TypeError, match=f"{name.partition('_')[0]}|normal_|uniform_"):
+        getattr(init, name)(numbers)
+    assert numbers.tolist() == [[1] * 3] * 3
