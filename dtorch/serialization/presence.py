@@ -34,12 +34,14 @@ class Presence:
     """
 
     def __init__(self, directory: Path, rank: int, job: str) -> None:
-        self.token = secrets.token_hex(8)
         self.pid = os.getpid()
-        path = directory / f".rank-{rank}.{job}.{self.token}.tmp"
-        held = hold(path, _NEW)
-        if held is None:  # somebody looked at it in that very moment
-            raise CheckpointError(f"checkpoint: {path} is locked by another process")
+        held = None
+        while held is None:
+            self.token = secrets.token_hex(8)
+            path = directory / f".rank-{rank}.{job}.{self.token}.tmp"
+            held = hold(path, _NEW)
+            if held is None:  # somebody looked whether it is locked in that very moment
+                path.unlink(missing_ok=True)
         os.write(held.fd, json.dumps([socket.gethostname(), self.pid]).encode())
         weakref.finalize(self, _leave, held, path, self.pid)
 

@@ -17,7 +17,7 @@ import pytest
 
 import dtorch
 from dtorch import nn
-from dtorch.serialization import CheckpointError, CheckpointManager
+from dtorch.serialization import CheckpointError, CheckpointManager, presence
 from dtorch.serialization.checkpoints import verify
 
 
@@ -296,6 +296,23 @@ def test_a_share_is_not_taken_from_a_run_that_ended_before_this_process_began(tm
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True,
                           text=True, check=False)  # fmt: skip
     assert "TimeoutError: checkpoint 1: no share of rank 1" in done.stderr
+
+
+def test_a_rank_whose_file_is_looked_at_while_it_is_made_makes_another(tmp_path, monkeypatch):
+    tries, hold = [], presence.hold
+
+    def looked_at(path, flags):
+        tries.append(path)
+        if len(tries) == 1:
+            path.touch()
+            return None
+        return hold(path, flags)
+
+    monkeypatch.setattr(presence, "hold", looked_at)
+    manager = CheckpointManager(tmp_path, rank=1, world_size=2)
+    assert os.listdir(tmp_path) == [tries[1].name]
+    del manager
+    assert os.listdir(tmp_path) == []
 
 
 def test_two_runs_at_once_in_one_folder_are_told(tmp_path):
