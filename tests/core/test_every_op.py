@@ -219,6 +219,42 @@ def test_gradient_that_is_zero_is_zero_of_an_infinite_one(op: Op, number: int, d
                     assert not infinite[one == 0].any()
 
 
+CHOOSING = (
+    "where", "masked_fill", "masked_scatter", "clamp", "maximum", "minimum", "fmax", "fmin", "relu",
+    "relu6", "hardtanh", "hardsigmoid", "hardswish", "hardshrink", "softshrink", "threshold",
+    "leaky_relu", "prelu", "elu", "amax", "max", "sort", "topk", "cummax", "max_pool2d", "abs",
+    "norm", "std", "huber_loss", "hinge_embedding_loss", "margin_ranking_loss",
+)  # fmt: skip
+
+
+@every_sample(lambda op, number: op.name in CHOOSING and is_differentiable(op, number))
+def test_second_gradient_that_is_zero_is_zero_of_an_infinite_one(op: Op, number: int) -> None:
+    args, kwargs, inputs = prepare(op, number)
+    result = next(o for o in outputs(op.function(*args, **kwargs)) if recorded(o))
+    upstream = from_numpy(np.random.default_rng(7).uniform(0.5, 1.5, result.shape))
+    upstream.requires_grad_()
+    firsts = grad(result, inputs, upstream, create_graph=True, allow_unused=True)
+    for first in firsts:
+        if first is None or not recorded(first):
+            continue
+        for place in np.ndindex(*first.shape):
+            found = []
+            for value in (1.0, np.inf):
+                factor = np.zeros(first.shape)
+                factor[place] = value
+                found.append(
+                    grad(
+                        first,
+                        [*inputs, upstream],
+                        from_numpy(factor),
+                        retain_graph=True,
+                        allow_unused=True,
+                    )  # fmt: skip
+                )
+            for one, infinite in zip(*found, strict=True):
+                assert one is None or not infinite.numpy()[one.numpy() == 0].any()
+
+
 @every_sample(fits_in_place)
 def test_in_place_form_equals_the_function(op: Op, number: int) -> None:
     args, kwargs, inputs = prepare(op, number)

@@ -136,3 +136,10 @@ def test_arithmetic_wraps_as_in_numpy_and_pytorch() -> None:
     assert (x + 1).tolist() == [2, 0]
     assert (x + 256).tolist() == [1, 255]
     assert (x * -1).tolist() == [255, 1]
+
+
+def test_negative_powers_of_integers_are_refused_whatever_their_dtype() -> None:
+    for dtype in INTEGERS:
+        with pytest.raises(ArgumentError, match="negative integer power -1"):
+            dtorch.tensor(extremes(dtype)) ** -1
+    assert (2 ** dtorch.tensor([0, 3], dtype=dtorch.uint8)).tolist() == [1, 8]

@@ -7,15 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.elementwise import elementwise
+from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.complex import conjugate, holds_complex, real
 from dtorch.core.ops.exponential import log
 
 
-@elementwise(tensors=("input", "exponent"), takes="ifc")
-def pow(xp: Any, input: Any, exponent: Any) -> Any:
+class _PowerOp(ElementwiseOp):
+    """A negative exponent stays negative beside unsigned integers, to be refused."""
+
+    def _number_as(self, i: int, value: Any, target: np.dtype[Any]) -> Any:
+        if target.kind == "u" and i == self.index["exponent"] and isinstance(value, int) and (
+            value < 0
+        ):  # fmt: skip
+            return value
+        return super()._number_as(i, value, target)
+
+
+def _pow(xp: Any, input: Any, exponent: Any) -> Any:
     """Power ``input ** exponent``; either may be a number.
 
     Integers to negative integer powers of a tensor are rounded towards zero.
@@ -57,6 +67,10 @@ _SPECIAL_POWERS: dict[complex, Any] = {
     -1.0: lambda xp, x: 1 / x,
     -2.0: lambda xp, x: 1 / xp.square(x),
 }
+
+
+_pow.__name__ = "pow"
+pow = _PowerOp(_pow, tensors=("input", "exponent"), takes="ifc")
 
 
 @pow.gradient("input")
