@@ -7,6 +7,8 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from dtorch.core import backend
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
@@ -172,7 +174,33 @@ def sum_dims(array: Any, dims: tuple[int, ...], keepdims: bool = False) -> Any:
                 return summed
             shape = array.shape
             return summed.reshape((*shape[:first], *(1,) * len(dims), *shape[last:]))
-    return array.sum(axis=dims, keepdims=keepdims)
+    return array_sum(array, dims, keepdims)
+
+
+def array_sum(
+    array: Any, dims: tuple[int, ...] | None, keepdims: bool = False, dtype: Any = None
+) -> Any:
+    """What ``array.sum`` gives, of single precision with the digits of double where NumPy would add
+    up many numbers one by one."""
+    wide = _ACCUMULATORS.get((array.dtype if dtype is None else dtype).char)
+    if wide is not None and _adds_one_by_one(array, dims):
+        total = array.sum(axis=dims, keepdims=keepdims, dtype=wide)
+        return total.astype(array.dtype if dtype is None else dtype)
+    return array.sum(axis=dims, keepdims=keepdims, dtype=dtype)
+
+
+_ACCUMULATORS = {"f": np.dtype(np.float64), "F": np.dtype(np.complex128)}
+_FEW_SUMMANDS = 256  # whose rounding errors do not matter
+
+
+def _adds_one_by_one(array: Any, dims: tuple[int, ...] | None) -> bool:
+    """Whether many numbers are added up in their order, which loses digits: NumPy sums neighbours in
+    memory in pairs, but row upon row otherwise."""
+    longer = [d for d in range(array.ndim) if array.shape[d] > 1]
+    rows = [d for d in longer if dims is None or d in dims]
+    if math.prod(array.shape[d] for d in rows) <= _FEW_SUMMANDS:
+        return False
+    return min(longer, key=lambda d: abs(array.strides[d])) not in rows
 
 
 def expect_dims(op: str, input: Any, names: Sequence[str], remedy: str = "") -> tuple[int, ...]:

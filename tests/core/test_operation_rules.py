@@ -452,3 +452,17 @@ def test_indices_that_do_not_broadcast_and_numbers_that_do_not_fit_are_named() -
     assert not x.any()
     small = dtorch.tensor([2, 1], dtype=dtorch.int8)
     assert (small ** dtorch.full_like(small, -128)).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("dim", [0, 1, (0, 2), (0, 1), (1, 2), (0, 1, 2)])
+def test_sums_of_many_numbers_far_from_zero_keep_their_digits(dim) -> None:
+    x = dtorch.full((3000, 4, 700), 1e6)
+    x = x[:, :, :5] if dim == 0 else x[:5] if dim == (1, 2) else x[:200]
+    x[..., ::2] += 1
+    exact = x.double()
+    assert dtorch.allclose(x.mean(dim).double(), exact.mean(dim), rtol=1e-6)
+    assert dtorch.allclose(x.sum(dim).double(), exact.sum(dim), rtol=1e-6)
+    assert dtorch.allclose(x.var(dim).double(), exact.var(dim), rtol=1e-2, atol=1e-2)
+    for order in ((2, 1, 0), (1, 0, 2)):
+        moved = x.permute(order)
+        assert dtorch.allclose(moved.sum().double(), exact.sum(), rtol=1e-6)

@@ -18,6 +18,7 @@ from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.pooling import window_sum
 from dtorch.core.ops.reduction import mean, sum
+from dtorch.core.shapes import sum_dims
 
 Ints = tuple[int, ...]
 
@@ -59,7 +60,7 @@ def normalize(
 def _mean(x: Any, dims: Ints) -> Any:
     """Means over ``dims``, which stay; of nothing, 0."""
     count = math.prod(x.shape[d] for d in dims)
-    return x.sum(axis=dims, keepdims=True, dtype=x.dtype) / x.dtype.type(max(count, 1))
+    return sum_dims(x, dims, True) / x.dtype.type(max(count, 1))
 
 
 @normalize.kernel("cpu")

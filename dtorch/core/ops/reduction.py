@@ -20,7 +20,7 @@ from dtorch.core.ops.joining import cat
 from dtorch.core.ops.repetition import flip
 from dtorch.core.ops.selection import SelectionOp, ValuesIndices, put_back, take_one_along
 from dtorch.core.ops.view import expand, narrow, permute
-from dtorch.core.shapes import normalize_dim, normalize_dims, sum_dims
+from dtorch.core.shapes import array_sum, normalize_dim, normalize_dims, sum_dims
 from dtorch.core.tensor import Tensor
 
 
@@ -61,7 +61,7 @@ def sum(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: A
     axis = None if dim is None else normalize_dims("sum", dim, input.ndim)
     target = accumulator(input, dtype)
     wide = wide_accumulator(target)
-    total = xp.sum(input, axis=axis, keepdims=keepdim, dtype=wide)
+    total = array_sum(input, axis, keepdim, wide)
     return total if wide is target else total.astype(target)
 
 
@@ -108,7 +108,7 @@ def mean(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: 
     axis = normalize_dims("mean", dim, input.ndim)
     count = math.prod(input.shape[d] for d in axis)
     wide = wide_accumulator(input.dtype)
-    total = xp.sum(input, axis=axis, keepdims=keepdim, dtype=wide)
+    total = array_sum(input, axis, keepdim, wide)
     out = total / wide.type(count) if count else total * np.nan
     return out if wide is input.dtype else out.astype(input.dtype)
 
