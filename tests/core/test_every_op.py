@@ -204,9 +204,13 @@ def test_gradient_that_is_zero_is_zero_of_an_infinite_one(op: Op, number: int, d
         upstream = np.zeros(result.shape, result.numpy(force=True).dtype)
         upstream[place] = value
         found = grad(
-            result, inputs, from_numpy(upstream), retain_graph=True, create_graph=create_graph,
+            result,
+            inputs,
+            from_numpy(upstream),
+            retain_graph=True,
+            create_graph=create_graph,
             allow_unused=True,
-        )  # fmt: skip
+        )
         return [np.zeros(()) if g is None else g.numpy(force=True) for g in found]
 
     for result in results:
@@ -249,7 +253,7 @@ def test_second_gradient_that_is_zero_is_zero_of_an_infinite_one(op: Op, number:
                         from_numpy(factor),
                         retain_graph=True,
                         allow_unused=True,
-                    )  # fmt: skip
+                    )
                 )
             for one, infinite in zip(*found, strict=True):
                 assert one is None or not infinite.numpy()[one.numpy() == 0].any()
