@@ -167,3 +167,15 @@ def test_a_window_of_the_lowest_numbers_alone_has_its_first_element(nd: int, dty
         out.backward(dtorch.ones_like(out))
         counts = np.bincount(wanted.numpy().ravel(), minlength=places.size)
         assert x.grad.flatten().tolist() == counts.tolist()
+
+
+def test_rectified_recurrent_units_that_are_off_pass_no_infinite_gradient() -> None:
+    rnn = dtorch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
+    with dtorch.no_grad():
+        rnn.weight_ih_l0.copy_(dtorch.tensor([[1.0], [-1.0]]))
+        rnn.weight_hh_l0.zero_()
+    x = dtorch.ones(1, 1, 1, requires_grad=True)
+    out = rnn(x)[0]
+    assert out.flatten().tolist() == [1.0, 0.0]
+    (found,) = dtorch.autograd.grad(out, x, dtorch.tensor([[[1.0, INF]]]))
+    assert found.item() == 1.0

@@ -373,7 +373,10 @@ def _(
     for size, rows in reversed(_steps(sizes, reverse)):
         y, d = out[rows], delta[rows]
         np.add(dh[:size], grads[0][rows], out=d)
-        d *= (1 - y * y) if nonlinearity == "tanh" else (y > 0)
+        if nonlinearity == "tanh":
+            d *= 1 - y * y
+        else:
+            d[y <= 0] = 0
         dh[:size] = backend.matmul(d, w_hh)
     dw_ih, bias = _projected_gradients(delta, input, needs[2], needs[4] or needs[5])
     return [
