@@ -273,3 +273,10 @@ def test_shares_of_large_scores_are_not_those_of_the_rounded_logarithm() -> None
     half = 1 / (1 + math.e)
     expect(gradient(dtorch.logaddexp, [1e9], [1e9 + 1]), [half])
     expect(gradient(dtorch.logaddexp2, [1e9], [1e9]), [0.5])
+
+
+def test_quotients_by_small_numbers_have_the_gradient_of_their_divisor() -> None:
+    x = dtorch.tensor(1e-20)
+    y = dtorch.tensor(1e-25, requires_grad=True)
+    (x / y).backward()
+    np.testing.assert_allclose(y.grad.item(), -1e30, rtol=1e-5)

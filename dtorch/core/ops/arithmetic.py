@@ -194,7 +194,7 @@ def _(grad, other, rounding_mode):
 def _(grad, input, other, rounding_mode):
     if rounding_mode is not None:
         return keep(grad, False)
-    return -grad * conjugate(input / (other * other))
+    return -grad * conjugate(input / other / other)
 
 
 @div.samples
