@@ -368,3 +368,62 @@ def test_lengths_in_half_precision_are_those_of_single_precision(half: Any) -> N
         layer.train()(vectors(2, 300, half))
     largest = dtorch.linalg.svdvals(layer.weight.detach().float())[0].item()
     assert largest == pytest.approx(1, rel=0.02)
+
+
+# Of x (96, 64), y (64, 80) and z (96, 80), large enough for the kernels, and an image.
+PRODUCTS: dict[str, Any] = {
+    "linear": lambda x, y, z: nnf.linear(x, y.t(), z[0]),
+    "linear of a vector": lambda x, y, z: nnf.linear(x[0], y.t(), z[0]),
+    "linear of a stack": lambda x, y, z: nnf.linear(x.view(4, 24, 64), y.t(), z[0]),
+    "addmm": lambda x, y, z: dtorch.addmm(z, x, y),
+    "addmm, weighted": lambda x, y, z: dtorch.addmm(z, x, y, beta=0.3, alpha=0.7),
+    "addmm_": lambda x, y, z: z.clone().addmm_(x, y),
+    "addmv": lambda x, y, z: dtorch.addmv(z[:, 0], x, y[:, 0]),
+    "addr": lambda x, y, z: dtorch.addr(z, x[:, 0], y[0], beta=0.3),
+    "baddbmm": lambda x, y, z: dtorch.baddbmm(z[None], x[None], y[None]),
+    "addbmm": lambda x, y, z: dtorch.addbmm(z, x[None], y[None]),
+    "bilinear": lambda x, y, z: nnf.bilinear(
+        x[:, :8], x[:, 8:16], y[:, :8].reshape(8, 8, 8), z[0, :8]
+    ),
+    "conv1d": lambda x, y, z: nnf.conv1d(x[None], z.t().reshape(80, 96, 1), z[0]),
+    "conv2d": lambda x, y, z: nnf.conv2d(x.view(1, 6, 32, 32), z[:6, :54].reshape(6, 6, 3, 3), z[0, :6]),
+    "conv_transpose2d": lambda x, y, z: nnf.conv_transpose2d(
+        x.view(1, 6, 32, 32), z[:6, :54].reshape(6, 6, 3, 3), z[0, :6]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_with_something_added_are_rounded_once(name: str, half: Any) -> None:
+    rng = np.random.default_rng(0)
+    operands = [
+        dtorch.from_numpy(rng.standard_normal(shape)).to(half)
+        for shape in ((96, 64), (64, 80), (96, 80))
+    ]
+    found = PRODUCTS[name](*operands)
+    exact = PRODUCTS[name](*(operand.double() for operand in operands))
+    assert found.dtype is half
+    # Near 0 a sum has lost digits in float32 already.
+    seen = exact.abs() > 0.05 * float(exact.abs().max())
+    error = np.abs(errors(found[seen], exact[seen], half))
+    assert error.max() <= 0.52
+    assert error.mean() <= 0.28  # a second rounding makes it 0.33
+
+
+@pytest.mark.parametrize("name", ["linear", "linear of a stack", "addmm", "baddbmm"])
+def test_products_under_autocast_are_rounded_once(name: str) -> None:
+    rng = np.random.default_rng(0)
+    operands = [
+        dtorch.from_numpy(rng.standard_normal(shape)).bfloat16()
+        for shape in ((96, 64), (64, 80), (96, 80))
+    ]
+    with dtorch.autocast("cpu"):
+        found = PRODUCTS[name](*(operand.float() for operand in operands))
+    assert found.dtype is dtorch.bfloat16
+    exact = PRODUCTS[name](*(operand.double() for operand in operands))
+    assert np.abs(errors(found, exact, dtorch.bfloat16)).mean() <= 0.28
+    layer = dtorch.nn.Linear(64, 80)
+    with dtorch.autocast("cpu"):
+        layer(operands[0].float()).float().sum().backward()
+    assert layer.bias.grad.equal(dtorch.full((80,), 96.0))

@@ -22,6 +22,7 @@
 #include "kernels/half.h"
 #include "kernels/indexing.h"
 #include "kernels/matmul.h"
+#include "kernels/matvec.h"
 #include "kernels/normalization.h"
 #include "kernels/optimizer.h"
 #include "kernels/pooling.h"
@@ -134,7 +135,29 @@ void check_product(size_t batches, size_t rows, size_t depth, size_t columns, in
 }
 
 template <class T>
+void check_vectors(size_t rows, size_t columns) {
+  const size_t step = columns + 3;
+  const auto matrix = numbers<T>(rows * step), across = numbers<T>(columns, 2),
+             down = numbers<T>(rows, 3);
+  std::vector<T> right(rows), left(columns);
+  kernels::matrix_times_vector(matrix.data(), step, rows, columns, across.data(), right.data());
+  kernels::vector_times_matrix(down.data(), matrix.data(), step, rows, columns, left.data());
+  std::vector<double> e_right(rows), e_left(columns);
+  for (size_t i = 0; i < rows; ++i) {
+    for (size_t j = 0; j < columns; ++j) {
+      e_right[i] += double{matrix[i * step + j]} * double{across[j]};
+      e_left[j] += double{matrix[i * step + j]} * double{down[i]};
+    }
+  }
+  close(right, e_right, "matrix times vector");
+  close(left, e_left, "vector times matrix");
+}
+
+template <class T>
 void check_products() {
+  for (size_t rows : {1, 6, 35, 530}) {
+    for (size_t columns : {1, 7, 64, 600}) check_vectors<T>(rows, columns);
+  }
   const size_t sides[] = {1, 2, 3, 7, 16, 33, 65, 131};
   int order = 0;
   for (size_t rows : sides) {

@@ -43,6 +43,7 @@ def normalize(
     x = input if grouped is None else input.reshape(grouped)
     average = _mean(x, dims)
     out = x - average
+    out -= _mean(out, dims)  # not 0, as the mean was rounded
     variance = _mean(xp.square(out), dims)
     scale = 1 / xp.sqrt(variance + x.dtype.type(eps))
     if weight is not None and grouped is None and _few(scale, affine, out):

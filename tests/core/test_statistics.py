@@ -1,0 +1,38 @@
+"""Variances of many numbers far from 0, and their gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dtorch
+
+
+@pytest.mark.parametrize("start", [0.0, 1000.0, 1e6, 1e7, -1e7])
+@pytest.mark.parametrize("dim", [None, 0, 1])
+def test_variance_keeps_its_digits_far_from_zero(start: float, dim: int | None) -> None:
+    array = np.full((400, 500), start, np.float32)
+    array[::2, ::2] += 1
+    array[1::2, 1::2] += 1
+    x = dtorch.from_numpy(array)
+    for found in (x.var(dim, False), x.std(dim, False) ** 2, dtorch.var_mean(x, dim, False)[0]):
+        np.testing.assert_allclose(found.numpy(), 0.25, rtol=1e-5)
+    batch = dtorch.nn.functional.batch_norm(x.view(1, 1, 400, 500), None, None, training=True)
+    np.testing.assert_allclose(batch.abs().numpy(), 0.99998, rtol=1e-5)
+
+
+def test_gradient_of_a_variance_far_from_zero() -> None:
+    array = (np.random.default_rng(0).standard_normal(2000) + 1e6).astype(np.float32)
+    x = dtorch.from_numpy(array).requires_grad_()
+    x.var().backward()
+    wide = array.astype(np.float64)
+    expected = 2 * (wide - wide.mean()) / (wide.size - 1)
+    np.testing.assert_allclose(x.grad.numpy(), expected, atol=1e-7)
+
+
+def test_variances_of_constants_and_of_few_numbers() -> None:
+    assert dtorch.full((1000,), 0.1).var().item() == 0
+    assert dtorch.full((1000,), 1e7 / 3).std(unbiased=False).item() == 0
+    assert dtorch.tensor([2.0]).var(unbiased=False).item() == 0
+    assert dtorch.tensor([2.0]).var().isnan()
+    assert dtorch.empty(0).var().isnan()
