@@ -146,6 +146,25 @@ Without the native module it is an ordinary ``__del__``.
 """
 
 
+def _try_holding(lock: Any, function: Callable[..., Any], *args: Any) -> Any:
+    if not lock.acquire(False):
+        return None
+    try:
+        return function(*args)
+    finally:
+        lock.release()
+
+
+try_holding: Callable[..., Any] = (
+    _try_holding if backend.native is None else backend.native.try_holding
+)
+"""``try_holding(lock, function, *args)``: what the function gives, called while the lock is held; None
+if somebody else has the lock. A ``with`` that does not wait.
+
+Without the native module a signal may come between taking the lock and the call.
+"""
+
+
 # -- around a fork ---------------------------------------------------------------------------------
 
 _Step = Callable[[], object]

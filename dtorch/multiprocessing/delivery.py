@@ -53,6 +53,12 @@ def take_notes() -> Tickets:
     return tickets
 
 
+def give_up(tickets: Tickets) -> None:
+    """These messages will not be written."""
+    for messages, ticket in tickets:
+        messages.set_channel(ticket, layout.SENDER_DIED)
+
+
 def set_channel(tickets: Tickets, connection: Any) -> None:
     """These messages are about to be written into a connection."""
     # Asking the system for the other end of a socket takes as long as sending a message.
@@ -108,7 +114,7 @@ class LostMessages:
         self._looked = now
         ledgers = list(ledgers)
         wanted = {channel for ledger in ledgers for channel in ledger.messages.channels()}
-        readable = open_channels(_family()) if wanted else None
+        readable = open_channels(_family()) if wanted else set()
         if readable is None:
             return
         self._missing = {c: self._missing.get(c, now) for c in wanted - readable}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dtorch.core.errors import StorageError
+from dtorch.core.interrupts import undisturbed
 from dtorch.multiprocessing import atomics, layout
 from dtorch.multiprocessing.layout import HOLD, HOLD_MASK, SENT_MASK, TAKEN, TAKEN_MASK
 from dtorch.multiprocessing.memory import Mapping
@@ -223,8 +224,9 @@ class Ledger:
     def slot_lock(self) -> Iterator[None]:
         """Excludes other processes, not other threads; given up when its holder dies."""
         # A record lock excludes processes even where they inherited one descriptor.
-        fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, 0)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, 0)
+        with undisturbed():
+            fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, 0)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, 0)

@@ -1,9 +1,11 @@
-"""Queues that write a short message with tensors themselves instead of waking their thread for it.
+"""Queues that take a message as it is, and write a short one with tensors themselves.
 
 `multiprocessing.Queue` leaves every message to a thread, so that `put` never waits for a full
-pipe. Handing over to a thread that sleeps takes longer than all else about a small tensor. So `put`
-writes at once what is sure not to wait: a message that is short, into a pipe that has room, when
-nobody else writes and the thread has nothing left to do. The order of messages is as ever.
+pipe. What cannot be pickled is then noticed by nobody: the thread prints an error, and who called
+`get` waits for ever. Here `put` pickles, and raises. Handing over to a thread that sleeps takes
+longer than all else about a small tensor. So `put` also writes at once what is sure not to wait: a
+message that is short, into a pipe that has room, when nobody else writes and the thread has nothing
+left to do. The order of messages is as ever.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import io
 import pickle
 import select
 from multiprocessing import queues
+from multiprocessing.reduction import ForkingPickler
 from queue import Full
 from typing import Any
 
+from dtorch.core.interrupts import try_holding, undisturbed
 from dtorch.core.storage import storage_of
 from dtorch.core.tensor import Tensor
-from dtorch.multiprocessing.delivery import Tickets, note, set_channel, take_notes
+from dtorch.multiprocessing.delivery import Tickets, give_up, note, set_channel, take_notes
 from dtorch.multiprocessing.reductions import is_data, reduce_tensor
 
 _SMALL = 64 << 10  # bytes of a private tensor that take no time to move to shared memory
@@ -38,21 +42,37 @@ def watch_queues() -> None:
 
 
 def put(self: Any, obj: Any, block: bool = True, timeout: float | None = None) -> None:
-    """`multiprocessing.Queue.put`."""
-    if self._closed or self._ignore_epipe or not (_is_short(obj) and _is_idle(self)):
+    """`multiprocessing.Queue.put`.
+
+    Raises:
+        Full: there is no room within ``timeout`` seconds, or at once if not ``block``.
+        Exception: what pickling the object raised, with a note that names it.
+    """
+    if self._closed or self._ignore_epipe:
         _put(self, obj, block, timeout)
         return
     if not self._sem.acquire(block, timeout):
         raise Full
+    take_notes()  # of what was pickled for something else
+    is_short = _is_short(obj)
     try:
-        take_notes()  # of what was pickled for something else
-        data = _dumps(obj)
-        tickets = take_notes()
-        if not _write_now(self, data, tickets):
-            _leave_to_thread(self, _Pickled(bytes(data), tickets))
-    except Exception as error:  # noqa: BLE001 - what the thread would do
+        data = _dumps(obj) if is_short else memoryview(ForkingPickler.dumps(obj))
+    except BaseException as error:
         self._sem.release()
-        self._on_queue_feeder_error(error, obj)
+        give_up(take_notes())
+        error.add_note(f"while a {type(obj).__name__} was put into a queue: {_shown(obj)}")
+        raise
+    tickets = take_notes()
+    if not (is_short and _is_idle(self) and _written_now(self, data, tickets)):
+        _leave_to_thread(self, _Pickled(bytes(data), tickets))
+
+
+def _shown(obj: Any) -> str:
+    try:
+        text = repr(obj)
+    except Exception as error:  # noqa: BLE001 - of whatever class this is
+        return f"its repr raises {type(error).__name__}"
+    return text if len(text) <= _SHORT else text[:_SHORT] + "..."
 
 
 def _is_short(obj: Any) -> bool:
@@ -91,26 +111,24 @@ def _dumps(obj: Any) -> memoryview:
 
 def _is_idle(queue: Any) -> bool:
     """Whether everything that was put before is written."""
-    if queue._thread is None:
-        return True
-    condition = queue._notempty
-    with condition:  # the thread waits for it exactly when it has nothing to do
-        return bool(condition._waiters) and not queue._buffer
+    # The thread waits for the condition exactly when it has nothing to do, and `put` ends that.
+    return queue._thread is None or (bool(queue._notempty._waiters) and not queue._buffer)
 
 
-def _write_now(queue: Any, data: memoryview, tickets: Tickets) -> bool:
-    """Write a message unless that might wait."""
-    if len(data) > _AT_ONCE or not queue._wlock.acquire(False):
+def _written_now(queue: Any, data: memoryview, tickets: Tickets) -> bool:
+    """Write a message unless that might wait; whether it is written."""
+    return len(data) <= _AT_ONCE and bool(
+        try_holding(queue._wlock, _written, queue, data, tickets)
+    )
+
+
+def _written(queue: Any, data: memoryview, tickets: Tickets) -> bool:
+    room = select.poll()
+    room.register(queue._writer, select.POLLOUT)
+    if not room.poll(0):
         return False
-    try:
-        room = select.poll()
-        room.register(queue._writer, select.POLLOUT)
-        if not room.poll(0):
-            return False
-        set_channel(tickets, queue._writer)
-        queue._send_bytes(data)
-    finally:
-        queue._wlock.release()
+    set_channel(tickets, queue._writer)
+    queue._send_bytes(data)
     if queue._close is None:  # else the thread does it
         queue._close = functools.partial(_close_ends, queue._reader, queue._writer)
     return True
@@ -122,7 +140,7 @@ def _close_ends(reader: Any, writer: Any) -> None:
 
 
 def _leave_to_thread(queue: Any, message: _Pickled) -> None:
-    with queue._notempty:
+    with undisturbed(), queue._notempty:
         if queue._thread is None:
             queue._start_thread()
         queue._buffer.append(message)

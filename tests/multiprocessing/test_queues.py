@@ -124,7 +124,7 @@ def test_a_full_queue_says_so():
     made.close()
 
 
-def test_what_cannot_be_pickled_is_told_and_takes_no_place(monkeypatch, capfd):
+def test_what_cannot_be_pickled_is_an_error_of_put_and_takes_no_place(monkeypatch):
     made = fork.Queue(1)
 
     def fail(storage):
@@ -132,11 +132,32 @@ def test_what_cannot_be_pickled_is_told_and_takes_no_place(monkeypatch, capfd):
 
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "share_memory_", fail)
-        made.put(dtorch.ones(2))
-    assert "no shared memory left" in capfd.readouterr().err
+        with pytest.raises(MemoryError, match="no shared memory left"):
+            made.put(dtorch.ones(2))
+    for _ in range(2):
+        with pytest.raises(TypeError, match="lock") as caught:
+            made.put({"weights": dtorch.ones(2), "guard": threading.Lock()})
+        assert "dict was put into a queue: {'weights'" in caught.value.__notes__[0]
     made.put(dtorch.ones(2), timeout=5)
     assert made.get(timeout=5).tolist() == [1, 1]
     made.close()
+
+
+def test_tensors_beside_what_cannot_be_pickled_are_given_up(queue):
+    before = blocks_in_use()
+    with pytest.raises(TypeError):
+        queue.put([dtorch.ones(2), threading.Lock()])
+    end = time.monotonic() + 60
+    while blocks_in_use() > before:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_message_is_what_it_was_when_it_was_put(queue):
+    numbers = list(range(1000))
+    queue.put(numbers)
+    numbers.clear()
+    assert queue.get(timeout=60) == list(range(1000))
 
 
 def _send(queue, name, count):
