@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,3 +23,13 @@ for _signal, _handler in (
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _processes_end() -> Iterator[None]:
+    """A test that fails leaves no process behind, not even one that was stopped."""
+    before = set(multiprocessing.active_children())
+    yield
+    for process in set(multiprocessing.active_children()) - before:
+        process.kill()
+        process.join()

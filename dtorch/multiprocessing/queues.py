@@ -117,9 +117,7 @@ def _is_idle(queue: Any) -> bool:
 
 def _written_now(queue: Any, data: memoryview, tickets: Tickets) -> bool:
     """Write a message unless that might wait; whether it is written."""
-    return len(data) <= _AT_ONCE and bool(
-        try_holding(queue._wlock, _written, queue, data, tickets)
-    )
+    return len(data) <= _AT_ONCE and bool(try_holding(queue._wlock, _written, queue, data, tickets))
 
 
 def _written(queue: Any, data: memoryview, tickets: Tickets) -> bool:

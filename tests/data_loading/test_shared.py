@@ -53,7 +53,7 @@ def test_another_process_finds_texts_by_key():
     shared = SharedDict({"a": 1, "b": 2})
     process = context.Process(target=read, args=(bytes(ForkingPickler.dumps(shared)), queue))
     process.start()
-    assert queue.get(timeout=20) == (1, 2)
+    assert queue.get(timeout=100) == (1, 2)
     process.join()
     queue.close()
 

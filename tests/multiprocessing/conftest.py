@@ -15,7 +15,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 def run_script(tmp_path):
     """``run_script(text)`` -> its standard output; it must end well and say nothing else."""
 
-    def run(text, timeout=30, prefix=()):
+    def run(text, timeout=200, prefix=()):
         path = tmp_path / "script.py"
         path.write_text(textwrap.dedent(text))
         done = subprocess.run(

@@ -25,7 +25,7 @@ def blocks_in_use():
     return arena.usage().blocks
 
 
-def wait_until(condition, seconds=5.0):
+def wait_until(condition, seconds=100.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "condition did not come true"

@@ -21,7 +21,7 @@ def blocks_in_use():
     return arena.usage().blocks
 
 
-def wait_until_in_use(count, seconds=6.0):
+def wait_until_in_use(count, seconds=100.0):
     end = time.monotonic() + seconds
     while (found := blocks_in_use()) != count:
         assert time.monotonic() < end, f"{found} blocks in use, expected {count}"
