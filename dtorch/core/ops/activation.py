@@ -404,7 +404,7 @@ def _(grad, input):
     if found is not None:
         return found
     s = sigmoid(input)
-    return grad * (s * (1 + input * (1 - s)))
+    return grad * conjugate(s * (1 + input * (1 - s)))
 
 
 silu.samples(_samples)

@@ -12,7 +12,14 @@ from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError, DivisionError
 from dtorch.core.op import composite
 from dtorch.core.ops.comparison import choose, keep
-from dtorch.core.ops.complex import conj, conjugate, holds_complex, real
+from dtorch.core.ops.complex import (
+    complex as complex_of,
+    conj,
+    conjugate,
+    holds_complex,
+    imag,
+    real,
+)
 from dtorch.core.ops.rounding import trunc
 
 
@@ -610,6 +617,9 @@ def nan_to_num(xp: Any, input: Any, nan: Any = 0.0, posinf: Any = None, neginf: 
 
 @nan_to_num.gradient("input")
 def _(grad, input):
+    if holds_complex(input):  # each part by itself
+        kept = (keep(part(grad), abs(part(input)) < np.inf) for part in (real, imag))
+        return complex_of(*kept)
     return keep(grad, abs(input) < np.inf)
 
 

@@ -14,8 +14,11 @@ from dtorch.core.ops.comparison import choose, keep
 
 
 def conjugate(value: Any) -> Any:
-    """Complex conjugate of a number, an array or a tensor, as gradient formulas need it."""
-    return value.conj() if hasattr(value, "conj") else value.conjugate()
+    """Complex conjugate of a number, an array or a tensor, as gradient formulas need it; what is
+    real stays as it is."""
+    if not hasattr(value, "dtype"):
+        return value.conjugate()
+    return value.conj() if holds_complex(value) else value
 
 
 def holds_complex(value: Any) -> bool:

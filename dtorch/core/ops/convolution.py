@@ -19,6 +19,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
+from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.reduction import spread, sum
 from dtorch.core.shapes import per_dim, window_count
@@ -105,12 +106,12 @@ def _padded(xp: Any, input: Any, padding: Ints) -> Any:
 
 @conv.gradient("input")
 def _(grad, weight, input_shape, stride, padding, dilation, groups):
-    return conv_input(grad, weight, None, input_shape, stride, padding, dilation, groups)
+    return conv_input(grad, conjugate(weight), None, input_shape, stride, padding, dilation, groups)
 
 
 @conv.gradient("weight")
 def _(grad, input, weight_shape, stride, padding, dilation, groups):
-    return conv_weight(grad, input, weight_shape, stride, padding, dilation, groups)
+    return conv_weight(grad, conjugate(input), weight_shape, stride, padding, dilation, groups)
 
 
 @conv.gradient("bias")
@@ -164,7 +165,7 @@ def from_columns(
 
 @conv_input.gradient("delta")
 def _(grad, weight, delta_shape, stride, padding, dilation, groups):
-    found = conv(grad, weight, None, stride, padding, dilation, groups)
+    found = conv(grad, conjugate(weight), None, stride, padding, dilation, groups)
     return _first_windows(found, delta_shape)
 
 
@@ -177,7 +178,7 @@ def _first_windows(found: Any, shape: Ints) -> Any:
 
 @conv_input.gradient("weight")
 def _(grad, delta, weight_shape, stride, padding, dilation, groups):
-    return conv_weight(delta, grad, weight_shape, stride, padding, dilation, groups)
+    return conv_weight(conjugate(delta), grad, weight_shape, stride, padding, dilation, groups)
 
 
 @conv_input.gradient("bias")
@@ -221,13 +222,13 @@ def conv_weight(
 
 @conv_weight.gradient("delta")
 def _(grad, input, delta_shape, stride, padding, dilation, groups):
-    found = conv(input, grad, None, stride, padding, dilation, groups)
+    found = conv(conjugate(input), grad, None, stride, padding, dilation, groups)
     return _first_windows(found, delta_shape)
 
 
 @conv_weight.gradient("input")
 def _(grad, delta, input_shape, stride, padding, dilation, groups):
-    return conv_input(delta, grad, None, input_shape, stride, padding, dilation, groups)
+    return conv_input(conjugate(delta), grad, None, input_shape, stride, padding, dilation, groups)
 
 
 # -- public forms -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeE
 from dtorch.core.op import composite, structured
 from dtorch.core.ops import slices_native
 from dtorch.core.ops.comparison import choose, keep
+from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.scatter import (
     add_at_flat,
     along,
@@ -310,8 +311,8 @@ def _(grad, input, dim, index, src, out, reduce, include_self):
         safe_input, safe_part = choose(input == 0, 1.0, input), choose(part == 0, 1.0, part)
         whole = scatter_reduce(safe_input, dim, index, safe_part, "prod", include_self=include_self)
         if include_self:
-            kept = grad * keep(whole / safe_input, zeros == _ones(input, input == 0))
-        others = gather_along(whole, dim, index) / safe_part
+            kept = grad * keep(conjugate(whole / safe_input), zeros == _ones(input, input == 0))
+        others = conjugate(gather_along(whole, dim, index) / safe_part)
         alone = gather_along(zeros, dim, index) == _ones(part, part == 0)
         to_part = gather_along(grad, dim, index) * keep(others, alone)
     else:  # equal extremes share the gradient

@@ -11,7 +11,7 @@ from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.op import composite, structured
-from dtorch.core.ops.complex import conj
+from dtorch.core.ops.complex import conj, conjugate
 from dtorch.core.ops.repetition import roll
 from dtorch.core.ops.view import permute, transpose, unsqueeze
 from dtorch.core.shapes import broadcast_shapes, merged, normalize_dim, sum_to
@@ -59,31 +59,25 @@ def expect_one_dtype(name: str, input: Any, other: Any) -> None:
         )
 
 
-def _conjugate(value: Any) -> Any:
-    """The value itself unless it is complex: NumPy copies arrays of bfloat16."""
-    array = value._array if isinstance(value, TensorBase) else value
-    return value.conj() if array.dtype.kind == "c" else value
-
-
 @matmul.gradient("input")
 def _(grad, input_shape, other):
     if len(input_shape) == 1 and other.ndim == 1:
-        return grad * _conjugate(other)
+        return grad * conjugate(other)
     if other.ndim == 1:
-        return unsqueeze(grad, -1) * _conjugate(other)
+        return unsqueeze(grad, -1) * conjugate(other)
     g = unsqueeze(grad, -2) if len(input_shape) == 1 else grad
-    out = matmul(g, _conjugate(transpose(other, -2, -1)))
+    out = matmul(g, conjugate(transpose(other, -2, -1)))
     return out.reshape((*out.shape[:-2], out.shape[-1])) if len(input_shape) == 1 else out
 
 
 @matmul.gradient("other")
 def _(grad, input, other_shape):
     if input.ndim == 1 and len(other_shape) == 1:
-        return grad * _conjugate(input)
+        return grad * conjugate(input)
     if input.ndim == 1:
-        return unsqueeze(_conjugate(input), -1) * unsqueeze(grad, -2)
+        return unsqueeze(conjugate(input), -1) * unsqueeze(grad, -2)
     if len(other_shape) == 1:
-        out = matmul(_conjugate(transpose(input, -2, -1)), unsqueeze(grad, -1))
+        out = matmul(conjugate(transpose(input, -2, -1)), unsqueeze(grad, -1))
         return out.reshape(out.shape[:-1])
     if len(other_shape) == 2:
         # One product over all leading dims, instead of many that would then be summed; in the
@@ -91,8 +85,8 @@ def _(grad, input, other_shape):
         if input.ndim > 2:
             input = input.reshape(merged(input.shape, 0, -1))
             grad = grad.reshape(merged(grad.shape, 0, -1))
-        return transpose(matmul(transpose(grad, 0, 1), _conjugate(input)), 0, 1)
-    return matmul(_conjugate(transpose(input, -2, -1)), grad)
+        return transpose(matmul(transpose(grad, 0, 1), conjugate(input)), 0, 1)
+    return matmul(conjugate(transpose(input, -2, -1)), grad)
 
 
 @matmul.samples

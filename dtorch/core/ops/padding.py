@@ -93,7 +93,7 @@ _ROUND_THE_EDGE = {
     "reflect": lambda i, n: np.abs((i + n - 1) % max(2 * n - 2, 1) - (n - 1)),
     "replicate": lambda i, n: np.clip(i, 0, n - 1),
     "circular": lambda i, n: i % n,
-}
+}  # places within a dim of n elements for those around it
 
 
 @composite(tensors=("input",), method=False)
@@ -126,6 +126,10 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
         if (a, b) == (0, 0):
             indices.append(None)
             continue
+        first = 0
+        if mode == "circular":  # what is left of a dim goes round
+            first, n = max(-a, 0), n + min(a, 0) + min(b, 0)
+            a, b = max(a, 0), max(b, 0)
         limit = {"reflect": n - 1, "circular": n}.get(mode)
         if limit is not None and max(a, b) > limit:
             raise ShapeError(
@@ -134,7 +138,7 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
             )
         if n == 0:
             raise ShapeError(f"pad: mode {mode!r} for an empty dim of shape {shape}")
-        indices.append(_ROUND_THE_EDGE[mode](np.arange(-a, n + b), n))
+        indices.append(first + _ROUND_THE_EDGE[mode](np.arange(-a, n + b), n))
     return taken(input, tuple(indices))
 
 
@@ -146,6 +150,7 @@ def _(make):
     yield (make(2, 3, 4), (2, 1, 1, 0)), {"mode": "reflect"}
     yield (make(2, 3, 4), (2, 1, 1, 3)), {"mode": "replicate"}
     yield (make(2, 3, 4), (2, 1, 0, 1)), {"mode": "circular"}
+    yield (make(2, 3, 4), (2, -1, -1, 1)), {"mode": "circular"}
 
 
 @pad.expect
@@ -155,6 +160,9 @@ def _(input, pad, mode="constant", value=None):
     names = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     way: Any = names[mode]
     options: Any = {"constant_values": value or 0} if mode == "constant" else {}
+    if mode == "circular":
+        kept = (slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(input.shape, sides, strict=True))
+        return np.pad(input[tuple(kept)], grow, way)
     out = np.pad(input, grow, way, **options)
     crop = tuple(slice(max(-a, 0), out.shape[d] - max(-b, 0)) for d, (a, b) in enumerate(sides))
     return out[crop]

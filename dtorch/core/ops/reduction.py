@@ -14,6 +14,7 @@ from dtorch.core.half import narrowed, widened
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.bounds import maximum, minimum
 from dtorch.core.ops.comparison import choose, isfinite, keep
+from dtorch.core.ops.complex import conjugate, holds_complex
 from dtorch.core.ops.cumulative import accumulator, cumprod, wide_accumulator
 from dtorch.core.ops.exponential import exp, share
 from dtorch.core.ops.joining import cat
@@ -381,6 +382,8 @@ def _(grad, input, out, dim, keepdim):
     shape = tuple(input.shape)
     total = spread(out, shape, dim, keepdim)
     found = exp(input - total) if bool(isfinite(out).all()) else share(input, total)
+    if holds_complex(found):
+        found = conjugate(found)
     whole = sum(found, dim, keepdim)  # 1 but for the rounding of the result, or 0
     return found * spread(grad / choose(whole == 0, 1.0, whole), shape, dim, keepdim)
 
