@@ -8,6 +8,7 @@ alone, whatever its width.
 from __future__ import annotations
 
 import builtins
+import math
 from functools import cache
 from typing import Any
 
@@ -182,22 +183,29 @@ def number_in(op: str, value: Any, target: np.dtype[Any]) -> np.ndarray:
     2
     """
     number = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
-    if isinstance(number, complex) and target.kind != "c":
-        fits = not number.imag
-        number = number.real
-    elif target.kind in "iu":
-        ends = np.iinfo(target)
-        below = target.kind == "u" and isinstance(number, int)
-        fits = (-ends.max if below else ends.min) <= number <= ends.max
-    elif target.kind in "fVc" and isinstance(number, (int, float)):
-        fits = not abs(number) > finfo(from_numpy_dtype(target)).max or number in (np.inf, -np.inf)
-    else:
-        fits = True
-    if not fits:
-        raise ArgumentError(f"{op}: {value} does not fit into {from_numpy_dtype(target)}")
+    kind = target.kind
+    if kind == "b" or (kind == "c" and isinstance(number, complex)):
+        return np.asarray(number).astype(target)
+    fits = True
+    if isinstance(number, complex):
+        fits, number = not number.imag, number.real
+    least, most = _ends(target)
+    if kind == "u" and isinstance(number, int):
+        least = -most
+    if not (fits and least <= number <= most):
+        if kind in "iu" or not fits or abs(number) < math.inf:
+            raise ArgumentError(f"{op}: {value} does not fit into {from_numpy_dtype(target)}")
+        return np.asarray(number).astype(target)  # nan and infinities
+    return np.asarray(int(number) if kind in "iu" else float(number)).astype(target)
+
+
+@cache
+def _ends(target: np.dtype[Any]) -> tuple[Any, Any]:
+    """The least and the largest number that a dtype holds."""
     if target.kind in "iu":
-        return np.asarray(int(number)).astype(target)
-    return np.asarray(number, np.complex128 if target.kind == "c" else None).astype(target)
+        return int(np.iinfo(target).min), int(np.iinfo(target).max)
+    most = finfo(from_numpy_dtype(target)).max
+    return -most, most
 
 
 def default_complex() -> dtype:

@@ -106,15 +106,7 @@ class ProcessContext:
         return True
 
     def _end_others(self, grace_period: float) -> None:
-        running = [self.processes[index] for index in self._running.values()]
-        for process in running:
-            process.terminate()
-        end = time.monotonic() + grace_period
-        for process in running:
-            process.join(max(end - time.monotonic(), 0))
-            if process.is_alive():
-                process.kill()
-                process.join()
+        _end([self.processes[index] for index in self._running.values()], grace_period)
         self._running.clear()
 
     def _failure(self, index: int) -> ProcessException:
@@ -133,6 +125,17 @@ class ProcessContext:
         return ProcessExitedException(message, index, pid, code)
 
 
+def _end(processes: list[BaseProcess], grace_period: float) -> None:
+    for process in processes:
+        process.terminate()
+    end = time.monotonic() + grace_period
+    for process in processes:
+        process.join(max(end - time.monotonic(), 0))
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
 def start_processes(
     fn: Callable[..., Any],
     args: tuple[Any, ...] = (),
@@ -146,21 +149,26 @@ def start_processes(
         raise ArgumentError(f"spawn: nprocs is {nprocs}, expected at least 1")
     context: BaseContext = multiprocessing.get_context(start_method)
     in_main_thread = threading.current_thread() is threading.main_thread()
-    processes, failures = [], []
-    for index in range(nprocs):
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(  # type: ignore[attr-defined]  # every context has one
-            target=_run, args=(fn, index, nprocs, args, there, in_main_thread), daemon=daemon
-        )
-        process.start()
-        there.close()
-        processes.append(process)
-        failures.append(here)
-    started = ProcessContext(processes, failures)
-    if not join:
-        return started
-    while not started.join():
-        pass
+    processes: list[BaseProcess] = []
+    failures = []
+    try:
+        for index in range(nprocs):
+            here, there = context.Pipe(duplex=False)
+            process = context.Process(  # type: ignore[attr-defined]  # every context has one
+                target=_run, args=(fn, index, nprocs, args, there, in_main_thread), daemon=daemon
+            )
+            process.start()
+            processes.append(process)
+            there.close()
+            failures.append(here)
+        started = ProcessContext(processes, failures)
+        if not join:
+            return started
+        while not started.join():
+            pass
+    except KeyboardInterrupt:  # which may have come to this process alone
+        _end(processes, _GRACE_S)
+        raise
     return None
 
 

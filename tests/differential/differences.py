@@ -47,7 +47,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
             r"not implemented for|not supported for|(does|do) not support|is not implemented|"
             r"inputs not supported|only supports|not supported for complex|expected .*floating|"
             r"not support(ed)? automatic|autograd not support|should be a floating point|"
-            r"could not infer output dtype|expects a real input|operator, (with|on) a bool tensor|"
+            r"could not infer output dtype|expects a real input|expected scalar type|to have the same dtype|operator, (with|on) a bool tensor|"
             r"boolean alpha only|did not match|must have the same dtype|is not supported"
         ),
         "PyTorch has no kernel for this dtype or mix of dtypes; dtorch computes as NumPy does",
@@ -191,6 +191,37 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
             _message("non-zero size"),
         ),
         "gradients of nothing are zeros",
+    ),
+    (
+        _of("clamp clamp_min clamp_max .clamp_max_ .clamp_min_ F.threshold", always),
+        "a bound beyond the numbers of a dtype bounds nothing, PyTorch takes another for it",
+    ),
+    (
+        _of("F.softsign", lambda call, *_: "int8" in repr(call)),
+        "PyTorch overflows at the size of the smallest integer",
+    ),
+    (
+        _of("maximum minimum fmax fmin", lambda call, *_: len(dtypes_in(call)) > 1),
+        "which of two numbers is larger is seen before one is rounded to the other's dtype",
+    ),
+    (
+        _of(
+            "prod var std var_mean std_mean norm linalg.vector_norm quantile nanquantile renorm "
+            "aminmax amax amin max min F.normalize cumprod",
+            lambda call, *_: _special(call),
+        ),
+        "infinities, nan and numbers whose squares overflow, at the edge of what is defined",
+    ),
+    (
+        _of("median nanmedian", _text("gradient")),
+        "one of several equal elements has the gradient of a median",
+    ),
+    (_of("F.pad", _message("too small")), "nothing to repeat, and nothing asked for"),
+    (_of(".__getitem__ .__setitem__", _text("stand only once")), "`...` stands once, as in NumPy"),
+    (_of("index_select", _message("Index to scalar")), "no index selects nothing"),
+    (
+        _of(".fill_diagonal_ .__setitem__", _text("share memory|read-only")),
+        "elements that share memory are written by one value for all of them only",
     ),
     (_of("addcmul addcdiv", _text("value is|alpha is")), "integers have no half of themselves"),
     (

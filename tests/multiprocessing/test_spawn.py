@@ -1,9 +1,13 @@
 """spawn(): results through shared tensors, and the first failure told in full."""
 
+import contextlib
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +116,41 @@ def test_processes_together_keep_no_more_freed_memory_than_one_alone():
     own = backend.native.allocator_stats()["cache_limit"]
     assert int(limits.min()) > 0
     assert int(limits.sum()) <= own
+
+
+INTERRUPTED = """
+import os, time
+from dtorch.multiprocessing import spawn
+
+def work(index):
+    print(os.getpid(), flush=True)
+    time.sleep(1000)
+
+if __name__ == "__main__":
+    spawn(work, nprocs=2)
+"""
+
+
+def test_an_interrupt_of_the_parent_alone_ends_the_processes(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+    )
+    try:
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.send_signal(signal.SIGINT)
+        assert parent.wait(200) == -signal.SIGINT
+        for pid in children:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
+        parent.stdout.close()

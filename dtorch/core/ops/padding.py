@@ -161,7 +161,9 @@ def _(input, pad, mode="constant", value=None):
     way: Any = names[mode]
     options: Any = {"constant_values": value or 0} if mode == "constant" else {}
     if mode == "circular":
-        kept = (slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(input.shape, sides, strict=True))
+        kept = (
+            slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(input.shape, sides, strict=True)
+        )
         return np.pad(input[tuple(kept)], grow, way)
     out = np.pad(input, grow, way, **options)
     crop = tuple(slice(max(-a, 0), out.shape[d] - max(-b, 0)) for d, (a, b) in enumerate(sides))

@@ -17,7 +17,7 @@ from dtorch.core.ops.elements import index_select
 from dtorch.core.ops.power import root
 from dtorch.core.ops.reduction import any as any_of, mean, sum
 from dtorch.core.ops.sorting import sort
-from dtorch.core.shapes import normalize_dims
+from dtorch.core.shapes import normalize_dim, normalize_dims
 
 
 @composite(tensors=("input",), wide=True, takes="fc")
@@ -42,8 +42,7 @@ def var(
     total = real(sum(deviation * deviation.conj(), dims or None, keepdim))
     if count:
         total = total - real(left * left.conj()) / count
-    freedom = count - correction
-    return total / freedom if freedom > 0 else total * (math.nan if freedom == 0 else 0) + math.nan
+    return total / max(count - correction, 0)
 
 
 @composite(tensors=("input",), wide=True, takes="fc")
@@ -116,12 +115,13 @@ def _quantile(
     if not input.is_floating_point():
         raise DtypeError(f"{name}: input is {input.dtype}, expected a floating-point dtype")
     ndim = input.ndim
+    if dim is not None:
+        dim = normalize_dim(name, dim, ndim)
     if dim is None or not ndim:
         lines = input.reshape(1, -1) if keepdim else input.reshape(-1)
         kept = (1,) * ndim if keepdim else ()
         dim = None
     else:
-        dim = normalize_dims(name, dim, ndim)[0]
         lines = input.transpose(dim, -1)
         kept = ()
     points = q._array if isinstance(q, TensorBase) else np.asarray(q)
