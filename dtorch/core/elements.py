@@ -44,7 +44,7 @@ def shared_array(name: str, source: Any, wanted: dtype) -> tuple[ndarray, Storag
     if isinstance(source, TypedStorage):
         check_dtype(name, source.dtype, wanted)
         return source._numbers, source.untyped()
-    size = source.nbytes // wanted.itemsize
+    size = source.size() // wanted.itemsize
     return array_over(source, wanted.numpy, 0, (size,), None), source
 
 
