@@ -47,7 +47,8 @@ test: $(STAMPS)/dtorch $(STAMPS)/test
 	      --numprocesses 2 $(KERNEL_TESTS); \
 	done
 	@echo "== part of the suite without the native module (DTORCH_NATIVE=0)"
-	DTORCH_NATIVE=0 $(BIN)/pytest --quiet --no-header -r fE tests/core $(wildcard tests/nn tests/optim)
+	DTORCH_NATIVE=0 $(BIN)/pytest --quiet --no-header -r fE --numprocesses 2 \
+	    tests/core $(wildcard tests/nn tests/optim)
 	@echo "== the whole suite"
 	$(BIN)/pytest $(PYTEST_ARGS)
 
