@@ -50,7 +50,7 @@ test: $(STAMPS)/dtorch $(STAMPS)/test
 	DTORCH_NATIVE=0 $(BIN)/pytest --quiet --no-header -r fE --numprocesses 2 \
 	    tests/core $(wildcard tests/nn tests/optim)
 	@echo "== the whole suite"
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 # Optional: PyTorch, an interpreter with it in TORCH_PYTHON, has to read our files and we its own, and
 # operations drawn at random have to give what it gives.

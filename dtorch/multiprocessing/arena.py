@@ -182,6 +182,7 @@ def usage() -> Usage:
     """
     with _process.lock:
         _process.settle()
+        _process.forget_orphans()
         allocator = _process.allocator
         allocator.collect(at_once=True)
         used, free = allocator.usage()

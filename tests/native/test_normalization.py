@@ -145,7 +145,7 @@ def test_gradients_of_long_rows_keep_their_digits():
         wide = [a.astype(np.float64) for a in (grad, x, w)]
         right = _gradients(*wide, w.shape, average.astype(float), scale.astype(float), *rest)
         for one, other in zip(got, right, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-5, atol=5e-3)
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=5e-2)  # of summands of 2e6
 
 
 def test_gradients_of_many_rows_keep_their_digits():
