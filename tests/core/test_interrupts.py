@@ -113,18 +113,20 @@ FORK = """
     import dtorch
     from dtorch.core.interrupts import at_fork
     {more}
+    def say(text):
+        os.write(1, (text + " ").encode())  # at once: two processes write
     def interrupt():
         signal.raise_signal(signal.SIGINT)
     def use(name):
         leaf = dtorch.ones(2, requires_grad=True)
         (leaf * 2).sum().backward()
         {use}
-        print(name, flush=True)
+        say(name)
     at_fork({moment}=interrupt)
     pid = -1
     try:
         pid = os.fork()
-        print("not interrupted", "in the parent" if pid else "in the child", flush=True)
+        say("not interrupted " + ("in the parent" if pid else "in the child"))
     except KeyboardInterrupt:
         pass
     if os.getpid() != {me}:
@@ -136,7 +138,7 @@ FORK = """
     try:
         interrupt()
     except KeyboardInterrupt:
-        print("still")
+        say("still")
 """
 
 
