@@ -22,7 +22,7 @@ import importlib.util
 import os
 import platform
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -50,6 +50,16 @@ def _load_native() -> Any:
 
 
 native: Any = _load_native()  # Any: the compiled module has no type information
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """The native module's function of this name where there is the module, else the function itself.
+
+    A decorator of the Python form, which says what both do.
+    """
+    return function if native is None else getattr(native, function.__name__)
 
 
 def install_allocator_in_this_thread() -> None:
@@ -178,17 +188,17 @@ def device_of(array: Any) -> device:
     return device("cuda", array.device.id) if hasattr(array, "__cuda_array_interface__") else CPU
 
 
-def _address_of(array: ndarray) -> int:
+@compiled
+def address_of(array: ndarray) -> int:
+    """Of a NumPy array's first element; this way makes several objects on the way to it."""
     return int(array.ctypes.data)
 
 
-# Of a NumPy array's first element; NumPy's own way makes several objects on the way.
-address_of: Callable[[ndarray], int] = _address_of if native is None else native.address_of
-
-
-# The product of the last two dims of arrays, on our threads where that is compiled; NumPy's own may
-# run on threads of a BLAS. Of arrays on a card it is CuPy's.
-matmul: Callable[[Any, Any], Any] = np.matmul if native is None else native.matmul
+@compiled
+def matmul(a: Any, b: Any) -> Any:
+    """The product of the last two dims of arrays, on our threads where that is compiled; NumPy's own may
+    run on threads of a BLAS. Of arrays on a card it is CuPy's."""
+    return np.matmul(a, b)
 
 
 def address(array: Any) -> int:
