@@ -62,6 +62,11 @@ def compiled(function: F) -> F:
     return function if native is None else getattr(native, function.__name__)
 
 
+def has_kernels(device: str) -> bool:
+    """Whether kernels for the arrays of a device can run: those of the CPU are compiled."""
+    return device != "cpu" or native is not None
+
+
 def install_allocator_in_this_thread() -> None:
     """Let NumPy arrays made by this thread use the caching allocator.
 

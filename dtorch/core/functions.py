@@ -4,8 +4,11 @@ Packages above import functions from here; the stub beside this file (``make stu
 checkers their signatures.
 """
 
-from dtorch.core import accelerate, ops
+from dtorch.core import accelerate, backend, ops
 from dtorch.core.op import REGISTRY
+
+if backend.has_kernels("cpu"):
+    from dtorch.core import kernels  # noqa: F401  # importing them registers them
 
 accelerate.methods()
 globals().update({name: op.function for name, op in REGISTRY.items()})

@@ -24,6 +24,20 @@ an argument of the operation, one of its outputs (``out``), the sizes of an argu
 (``input_shape``), ``grad`` (``grads`` for all outputs), or ``needs`` (which of several inputs want
 a gradient). Formulas are polymorphic: operations called with arrays return arrays, so a formula
 runs on arrays in a first-order backward pass and on tensors under ``create_graph``.
+
+Faster equals of the body and of the formulas, for the arrays of one device, may stand beside them;
+each gets what it stands in for gets, but for the array module, and returns None for what is not
+for it::
+
+    @elu.kernel("cpu")
+    def _(input, alpha):
+        return native.elu(input, alpha) if is_known(input) else None
+
+    @elu.gradient_kernel("input")
+    def _(grad, out, alpha):
+        ...
+
+Those for the CPU are compiled: without the native module they are not there.
 """
 
 from __future__ import annotations
@@ -31,7 +45,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -80,6 +94,8 @@ generic = np.generic
 # place.
 Policy = Callable[["Op", Callable[[list[Any]], Any], list[Any], bool], Any]
 
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
 REGISTRY: dict[str, Op] = {}
 METHODS: dict[str, Any] = {}  # what `method` gave to tensors
 
@@ -101,12 +117,6 @@ def watch(delta: int) -> None:
 # The native module records which of an operation's tensors want a gradient in a word of 64 bits.
 MOST_TENSORS = 64
 
-_TWINS: dict[tuple[str, ...], str] = {
-    ("mul", "input"): "formula_mul",
-    ("mul", "other"): "formula_mul",
-    ("relu", "input"): "formula_relu",
-    ("affine", "input", "weight", "bias"): "affine_gradients",
-}
 NUMBERS = (bool, int, float, complex)
 _OPERANDS = (TensorBase, *NUMBERS, generic, ndarray)
 
@@ -233,7 +243,7 @@ class Op:
         """Register the gradient formula of one argument, or one that gives those of several."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            formula = Formula(args, function, _twin(self.name, args))
+            formula = Formula(args, function)
             for arg in args:
                 if arg not in self.tensors:
                     raise ValueError(f"{self.name}: {arg} takes no tensor, so it has no gradient")
@@ -299,12 +309,29 @@ class Op:
         self.rearrange = function
         return function
 
-    def kernel(self, device: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register a faster equal of the body; it gets no array module, and must agree with it."""
+    def kernel(self, device: str) -> Callable[[Kernel], Kernel]:
+        """Register a faster equal of the body, without array module, for arrays of a device."""
 
-        def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            if device != "cpu" or backend.native is not None:
+        def register(function: Kernel) -> Kernel:
+            if backend.has_kernels(device):
                 self.kernels[device] = function
+            return function
+
+        return register
+
+    def gradient_kernel(self, *args: str, device: str = "cpu") -> Callable[[Kernel], Kernel]:
+        """Register a faster equal of the formula that gives the gradients of these arguments.
+
+        It runs where the formula would run on arrays, never on tensors.
+        """
+
+        def register(function: Kernel) -> Kernel:
+            formula = self.formulas.get(args[0])
+            if formula is None or formula.args != args:
+                raise ValueError(f"{self.name}: no formula gives the gradients of {args} together")
+            formula.check_kernel(self.name, function)
+            if backend.has_kernels(device):
+                formula.kernels[device] = function
             return function
 
         return register
@@ -333,7 +360,7 @@ class Op:
         return result
 
     def compute(self, values: Sequence[Any]) -> Any:
-        """Run the kernel, or the body, on arrays."""
+        """Run the kernel, or where it declines the body, on arrays."""
         xp = backend.array_module(values[0])
         if self.check_shape is not None:
             self.check_shape(*values)
@@ -345,7 +372,9 @@ class Op:
         kernel = self.kernels.get("cpu" if xp is np else "cuda") if self.kernels else None
         settings = silence()
         try:
-            result = self.run_body(xp, values) if kernel is None else kernel(*values)
+            result = None if kernel is None else kernel(*values)
+            if result is None:
+                result = self.run_body(xp, values)
         finally:
             restore(settings)
         return result if half is None else self._narrowed(result, half)
@@ -891,12 +920,6 @@ def view(**options: Any) -> Callable[[Callable[..., Any]], ViewOp]:
 def composite(**options: Any) -> Callable[[Callable[..., Any]], CompositeOp]:
     """Define a `CompositeOp`."""
     return lambda body: CompositeOp(body, **options)
-
-
-def _twin(name: str, args: tuple[str, ...]) -> Callable[..., Any] | None:
-    """The compiled form of a formula; it returns None for arrays it does not know."""
-    twin = _TWINS.get((name, *args))
-    return None if twin is None or backend.native is None else getattr(backend.native, twin)
 
 
 def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import CodeType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -30,9 +31,11 @@ generic = np.generic
 
 _GRAD, _GRADS = -1, -2
 
-# A formula; where its parameters come from; which of several gradients to keep; and a compiled
-# twin of the formula, which returns None for arrays it does not know.
-Step = tuple[Callable[..., Any], tuple[Any, ...], tuple[int, ...] | None, Callable[..., Any] | None]
+# A formula; where its parameters come from; which of several gradients to keep; and its kernels by
+# device, which return None for arrays they do not know.
+Step = tuple[
+    Callable[..., Any], tuple[Any, ...], tuple[int, ...] | None, dict[str, Callable[..., Any]]
+]
 
 
 class Plan:
@@ -52,7 +55,7 @@ class Plan:
             needs = tuple(name in needed for name in formula.args)
             sources = tuple(self._source(name, needs) for name in formula.params)
             select = None if len(formula.args) == 1 else tuple(i for i, n in enumerate(needs) if n)
-            self.steps.append((formula.function, sources, select, formula.twin))
+            self.steps.append((formula.function, sources, select, formula.kernels))
         self.saves = tuple(op.getter(name) for name in self.names)
         # Sizes and numbers alone need not be freed: such a node can run again.
         self.keeps_tensors = any(
@@ -73,19 +76,25 @@ class Plan:
 class Formula:
     """A gradient formula: of which arguments, the function, and the names of its parameters."""
 
-    __slots__ = ("args", "function", "params", "twin")
+    __slots__ = ("args", "function", "kernels", "params")
 
-    def __init__(
-        self,
-        args: tuple[str, ...],
-        function: Callable[..., Any],
-        twin: Callable[..., Any] | None = None,
-    ) -> None:
+    def __init__(self, args: tuple[str, ...], function: Callable[..., Any]) -> None:
         self.args = args
         self.function = function
-        self.twin = twin
-        code = function.__code__  # formulas are plain functions
-        self.params = code.co_varnames[: code.co_argcount]
+        self.kernels: dict[str, Callable[..., Any]] = {}
+        self.params = _parameters(function.__code__)  # formulas are plain functions
+
+    def check_kernel(self, name: str, function: Callable[..., Any]) -> None:
+        """Complain unless a kernel, where it is a plain function, takes what the formula does."""
+        code = getattr(function, "__code__", None)
+        if code is not None and _parameters(code) != self.params:
+            raise ValueError(
+                f"{name}: the gradient kernel takes {_parameters(code)}, expected {self.params}"
+            )
+
+
+def _parameters(code: CodeType) -> tuple[str, ...]:
+    return code.co_varnames[: code.co_argcount]
 
 
 class OpNode(Node):
@@ -108,7 +117,8 @@ class OpNode(Node):
         if not create_graph and self.op.widens(self.plan.names, saved):
             saved, grad = [widened(value) for value in saved], widened(grad)
         grads: list[Any] = []
-        for function, sources, select, twin in self.plan.steps:
+        device = "cpu" if _is_on_cpu(grad) else "cuda"
+        for function, sources, select, kernels in self.plan.steps:
             args: list[Any] = []
             for source in sources:
                 if type(source) is tuple:
@@ -120,7 +130,8 @@ class OpNode(Node):
                                 if self.n_outputs > 1 else grad)  # fmt: skip
                 else:
                     args.append(self.materialize(grad, create_graph))
-            result = None if twin is None or create_graph else twin(*args)
+            kernel = None if create_graph else kernels.get(device)
+            result = None if kernel is None else kernel(*args)
             if result is None:
                 result = function(*args)
             if select is not None:
@@ -182,6 +193,11 @@ class OpNode(Node):
                 zeros = np.zeros(shape, numpy_dtype)
                 grads[i] = wrap(zeros) if create_graph else zeros
         return grads
+
+
+def _is_on_cpu(grad: Any) -> bool:
+    grads = grad if isinstance(grad, (list, tuple)) else (grad,)
+    return any(type(g) is ndarray for g in grads)
 
 
 def _unpack_list(values: list[Any], create_graph: bool) -> list[Any]:

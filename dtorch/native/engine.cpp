@@ -26,6 +26,8 @@ struct Helpers {
 PyTypeObject* op_node_type = nullptr;
 PyObject* str_apply = nullptr;
 PyObject* str_steps = nullptr;
+PyObject* str_cpu = nullptr;
+PyObject* str_cuda = nullptr;
 PyObject* str_release = nullptr;
 
 // Two threads may run backward over graphs that share leaves, in this engine or in Python's: all
@@ -456,7 +458,17 @@ class Run {
     return false;
   }
 
-  // step: (function, sources, select, twin); see Step of core.record.
+  // The kernel of a step for the arrays that `grad` consists of, or null. Borrowed.
+  static PyObject* kernel_for(PyObject* kernels, PyObject* grad) {
+    if (!PyDict_GET_SIZE(kernels)) return nullptr;
+    bool on_cpu = is_array(grad);
+    for (Py_ssize_t i = 0; PyList_CheckExact(grad) && i < PyList_GET_SIZE(grad); ++i) {
+      on_cpu |= is_array(PyList_GET_ITEM(grad, i));
+    }
+    return PyDict_GetItemWithError(kernels, on_cpu ? str_cpu : str_cuda);
+  }
+
+  // step: (function, sources, select, kernels); see Step of core.record.
   static bool run_step(Node* node, PyObject* step, const std::vector<Ref>& values, PyObject* grad,
                        std::vector<Ref>& grads) {
     PyObject* sources = PyTuple_GET_ITEM(step, 1);
@@ -489,8 +501,8 @@ class Run {
     }
     const auto nargs = static_cast<std::size_t>(count);
     Ref result;
-    if (PyTuple_GET_ITEM(step, 3) != Py_None) {
-      result = Ref(PyObject_Vectorcall(PyTuple_GET_ITEM(step, 3), args, nargs, nullptr));
+    if (PyObject* kernel = kernel_for(PyTuple_GET_ITEM(step, 3), grad)) {
+      result = Ref(PyObject_Vectorcall(kernel, args, nargs, nullptr));
       if (!result) return false;
     }
     if (is_none(result.get())) {
@@ -698,8 +710,10 @@ bool add_engine(PyObject* module) {
   str_apply = PyUnicode_InternFromString("apply");
   str_release = PyUnicode_InternFromString("release");
   str_steps = PyUnicode_InternFromString("steps");
-  return str_apply && str_release && str_steps && add_accumulation_lock(module) &&
-         PyModule_AddFunctions(module, functions) == 0;
+  str_cpu = PyUnicode_InternFromString("cpu");
+  str_cuda = PyUnicode_InternFromString("cuda");
+  return str_apply && str_release && str_steps && str_cpu && str_cuda &&
+         add_accumulation_lock(module) && PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace dtorch::core

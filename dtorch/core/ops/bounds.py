@@ -40,11 +40,10 @@ def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
 @clamp.kernel("cpu")
 def _(input, min, max):
     bounds = [bound for bound in (min, max) if bound is not None]
-    found = None
-    if bounds and all(np.ndim(bound) == 0 and bound == bound for bound in bounds):
-        low, high = -math.inf if min is None else min, math.inf if max is None else max
-        found = activation_native.forward("hardtanh", input, low, high)
-    return clamp.run_body(np, (input, min, max)) if found is None else found
+    if not bounds or not all(np.ndim(bound) == 0 and bound == bound for bound in bounds):
+        return None
+    low, high = -math.inf if min is None else min, math.inf if max is None else max
+    return activation_native.forward("hardtanh", input, low, high)
 
 
 @clamp.gradient("input")

@@ -1,0 +1,112 @@
+"""How operations are defined: kernels beside bodies and formulas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dtorch
+from dtorch.core import backend
+from dtorch.core.op import Op, structured
+
+compiled = pytest.mark.skipif(not backend.has_kernels("cpu"), reason="kernels are compiled")
+
+
+def doubled() -> Op:
+    @structured(public=False)
+    def doubled(xp: Any, input: Any) -> Any:
+        """Twice the element."""
+        return input * 2
+
+    @doubled.gradient("input")
+    def _(grad, input):
+        return grad * 2
+
+    return doubled
+
+
+def decline(*arrays: Any) -> None:
+    assert all(type(array) is np.ndarray for array in arrays)
+
+
+def leaf(*values: float) -> dtorch.Tensor:
+    return dtorch.tensor(values, dtype=dtorch.float32, requires_grad=True)
+
+
+@compiled
+def test_kernel_stands_in_for_the_body_unless_it_declines() -> None:
+    op = doubled()
+
+    @op.kernel("cpu")
+    def _(input):
+        return input + input + 1 if len(input) > 1 else None
+
+    assert op(dtorch.ones(2)).tolist() == [3, 3]
+    assert op(dtorch.ones(1)).tolist() == [2]
+    assert op(np.ones(1)).tolist() == [2]
+
+
+@compiled
+def test_gradient_kernel_stands_in_for_the_formula_unless_it_declines() -> None:
+    op = doubled()
+
+    @op.gradient_kernel("input")
+    def _(grad, input):
+        return grad * 3 if len(input) > 1 else None
+
+    for x, expected in ((leaf(1, 1), [3, 3]), (leaf(1), [2])):
+        op(x).sum().backward()
+        assert x.grad.tolist() == expected
+
+
+def test_gradient_kernel_gets_arrays_alone() -> None:
+    op = doubled()
+    op.gradient_kernel("input")(lambda grad, input: decline(grad, input))
+    x = leaf(1, 2)
+    y = (op(x) * x).sum()
+    (grad,) = dtorch.autograd.grad(y, x, create_graph=True)
+    grad.sum().backward()
+    assert x.grad.tolist() == [4, 4]
+
+
+def test_gradient_kernel_of_several_outputs_gets_zeros_for_those_unused() -> None:
+    @structured(outputs=("low", "high"), public=False)
+    def around(xp: Any, input: Any) -> Any:
+        """One less and one more."""
+        return input - 1, input + 1
+
+    @around.gradient("input")
+    def _(grads):
+        return grads[0] + grads[1]
+
+    around.gradient_kernel("input")(lambda grads: decline(*grads))
+    x = leaf(1, 2)
+    around(x)[1].sum().backward()
+    assert x.grad.tolist() == [1, 1]
+
+
+def test_gradient_kernel_of_another_device_is_left_alone() -> None:
+    op = doubled()
+    op.gradient_kernel("input", device="cuda")(lambda grad, input: grad * 3)
+    x = leaf(1)
+    op(x).backward()
+    assert x.grad.tolist() == [2]
+
+
+def test_gradient_kernel_has_the_parameters_of_its_formula() -> None:
+    op = doubled()
+    with pytest.raises(ValueError, match=r"gradient kernel takes .*'out'.* expected .*'input'"):
+        op.gradient_kernel("input")(lambda grad, out: None)
+    with pytest.raises(ValueError, match=r"no formula gives the gradients of .*'other'"):
+        op.gradient_kernel("other")(lambda grad, input: None)
+
+
+@pytest.mark.skipif(backend.has_kernels("cpu"), reason="there is a native module")
+def test_without_the_native_module_no_kernel_is_registered() -> None:
+    op = doubled()
+    op.kernel("cpu")(decline)
+    op.gradient_kernel("input")(lambda grad, input: None)
+    assert not op.kernels
+    assert not op.formulas["input"].kernels
