@@ -8,8 +8,8 @@ tensor([3., 3.])
 """
 
 import importlib as _importlib
+import typing as _typing
 from math import e, inf, nan, pi
-from typing import TYPE_CHECKING as _TYPE_CHECKING, Any as _Any
 
 from dtorch import autograd, fft, linalg, nn, optim, random, sparse
 from dtorch.autograd import (
@@ -416,15 +416,17 @@ cfloat = complex64
 cdouble = complex128
 newaxis = None
 
-if _TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from dtorch import (
         amp,
         cpu,
+        cuda,
         data,
         distributed,
         hub,
         model_zoo,
         multiprocessing,
+        serialization,
         utils,
         vision,
     )
@@ -449,6 +451,7 @@ _ON_DEMAND = (
     "hub",
     "model_zoo",
     "multiprocessing",
+    "serialization",
     "utils",
     "vision",
 )
@@ -481,7 +484,7 @@ __all__ = [
     "cholesky_inverse", "cholesky_solve", "chunk", "clamp", "clamp_max", "clamp_min",
     "clear_autocast_cache", "clip", "clone", "column_stack", "combinations", "complex", "complex64",
     "complex128", "concat", "concatenate", "conj", "copysign", "corrcoef", "cos", "cosh",
-    "count_nonzero", "cov", "cpu", "cross", "cummax", "cummin", "cumprod", "cumsum", "data",
+    "count_nonzero", "cov", "cpu", "cross", "cuda", "cummax", "cummin", "cumprod", "cumsum", "data",
     "default_generator", "deg2rad", "det", "device", "diag", "diag_embed", "diagflat", "diagonal",
     "diff", "digamma", "dist", "distributed", "div", "dot", "double", "dsplit", "dstack", "dtype",
     "e", "eig", "einsum", "empty", "empty_like", "empty_strided", "enable_grad", "eq", "equal",
@@ -509,7 +512,7 @@ __all__ = [
     "randint_like", "randn", "randn_like", "random", "randperm", "range", "ravel", "real",
     "reciprocal", "relu", "remainder", "renorm", "repeat_interleave", "reshape", "result_type",
     "roll", "rot90", "round", "rsqrt", "save", "scatter", "scatter_add", "scatter_reduce",
-    "searchsorted", "seed", "select", "set_autocast_cache_enabled", "set_autocast_dtype",
+    "searchsorted", "seed", "select", "serialization", "set_autocast_cache_enabled", "set_autocast_dtype",
     "set_autocast_enabled", "set_default_dtype", "set_default_tensor_type", "set_grad_enabled",
     "set_num_threads", "set_printoptions", "set_rng_state", "sgn", "short", "sigmoid", "sign",
     "sin", "sinc", "sinh", "slogdet", "softmax", "sort", "spadd", "sparse", "sparse_coo",
@@ -524,12 +527,18 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> _Any:
-    # Loaded when first asked for: sockets and processes are a third of the time of an import.
-    if name in _ON_DEMAND:
-        return _importlib.import_module(f"dtorch.{name}")
-    if name == "autocast":
-        return _importlib.import_module("dtorch.amp").autocast
-    if name in _OF_AUTOCAST:
-        return getattr(_importlib.import_module("dtorch.amp.state"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not _typing.TYPE_CHECKING:  # checkers know the names above, and that there are no others
+
+    def __getattr__(name: str) -> _typing.Any:
+        # Loaded when first asked for: sockets and processes are a third of the time of an import.
+        if name in _ON_DEMAND:
+            return _importlib.import_module(f"dtorch.{name}")
+        if name == "autocast":
+            return _importlib.import_module("dtorch.amp").autocast
+        if name in _OF_AUTOCAST:
+            return getattr(_importlib.import_module("dtorch.amp.state"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -84,7 +84,7 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor | Any, ...]:
     """The summed gradient of ``outputs`` with respect to each of ``inputs``.
 
     Nothing is accumulated into any ``grad``.
@@ -95,6 +95,7 @@ def grad(
         is_grads_batched: each of ``grad_outputs`` holds a batch of gradients in its first dim; so
             do the results.
         materialize_grads: give zeros instead of None.
+    Returns: a tensor for each input; with ``allow_unused`` there may be None.
     Raises:
         GradError: an input has no part in the outputs.
     Example:

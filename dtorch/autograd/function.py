@@ -26,6 +26,16 @@ from dtorch.core.tensor import Tensor
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _no_forward(self: Function, *input: Any) -> Any:
+    """Compute the outputs."""
+    raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+
+def _no_backward(self: Function, *grad_output: Any) -> Any:
+    """Gradients of the arguments from those of the outputs."""
+    raise NotImplementedError(f"{type(self).__name__} does not define backward")
+
+
 class Function:
     """Base of operations with a gradient formula of their own.
 
@@ -69,17 +79,13 @@ class Function:
     _used = False
 
     # -- what a subclass defines ----------------------------------------------------------------
+    # Declared as variables: parameters, and the style, are up to the subclass.
 
-    def forward(self, *input: Any) -> Any:
-        """Compute the outputs."""
-        raise NotImplementedError(f"{type(self).__name__} does not define forward")
-
-    def backward(self, *grad_output: Any) -> Any:
-        """Gradients of the arguments from those of the outputs."""
-        raise NotImplementedError(f"{type(self).__name__} does not define backward")
+    forward: Callable[..., Any] = _no_forward
+    backward: Callable[..., Any] = _no_backward
 
     @staticmethod
-    def setup_context(ctx: Function, inputs: tuple[Any, ...], output: Any) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         """Fill the context after a static ``forward`` that takes none."""
 
     # -- calls ------------------------------------------------------------------------------------
@@ -240,8 +246,8 @@ class Function:
     # -- for backward -------------------------------------------------------------------------------
 
     @property
-    def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What `save_for_backward` kept.
+    def saved_tensors(self) -> tuple[Tensor | Any, ...]:
+        """What `save_for_backward` kept: tensors, and None where it was given None.
 
         Raises:
             GradError: backward freed it.
@@ -259,7 +265,7 @@ class Function:
         )
 
     @property
-    def saved_variables(self) -> tuple[Tensor | None, ...]:
+    def saved_variables(self) -> tuple[Tensor | Any, ...]:
         """The name of `saved_tensors` in between."""
         return self.saved_tensors
 

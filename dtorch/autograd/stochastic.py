@@ -43,7 +43,7 @@ class StochasticFunction(Function):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "backward" in cls.__dict__:
-            cls.backward = _with_reward(cls.backward)  # type: ignore[method-assign]
+            cls.backward = _with_reward(cls.backward)
 
 
 def _with_reward(backward: Any) -> Any:

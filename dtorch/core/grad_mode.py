@@ -6,7 +6,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,6 +82,10 @@ class _GradMode:
 class _Bare:
     """Lets a switch without arguments decorate with and without parentheses."""
 
+    @overload
+    def __new__(cls) -> Self: ...
+    @overload
+    def __new__(cls, function: F) -> F: ...  # type: ignore[misc]  # the function, decorated
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         switch = super().__new__(cls)
         if function is None:
@@ -157,6 +161,10 @@ class inference_mode(_GradMode):  # noqa: N801 - the public name of the referenc
     (False, True)
     """
 
+    @overload
+    def __new__(cls, mode: bool = True) -> Self: ...
+    @overload
+    def __new__(cls, mode: F) -> F: ...  # type: ignore[misc]  # the function, decorated
     def __new__(cls, mode: Any = True) -> Any:
         switch = super().__new__(cls)
         if not callable(mode):

@@ -12,7 +12,7 @@ import math
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -116,12 +116,20 @@ class Tensor(OpMethods, TensorBase):
         """Whether the elements lie on a CUDA device."""
         return hasattr(self._array, "__cuda_array_interface__")
 
-    def size(self, dim: int | None = None) -> Any:
+    @overload
+    def size(self, dim: None = None) -> Size: ...
+    @overload
+    def size(self, dim: builtins.int) -> builtins.int: ...
+    def size(self, dim: builtins.int | None = None) -> Any:
         """All sizes, or that of one dimension."""
         shape = self._array.shape
         return Size(shape) if dim is None else shape[_existing_dim("size", dim, len(shape))]
 
-    def stride(self, dim: int | None = None) -> Any:
+    @overload
+    def stride(self, dim: None = None) -> tuple[builtins.int, ...]: ...
+    @overload
+    def stride(self, dim: builtins.int) -> builtins.int: ...
+    def stride(self, dim: builtins.int | None = None) -> Any:
         """Steps between neighbours, in elements: of every dimension, or of one."""
         array = self._array
         if array.size:
@@ -586,8 +594,8 @@ class Tensor(OpMethods, TensorBase):
             raise ValueError(f"cannot convert {array.dtype} to {dtype} without a copy")
         return array.astype(dtype)
 
-    def item(self) -> Any:
-        """The one element, as a Python number.
+    def item(self) -> builtins.int | Any:
+        """The one element, as a Python number of the kind of the dtype.
 
         Raises:
             ShapeError: there is not exactly one.

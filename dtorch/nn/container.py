@@ -6,7 +6,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, SupportsIndex, TypeVar, overload
 
 from dtorch.core.base import TensorBase
 from dtorch.core.conversion import type_name
@@ -50,6 +50,10 @@ class _Listed(Module):
     def __iter__(self) -> Iterator[Any]:
         return iter(self._modules.values())
 
+    @overload
+    def __getitem__(self: M, idx: slice) -> M: ...
+    @overload
+    def __getitem__(self, idx: SupportsIndex) -> Module: ...
     def __getitem__(self, idx: Any) -> Any:
         if isinstance(idx, slice):
             return self._taken(OrderedDict(list(self._modules.items())[idx]))
@@ -211,8 +215,8 @@ class ModuleDict(Module):
         for name, module in _pairs("ModuleDict", modules):
             self[name] = module
 
-    def __getitem__(self, key: str) -> Any:
-        return self._modules[key]
+    def __getitem__(self, key: str) -> Module:
+        return self._modules[key]  # type: ignore[return-value]  # None reserves a name
 
     def __setitem__(self, key: str, module: Module) -> None:
         if key in self._modules:

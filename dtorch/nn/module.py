@@ -22,6 +22,11 @@ Self = TypeVar("Self", bound="Module")
 Named = Iterator[tuple[str, Any]]
 
 
+def _no_forward(self: Module, *input: Any) -> Any:
+    """Compute the output; to be defined by subclasses."""
+    raise NotImplementedError(f'Module [{type(self).__name__}] is missing the "forward" method')
+
+
 class Module:
     """Base class of layers and networks.
 
@@ -61,11 +66,8 @@ class Module:
             raise TypeError(f"{type(self).__name__}() takes no arguments, got {', '.join(given)}")
         self.__dict__.update(_fresh_fields())
 
-    forward: Callable[..., Any]
-
-    def forward(self, *input: Any) -> Any:  # type: ignore[no-redef]  # declared for subclasses
-        """Compute the output; to be defined by subclasses."""
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the "forward" method')
+    # Declared as a variable: what parameters it takes is up to the subclass.
+    forward: Callable[..., Any] = _no_forward
 
     def __call__(self, *input: Any, **kwargs: Any) -> Any:
         """Run `forward`, with the registered hooks around it."""
@@ -439,7 +441,7 @@ class Module:
 
     def state_dict(
         self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> Any:
+    ) -> dict[str, Any]:
         """Parameters and persistent buffers by dotted name.
 
         Args:
@@ -468,7 +470,7 @@ class Module:
         for hook in self._state_dict_hooks.values():
             changed = hook(self, destination, prefix, local)
             destination = destination if changed is None else changed
-        return destination
+        return destination  # type: ignore[no-any-return]  # a hook may have replaced it
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         for name, tensor in states.own_state(self).items():
@@ -478,7 +480,7 @@ class Module:
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
+    ) -> states.IncompatibleKeys:
         """Copy the tensors of ``state_dict`` into the parameters and buffers of the same name.
 
         Args:

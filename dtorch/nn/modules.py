@@ -1,8 +1,13 @@
 """Classic path of the layers: ``dtorch.nn.modules.Linear`` is ``dtorch.nn.Linear``."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dtorch.nn import *  # noqa: F403
 
 
-def __getattr__(name: str) -> Any:
-    return getattr(importlib.import_module("dtorch.nn"), name)
+if not TYPE_CHECKING:  # checkers know the names above, and that there are no others
+
+    def __getattr__(name: str) -> Any:
+        return getattr(importlib.import_module("dtorch.nn"), name)

@@ -44,7 +44,9 @@ def _quoted(keys: list[str]) -> str:
     return ", ".join(f'"{key}"' for key in keys)
 
 
-def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool) -> Any:
+def load(
+    module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool
+) -> IncompatibleKeys:
     """Copy ``state_dict`` into ``module``; see `Module.load_state_dict`."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(

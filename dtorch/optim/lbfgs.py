@@ -16,7 +16,7 @@ from dtorch.core.half import widened
 from dtorch.core.quiet import restore, silence
 from dtorch.core.tensor import Tensor
 from dtorch.optim.line_search import strong_wolfe
-from dtorch.optim.optimizer import Optimizer, changed, check_options, real
+from dtorch.optim.optimizer import Optimizer, T, changed, check_options, real
 
 
 class LBFGS(Optimizer):
@@ -109,7 +109,7 @@ class LBFGS(Optimizer):
             p._array[...] = value
             changed(p)
 
-    def step(self, closure: Callable[[], Any]) -> Any:
+    def step(self, closure: Callable[[], T]) -> T:  # type: ignore[override]  # it needs a closure
         """Several iterations.
 
         Args:
@@ -124,7 +124,7 @@ class LBFGS(Optimizer):
         settings = silence()
         try:
             with no_grad():
-                return self._iterate(evaluate)
+                return self._iterate(evaluate)  # type: ignore[no-any-return]  # the loss
         finally:
             restore(settings)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from dtorch.core.quiet import restore, silence
 from dtorch.core.tensor import Tensor
 
 ndarray = np.ndarray
+T = TypeVar("T")
 Begin = Callable[[ndarray], ndarray]
 
 
@@ -157,6 +158,10 @@ class Optimizer:
 
     # -- stepping -------------------------------------------------------------------------------
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], T]) -> T: ...
     @_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters by their gradients.

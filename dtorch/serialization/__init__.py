@@ -38,10 +38,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Every import of dtorch comes by here; the manager needs a lot that only it needs.
-    if name in ("Checkpoint", "CheckpointManager"):
-        from dtorch.serialization import checkpoints  # noqa: PLC0415
+if not TYPE_CHECKING:  # checkers know the names above, and that there are no others
 
-        return getattr(checkpoints, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        # Every import of dtorch comes by here; the manager needs a lot that only it needs.
+        if name in ("Checkpoint", "CheckpointManager"):
+            from dtorch.serialization import checkpoints  # noqa: PLC0415
+
+            return getattr(checkpoints, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,9 +21,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    # Loaded when first asked for: processes and sockets are a third of the time of an import, and
-    # most programs use none.
-    if name == "DistributedDataParallel":
-        return importlib.import_module("dtorch.nn.parallel.distributed").DistributedDataParallel
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # checkers know the names above, and that there are no others
+
+    def __getattr__(name: str) -> Any:
+        # Loaded when first asked for: processes and sockets are a third of the time of an import, and
+        # most programs use none.
+        if name == "DistributedDataParallel":
+            return importlib.import_module("dtorch.nn.parallel.distributed").DistributedDataParallel
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
