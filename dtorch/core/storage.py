@@ -24,7 +24,7 @@ from dtorch.core.sizes import refusing
 
 _BYTE = np.dtype(np.uint8)
 _INDEX = operator.index
-_MAX_DIMS = 64  # what NumPy can
+MAX_DIMS = 64  # what NumPy can
 _LARGEST = sys.maxsize  # of sizes and distances in bytes
 
 # Set by multiprocessing when it has NumPy allocate in shared memory: (array) -> owner or None.
@@ -340,7 +340,7 @@ def checked_place(
     offset, size, stride = _INDEX(offset), tuple(map(_INDEX, size)), tuple(map(_INDEX, stride))
     if len(stride) != len(size):
         raise ShapeError(f"storage: size {size} and stride {stride} have different lengths")
-    last, count, is_possible = offset, 1, offset >= 0 and len(size) <= _MAX_DIMS
+    last, count, is_possible = offset, 1, offset >= 0 and len(size) <= MAX_DIMS
     for n, step in zip(size, stride, strict=True):
         last += (n - 1) * step
         count *= n or 1

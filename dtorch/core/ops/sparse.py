@@ -18,6 +18,7 @@ from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.view import transpose
 from dtorch.core.shapes import normalize_dim, normalize_dims
+from dtorch.core.storage import MAX_DIMS
 from dtorch.core.tensor import Tensor
 
 
@@ -124,6 +125,7 @@ def sparse_coo_tensor(
             f"sparse_coo_tensor: indices of shape {tuple(array.shape)} and values of shape "
             f"{tuple(given.shape)}, expected (sparse dims, n) and (n, *dense dims)"
         )
+    _check_dims(len(array) + given.ndim - 1)
     array = array.astype(np.int64)
     shape = _fitting_size(array, tuple(given.shape[1:]), size)
     out = scattered(given, wrap(array), shape, bool(is_coalesced))
@@ -139,8 +141,15 @@ def _is_size(value: Any) -> bool:
 def _empty(size: Any, dtype: Any) -> Tensor:
     kind = as_dtype(float if dtype is None else dtype).numpy
     shape = tuple(size or (0,))
+    _check_dims(len(shape))
     array = CooArray(np.zeros((len(shape), 0), np.int64), np.zeros(0, kind), shape, True)
     return wrap(array)
+
+
+def _check_dims(count: int) -> None:
+    # Indices without elements can claim any number of dims.
+    if count > MAX_DIMS:
+        raise ShapeError(f"sparse_coo_tensor: {count} dims, expected at most {MAX_DIMS}")
 
 
 def _fitting_size(indices: Any, dense: tuple[int, ...], size: Any) -> tuple[int, ...]:
