@@ -67,6 +67,12 @@ def has_kernels(device: str) -> bool:
     return device != "cpu" or native is not None
 
 
+def tell(setting: str, *values: Any) -> None:
+    """Call a function of the native module, where there is one, that tells it of the Python side."""
+    if native is not None:
+        getattr(native, setting)(*values)
+
+
 def install_allocator_in_this_thread() -> None:
     """Let NumPy arrays made by this thread use the caching allocator.
 

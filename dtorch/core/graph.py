@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core.backend import compiled
 from dtorch.core.base import (
     REQUIRES_GRAD,
     VOLATILE,
@@ -40,23 +40,29 @@ from dtorch.core.shapes import sum_to
 ndarray = np.ndarray
 
 
-# Held while `.grad` changes: two threads may run backward over graphs that share leaves. The
-# compiled engine takes the same lock, so it is that module's where there is one.
-_accumulation: Any = (
-    threading.Lock() if backend.native is None else backend.native.accumulation_lock
-)
+@compiled
+class AccumulationLock:
+    """Held while `.grad` changes: two threads may run backward over graphs that share leaves.
+
+    The compiled engine and this one take the same lock.
+    """
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """In a forked child: the thread that held the lock may not live on."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
-def _renew_accumulation_lock() -> None:
-    """In a forked child: the thread that held the lock may not live on."""
-    global _accumulation
-    if backend.native is None:
-        _accumulation = threading.Lock()
-    else:
-        backend.native.renew_accumulation_lock()
-
-
-at_fork(after_in_child=_renew_accumulation_lock)
+_accumulation = AccumulationLock()
+at_fork(after_in_child=_accumulation.renew)
 
 
 class Node(NodeBase):
@@ -523,6 +529,12 @@ def _calibrate() -> int:
 _ALONE = _calibrate()
 
 
+@compiled
+def walk_arrays(roots: list[tuple[Any, Any]], retain_graph: bool) -> None:
+    """The first-order pass that accumulates into every leaf."""
+    _Run(False, retain_graph, None).walk(roots)
+
+
 # -- entry points -------------------------------------------------------------------------------
 
 
@@ -577,8 +589,8 @@ def run_backward(
     roots = [_root(t, g, create_graph) for t, g in zip(tensors, gradients, strict=True)]
     targets = None if inputs is None else [edge_of(t) for t in inputs]
     with _backward_pass(create_graph):
-        if backend.native is not None and inputs is None and not create_graph:
-            backend.native.run_backward(roots, retain_graph)
+        if inputs is None and not create_graph:
+            walk_arrays(roots, retain_graph)
             return
         run = _Run(create_graph, retain_graph, targets)
         run.walk(roots)

@@ -5,24 +5,19 @@ Sums of products and functions of such numbers are formed in float32 and rounded
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core.backend import compiled
 
 SINGLE = np.dtype(np.float32)
 
 
-def _converted(array: Any, dtype: Any) -> Any:
+@compiled
+def convert(array: Any, dtype: Any) -> Any:
+    """What ``array.astype`` gives."""
     return array.astype(dtype)
-
-
-# What `astype` of an array does.
-convert: Callable[[Any, Any], Any] = (
-    _converted if backend.native is None else backend.native.convert
-)
 
 
 def is_half(array: Any) -> bool:

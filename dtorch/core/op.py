@@ -110,8 +110,7 @@ def watch(delta: int) -> None:
     global _watchers, fast_paths
     _watchers += delta
     fast_paths = _watchers == 0
-    if backend.native is not None:
-        backend.native.set_fast_paths(fast_paths)
+    backend.tell("set_fast_paths", fast_paths)
 
 
 # The native module records which of an operation's tensors want a gradient in a word of 64 bits.
@@ -932,6 +931,5 @@ def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[.
     return function
 
 
-if backend.native is not None:
-    backend.native.set_context(silence, restore)
-    backend.native.set_grad_mode(mode)
+backend.tell("set_context", silence, restore)
+backend.tell("set_grad_mode", mode)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from dtorch.core import backend, graph
+from dtorch.core import graph
+from dtorch.core.backend import tell
 from dtorch.core.base import (
     REQUIRES_GRAD,
     SavedOutput,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 ndarray = np.ndarray
 generic = np.generic
 
-_GRAD, _GRADS = -1, -2
+GRAD, GRADS = -1, -2  # in the place of a saved value's number: the gradient of the output, of all
 
 # A formula; where its parameters come from; which of several gradients to keep; and its kernels by
 # device, which return None for arrays they do not know.
@@ -65,7 +66,7 @@ class Plan:
     def _source(self, name: str, needs: tuple[bool, ...]) -> Any:
         """Where a formula's parameter comes from: a saved value's position, or a special one."""
         if name in ("grad", "grads"):
-            return _GRAD if name == "grad" else _GRADS
+            return GRAD if name == "grad" else GRADS
         if name == "needs":
             return needs
         if name not in self.names:
@@ -125,7 +126,7 @@ class OpNode(Node):
                     args.append(source)  # which of several inputs want a gradient
                 elif source >= 0:
                     args.append(saved[source])
-                elif source == _GRAD:
+                elif source == GRAD:
                     args.append(self.materialize(grad, create_graph)[0]
                                 if self.n_outputs > 1 else grad)  # fmt: skip
                 else:
@@ -259,15 +260,16 @@ class CopySlices(Node):
         return out
 
 
-if backend.native is not None:
-    backend.native.register_op_node(OpNode)
-    backend.native.set_helpers(
-        graph.run_hooks_before,
-        graph.run_hooks_after,
-        graph.finish_leaf,
-        graph.fit,
-        OpNode.refuse_version,
-        OpNode.refuse_freed,
-        OpNode.materialize,
-        OpNode,
-    )
+tell("register_op_node", OpNode)
+tell(
+    "set_engine",
+    graph.run_hooks_before,
+    graph.run_hooks_after,
+    graph.finish_leaf,
+    graph.fit,
+    OpNode.refuse_version,
+    OpNode.refuse_freed,
+    OpNode.materialize,
+    GRAD,
+    GRADS,
+)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core.backend import compiled
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 
@@ -164,17 +164,20 @@ def sum_to(grad: Any, shape: tuple[int, ...]) -> Any:
 def sum_dims(array: Any, dims: tuple[int, ...], keepdims: bool = False) -> Any:
     """Sum of an array over some dims, none of them negative; in the dtype of the array if that is a
     floating type."""
-    if dims and backend.native is not None:
-        first, last = min(dims), max(dims) + 1
-        summed = None
-        if last - first == len(dims):
-            summed = backend.native.array_sum_dims(array, first, last)
+    if dims and (last := max(dims) + 1) - (first := min(dims)) == len(dims):
+        summed = array_sum_dims(array, first, last)
         if summed is not None:
             if not keepdims:
                 return summed
             shape = array.shape
             return summed.reshape((*shape[:first], *(1,) * len(dims), *shape[last:]))
     return array_sum(array, dims, keepdims)
+
+
+@compiled
+def array_sum_dims(array: Any, first: int, last: int) -> Any:
+    """Sum over the dims ``first`` to ``last - 1``; None where there is no loop for it."""
+    return None
 
 
 def array_sum(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtorch.core import backend
+from dtorch.multiprocessing import layout
 
 _NAP_S = 0.001
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
@@ -46,6 +47,7 @@ def _wake(address: int) -> None:
 
 
 _native: Any = backend.native
+backend.tell("set_layout", layout)  # of the words of blocks and messages
 
 load: Callable[[int], int] = _load if _native is None else _native.atomic_load
 store: Callable[[int, int], None] = _store if _native is None else _native.atomic_store

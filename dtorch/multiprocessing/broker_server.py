@@ -186,9 +186,9 @@ def in_use(fd: int, lost: set[int]) -> bool:
         elif slot in dead and block:
             cell = rows[slot][index]
             if kind == layout.TAKING:
-                gone[index] += cell >> 16 & layout.COUNT_MASK == number
+                gone[index] += cell >> layout.TAKEN_SHIFT & layout.COUNT_MASK == number
             else:
-                gone[index] += cell >> 40 != number
+                gone[index] += cell >> layout.SENT_SHIFT != number
     for index, cells in enumerate(zip(*rows, strict=True)):
         holds, under_way = layout.count(list(cells))
         if holds or under_way != gone[index]:

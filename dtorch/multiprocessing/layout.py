@@ -54,11 +54,10 @@ GENERATIONS_AT = SLOTS_AT + PAGE
 
 HOLD = 1
 HOLD_MASK = 0xFFFF
-TAKEN = 1 << 16
-TAKEN_MASK = 0xFFFFFF << 16
-SENT = 1 << 40
-SENT_MASK = 0xFFFFFF << 40
-COUNT_MASK = 0xFFFFFF  # of the difference between sent and taken
+COUNT_MASK = 0xFFFFFF  # of `taken`, `sent` and the difference between them
+TAKEN_SHIFT, SENT_SHIFT = 16, 40
+TAKEN, TAKEN_MASK = 1 << TAKEN_SHIFT, COUNT_MASK << TAKEN_SHIFT
+SENT, SENT_MASK = 1 << SENT_SHIFT, COUNT_MASK << SENT_SHIFT
 
 MAX_MESSAGES = 4096
 RECORD = struct.Struct("<QQQ")  # state, block, channel
@@ -66,9 +65,8 @@ BLOCK_MASK, SENDER_SHIFT = 0xFFFFFFFF, 32  # of the second word: 1 + block, slot
 NO_CHANNEL = 0  # not written yet, or who knows where to
 SENDER_DIED = 1  # and NO_CHANNEL before
 FREE, SENDING, SENT_STATE, TAKING = range(4)
-KIND_MASK = 3
+KIND_MASK, SLOT_MASK, TOKEN_MASK = 3, MAX_SLOTS - 1, (1 << 30) - 1
 SLOT_SHIFT, COUNT_SHIFT, TOKEN_SHIFT = 2, 10, 34
-TOKEN_MASK = (1 << 30) - 1
 
 # One block for each 4 KiB on average; an arena whose blocks are smaller is full sooner.
 BYTES_PER_BLOCK = 4096
@@ -106,7 +104,7 @@ def fields(word: int) -> tuple[int, int, int, int]:
     """Kind, slot, count and token of a record's first word."""
     return (
         word & KIND_MASK,
-        word >> SLOT_SHIFT & 0xFF,
+        word >> SLOT_SHIFT & SLOT_MASK,
         word >> COUNT_SHIFT & COUNT_MASK,
         word >> TOKEN_SHIFT,
     )
@@ -117,5 +115,5 @@ def count(cells: list[int]) -> tuple[int, int]:
     holds = flight = 0
     for cell in cells:
         holds += cell & HOLD_MASK
-        flight += (cell >> 40) - (cell >> 16)
+        flight += (cell >> SENT_SHIFT) - (cell >> TAKEN_SHIFT)
     return holds, flight & COUNT_MASK

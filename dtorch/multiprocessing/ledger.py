@@ -94,9 +94,8 @@ class Ledger:
         """Indices of the blocks that are held or under way (a snapshot, for statistics)."""
         cells = self._cells[: self.slots_used, : self.blocks_used]
         holds = (cells & np.uint64(HOLD_MASK)).sum(0)
-        flight = ((cells >> np.uint64(40)).sum(0) - (cells >> np.uint64(16)).sum(0)) & np.uint64(
-            layout.COUNT_MASK
-        )
+        sent, taken = cells >> np.uint64(layout.SENT_SHIFT), cells >> np.uint64(layout.TAKEN_SHIFT)
+        flight = (sent.sum(0) - taken.sum(0)) & np.uint64(layout.COUNT_MASK)
         found: np.ndarray = np.flatnonzero(holds | flight)
         return found
 

@@ -19,9 +19,11 @@ from dtorch.multiprocessing.layout import (
     SENDING,
     SENT,
     SENT_MASK,
+    SENT_SHIFT,
     SENT_STATE,
     TAKEN,
     TAKEN_MASK,
+    TAKEN_SHIFT,
     TAKING,
     fields,
     state,
@@ -71,7 +73,7 @@ class Messages:
         return TICKET.pack(self._arena_id, *record)
 
     def _send(self, cell: int, block: int, slot: int) -> tuple[int, int] | None:
-        sent = atomics.load(cell) >> 40
+        sent = atomics.load(cell) >> SENT_SHIFT
         for number in self._free_records():
             word = atomics.load(self._address(number))
             token = (word >> layout.TOKEN_SHIFT) + 1 & layout.TOKEN_MASK
@@ -108,7 +110,7 @@ class Messages:
     def _take(self, cell: int, number: int, token: int, slot: int, holds: int) -> bool:
         before = atomics.load(cell)
         if number >= 0:
-            taken = before >> 16 & COUNT_MASK
+            taken = before >> TAKEN_SHIFT & COUNT_MASK
             expected = state(SENT_STATE, 0, 0, token)
             if not self._exchange(number, expected, state(TAKING, slot, taken, token)):
                 return False
@@ -154,10 +156,10 @@ class Messages:
     def _settle(self, kind: int, count: int, row: np.ndarray, index: int) -> None:
         """A process died with a message in hand: that is as if it was taken."""
         cell = int(row[index])
-        if kind == TAKING and cell >> 16 & COUNT_MASK == count:
+        if kind == TAKING and cell >> TAKEN_SHIFT & COUNT_MASK == count:
             row[index] = cell & ~TAKEN_MASK | (cell + TAKEN) & TAKEN_MASK
-        elif kind == SENDING and cell >> 40 != count:
-            row[index] = cell & ~SENT_MASK | count << 40
+        elif kind == SENDING and cell >> SENT_SHIFT != count:
+            row[index] = cell & ~SENT_MASK | count << SENT_SHIFT
 
     def under_way(self) -> int:
         """How many messages have a record."""

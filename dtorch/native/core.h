@@ -49,7 +49,9 @@ auto guarded(Function function) noexcept -> decltype(function()) {
   return {};
 }
 
-enum Mode { plain = 0, requires_grad = 1, is_volatile = 2, inference = 4 };
+// Bits of Tensor::mode, as core.base sets them; a plain tensor has none.
+extern int requires_grad, is_volatile, inference;
+constexpr int plain = 0;
 
 struct Version {
   PyObject_HEAD Py_ssize_t value;
@@ -115,6 +117,7 @@ extern PyTypeObject* version_type;
 extern PyTypeObject* saved_output_type;
 extern PyTypeObject* storage_base;
 extern PyTypeObject* view_type;
+extern PyTypeObject* op_node_type;  // core.record.OpNode
 
 inline bool is_none(PyObject* object) { return object == nullptr || object == Py_None; }
 inline bool is_tensor(PyObject* object) {

@@ -13,7 +13,7 @@ namespace dtorch::core {
 
 namespace {
 
-// Functions of core.graph: run_hooks_before, run_hooks_after, finish_leaf, fit, name_of.
+// What is left to Python, set by core.record, and what stands for gradients in a formula's sources.
 struct Helpers {
   PyObject* before = nullptr;
   PyObject* after = nullptr;
@@ -22,8 +22,9 @@ struct Helpers {
   PyObject* check_version = nullptr;
   PyObject* freed = nullptr;
   PyObject* zeros = nullptr;
+  Py_ssize_t grad = 0;
+  Py_ssize_t grads = 0;
 } helpers;
-PyTypeObject* op_node_type = nullptr;
 PyObject* str_apply = nullptr;
 PyObject* str_steps = nullptr;
 PyObject* str_cpu = nullptr;
@@ -484,11 +485,11 @@ class Run {
         continue;
       }
       const Py_ssize_t at = PyLong_AsSsize_t(source);
-      if (at >= 0) {
+      if (at != helpers.grad && at != helpers.grads) {
         args[i] = values[static_cast<std::size_t>(at)].get();
         continue;
       }
-      if (at == -1 && node->n_outputs == 1) {
+      if (at == helpers.grad && node->n_outputs == 1) {
         args[i] = grad;
         continue;
       }
@@ -497,7 +498,7 @@ class Run {
         made = Ref(PyObject_Vectorcall(helpers.zeros, pair, 2, nullptr));
         if (!made) return false;
       }
-      args[i] = at == -1 ? PyList_GET_ITEM(made.get(), 0) : made.get();
+      args[i] = at == helpers.grad ? PyList_GET_ITEM(made.get(), 0) : made.get();
     }
     const auto nargs = static_cast<std::size_t>(count);
     Ref result;
@@ -563,7 +564,7 @@ class Run {
   bool retain_graph_;
 };
 
-PyObject* run_backward(PyObject*, PyObject* args) {
+PyObject* walk_arrays(PyObject*, PyObject* args) {
   PyObject* roots;
   int retain_graph;
   if (!PyArg_ParseTuple(args, "O!p", &PyList_Type, &roots, &retain_graph)) return nullptr;
@@ -583,8 +584,16 @@ PyObject* exit_accumulation(PyObject*, PyObject*) {
   Py_RETURN_NONE;
 }
 
+// In a forked child: the thread that held the lock may not live on.
+PyObject* renew_accumulation(PyObject*, PyObject*) {
+  accumulation = PyThread_allocate_lock();  // the old one may be held for ever
+  if (!accumulation) return PyErr_NoMemory();
+  Py_RETURN_NONE;
+}
+
 PyMethodDef accumulation_methods[] = {{"__enter__", enter_accumulation, METH_NOARGS, nullptr},
                                       {"__exit__", exit_accumulation, METH_VARARGS, nullptr},
+                                      {"renew", renew_accumulation, METH_NOARGS, nullptr},
                                       {nullptr, nullptr, 0, nullptr}};
 PyType_Slot accumulation_slots[] = {
     {Py_tp_doc, const_cast<char*>("Whoever changes `.grad` holds it.")},
@@ -595,21 +604,13 @@ PyType_Spec accumulation_spec = {"dtorch._native.AccumulationLock", sizeof(PyObj
 
 bool add_accumulation_lock(PyObject* module) {
   Ref type(PyType_FromSpec(&accumulation_spec));
-  Ref lock(type ? PyObject_CallNoArgs(type.get()) : nullptr);
-  return lock && PyModule_AddObjectRef(module, "accumulation_lock", lock.get()) == 0;
+  return type && PyModule_AddObjectRef(module, "AccumulationLock", type.get()) == 0;
 }
 
-// In a forked child: the thread that held the lock may not live on.
-PyObject* renew_accumulation_lock(PyObject*, PyObject*) {
-  accumulation = PyThread_allocate_lock();  // the old one may be held for ever
-  if (!accumulation) return PyErr_NoMemory();
-  Py_RETURN_NONE;
-}
-
-PyObject* set_helpers(PyObject*, PyObject* args) {
-  PyObject *before, *after, *finish_leaf, *fit, *check_version, *freed, *zeros, *node_type;
-  if (!PyArg_ParseTuple(args, "OOOOOOOO", &before, &after, &finish_leaf, &fit, &check_version,
-                        &freed, &zeros, &node_type)) {
+PyObject* set_engine(PyObject*, PyObject* args) {
+  PyObject *before, *after, *finish_leaf, *fit, *check_version, *freed, *zeros;
+  if (!PyArg_ParseTuple(args, "OOOOOOOnn", &before, &after, &finish_leaf, &fit, &check_version,
+                        &freed, &zeros, &helpers.grad, &helpers.grads)) {
     return nullptr;
   }
   Py_XSETREF(helpers.before, Py_NewRef(before));
@@ -619,7 +620,6 @@ PyObject* set_helpers(PyObject*, PyObject* args) {
   Py_XSETREF(helpers.check_version, Py_NewRef(check_version));
   Py_XSETREF(helpers.freed, Py_NewRef(freed));
   Py_XSETREF(helpers.zeros, Py_NewRef(zeros));
-  Py_XSETREF(op_node_type, reinterpret_cast<PyTypeObject*>(Py_NewRef(node_type)));
   Py_RETURN_NONE;
 }
 
@@ -641,23 +641,6 @@ PyObject* formula_mul(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
 PyObject* formula_relu(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
   if (nargs == 2 && is_array(args[0]) && is_array(args[1])) {
     PyObject* result = binary_array(Binary::where_positive, as_array(args[0]), as_array(args[1]));
-    if (result || PyErr_Occurred()) return result;
-  }
-  Py_RETURN_NONE;
-}
-
-template <Unary op>
-PyObject* array_unary(PyObject*, PyObject* input) {
-  if (is_array(input)) {
-    PyObject* result = unary_array(op, as_array(input));
-    if (result || PyErr_Occurred()) return result;
-  }
-  Py_RETURN_NONE;
-}
-
-PyObject* array_sum(PyObject*, PyObject* input) {
-  if (is_array(input)) {
-    PyObject* result = sum_array(as_array(input));
     if (result || PyErr_Occurred()) return result;
   }
   Py_RETURN_NONE;
@@ -687,19 +670,15 @@ PyCFunction fastcall(F* function) {
 }
 
 PyMethodDef functions[] = {
-    {"run_backward", run_backward, METH_VARARGS,
+    {"walk_arrays", walk_arrays, METH_VARARGS,
      "Walk the graph from [(edge, gradient)] and accumulate into every leaf."},
-    {"renew_accumulation_lock", renew_accumulation_lock, METH_NOARGS, "After fork, in the child."},
-    {"set_helpers", set_helpers, METH_VARARGS, nullptr},
+    {"set_engine", set_engine, METH_VARARGS, nullptr},
     {"formula_mul", fastcall(formula_mul), METH_FASTCALL, "grad * other on arrays, or None"},
     {"formula_relu", fastcall(formula_relu), METH_FASTCALL, "grad, 0 where out <= 0, or None"},
-    {"array_sum", array_sum, METH_O, "Sum of all elements as a 0-dim array, or None."},
     {"array_sum_dims", fastcall(array_sum_dims), METH_FASTCALL,
      "Sums over dims first .. last - 1, or None."},
     {"array_choose", fastcall(array_choose), METH_FASTCALL,
      "The second where the first holds, else the third; or None."},
-    {"array_relu", array_unary<Unary::relu>, METH_O, nullptr},
-    {"array_sigmoid", array_unary<Unary::sigmoid>, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

@@ -24,20 +24,12 @@ std::atomic_ref<std::uint64_t> at(std::uintptr_t word) noexcept {
 }
 static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free);
 
-constexpr std::uint64_t holds_mask = 0xFFFF;
-constexpr std::uint64_t messages_mask = 0xFFFFFF;
-constexpr std::uint64_t taken_mask = messages_mask << 16;
-constexpr std::uint64_t one_taken = 1u << 16, one_sent = 1ull << 40;
+Layout layout;
 
-constexpr std::size_t record_nbytes = 24;
-enum Kind : std::uint64_t { is_free, is_sending, is_sent, is_taking };
-constexpr std::uint64_t kind_mask = 3;
-constexpr int token_shift = 34;
-constexpr std::uint64_t token_mask = (1u << 30) - 1;
-
-std::uint64_t state(Kind kind, std::uint64_t slot, std::uint64_t count,
+std::uint64_t state(std::uint64_t kind, std::uint64_t slot, std::uint64_t count,
                     std::uint64_t token) noexcept {
-  return kind | slot << 2 | count << 10 | token << token_shift;
+  return kind | slot << layout.slot_shift | count << layout.count_shift |
+         token << layout.token_shift;
 }
 
 // A sum that changes with every send, receive and hold, beside the two that count.
@@ -47,18 +39,21 @@ struct Reading {
 };
 
 Reading read_cells(std::uintptr_t first, std::size_t stride, std::size_t count) noexcept {
+  const Layout own = layout;  // stays in registers
   Reading reading;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t cell = at(first + i * stride).load();
     reading.all = std::rotl(reading.all, 7) ^ (cell * 0x9E3779B97F4A7C15u);
-    reading.holds += cell & holds_mask;
-    reading.in_flight += (cell >> 40) - (cell >> 16);
+    reading.holds += cell & own.hold_mask;
+    reading.in_flight += (cell >> own.sent_shift) - (cell >> own.taken_shift);
   }
-  reading.in_flight &= messages_mask;
+  reading.in_flight &= own.count_mask;
   return reading;
 }
 
 }  // namespace
+
+void set_layout(const Layout& given) noexcept { layout = given; }
 
 std::uint64_t load(std::uintptr_t word) noexcept { return at(word).load(); }
 void store(std::uintptr_t word, std::uint64_t value) noexcept { at(word).store(value); }
@@ -80,20 +75,21 @@ bool is_unused(std::uintptr_t first, std::size_t stride, std::size_t count) noex
 
 std::optional<Record> send(const Messages& messages, std::uintptr_t cell, std::uint64_t block,
                            std::size_t first) noexcept {
-  const std::uint64_t sent = load(cell) >> 40;
+  const std::uint64_t sent = load(cell) >> layout.sent_shift;
+  const std::uint64_t one_sent = std::uint64_t{1} << layout.sent_shift;
   for (std::size_t i = 0; i < messages.count; ++i) {
     const std::size_t number = (first + i) % messages.count;
-    const std::uintptr_t record = messages.table + record_nbytes * number;
+    const std::uintptr_t record = messages.table + layout.record_nbytes * number;
     const std::uint64_t word = load(record);
-    const std::uint64_t token = ((word >> token_shift) + 1) & token_mask;
-    if ((word & kind_mask) != is_free ||
-        !compare_exchange(record, word, state(is_sending, messages.slot, sent, token))) {
+    const std::uint64_t token = ((word >> layout.token_shift) + 1) & layout.token_mask;
+    if ((word & layout.kind_mask) != layout.free ||
+        !compare_exchange(record, word, state(layout.sending, messages.slot, sent, token))) {
       continue;
     }
-    store(record + 16, 0);  // the channel is not known yet
+    store(record + 16, layout.no_channel);
     store(record + 8, block);
     add(cell, one_sent);
-    store(record, state(is_sent, 0, 0, token));
+    store(record, state(layout.sent, 0, 0, token));
     return Record{number, token};
   }
   add(cell, one_sent);
@@ -103,16 +99,18 @@ std::optional<Record> send(const Messages& messages, std::uintptr_t cell, std::u
 bool take(const Messages& messages, std::uintptr_t cell, std::optional<Record> record,
           std::uint64_t holds) noexcept {
   const std::uint64_t before = load(cell);
-  const std::uint64_t taken = (before & taken_mask) >> 16;
-  const std::uintptr_t at = record ? messages.table + record_nbytes * record->number : 0;
-  if (record && !compare_exchange(at, state(is_sent, 0, 0, record->token),
-                                  state(is_taking, messages.slot, taken, record->token))) {
+  const std::uint64_t taken_mask = layout.count_mask << layout.taken_shift;
+  const std::uint64_t one_taken = std::uint64_t{1} << layout.taken_shift;
+  const std::uint64_t taken = (before & taken_mask) >> layout.taken_shift;
+  const std::uintptr_t at = record ? messages.table + layout.record_nbytes * record->number : 0;
+  if (record && !compare_exchange(at, state(layout.sent, 0, 0, record->token),
+                                  state(layout.taking, messages.slot, taken, record->token))) {
     return false;
   }
   store(cell, ((before & ~taken_mask) | ((before + one_taken) & taken_mask)) + holds);
   if (record) {
     store(at + 8, 0);
-    store(at, state(is_free, 0, 0, record->token));
+    store(at, state(layout.free, 0, 0, record->token));
   }
   return true;
 }

@@ -16,12 +16,19 @@ void store(std::uintptr_t word, std::uint64_t value) noexcept;
 std::uint64_t add(std::uintptr_t word, std::uint64_t value) noexcept;
 bool compare_exchange(std::uintptr_t word, std::uint64_t expected, std::uint64_t desired) noexcept;
 
-// Whether `count` words, `stride` bytes apart, say that a block is unused: the sum of their low 16
-// bits is 0, and so is the sum of (bits 40 to 63) - (bits 16 to 39) modulo 2**24. See layout.py.
+// Of the cells of blocks and the records of messages: the constants of these names of layout.py,
+// which describes both.
+struct Layout {
+  std::uint64_t hold_mask, count_mask, taken_shift, sent_shift;
+  std::uint64_t record_nbytes, kind_mask, token_mask, slot_shift, count_shift, token_shift;
+  std::uint64_t free, sending, sent, taking, no_channel;
+};
+void set_layout(const Layout& layout) noexcept;
+
+// Whether the cells of a block, `count` of them `stride` bytes apart, say that it is unused.
 bool is_unused(std::uintptr_t first, std::size_t stride, std::size_t count) noexcept;
 
-// The table of messages under way, and the slot of this process in it. See layout.py for its
-// records.
+// The table of messages under way, and the slot of this process in it.
 struct Messages {
   std::uintptr_t table;
   std::size_t count;

@@ -150,6 +150,27 @@ nb::object block_at(std::uintptr_t address) {
 
 // ------------------------------------------------------------------------------- messages
 
+void set_layout(nb::handle module) {
+  const auto number = [&](const char* name) { return nb::cast<std::uint64_t>(module.attr(name)); };
+  dtorch::shared::set_layout({
+      .hold_mask = number("HOLD_MASK"),
+      .count_mask = number("COUNT_MASK"),
+      .taken_shift = number("TAKEN_SHIFT"),
+      .sent_shift = number("SENT_SHIFT"),
+      .record_nbytes = nb::cast<std::uint64_t>(module.attr("RECORD").attr("size")),
+      .kind_mask = number("KIND_MASK"),
+      .token_mask = number("TOKEN_MASK"),
+      .slot_shift = number("SLOT_SHIFT"),
+      .count_shift = number("COUNT_SHIFT"),
+      .token_shift = number("TOKEN_SHIFT"),
+      .free = number("FREE"),
+      .sending = number("SENDING"),
+      .sent = number("SENT_STATE"),
+      .taking = number("TAKING"),
+      .no_channel = number("NO_CHANNEL"),
+  });
+}
+
 // (number of the record, token), or None where no record was free
 nb::object send_message(std::uintptr_t table, std::size_t count, std::uint64_t slot,
                         std::uintptr_t cell, std::uint64_t block, std::size_t first) {
@@ -178,6 +199,7 @@ void dtorch::bind_shared_memory(nb::module_& m) {
   m.def("atomic_add", shared::add, "address"_a, "value"_a);
   m.def("atomic_compare_exchange", shared::compare_exchange, "address"_a, "expected"_a,
         "desired"_a);
+  m.def("set_layout", set_layout, "module"_a);
   m.def("is_unused", shared::is_unused, "address"_a, "stride"_a, "count"_a);
   m.def("send_message", send_message, "table"_a, "count"_a, "slot"_a, "cell"_a, "block"_a,
         "first"_a);

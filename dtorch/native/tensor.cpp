@@ -17,12 +17,13 @@ PyTypeObject* version_type = nullptr;
 PyTypeObject* saved_output_type = nullptr;
 PyTypeObject* storage_base = nullptr;
 PyTypeObject* view_type = nullptr;
+PyTypeObject* op_node_type = nullptr;
+int requires_grad = 0, is_volatile = 0, inference = 0;
 
 namespace {
 
 PyTypeObject* storage_type = nullptr;  // core.storage.Storage
 PyTypeObject* tensor_type = nullptr;   // what operations return: core.tensor.Tensor
-PyTypeObject* op_node_type = nullptr;  // core.record.OpNode
 std::atomic<long long> sequence{0};
 
 // ---------------------------------------------------------------------------------- Version
@@ -526,7 +527,16 @@ PyObject* py_address_of(PyObject*, PyObject* array) {
   return PyLong_FromVoidPtr(PyArray_DATA(as_array(array)));
 }
 
+PyObject* py_set_modes(PyObject*, PyObject* args) {
+  int none;
+  if (!PyArg_ParseTuple(args, "iiii", &none, &requires_grad, &is_volatile, &inference)) {
+    return nullptr;
+  }
+  Py_RETURN_NONE;
+}
+
 PyMethodDef functions[] = {
+    {"set_modes", py_set_modes, METH_VARARGS, nullptr},
     {"register_tensor_type", py_register_tensor_type, METH_O, nullptr},
     {"register_op_node", py_register_op_node, METH_O, nullptr},
     {"register_storage_type", py_register_storage_type, METH_O, nullptr},
