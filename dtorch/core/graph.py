@@ -12,7 +12,6 @@ recorded, when ``create_graph`` is set.
 from __future__ import annotations
 
 import heapq
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -214,7 +213,6 @@ class _Run:
         create_graph: run formulas on tensors and record them.
         retain_graph: keep what nodes saved.
         targets: edges whose gradient is captured; None to accumulate into every leaf.
-        accumulate: whether the captured leaves get their gradient accumulated instead.
     """
 
     def __init__(self, create_graph: bool, retain_graph: bool, targets: list[Any] | None) -> None:
@@ -223,7 +221,9 @@ class _Run:
         self.targets = None if targets is None else set(targets)
         self.captured: dict[Any, Any] = {}
         self.grads: dict[Any, Any] = {}  # node or leaf -> gradient so far (a list: several outputs)
-        self.owned: set[Any] = set()  # where that gradient is a buffer of our own
+        self.owned: set[Any] = (
+            set()
+        )  # where that gradient is a sum made here, which nobody else has
         self.waiting: dict[Any, int] = {}  # node or leaf -> contributions still to come
         self.ready: list[tuple[int, Node]] = []
 
@@ -241,9 +241,7 @@ class _Run:
         ready = self.ready
         while ready:
             node = heapq.heappop(ready)[1]
-            grad = self.grads.pop(node)
-            self.owned.discard(node)
-            self._run_node(node, grad, wanted)
+            self._run_node(node, self.grads.pop(node), wanted)
 
     def _count_contributions(self, roots: list[Any], wanted: set[Any] | None) -> None:
         waiting = self.waiting
@@ -326,11 +324,10 @@ class _Run:
         grad = self.grads.pop(target, None)
         if grad is None:
             return
-        self.owned.discard(target)
         if self.targets is not None and target in self.targets:
             self.captured[target] = _run_leaf_hooks(target, grad, self.create_graph)
         else:
-            finish_leaf(target, grad, self.create_graph)
+            finish_leaf(target, grad, target in self.owned, self.create_graph)
 
     def _skip(self, node: Node) -> None:
         """No gradient arrived at ``node``: its inputs wait for one contribution less each."""
@@ -465,29 +462,29 @@ def _run_leaf_hooks(leaf: TensorBase, grad: Any, create_graph: bool) -> Any:
     return grad
 
 
-def finish_leaf(leaf: TensorBase, grad: Any, create_graph: bool = False) -> None:
-    """Run the hooks of a leaf whose gradient is complete, and accumulate it."""
-    accumulate(leaf, _run_leaf_hooks(leaf, grad, create_graph), create_graph)
+def finish_leaf(leaf: TensorBase, grad: Any, owned: bool, create_graph: bool = False) -> None:
+    """Run the hooks of a leaf whose gradient is complete, and accumulate it.
+
+    Args:
+        owned: whether only the engine has ``grad``, so that it may become ``leaf.grad`` as it is.
+    """
+    if leaf._hooks is not None and leaf._hooks.on_grad:
+        grad, owned = _run_leaf_hooks(leaf, grad, create_graph), False
+    accumulate(leaf, grad, owned, create_graph)
     if leaf._hooks is not None:
         for hook in tuple(leaf._hooks.post_accumulate.values()):
             hook(leaf)
 
 
-def _references(array: Any) -> int:
-    return sys.getrefcount(array)
-
-
-def accumulate(leaf: TensorBase, grad: Any, create_graph: bool) -> None:
+def accumulate(leaf: TensorBase, grad: Any, owned: bool, create_graph: bool) -> None:
     """Add ``grad`` to ``leaf.grad``."""
     with _accumulation:
         so_far = leaf._grad
         if so_far is None:
             if create_graph:
-                leaf._grad = grad.clone()  # nobody else's, as below
+                leaf._grad = grad.clone()
             else:
-                if type(grad) is ndarray and not _is_ours_alone(grad):
-                    grad = grad.copy()
-                leaf._grad = wrap(grad)
+                leaf._grad = wrap(grad if owned else grad.copy())
         elif create_graph:
             leaf._grad = so_far + grad
         elif type(grad) is type(so_far._array):
@@ -497,36 +494,6 @@ def accumulate(leaf: TensorBase, grad: Any, create_graph: bool) -> None:
                 counter.value += 1
         else:
             leaf._grad = wrap(so_far._array + grad)
-
-
-def _is_ours_alone(array: ndarray) -> bool:
-    """Whether nobody else can reach the memory of ``array``, so that it may become a ``.grad``."""
-    return array.base is None and _references(array) <= _ALONE
-
-
-def _calibrate() -> int:
-    """References that `_is_ours_alone` sees of an array held by one local of its caller's caller.
-
-    Interpreters differ in how many references a call takes, so the number is measured along the
-    very path a gradient takes: one dictionary entry popped, two calls.
-    """
-    found = []
-
-    def accumulate(leaf: Any, grad: Any) -> None:
-        _is_ours_alone(grad)
-
-    def _is_ours_alone(array: Any) -> None:
-        found.append(_references(array))
-
-    def completed(grads: dict[int, Any]) -> None:
-        grad = grads.pop(0)
-        accumulate(None, grad)
-
-    completed({0: np.empty(1)})
-    return found[0]
-
-
-_ALONE = _calibrate()
 
 
 @compiled
@@ -597,7 +564,7 @@ def run_backward(
     if inputs is not None:
         for tensor, target in zip(inputs, targets or (), strict=True):
             if target in run.captured:
-                accumulate(tensor, run.captured[target], create_graph)
+                accumulate(tensor, run.captured[target], False, create_graph)
                 if isinstance(target, TensorBase) and target._hooks is not None:
                     for hook in tuple(target._hooks.post_accumulate.values()):
                         hook(target)

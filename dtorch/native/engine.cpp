@@ -55,7 +55,6 @@ struct Entry {
   Ref target;
   Ref grad;  // an array; a list with None for outputs without gradient, if there are several
   Py_ssize_t waiting = 0;
-  bool owned = false;  // `grad` was made here
   bool seen = false;
 };
 
@@ -188,22 +187,22 @@ class Run {
     }
     if (!entry.grad) {
       entry.grad = std::move(grad);
-      entry.owned = false;
       return true;
     }
-    if (is_array(grad.get()) && (entry.owned || is_buffer(entry.grad.get())) &&
+    if (is_array(grad.get()) && is_buffer(entry.grad.get()) &&
         binary_into(Binary::add, as_array(entry.grad.get()), as_array(grad.get()),
                     as_array(entry.grad.get()))) {
       return true;
     }
     Ref total = sum(entry.grad.get(), grad.get());
     if (!total) return false;
-    entry.owned = is_array(total.get());
     entry.grad = std::move(total);
     return true;
   }
 
-  // Whether this run alone can reach the memory of an array to which it has one reference.
+  // Whether this run alone can reach the memory of an array to which it has one reference: then
+  // there is no other. Where an array came from would not tell: a formula may give what it was
+  // given, what was saved, the same array for two inputs, or one that a user's function keeps.
   static bool is_buffer(PyObject* grad) {
     return is_array(grad) && Py_REFCNT(grad) == 1 && !PyArray_BASE(as_array(grad)) &&
            PyArray_FLAGS(as_array(grad)) & NPY_ARRAY_OWNDATA;
@@ -230,8 +229,7 @@ class Run {
     Ref grad = std::move(entry.grad);
     Tensor* leaf = as_tensor(target);
     if (!is_none(leaf->hooks) || !is_array(grad.get()) || !is_array(leaf->array)) {
-      PyObject* args[] = {target, grad.get()};
-      return static_cast<bool>(Ref(PyObject_Vectorcall(helpers.finish_leaf, args, 2, nullptr)));
+      return finish_leaf(leaf, grad.get());
     }
     return accumulate(leaf, std::move(grad));
   }
@@ -245,8 +243,13 @@ class Run {
       }
       if (!grad || done) return true;
     }
-    PyObject* args[] = {reinterpret_cast<PyObject*>(leaf), grad.get()};
-    return static_cast<bool>(Ref(PyObject_Vectorcall(helpers.finish_leaf, args, 2, nullptr)));
+    return finish_leaf(leaf, grad.get());
+  }
+
+  static bool finish_leaf(Tensor* leaf, PyObject* grad) {
+    PyObject* args[] = {reinterpret_cast<PyObject*>(leaf), grad,
+                        is_buffer(grad) ? Py_True : Py_False};
+    return static_cast<bool>(Ref(PyObject_Vectorcall(helpers.finish_leaf, args, 3, nullptr)));
   }
 
   // The first gradient of a leaf; `grad` is empty afterwards.

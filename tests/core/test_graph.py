@@ -65,6 +65,15 @@ def test_grad_does_not_share_memory_with_the_gradient_passed_in() -> None:
     assert x.grad.tolist() == [2.0, 2.0]
 
 
+def test_grad_does_not_share_memory_with_a_sparse_gradient_passed_in() -> None:
+    x = dtorch.zeros(3, requires_grad=True)
+    gradient = dtorch.sparse_coo_tensor([[0, 2]], [1.0, 2.0], (3,))
+    x.backward(gradient)
+    x.backward(gradient)
+    assert gradient.to_dense().tolist() == [1.0, 0.0, 2.0]
+    assert x.grad.to_dense().tolist() == [2.0, 0.0, 4.0]
+
+
 def test_grad_does_not_share_memory_with_what_a_hook_kept() -> None:
     x = leaf(1.0)
     kept = []
