@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from dtorch.core.base import shared_version
 from dtorch.core.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from dtorch.core.tensor import Tensor
+from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.process_group import Group, ProcessGroup, Work, member
 from dtorch.distributed.reduce_op import ReduceOp
 
@@ -23,7 +24,7 @@ from dtorch.distributed.reduce_op import ReduceOp
 def barrier(group: Group = None, async_op: bool = False) -> Work | None:
     """Wait until all ranks of the group are here."""
     found = member(group)
-    return None if found is None else found.run(found.transport.barrier, async_op)
+    return None if found is None else found.run(Transport.barrier, async_op)
 
 
 def broadcast(
@@ -43,8 +44,8 @@ def broadcast(
     found = member(group)
     if found is None:
         return None
-    array, root = _target("broadcast", tensor), found.rank_of(src, "broadcast: src")
-    return found.run(lambda: found.transport.broadcast(array, root), async_op)
+    array, root = _target("broadcast", tensor, found), found.rank_of(src, "broadcast: src")
+    return found.run(lambda transport: transport.broadcast(array, root), async_op)
 
 
 def all_reduce(
@@ -76,8 +77,8 @@ def all_reduce(
     found = member(group)
     if found is None:
         return None
-    array = _target("all_reduce", tensor)
-    return found.run(lambda: found.transport.all_reduce(array, op), async_op)
+    array = _target("all_reduce", tensor, found)
+    return found.run(lambda transport: transport.all_reduce(array, op), async_op)
 
 
 def reduce(
@@ -91,8 +92,8 @@ def reduce(
     found = member(group)
     if found is None:
         return None
-    array, root = _target("reduce", tensor), found.rank_of(dst, "reduce: dst")
-    return found.run(lambda: found.transport.reduce(array, root, op), async_op)
+    array, root = _target("reduce", tensor, found), found.rank_of(dst, "reduce: dst")
+    return found.run(lambda transport: transport.reduce(array, root, op), async_op)
 
 
 def all_gather(
@@ -102,9 +103,9 @@ def all_gather(
     found = member(group)
     if found is None:
         return None
-    array = _source("all_gather", tensor)
-    outs = _list_like("all_gather: tensor_list", tensor_list, tensor, found)
-    return found.run(lambda: found.transport.all_gather(outs, array), async_op)
+    array = _source("all_gather", tensor, found)
+    outs = _list_like("all_gather: tensor_list", tensor_list, tensor, found, _target)
+    return found.run(lambda transport: transport.all_gather(outs, array), async_op)
 
 
 def gather(
@@ -122,9 +123,9 @@ def gather(
     found = member(group)
     if found is None:
         return None
-    array, root = _source("gather", tensor), found.rank_of(dst, "gather: dst")
-    outs = _only_on(root, "gather: gather_list", gather_list, tensor, found)
-    return found.run(lambda: found.transport.gather(outs, array, root), async_op)
+    array, root = _source("gather", tensor, found), found.rank_of(dst, "gather: dst")
+    outs = _only_on(root, "gather: gather_list", gather_list, tensor, found, _target)
+    return found.run(lambda transport: transport.gather(outs, array, root), async_op)
 
 
 def scatter(
@@ -142,9 +143,9 @@ def scatter(
     found = member(group)
     if found is None:
         return None
-    array, root = _target("scatter", tensor), found.rank_of(src, "scatter: src")
-    parts = _only_on(root, "scatter: scatter_list", scatter_list, tensor, found)
-    return found.run(lambda: found.transport.scatter(array, parts, root), async_op)
+    array, root = _target("scatter", tensor, found), found.rank_of(src, "scatter: src")
+    parts = _only_on(root, "scatter: scatter_list", scatter_list, tensor, found, _source)
+    return found.run(lambda transport: transport.scatter(array, parts, root), async_op)
 
 
 def reduce_scatter(
@@ -158,9 +159,9 @@ def reduce_scatter(
     found = member(group)
     if found is None:
         return None
-    out = _target("reduce_scatter", output)
-    parts = _list_like("reduce_scatter: input_list", input_list, output, found)
-    return found.run(lambda: found.transport.reduce_scatter(out, parts, op), async_op)
+    out = _target("reduce_scatter", output, found)
+    parts = _list_like("reduce_scatter: input_list", input_list, output, found, _source)
+    return found.run(lambda transport: transport.reduce_scatter(out, parts, op), async_op)
 
 
 def all_to_all(
@@ -174,9 +175,9 @@ def all_to_all(
     if found is None:
         return None
     like = output_tensor_list[0] if output_tensor_list else None
-    outs = _list_like("all_to_all: output_tensor_list", output_tensor_list, like, found)
-    parts = _list_like("all_to_all: input_tensor_list", input_tensor_list, like, found)
-    return found.run(lambda: found.transport.all_to_all(outs, parts), async_op)
+    outs = _list_like("all_to_all: output_tensor_list", output_tensor_list, like, found, _target)
+    parts = _list_like("all_to_all: input_tensor_list", input_tensor_list, like, found, _source)
+    return found.run(lambda transport: transport.all_to_all(outs, parts), async_op)
 
 
 def all_gather_into_tensor(
@@ -192,8 +193,8 @@ def all_gather_into_tensor(
     if found is None:
         return None
     array, out = (
-        _source("all_gather_into_tensor", input_tensor),
-        _target("all_gather_into_tensor", output_tensor),
+        _source("all_gather_into_tensor", input_tensor, found),
+        _target("all_gather_into_tensor", output_tensor, found),
     )
     if out.size != array.size * found.size() or not out.flags.c_contiguous:
         raise ShapeError(
@@ -201,11 +202,13 @@ def all_gather_into_tensor(
             f"one of {found.size()} times the input's {tuple(array.shape)}"
         )
     outs = list(out.reshape(found.size(), *array.shape))
-    return found.run(lambda: found.transport.all_gather(outs, array), async_op)
+    return found.run(lambda transport: transport.all_gather(outs, array), async_op)
 
 
 def send(tensor: Tensor, dst: int, group: Group = None, tag: int = 0) -> None:
-    """Give a tensor to rank ``dst``; returns when that has received it.
+    """Give a tensor to rank ``dst``; returns when it may be changed.
+
+    A transport may wait until the receiver has taken it.
 
     Raises:
         CollectiveMismatch: the receiver expects another shape or dtype.
@@ -213,7 +216,7 @@ def send(tensor: Tensor, dst: int, group: Group = None, tag: int = 0) -> None:
     """
     found = member(group)
     if found is not None:
-        found.transport.send(_source("send", tensor), _other(found, dst, "send: dst"), tag)
+        found.send(_source("send", tensor, found), _other(found, dst, "send: dst"), tag)
 
 
 def recv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int = 0) -> int:
@@ -229,7 +232,7 @@ def recv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int =
     if found is None:
         return -1
     root = None if src is None else _other(found, src, "recv: src")
-    return found.ranks[found.transport.recv(_target("recv", tensor), root, tag)]
+    return found.ranks[found.recv(_target("recv", tensor, found), root, tag)]
 
 
 def all_gather_object(object_list: list[Any], obj: Any, group: Group = None) -> None:
@@ -246,12 +249,12 @@ def all_gather_object(object_list: list[Any], obj: Any, group: Group = None) -> 
         )
     data = _pickled(obj)
     sizes = [np.zeros(1, np.int64) for _ in range(found.size())]
-    found.run(lambda: found.transport.all_gather(sizes, np.array([data.size])), False)
+    found.run(lambda transport: transport.all_gather(sizes, np.array([data.size])))
     longest = max(int(size[0]) for size in sizes)
     padded = np.zeros(longest, np.uint8)
     padded[: data.size] = data
     rows = list(np.empty((found.size(), longest), np.uint8))
-    found.run(lambda: found.transport.all_gather(rows, padded), False)
+    found.run(lambda transport: transport.all_gather(rows, padded))
     for rank, (row, size) in enumerate(zip(rows, sizes, strict=True)):
         object_list[rank] = pickle.loads(row[: int(size[0])].data)
 
@@ -264,10 +267,10 @@ def broadcast_object_list(object_list: list[Any], src: int = 0, group: Group = N
     root = found.rank_of(src, "broadcast_object_list: src")
     data = _pickled(object_list) if found.rank() == root else np.empty(0, np.uint8)
     size = np.array([data.size])
-    found.run(lambda: found.transport.broadcast(size, root), False)
+    found.run(lambda transport: transport.broadcast(size, root))
     if found.rank() != root:
         data = np.empty(int(size[0]), np.uint8)
-    found.run(lambda: found.transport.broadcast(data, root), False)
+    found.run(lambda transport: transport.broadcast(data, root))
     if found.rank() != root:
         object_list[:] = pickle.loads(data.data)
 
@@ -278,32 +281,39 @@ def _pickled(obj: Any) -> np.ndarray:
     return np.frombuffer(buffer.getbuffer(), np.uint8)
 
 
-def _source(name: str, tensor: Tensor) -> np.ndarray:
+def _source(name: str, tensor: Tensor, group: ProcessGroup) -> np.ndarray:
     """The array of a tensor that is read."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name}: got {type(tensor).__name__}, expected a tensor")
-    if tensor.device.type != "cpu":
-        raise DeviceError(f"{name}: tensor lies on {tensor.device}, 'shm' moves CPU tensors")
+    if tensor.device.type not in group.device_types:
+        raise DeviceError(
+            f"{name}: tensor lies on {tensor.device}; backend {group.backend!r} moves tensors on "
+            f"{' and '.join(group.device_types)}"
+        )
     array: np.ndarray = tensor._array
     return array
 
 
-def _target(name: str, tensor: Tensor) -> np.ndarray:
+def _target(name: str, tensor: Tensor, group: ProcessGroup) -> np.ndarray:
     """The array of a tensor that is written, which autograd must notice."""
-    array = _source(name, tensor)
+    array = _source(name, tensor, group)
     shared_version(tensor).value += 1
     return array
 
 
 def _list_like(
-    name: str, tensors: Sequence[Tensor], like: Tensor | None, group: ProcessGroup
+    name: str,
+    tensors: Sequence[Tensor],
+    like: Tensor | None,
+    group: ProcessGroup,
+    access: Callable[[str, Tensor, ProcessGroup], np.ndarray],
 ) -> list[np.ndarray]:
     if len(tensors) != group.size():
         raise ArgumentError(f"{name} has {len(tensors)} tensors, expected one for each of "
                             f"{group.size()} ranks")  # fmt: skip
     for index, tensor in enumerate(tensors):
         _check_like(f"{name}[{index}]", tensor, like)
-    return [_target(name, tensor) for tensor in tensors]
+    return [access(name, tensor, group) for tensor in tensors]
 
 
 def _check_like(name: str, tensor: Tensor, like: Tensor | None) -> None:
@@ -316,13 +326,18 @@ def _check_like(name: str, tensor: Tensor, like: Tensor | None) -> None:
 
 
 def _only_on(
-    root: int, name: str, tensors: Sequence[Tensor] | None, like: Tensor, group: ProcessGroup
+    root: int,
+    name: str,
+    tensors: Sequence[Tensor] | None,
+    like: Tensor,
+    group: ProcessGroup,
+    access: Callable[[str, Tensor, ProcessGroup], np.ndarray],
 ) -> list[np.ndarray] | None:
     if group.rank() != root:
         if tensors:
             raise ArgumentError(f"{name} is given on rank {group.rank()}, expected on {root} only")
         return None
-    return _list_like(name, tensors or [], like, group)
+    return _list_like(name, tensors or [], like, group, access)
 
 
 def _other(group: ProcessGroup, rank: int, argument: str) -> int:

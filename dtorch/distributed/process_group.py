@@ -13,14 +13,13 @@ from typing import Any
 from dtorch.core import backend as core_backend
 from dtorch.core.errors import ArgumentError
 from dtorch.core.interrupts import at_fork
-from dtorch.distributed.backends.shm import SharedMemoryGroup
+from dtorch.core.storage import Storage
+from dtorch.distributed.backends.arrays import Array
+from dtorch.distributed.backends.registry import DEFAULT, find_transport
+from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.errors import DistributedError
 from dtorch.distributed.rendezvous import name_from
 
-# What scripts written for PyTorch name is done by shared memory, on one machine.
-BACKENDS: dict[str, type[SharedMemoryGroup]] = dict.fromkeys(
-    ("shm", "gloo", "mpi", "nccl", "tcp"), SharedMemoryGroup
-)
 _log = logging.getLogger("dtorch.distributed")
 _told = False  # of a backend that another one stands in for
 _FOR_EVER_S = 2_000_000.0  # 23 days, the longest that system calls can wait
@@ -55,19 +54,22 @@ class ProcessGroup:
 
     Attributes:
         ranks: the global rank of each member.
-        transport: moves the data; counts its members from 0.
+        backend: name of the transport that moves the data.
+        device_types: where the tensors lie that it moves.
     """
 
-    def __init__(self, ranks: Sequence[int], transport: SharedMemoryGroup) -> None:
+    def __init__(self, ranks: Sequence[int], transport: Transport) -> None:
         self.ranks = tuple(ranks)
-        self.transport = transport
+        self.backend = transport.name
+        self.device_types = transport.device_types
+        self._transport = transport  # counts the members from 0
         self._turn = threading.Lock()
         self._worker: ThreadPoolExecutor | None = None
         self._last: Future[None] | None = None
 
     def rank(self) -> int:
         """This process's number in the group."""
-        return self.transport.rank
+        return self._transport.rank
 
     def size(self) -> int:
         """How many processes it has."""
@@ -83,7 +85,23 @@ class ProcessGroup:
             raise ArgumentError(f"{argument} is {global_rank}, expected one of {list(self.ranks)}")
         return self.ranks.index(global_rank)
 
-    def run(self, call: Callable[[], None], async_op: bool) -> Work | None:
+    def pid_of(self, global_rank: int) -> int:
+        """The process of a member."""
+        return self._transport.pids[self.ranks.index(global_rank)]
+
+    def allocate(self, nbytes: int) -> Storage:
+        """Memory, all zero, that this group reduces without detours."""
+        return self._transport.allocate(nbytes)
+
+    def send(self, array: Array, dst: int, tag: int) -> None:
+        """Give an array to the member ``dst``, whatever collectives are under way."""
+        self._transport.send(array, dst, tag)
+
+    def recv(self, array: Array, src: int | None, tag: int) -> int:
+        """Fill an array with what the member ``src``, or any for None, sends; returns who did."""
+        return self._transport.recv(array, src, tag)
+
+    def run(self, call: Callable[[Transport], None], async_op: bool = False) -> Work | None:
         """Run a collective after those that were started before it."""
         if async_op:
             if self._worker is None:
@@ -98,15 +116,15 @@ class ProcessGroup:
         self._take_turn(call)
         return None
 
-    def _take_turn(self, call: Callable[[], None]) -> None:
+    def _take_turn(self, call: Callable[[Transport], None]) -> None:
         with self._turn:
-            call()
+            call(self._transport)
 
     def close(self) -> None:
         """Finish what was started and leave."""
         if self._worker is not None:
             self._worker.shutdown()
-        self.transport.close()
+        self._transport.close()
 
 
 class _State:
@@ -115,7 +133,7 @@ class _State:
     def __init__(self) -> None:
         self.world: ProcessGroup | None = None
         self.others: list[ProcessGroup] = []
-        self.backend: type[SharedMemoryGroup] = BACKENDS["shm"]
+        self.transport = find_transport("", DEFAULT)
         self.meeting = ""
         self.timeout = 0.0
         self.made = 0  # groups made by new_group, by members or not
@@ -201,7 +219,7 @@ def init_process_group(
         raise DistributedError(
             "init_process_group: called twice; call destroy_process_group() before"
         )
-    chosen = _backend("init_process_group", backend)
+    chosen = find_transport("init_process_group", backend)
     if store is not None:
         raise ArgumentError("init_process_group: store is not supported; use init_method")
     world_size = _number("world_size", world_size, "WORLD_SIZE")
@@ -211,31 +229,16 @@ def init_process_group(
             f"init_process_group: rank {rank} of world_size {world_size}; expected 0 <= rank < "
             "world_size"
         )
-    _check_one_machine(world_size)
     seconds = _seconds(timeout)
     meeting = name_from(init_method, group_name)
     if rank == 0:
         _tell_of_substitute(backend, chosen)
     transport = chosen(meeting, rank, world_size, seconds)
-    _state.backend, _state.meeting, _state.timeout = chosen, meeting, seconds
+    _state.transport, _state.meeting, _state.timeout = chosen, meeting, seconds
     _state.world = ProcessGroup(range(world_size), transport)
 
 
-def _backend(caller: str, backend: str | None) -> type[SharedMemoryGroup]:
-    """What is meant by a name, or by names for types of devices: ``cpu:gloo,cuda:nccl``."""
-    names = {}
-    for part in ("shm" if backend is None else str(backend).lower()).split(","):
-        device, _, name = part.strip().rpartition(":")
-        names[device] = name
-    if not set(names.values()) <= set(BACKENDS):
-        raise ArgumentError(
-            f"{caller}: backend {backend!r} is not available; expected one of {sorted(BACKENDS)} "
-            "('shm' joins the processes of one machine, and stands in for the others)"
-        )
-    return BACKENDS[names.get("cpu", next(iter(names.values())))]
-
-
-def _tell_of_substitute(backend: str | None, chosen: type[SharedMemoryGroup]) -> None:
+def _tell_of_substitute(backend: str | None, chosen: type[Transport]) -> None:
     global _told
     first_start = os.environ.get("DTORCH_RESTART_COUNT", "0") == "0"
     if backend is None or str(backend).lower() == chosen.name or _told or not first_start:
@@ -257,15 +260,6 @@ def _number(argument: str, value: int, variable: str) -> int:
             f"{text!r}; start the script with dtorch-launch, or pass {argument}="
         )
     return int(text)
-
-
-def _check_one_machine(world_size: int) -> None:
-    local = os.environ.get("LOCAL_WORLD_SIZE", "")
-    if local.isdecimal() and int(local) < world_size and "WORLD_SIZE" in os.environ:
-        raise ArgumentError(
-            f"init_process_group: backend 'shm' joins the processes of one machine, but only "
-            f"{local} of {world_size} are here (LOCAL_WORLD_SIZE)"
-        )
 
 
 def _seconds(timeout: datetime.timedelta | float | None) -> float:
@@ -313,15 +307,15 @@ def new_group(
         raise ArgumentError(
             f"new_group: ranks are {members}, expected different ones of {list(world.ranks)}"
         )
-    chosen = _backend("new_group", backend) if backend else _state.backend
+    chosen = find_transport("new_group", backend) if backend else _state.transport
     # One that is gone, or never comes, is noticed by all, members or not.
-    world.run(world.transport.barrier, async_op=False)
+    world.run(Transport.barrier)
     _state.made += 1
     if world.rank() not in members:
         return NON_MEMBER
     seconds = _state.timeout if timeout is None else _seconds(timeout)
     meeting = f"{_state.meeting}-{_state.made}"
-    pids = [world.transport.pids[rank] for rank in members]
+    pids = [world.pid_of(rank) for rank in members]
     transport = chosen(meeting, members.index(world.rank()), len(members), seconds, pids)
     made = ProcessGroup(members, transport)
     _state.others.append(made)
@@ -365,4 +359,4 @@ get_num_processes = get_world_size  # classic name
 def get_backend(group: Group = None) -> str:
     """Name of what moves the group's data."""
     found = member(group)
-    return "" if found is None else found.transport.name
+    return "" if found is None else found.backend

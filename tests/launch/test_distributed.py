@@ -74,7 +74,10 @@ CAUSES = {
     "os._exit(7)": (7, "failed with exit code 7"),
     "ctypes.string_at(0)": (128 + signal.SIGSEGV, "was killed by SIGSEGV"),
     "os.kill(os.getpid(), signal.SIGTERM)": (143, "was killed by SIGTERM"),
-    "dist.group.WORLD.transport.all_gather([1, 2], tensor.numpy())": (1, "AttributeError"),
+    "dist.group.WORLD.run(lambda transport: transport.all_gather([1, 2], tensor.numpy()))": (
+        1,
+        "AttributeError",
+    ),
 }
 
 

@@ -80,7 +80,7 @@ def test_a_rank_that_was_stopped_is_named_when_the_time_is_up(start_ranks, meeti
         joined(rank, meeting)
         if rank == 1:
             os.kill(os.getpid(), signal.SIGSTOP)
-        for part in (dist.group.WORLD.transport._peers, dist.process_group._state):
+        for part in (dist.group.WORLD._transport._peers, dist.process_group._state):
             part.timeout = 0.3
         COLLECTIVES[collective]()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dtorch.core.errors import DtypeError
-from dtorch.distributed.backends.shm import SharedMemoryGroup
+from dtorch.distributed.backends.shm import SharedMemoryTransport
 from dtorch.distributed.errors import CollectiveMismatch, CollectiveTimeout, PeerLost
 from dtorch.distributed.reduce_op import ReduceOp
 from dtorch.multiprocessing import arena
@@ -53,7 +53,7 @@ def in_arena(array):
 
 
 def group_of(rank, meeting, world, timeout=600.0):
-    return SharedMemoryGroup(meeting, rank, world, timeout)
+    return SharedMemoryTransport(meeting, rank, world, timeout)
 
 
 @pytest.mark.parametrize("world", WORLDS)

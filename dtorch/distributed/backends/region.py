@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 
+from dtorch.distributed.backends.header import HEADER_NBYTES
 from dtorch.distributed.errors import RendezvousError
 from dtorch.multiprocessing.memory import Mapping, check_sealed, create_memory
 
@@ -17,7 +18,6 @@ _FRONT = struct.Struct("<8sQQ")  # magic, world size, bytes of one staging half
 _ABORT_AT = 128
 _ABORT = struct.Struct("<IiI")  # 0 = none, lost rank, length of the text that follows
 _ABORT_TEXT = 512
-HEADER_NBYTES = 1024
 BOX_NBYTES = 256 << 10
 DEFAULT_HALF_NBYTES = 2 << 20
 

@@ -1,4 +1,4 @@
-"""Gradients of many parameters, gathered in few pieces of shared memory and averaged there."""
+"""Gradients of many parameters, gathered in few pieces of memory and averaged there."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dtorch.core.creation import tensor_from_storage
-from dtorch.core.storage import Storage
 from dtorch.core.tensor import Tensor
 from dtorch.distributed.process_group import ProcessGroup
 from dtorch.distributed.reduce_op import ReduceOp
-from dtorch.multiprocessing.arena import allocate
 
 FIRST_NBYTES = 1 << 20  # small, so that the first exchange starts early in the backward pass
 _ALIGN = 64
@@ -26,15 +24,16 @@ class Bucket:
         missing: how many members have no gradient yet in this backward pass.
     """
 
-    def __init__(self, members: Sequence[int], parameters: Sequence[Tensor]) -> None:
+    def __init__(
+        self, members: Sequence[int], parameters: Sequence[Tensor], group: ProcessGroup
+    ) -> None:
         self.members = list(members)
         mine = [parameters[member] for member in self.members]
         numpy_dtype = mine[0]._array.dtype
         step = _ALIGN // numpy_dtype.itemsize
         offsets = np.cumsum([0, *(-(-parameter.numel() // step) * step for parameter in mine)])
-        block = allocate(int(offsets[-1]) * numpy_dtype.itemsize)
-        storage = Storage.from_bytes(block.array, block)
-        storage._bytes[:] = 0  # also the gaps, which are averaged with the rest
+        # All zero, also the gaps, which are averaged with the rest.
+        storage = group.allocate(int(offsets[-1]) * numpy_dtype.itemsize)
         self._flat: np.ndarray = storage._bytes.view(numpy_dtype)
         self.grads = [
             tensor_from_storage(storage, parameter.dtype, int(offset), tuple(parameter.shape))
@@ -45,7 +44,7 @@ class Bucket:
     def average(self, group: ProcessGroup) -> None:
         """Average the bucket over the ranks, where it lies."""
         flat = self._flat
-        group.run(lambda: group.transport.all_reduce(flat, ReduceOp.AVG), async_op=False)
+        group.run(lambda transport: transport.all_reduce(flat, ReduceOp.AVG))
 
 
 class Reducer:
@@ -58,7 +57,10 @@ class Reducer:
     def __init__(self, parameters: Sequence[Tensor], group: ProcessGroup, cap_nbytes: int) -> None:
         self._parameters = list(parameters)
         self._group = group
-        self._buckets = [Bucket(m, self._parameters) for m in assign(self._parameters, cap_nbytes)]
+        self._buckets = [
+            Bucket(members, self._parameters, group)
+            for members in assign(self._parameters, cap_nbytes)
+        ]
         self._place = {
             member: (bucket, position)
             for bucket in self._buckets
@@ -123,9 +125,7 @@ class Reducer:
         """Take the average where any rank had a gradient; elsewhere ``grad`` stays as it was."""
         used = np.ones(len(self._parameters), np.uint8)
         used[list(unused)] = 0
-        self._group.run(
-            lambda: self._group.transport.all_reduce(used, ReduceOp.MAX), async_op=False
-        )
+        self._group.run(lambda transport: transport.all_reduce(used, ReduceOp.MAX))
         for member in unused:
             if used[member]:
                 bucket, position = self._place[member]

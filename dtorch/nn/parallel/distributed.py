@@ -14,6 +14,7 @@ from dtorch.core.errors import ArgumentError, DtorchError, GradError
 from dtorch.core.grad_mode import is_grad_enabled
 from dtorch.core.graph import AccumulateGrad
 from dtorch.core.tensor import Tensor
+from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.collectives import all_gather_object, broadcast
 from dtorch.distributed.process_group import ProcessGroup, member
 from dtorch.nn.module import Module
@@ -191,7 +192,7 @@ class DistributedDataParallel(Module):
             by_dtype.setdefault(buffer._array.dtype, []).append(buffer)
         for buffers in by_dtype.values():
             flat = np.concatenate([buffer._array.reshape(-1) for buffer in buffers])
-            self._group.run(partial(self._group.transport.broadcast, flat, 0), async_op=False)
+            self._group.run(partial(Transport.broadcast, array=flat, src=0))
             if self._group.rank() != 0:
                 _unpack(flat, buffers)
 
