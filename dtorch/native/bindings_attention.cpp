@@ -1,26 +1,18 @@
 // Attention in tiles as Python sees it. Arrays are (*, rows, columns), all with the same dims
 // before the last two; their matrices may lie anywhere, as views of (N, L, heads, E) do.
-#include "numpy_api.h"
+#include "binding_support.h"
+#include "bindings.h"
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "bindings_nn.h"
 #include "kernels/attention.h"
 #include "matrix_starts.h"
-#include "thread_pool.h"
-#include "workspace.h"
-
-namespace nb = nanobind;
-using namespace nb::literals;
 
 namespace dtorch {
 namespace {
 
-void expect(bool holds, const char* what) {
-  if (!holds) throw nb::value_error((std::string("attention: ") + what).c_str());
-}
+void expect(bool holds, const char* what) { dtorch::expect(holds, "attention", what); }
 
 // An array of numbers or bools, and where its matrices are.
 class Stack {

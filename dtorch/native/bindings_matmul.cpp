@@ -1,22 +1,18 @@
 // numpy.matmul for the arrays that our kernel knows; all others go to numpy.matmul itself.
-#include "numpy_api.h"
+#include "binding_support.h"
+#include "bindings.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
-#include "bindings_nn.h"
+#include "core.h"
 #include "half.h"
 #include "kernels/bfloat16.h"
 #include "kernels/half.h"
 #include "kernels/matmul.h"
 #include "kernels/matvec.h"
 #include "matrix_starts.h"
-#include "thread_pool.h"
-#include "workspace.h"
-
-namespace nb = nanobind;
-using namespace nb::literals;
 
 namespace dtorch {
 namespace {
@@ -26,10 +22,8 @@ constexpr std::size_t fewest_multiplications = 256 * 1024;
 // Smallest product with a vector that OpenBLAS hands to threads of its own, which wait for each
 // other in busy loops.
 constexpr std::size_t fewest_of_vector = 9 * 1024;
-// Work for one thread.
-constexpr std::size_t elements_per_range = 32 * 1024;
 
-PyArrayObject* as_array(PyObject* object) { return reinterpret_cast<PyArrayObject*>(object); }
+using core::as_array;
 
 // Steps of the last two dims in elements; false unless one is 1, or of a dim of one element.
 bool find_steps(PyArrayObject* array, std::size_t& row, std::size_t& column) {
@@ -63,7 +57,7 @@ void run(Kernel kernel, std::size_t elements, Product shape, PyArrayObject* a,
 }
 
 template <class T>
-T* data_or_null(PyArrayObject* array) {
+T* elements_of(PyArrayObject* array) {
   return array == nullptr ? nullptr : static_cast<T*>(PyArray_DATA(array));
 }
 
@@ -71,8 +65,8 @@ template <class T>
 void run(const Product& s, PyArrayObject* a, const std::vector<std::size_t>& a_at, PyArrayObject* b,
          const std::vector<std::size_t>& b_at, PyArrayObject* bias, PyArrayObject* out,
          PyArrayObject* sums) {
-  const T* start = data_or_null<const T>(bias);
-  T* row_sums = data_or_null<T>(sums);
+  const T* start = elements_of<const T>(bias);
+  T* row_sums = elements_of<T>(sums);
   const auto kernel = [=](Product shape, const T* from_a, const std::size_t* starts_a,
                           const T* from_b, const std::size_t* starts_b, T* to, T* workspace) {
     DTORCH_DISPATCH(matmul<T>)

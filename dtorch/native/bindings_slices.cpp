@@ -1,26 +1,19 @@
 // What is done along one dim of an array, as Python sees it. Arrays are (outer, rows, inner) in C
 // order. Every function says whether it knows the arrays, and all numbers are of rows: of others
 // nothing is read or written.
-#include "numpy_api.h"
+#include "binding_support.h"
+#include "bindings.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
-#include "bindings_nn.h"
 #include "core.h"
 #include "kernels/indexing.h"
 #include "kernels/scan.h"
 #include "kernels/topk.h"
-#include "thread_pool.h"
-
-namespace nb = nanobind;
-using namespace nb::literals;
 
 namespace dtorch {
 namespace {
-
-constexpr std::size_t elements_per_range = 16 * 1024;
 
 PyArrayObject* as_array(nb::handle object) { return core::as_array(object.ptr()); }
 
@@ -53,8 +46,8 @@ template <class Function>
 bool all_of(std::size_t count, std::size_t elements, Function function) {
   std::atomic<bool> all = true;
   const nb::gil_scoped_release released;
-  const std::size_t grain = elements_per_range / std::max<std::size_t>(elements, 1);
-  parallel_for(0, count, std::max<std::size_t>(grain, 1), [&](std::size_t first, std::size_t last) {
+  const std::size_t grain = elements_per_range / 2 / std::max<std::size_t>(elements, 1);
+  parallel_for(0, count, grain, [&](std::size_t first, std::size_t last) {
     if (!function(first, last)) all.store(false, std::memory_order_relaxed);
   });
   return all;

@@ -12,7 +12,6 @@
 namespace dtorch {
 namespace {
 
-constexpr std::size_t elements_per_range = 16 * 1024;
 constexpr npy_intp elements_to_release_gil = 16 * 1024;
 
 bool known(PyArrayObject* array) {
@@ -68,7 +67,7 @@ template <class T>
 void copy(const CopyPlan& plan, const void* from, void* to) {
   std::size_t size = 1;
   const std::size_t parts = DTORCH_DISPATCH(copy_parts<T>)(&plan, &size);
-  parallel_for(0, parts, elements_per_range / std::max<std::size_t>(size, 1),
+  parallel_for(0, parts, elements_per_range / 2 / std::max<std::size_t>(size, 1),
                [&](std::size_t begin, std::size_t end) {
                  DTORCH_DISPATCH(copy_elements)
                  (&plan, static_cast<const T*>(from), static_cast<T*>(to), begin, end);

@@ -13,7 +13,6 @@ namespace dtorch {
 
 namespace {
 
-constexpr std::size_t elements_per_range = 32 * 1024;
 constexpr npy_intp elements_to_release_gil = 16 * 1024;
 constexpr int max_dims = 8;
 

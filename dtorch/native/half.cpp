@@ -1,8 +1,11 @@
 #include "half.h"
 
+#include "bindings.h"
+
 #include <cstdint>
 #include <cstring>
 
+#include "core.h"
 #include "kernels/half.h"
 
 namespace nb = nanobind;
@@ -11,7 +14,7 @@ using namespace nb::literals;
 namespace dtorch {
 namespace {
 
-PyArrayObject* as_array(PyObject* object) { return reinterpret_cast<PyArrayObject*>(object); }
+using core::as_array;
 
 bool is_bfloat16_type(PyArray_Descr* type) {
   return PyTypeNum_ISUSERDEF(type->type_num) && PyDataType_ELSIZE(type) == 2 &&

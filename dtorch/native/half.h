@@ -24,6 +24,4 @@ Narrow narrowing(PyArray_Descr* type);
 // array.astype(type), of float16 and bfloat16 faster than NumPy where elements follow each other.
 nanobind::object converted(nanobind::handle array, PyArray_Descr* type);
 
-void bind_half(nanobind::module_& m);
-
 }  // namespace dtorch

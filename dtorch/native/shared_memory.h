@@ -53,14 +53,3 @@ void wait(std::uintptr_t word, std::uint32_t value, double seconds) noexcept;
 void wake(std::uintptr_t word) noexcept;
 
 }  // namespace dtorch::shared
-
-namespace nanobind {
-class module_;
-}
-
-namespace dtorch {
-
-// The functions above, and the NumPy allocator of `dtorch.multiprocessing.shared_memory()`.
-void bind_shared_memory(nanobind::module_& m);
-
-}  // namespace dtorch

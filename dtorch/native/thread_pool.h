@@ -12,6 +12,10 @@ int get_num_threads();
 // Counts the calling thread; at least 1. Threads are started when they are first needed.
 void set_num_threads(int count);
 
+// Work for one thread, of which each element is a few operations: less is done sooner by one than
+// handed to two.
+constexpr std::size_t elements_per_range = 32 * 1024;
+
 namespace detail {
 using RangeFunction = void (*)(void* context, std::size_t begin, std::size_t end);
 void parallel_for(std::size_t begin, std::size_t end, std::size_t grain, RangeFunction function,

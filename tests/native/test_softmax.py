@@ -155,7 +155,7 @@ def test_output_may_be_the_input(native):
 
 def test_wrong_arrays_are_refused(native):
     x = np.zeros((4, 3), np.float32)
-    with pytest.raises(ValueError, match="softmax: out has size 5, expected 4"):
+    with pytest.raises(ValueError, match="softmax: out does not fit the input"):
         native.softmax(x, np.zeros((5, 3), np.float32))
     for wrong in (np.zeros((4, 3)), np.zeros((3, 4), np.float32).T, np.zeros(12, np.float32)):
         with pytest.raises(TypeError):

@@ -1,18 +1,13 @@
 // Steps of optimisers over all parameters of a group, handed to the threads at once.
-#include "bindings_nn.h"
-#include "core.h"
+#include "binding_support.h"
+#include "bindings.h"
 
-#include <algorithm>
 #include <cmath>
-#include <optional>
 #include <utility>
 #include <vector>
 
+#include "core.h"
 #include "kernels/optimizer.h"
-#include "thread_pool.h"
-
-namespace nb = nanobind;
-using namespace nb::literals;
 
 namespace dtorch {
 namespace {
@@ -20,7 +15,7 @@ namespace {
 using core::as_array;
 using core::as_tensor;
 
-constexpr std::size_t elements_per_range = 16 * 1024;
+constexpr std::size_t elements_at_once = elements_per_range / 2;  // each of several arrays
 constexpr int most_states = 3;
 
 // A parameter with what its step reads and writes.
@@ -68,19 +63,18 @@ class Group {
     std::size_t total = 0;
     for (const Entry& entry : entries_) {
       total += entry.size;
-      for (std::size_t at = 0; at < entry.size; at += elements_per_range) {
+      for (std::size_t at = 0; at < entry.size; at += elements_at_once) {
         ranges.push_back({&entry, at});
       }
     }
     {
-      std::optional<nb::gil_scoped_release> released;
-      if (total >= elements_per_range) released.emplace();
+      const Released released(total >= elements_at_once);
       // Small parameters are many ranges for little work.
-      const std::size_t grain = total == 0 ? 1 : ranges.size() * elements_per_range / total;
+      const std::size_t grain = total == 0 ? 1 : ranges.size() * elements_at_once / total;
       parallel_for(0, ranges.size(), grain, [&](std::size_t begin, std::size_t end) {
         for (std::size_t i = begin; i < end; ++i) {
           const Range& r = ranges[i];
-          step(*r.entry, r.first, std::min(elements_per_range, r.entry->size - r.first));
+          step(*r.entry, r.first, std::min(elements_at_once, r.entry->size - r.first));
         }
       });
     }
@@ -221,7 +215,7 @@ nb::list adam_steps(nb::list params, nb::dict state, double lr, double beta1, do
 
 // Each steps the parameters that have a gradient, and gives back those whose arrays it does not
 // know or whose state has not begun.
-void bind_optim(nb::module_& m) {
+void bind_optimizer(nb::module_& m) {
   m.def("sgd_steps", sgd_steps, "params"_a, "state"_a, "lr"_a, "momentum"_a, "dampening"_a,
         "weight_decay"_a, "nesterov"_a, "maximize"_a);
   m.def("adam_steps", adam_steps, "params"_a, "state"_a, "lr"_a, "beta1"_a, "beta2"_a, "eps"_a,

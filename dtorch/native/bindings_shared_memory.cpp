@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "allocator.h"
+#include "bindings.h"
 #include "shared_memory.h"
 
 namespace nb = nanobind;
