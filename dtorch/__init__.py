@@ -8,6 +8,7 @@ tensor([3., 3.])
 """
 
 import importlib as _importlib
+import sys as _sys
 import typing as _typing
 from math import e, inf, nan, pi
 
@@ -342,7 +343,11 @@ from dtorch.core.functions import (
     where,
     xlogy,
 )
-from dtorch.core.interop import __array_namespace_info__, from_dlpack
+from dtorch.core.interop import (
+    __array_namespace_info__,
+    from_dlpack,
+    set_namespace as _set_namespace,
+)
 from dtorch.core.ops.diagonal import tril_indices, triu_indices
 from dtorch.core.ops.joining import cartesian_prod, meshgrid
 from dtorch.core.ops.sparse import spadd, sparse_coo_tensor, spmm, sspaddmm, sspmm
@@ -370,6 +375,7 @@ from dtorch.core.random import (
     set_rng_state,
 )
 from dtorch.core.shapes import Size
+from dtorch.core.shared_memory import provide as _provide_shared_memory
 from dtorch.core.storage import Storage as UntypedStorage
 from dtorch.core.tensor import Tensor
 from dtorch.core.typed import (
@@ -538,6 +544,11 @@ if not _typing.TYPE_CHECKING:  # checkers know the names above, and that there a
         if name in _OF_AUTOCAST:
             return getattr(_importlib.import_module("dtorch.amp.state"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# What core knows of the packages above it, it is told here.
+_set_namespace(_sys.modules[__name__])
+_provide_shared_memory(lambda: _importlib.import_module("dtorch.multiprocessing.arena"))
 
 
 def __dir__() -> list[str]:

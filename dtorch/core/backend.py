@@ -16,7 +16,6 @@ OMP_NUM_THREADS        threads for operations; default: the processors this proc
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import os
@@ -242,9 +241,3 @@ class PinnedMemory:
     def __init__(self, nbytes: int) -> None:
         self.memory = _cupy().cuda.alloc_pinned_memory(nbytes)
         self.array = np.frombuffer(self.memory, np.uint8, nbytes)
-
-
-@functools.cache
-def shared_allocator() -> Callable[[int], Any]:
-    """The function that allocates a block of shared memory."""
-    return importlib.import_module("dtorch.multiprocessing.arena").allocate  # type: ignore[no-any-return]

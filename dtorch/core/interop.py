@@ -5,7 +5,6 @@ Standards: DLPack (https://dmlc.github.io/dlpack), Python array API 2024.12.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from dtorch.core import dtype as dtypes
@@ -79,7 +78,16 @@ def _array_namespace(self: Any, *, api_version: str | None = None) -> Any:
             f"__array_namespace__: version {api_version} is not supported, only "
             f"{', '.join(_VERSIONS)}"
         )
-    return importlib.import_module("dtorch")
+    return _Namespace.module
+
+
+class _Namespace:
+    module: Any = None
+
+
+def set_namespace(module: Any) -> None:
+    """Say which module's functions work on tensors."""
+    _Namespace.module = module
 
 
 method("__dlpack__", _dlpack)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,13 @@ from dtorch.core.base import StorageBase, TensorBase, register_storage_type
 from dtorch.core.device import CPU, device
 from dtorch.core.errors import DimensionError, ShapeError, StorageError
 from dtorch.core.shapes import contiguous_stride
+from dtorch.core.shared_memory import allocate, shared_block_of
 from dtorch.core.sizes import refusing
 
 _BYTE = np.dtype(np.uint8)
 _INDEX = operator.index
 MAX_DIMS = 64  # what NumPy can
 _LARGEST = sys.maxsize  # of sizes and distances in bytes
-
-# Set by multiprocessing when it has NumPy allocate in shared memory: (array) -> owner or None.
-find_owner: Callable[[Any], Any] | None = None
 
 
 class Storage(StorageBase):
@@ -48,9 +46,7 @@ class Storage(StorageBase):
         self._source = source  # an array over the memory; `_bytes` finds all of it when needed
         self._flat: np.ndarray | None = None
         self._typed: weakref.WeakValueDictionary[Any, Any] | None = None
-        if owner is None and find_owner is not None:
-            owner = find_owner(source)
-        self.owner = owner
+        self.owner = shared_block_of(source) if owner is None else owner
 
     @property
     def typed(self) -> weakref.WeakValueDictionary[Any, Any]:
@@ -162,7 +158,7 @@ class Storage(StorageBase):
     def share_memory_(self) -> Storage:
         """Move the memory to where other processes can see it; nothing happens if it is there."""
         if not self.is_shared():
-            block = backend.shared_allocator()(self.size())
+            block = allocate(self.size())
             self.move_to(block.array, block)
         return self
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterator, Sized
 
@@ -72,10 +71,10 @@ class DistributedSampler(Sampler[int]):
 
 
 def _of_job(function: str, variable: str) -> int:
-    # Imported here: a package beside this one, which a loader in one process does not need.
-    distributed = importlib.import_module("dtorch.distributed")
-    if distributed.is_initialized():
-        return int(getattr(distributed, function)())
+    from dtorch.distributed import process_group  # noqa: PLC0415 - one process does not need it
+
+    if process_group.is_initialized():
+        return int(getattr(process_group, function)())
     value = os.environ.get(variable)
     if value is None:
         raise RuntimeError(

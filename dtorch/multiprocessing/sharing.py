@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
-
-from dtorch.core import backend, storage
+from dtorch.core import backend
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import arena
 from dtorch.multiprocessing.blocks import Block
@@ -39,7 +36,6 @@ def shared_memory() -> Iterator[None]:
             "shared_memory() needs dtorch's native module, which this installation lacks (or "
             "DTORCH_NATIVE=0 turns off); create the tensors as usual and call share_memory_()"
         )
-    storage.find_owner = _owner
     previous = native.enter_shared_memory(_allocate)
     try:
         yield
@@ -55,13 +51,3 @@ def shared_memory() -> Iterator[None]:
 def _allocate(nbytes: int) -> tuple[Block, int]:
     block = arena.allocate(nbytes)
     return block, block.address
-
-
-def _owner(array: Any) -> Block | None:
-    """The block that a NumPy array made inside `shared_memory` has as its memory."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    if array.base is not None or type(array) is not np.ndarray:
-        return None
-    block: Block | None = backend.native.block_at(array.__array_interface__["data"][0])
-    return block

@@ -144,8 +144,15 @@ nb::object shared_memory_error() {
   return error == nullptr ? nb::none() : nb::steal(error);
 }
 
-nb::object block_at(std::uintptr_t address) {
-  const auto found = pieces().find(reinterpret_cast<void*>(address));
+// The block that NumPy was given for the memory of an array.
+nb::object shared_block_of(nb::handle array) {
+  PyObject* root = array.ptr();
+  if (pieces().empty()) return nb::none();
+  while (PyArray_Check(root) && PyArray_BASE(reinterpret_cast<PyArrayObject*>(root)) != nullptr) {
+    root = PyArray_BASE(reinterpret_cast<PyArrayObject*>(root));
+  }
+  if (!PyArray_CheckExact(root)) return nb::none();
+  const auto found = pieces().find(PyArray_DATA(reinterpret_cast<PyArrayObject*>(root)));
   return found == pieces().end() ? nb::none() : nb::borrow(found->second.block);
 }
 
@@ -213,5 +220,5 @@ void dtorch::bind_shared_memory(nb::module_& m) {
   m.def("enter_shared_memory", enter_shared_memory, "allocate"_a);
   m.def("leave_shared_memory", set_handler, "previous"_a);
   m.def("shared_memory_error", shared_memory_error);
-  m.def("block_at", block_at, "address"_a);
+  m.def("shared_block_of", shared_block_of, "array"_a);
 }

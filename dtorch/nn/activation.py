@@ -9,10 +9,10 @@ from dtorch.core import functions
 from dtorch.core.creation import full
 from dtorch.core.dtype import get_default_dtype
 from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn import forms
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 class _Inplace(Module):

@@ -12,11 +12,11 @@ from dtorch.core.creation import empty, zeros
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.functions import cat, dropout, linear, matmul
 from dtorch.core.ops.attention import attend, causal_bias, masked_softmax
+from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import constant_, xavier_normal_, xavier_uniform_
 from dtorch.nn.linear import Linear
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 class NonDynamicallyQuantizableLinear(Linear):

@@ -11,9 +11,9 @@ from typing import Any, SupportsIndex, TypeVar, overload
 from dtorch.core.base import TensorBase
 from dtorch.core.conversion import type_name
 from dtorch.core.errors import DimensionError
+from dtorch.core.parameter import Parameter
 from dtorch.nn.inference import in_order
 from dtorch.nn.module import Module, warn_classic
-from dtorch.nn.parameter import Parameter
 
 M = TypeVar("M", bound="_Listed")
 

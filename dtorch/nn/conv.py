@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from dtorch.core import functions
 from dtorch.core.creation import empty
 from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.parameter import Parameter
 from dtorch.core.shapes import per_dim
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import uniform_
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 

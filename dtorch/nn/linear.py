@@ -7,10 +7,10 @@ from typing import Any
 
 from dtorch.core.creation import empty
 from dtorch.core.functions import bilinear, linear
+from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import uniform_
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 class Identity(Module):

@@ -13,10 +13,11 @@ from dtorch.core.dtype import as_dtype, dtype
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.graph import RemovableHandle
+from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn import state_dict as states
 from dtorch.nn.hooks import ForwardHook, add_hook, call_with_hooks
-from dtorch.nn.parameter import Buffer, Parameter, is_lazy
+from dtorch.nn.parameter import Buffer, is_lazy
 
 Self = TypeVar("Self", bound="Module")
 Named = Iterator[tuple[str, Any]]

@@ -1,6 +1,5 @@
 """Classic path of the layers: ``dtorch.nn.modules.Linear`` is ``dtorch.nn.Linear``."""
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,4 +9,6 @@ if TYPE_CHECKING:
 if not TYPE_CHECKING:  # checkers know the names above, and that there are no others
 
     def __getattr__(name: str) -> Any:
-        return getattr(importlib.import_module("dtorch.nn"), name)
+        from dtorch import nn  # noqa: PLC0415 - which is being imported when this module is
+
+        return getattr(nn, name)

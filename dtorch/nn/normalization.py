@@ -8,10 +8,10 @@ from dtorch.core import functions
 from dtorch.core.creation import empty, ones, tensor, zeros
 from dtorch.core.dtype import int64
 from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import ones_, zeros_
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 class _NormBase(Module):

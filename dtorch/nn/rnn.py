@@ -10,10 +10,10 @@ from dtorch.core.creation import empty, zeros
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.functions import cat, dropout, index_select, stack
 from dtorch.core.ops.recurrent import gru, lstm, lstm_cell, rnn
+from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import uniform_
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 from dtorch.nn.utils.rnn import PackedSequence
 
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}

@@ -8,10 +8,10 @@ from dtorch.core.creation import empty
 from dtorch.core.errors import ShapeError
 from dtorch.core.functions import embedding, embedding_bag
 from dtorch.core.ops.embedding import check_padding
+from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import normal_
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 class Embedding(Module):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import DtorchError
 from dtorch.core.grad_mode import no_grad
-from dtorch.nn.parameter import Parameter, is_lazy
+from dtorch.core.parameter import Parameter
+from dtorch.nn.parameter import is_lazy
 
 if TYPE_CHECKING:
     from dtorch.nn.module import Module

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,26 +17,37 @@ from dtorch.nn.normalization import _BatchNorm
 class _SummedOverRanks(Node):
     """The gradient of a sum over ranks is the sum of the ranks' gradients."""
 
-    __slots__ = ("distributed", "group")
+    __slots__ = ("group",)
 
-    def __init__(self, tensor: TensorBase, distributed: Any, group: Any) -> None:
+    def __init__(self, tensor: TensorBase, group: Any) -> None:
         super().__init__((edge_of(tensor),), ((tensor._array.shape, tensor._array.dtype),))
-        self.distributed = distributed
         self.group = group
 
     def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
         if create_graph:
-            return [_summed(grad, self.distributed, self.group)]
+            return [_summed(grad, self.group)]
         total = wrap(grad.copy())
-        self.distributed.all_reduce(total, group=self.group)
+        _all_reduce(total, self.group)
         return [total._array]
 
 
-def _summed(tensor: Any, distributed: Any, group: Any) -> Any:
+def _all_reduce(tensor: Any, group: Any) -> None:
+    from dtorch.distributed import collectives  # noqa: PLC0415 - most programs have one process
+
+    collectives.all_reduce(tensor, group=group)
+
+
+def _has_ranks(group: Any) -> bool:
+    from dtorch.distributed import process_group  # noqa: PLC0415
+
+    return process_group.is_initialized() and process_group.get_world_size(group) > 1
+
+
+def _summed(tensor: Any, group: Any) -> Any:
     total = tensor.detach().clone()
-    distributed.all_reduce(total, group=group)
+    _all_reduce(total, group)
     if tensor._mode == REQUIRES_GRAD:
-        total._grad_fn = _SummedOverRanks(tensor, distributed, group)
+        total._grad_fn = _SummedOverRanks(tensor, group)
         total._mode = REQUIRES_GRAD
     return total
 
@@ -78,27 +88,21 @@ class SyncBatchNorm(_BatchNorm):
             )
 
     def forward(self, input: Any) -> Any:
-        distributed = sys.modules.get("dtorch.distributed")
-        if (
-            not self.training
-            or distributed is None
-            or not distributed.is_initialized()
-            or distributed.get_world_size(self.process_group) == 1
-        ):
+        if not self.training or not _has_ranks(self.process_group):
             return super().forward(input)
         self._check_input(input)
-        return self._over_ranks(input, distributed)
+        return self._over_ranks(input)
 
-    def _over_ranks(self, input: Any, distributed: Any) -> Any:
+    def _over_ranks(self, input: Any) -> Any:
         shape = tuple(input.shape)
         dims = (0, *range(2, len(shape)))
         affine = (1, shape[1], *(1,) * (len(shape) - 2))
-        count = _summed(input.new_full((1,), input.numel() / shape[1]), distributed,
-                        self.process_group).item()  # fmt: skip
-        mean = _summed(input.sum(dims), distributed, self.process_group) / count
+        group = self.process_group
+        count = _summed(input.new_full((1,), input.numel() / shape[1]), group).item()
+        mean = _summed(input.sum(dims), group) / count
         deviation = input - mean.reshape(affine)
         squares = (deviation * deviation).sum(dims)
-        var = _summed(squares, distributed, self.process_group) / count
+        var = _summed(squares, group) / count
         out = deviation * ((var + self.eps) ** -0.5).reshape(affine)
         if self.track_running_stats and self.running_mean is not None:
             counter = self.num_batches_tracked._array

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import struct
-import sys
 from collections import OrderedDict
 from functools import lru_cache
 from typing import Any, BinaryIO, ClassVar, NamedTuple
@@ -17,6 +16,7 @@ from dtorch.core.coo import layout, sparse_coo
 from dtorch.core.device import device
 from dtorch.core.dtype import dtype, from_numpy_dtype
 from dtorch.core.errors import StorageError
+from dtorch.core.parameter import Parameter
 from dtorch.core.shapes import Size, contiguous_stride
 from dtorch.core.storage import Storage, storage_of
 from dtorch.core.tensor import Tensor
@@ -173,7 +173,7 @@ class CheckpointPickler(pickle._Pickler):
 
     def persistent_id(self, obj: Any) -> Any:
         """Classes of modules travel with their source text in the old format."""
-        if self._is_stream and isinstance(obj, type) and _is_module_class(obj):
+        if self._is_stream and isinstance(obj, type) and hasattr(obj, "dump_patches"):
             return ("module", obj, *source_of(obj))
         return None
 
@@ -197,7 +197,7 @@ class CheckpointPickler(pickle._Pickler):
             self.write(self._global(obj.name))  # type: ignore[attr-defined]
         elif obj is Tensor:
             self.write(self._global(names.TENSOR))  # type: ignore[attr-defined]
-        elif _is_parameter_class(obj):
+        elif obj is Parameter:
             self.write(self._global(names.PARAMETER))  # type: ignore[attr-defined]
         elif obj is Size:
             self.write(self._global(names.SIZE))  # type: ignore[attr-defined]
@@ -214,7 +214,7 @@ class CheckpointPickler(pickle._Pickler):
             parts = (tensor._indices(), tensor._values(), tensor.shape, tensor.is_coalesced())
             self.save_reduce(names.REBUILD_SPARSE, (sparse_coo, parts), obj=tensor)
             return
-        if _is_parameter_class(cls) and not state:
+        if cls is Parameter and not state:
             self._save_parameter(tensor)
         elif cls is Tensor and not state:
             self.write(self._tensor(tensor))  # type: ignore[attr-defined]
@@ -328,17 +328,6 @@ _OWN = (TypedStorage, Storage, dtype, device, layout, Size, GlobalName)
 _ORDERED_DICT = GlobalName("collections", "OrderedDict")
 _BOOL = {False: pickle.NEWFALSE, True: pickle.NEWTRUE}
 _TUPLES = (pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
-
-
-def _is_module_class(cls: type) -> bool:
-    module = sys.modules.get("dtorch.nn.module")
-    return module is not None and issubclass(cls, module.Module)
-
-
-def _is_parameter_class(cls: Any) -> bool:
-    # dtorch.nn lies above this package; where nobody has imported it there is no Parameter.
-    module = sys.modules.get("dtorch.nn.parameter")
-    return module is not None and cls is module.Parameter
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import operator
 import sys
 from collections import Counter, OrderedDict
@@ -18,6 +17,7 @@ from dtorch.core.creation import tensor_from_storage
 from dtorch.core.device import device
 from dtorch.core.dtype import dtype
 from dtorch.core.ops.sparse import sparse_coo_tensor
+from dtorch.core.parameter import Parameter
 from dtorch.core.shapes import Size
 from dtorch.core.tensor import Tensor
 from dtorch.serialization import names
@@ -152,11 +152,9 @@ class Rebuild:
 
     def parameter(self, data: Any, requires_grad: bool, hooks: Any) -> Any:
         """``_rebuild_parameter``."""
-        # The class belongs to a package above this one; it is looked up as any named class is.
-        cls = importlib.import_module("dtorch.nn.parameter").Parameter
         if not isinstance(data, Tensor):
             raise CheckpointError(f"checkpoint: a parameter's data is {shown(data)}")
-        return cls(data, requires_grad=bool(requires_grad))
+        return Parameter(data, requires_grad=bool(requires_grad))
 
     def parameter_with_state(self, data: Any, requires_grad: bool, hooks: Any, state: Any) -> Any:
         """``_rebuild_parameter_with_state``."""

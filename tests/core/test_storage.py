@@ -10,13 +10,14 @@ import pickle
 import random
 import sys
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import dtorch
-from dtorch.core import backend
+from dtorch.core import shared_memory
 from dtorch.core.creation import tensor_from_storage
 from dtorch.core.errors import DimensionError, GradError, ShapeError, StorageError
 from dtorch.core.storage import Storage, checked_place, storage_of
@@ -33,7 +34,7 @@ class Block:
 
 @pytest.fixture
 def allocator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "shared_allocator", lambda: Block)
+    monkeypatch.setattr(shared_memory, "_load", lambda: SimpleNamespace(allocate=Block))
 
 
 # -- who views what ---------------------------------------------------------------------------------

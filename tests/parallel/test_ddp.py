@@ -8,10 +8,10 @@ import pytest
 import dtorch
 from dtorch import distributed as dist
 from dtorch.core.errors import ArgumentError, DtorchError, GradError
+from dtorch.core.parameter import Parameter
 from dtorch.nn.module import Module
 from dtorch.nn.parallel import DistributedDataParallel
 from dtorch.nn.parallel.buckets import assign
-from dtorch.nn.parameter import Parameter
 
 
 class Net(Module):

@@ -1,6 +1,5 @@
 """Modules that train on several devices, or with several processes."""
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from dtorch.nn.parallel.data_parallel import (
@@ -27,5 +26,7 @@ if not TYPE_CHECKING:  # checkers know the names above, and that there are no ot
         # Loaded when first asked for: processes and sockets are a third of the time of an import, and
         # most programs use none.
         if name == "DistributedDataParallel":
-            return importlib.import_module("dtorch.nn.parallel.distributed").DistributedDataParallel
+            from dtorch.nn.parallel import distributed  # noqa: PLC0415
+
+            return distributed.DistributedDataParallel
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

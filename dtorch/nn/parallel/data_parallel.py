@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import importlib
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -125,8 +124,9 @@ def parallel_apply(
     results: list[Any] = [None] * len(modules)
     failures: list[BaseException | None] = [None] * len(modules)
     recording = is_grad_enabled()
-    # Loaded here, because few need it: threads record and cast as the calling one does.
-    regions = importlib.import_module("dtorch.amp.autocast").regions_here()
+    from dtorch.amp.autocast import regions_here  # noqa: PLC0415 - few need it
+
+    regions: list[Any] = regions_here()  # threads record and cast as the calling one does
 
     def run(i: int) -> None:
         backend.install_allocator_in_this_thread()

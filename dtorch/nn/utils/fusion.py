@@ -7,8 +7,8 @@ from typing import Any
 
 from dtorch.core.creation import ones_like, zeros_like
 from dtorch.core.errors import ArgumentError
+from dtorch.core.parameter import Parameter
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 def fuse_conv_bn_weights(

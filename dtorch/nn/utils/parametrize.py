@@ -8,10 +8,10 @@ from typing import Any
 
 from dtorch.core.errors import ArgumentError
 from dtorch.core.grad_mode import no_grad
+from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn.container import ModuleDict, ModuleList
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 class _Cache:

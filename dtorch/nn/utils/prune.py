@@ -14,10 +14,10 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.errors import ArgumentError
 from dtorch.core.half import widened
+from dtorch.core.parameter import Parameter
 from dtorch.core.quiet import quietly
 from dtorch.core.random import uniform
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 class PruningHook:

@@ -12,12 +12,12 @@ from dtorch.core.functions import dot, mv
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.ops.norm import sum_of_squares
+from dtorch.core.parameter import Parameter
 from dtorch.core.quiet import quietly
 from dtorch.core.random import standard_normal
 from dtorch.core.shapes import merged
 from dtorch.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 def default_dim(module: Module) -> int:

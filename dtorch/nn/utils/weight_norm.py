@@ -6,8 +6,8 @@ from typing import Any
 
 from dtorch.core.errors import ArgumentError
 from dtorch.core.functions import norm
+from dtorch.core.parameter import Parameter
 from dtorch.nn.module import Module
-from dtorch.nn.parameter import Parameter
 
 
 def norm_except_dim(v: Any, dim: int | None) -> Any:
