@@ -272,6 +272,7 @@ def test_classic_constructors() -> None:
         ([[0, 1]], [1.0, 2.0], (3, 3), ShapeError, "sparse dims"),
         ([[0.5, 1.0]], [1.0, 2.0], None, DtypeError, "int64"),
         (dtorch.zeros(2**32, 0), [], None, ShapeError, "at most 64"),
+        (dtorch.zeros(2, 0, dtype=dtorch.complex64), [], None, DtypeError, "int64"),
         ((1,) * 65, None, None, ShapeError, "at most 64"),
     ],
 )

@@ -118,7 +118,7 @@ def sparse_coo_tensor(
     if dtype is not None:
         given = given.to(as_dtype(dtype))
     array = places._array
-    if array.dtype.kind not in "iu" and array.size:
+    if array.dtype.kind not in ("iu" if array.size else "iuf"):  # [] makes a float tensor
         raise DtypeError(f"sparse_coo_tensor: indices are {places.dtype}, expected int64")
     if array.ndim != 2 or given.ndim < 1 or array.shape[1] != given.shape[0]:
         raise ShapeError(
