@@ -193,15 +193,20 @@ class Transport(ABC):
         headers = np.zeros((self.world_size, HEADER_NBYTES), np.uint8)
         write_header(headers[self.rank].data, self._description)
         self._gather(list(headers) if self.rank == 0 else [], headers[self.rank], [0])
-        verdict = np.zeros(2 * HEADER_NBYTES, np.uint8)
+        text = b""
         if self.rank == 0:
             text = find_disagreement([header.data for header in headers]).encode()
-            verdict[: len(text)] = np.frombuffer(text, np.uint8)[: verdict.size]
-        differs = verdict[:1]
-        self._broadcast(differs, 0)
-        if differs[0]:
+        length = np.array([len(text)])
+        answer, answers = as_bytes(length), [as_bytes(length)] * self.world_size
+        try:
+            self._deliver([answer], answers if self.rank == 0 else [], [0])
+        except CollectiveTimeout:
+            # Rank 0 may have come late and wait for a third one, whom it will name.
+            self._deliver([answer], answers if self.rank == 0 else [], [0])
+        if length[0]:
+            verdict = np.frombuffer(bytearray(text.ljust(length[0])), np.uint8)
             self._broadcast(verdict, 0)
-            self._complain(verdict.tobytes().rstrip(b"\0").decode(errors="replace"))
+            self._complain(verdict.tobytes().decode(errors="replace"))
 
     def _end(self) -> None:
         """What remains to be done when the data of a collective has moved."""
@@ -280,9 +285,9 @@ class Transport(ABC):
     @contextlib.contextmanager
     def _collective(self, description: str) -> Iterator[None]:
         """Count a collective; a rank that cannot finish it tells the others why."""
-        self._calls += 1
-        self._description = description
         try:
+            self._calls += 1
+            self._description = description
             self._begin()
             yield
             self._end()
