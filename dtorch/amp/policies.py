@@ -34,7 +34,7 @@ SINGLE = (
     "soft_margin_loss", "multi_margin_loss", "multilabel_margin_loss", "triplet_margin_loss",
     "inverse", "pinverse", "cholesky", "cholesky_solve", "cholesky_inverse", "lu_solve", "qr",
     "geqrf", "orgqr", "ormqr", "svd", "linalg_cholesky", "linalg_cond", "linalg_eig",
-    "linalg_eigh", "linalg_eigvals", "linalg_eigvalsh", "linalg_inverse", "linalg_lstsq",
+    "linalg_eigh", "linalg_eigvals", "linalg_eigvalsh", "linalg_inv", "linalg_lstsq",
     "linalg_matrix_rank", "linalg_qr", "linalg_svd", "linalg_svdvals", "fft_fft", "fft_ifft",
     "fft_rfft", "fft_irfft", "fft_hfft", "fft_ihfft", "fft_fft2", "fft_ifft2", "fft_rfft2",
     "fft_irfft2", "fft_fftn", "fft_ifftn", "fft_rfftn", "fft_irfftn",

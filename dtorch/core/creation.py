@@ -31,6 +31,13 @@ from dtorch.core.storage import Storage, array_over, end_of
 from dtorch.core.tensor import Tensor
 from dtorch.core.typed_storage import TypedStorage
 
+__all__ = [
+    "arange", "as_tensor", "asarray", "can_cast", "empty", "empty_like", "empty_strided", "eye",
+    "from_numpy", "frombuffer", "full", "full_like", "is_complex", "is_floating_point",
+    "is_nonzero", "is_storage", "is_tensor", "linspace", "logspace", "numel", "ones", "ones_like",
+    "range", "result_type", "tensor", "zeros", "zeros_like",
+]  # fmt: skip
+
 
 def _finish(array: Any, requires_grad: bool, out: Any = None, device: Any = None) -> Tensor:
     array = placed(array, device)

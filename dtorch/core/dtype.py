@@ -16,6 +16,27 @@ import numpy as np
 
 from dtorch.core.errors import ArgumentError, DtypeError
 
+__all__ = [
+    "bfloat16",
+    "bool_",
+    "complex64",
+    "complex128",
+    "dtype",
+    "finfo",
+    "float16",
+    "float32",
+    "float64",
+    "get_default_dtype",
+    "iinfo",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "promote_types",
+    "set_default_dtype",
+    "uint8",
+]  # fmt: skip
+
 _KINDS = {"b": "bool", "i": "integer", "f": "floating-point", "c": "complex"}
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
 

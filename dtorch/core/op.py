@@ -130,6 +130,9 @@ class Op:
         tensors: names of those that take tensors (or lists of tensors).
         formulas: gradient formula by argument.
         function: the public function.
+        home: which module of `dtorch.core.public` offers the function: ``general`` (it is dtorch's
+            own), ``nn``, ``linalg`` or ``fft``; empty for none.
+        method: whether ``Tensor.name`` exists; by default that of general ones does.
         inplace: whether ``Tensor.name_`` exists.
         operators: special methods it stands behind, such as ``__add__``.
         policy: None, or what changes calls while it is set, as autocast does.
@@ -157,7 +160,8 @@ class Op:
         outputs: Sequence[str] = ("out",),
         returns: int | None = None,
         inplace: bool = False,
-        method: bool = True,
+        home: str = "general",
+        method: bool | None = None,
         public: bool = True,
         variadic: str | None = None,
         aliases: dict[str, str] | None = None,
@@ -198,7 +202,8 @@ class Op:
         self.returns = len(self.outputs) if returns is None else returns
         self.rounded = self.returns if rounded is None else rounded
         self.inplace = inplace
-        self.method = method
+        self.home = home
+        self.method = home == "general" if method is None else method
         self.public = public
         self.operators: tuple[str, ...] = ()
         self.formulas: dict[str, Formula] = {}

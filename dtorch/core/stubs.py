@@ -1,7 +1,7 @@
 """Writes the type stubs of all operations: ``python -m dtorch.core.stubs``.
 
-``op_methods.pyi`` gets the methods of tensors, ``functions.pyi`` the functions. Both follow from
-the blocks of the operations: their parameters, defaults and annotations. Bodies work on arrays as
+``op_methods.pyi`` gets the methods of tensors, ``functions.pyi`` the functions, and the stubs in
+``public`` the names that each public module offers of them. All follow from the blocks of the operations: their parameters, defaults and annotations. Bodies work on arrays as
 well as on tensors and therefore say ``Any`` where a caller passes a tensor; the operation knows
 which parameters those are. Other parameters that say ``Any`` are typed by their name, which means
 the same everywhere (`BY_NAME`). Keywords and positions of classic spellings are left out: they
@@ -18,14 +18,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dtorch.core import functions
+from dtorch.core import functions, public
 from dtorch.core.elementwise import ElementwiseOp
 from dtorch.core.op import METHODS, REGISTRY, Op, ViewOp
 
 WIDTH = 100
 Parameter = inspect.Parameter
 
-HEADER = '''"""Generated from the registry of operations by ``make stubs``; do not edit."""
+GENERATED = "Generated from the registry of operations by ``make stubs``; do not edit."
+HEADER = '''"""{generated}"""
 
 import builtins
 from collections.abc import Sequence
@@ -86,7 +87,12 @@ class Stub:
             _wrapped(f"from {module} import ", sorted(names))
             for module, names in sorted(self.imports.items())
         )
-        return HEADER.format(imports=imports, typing=typing) + body + "\n".join(self.lines) + "\n"
+        return (
+            HEADER.format(generated=GENERATED, imports=imports, typing=typing)
+            + body
+            + "\n".join(self.lines)
+            + "\n"
+        )
 
     # -- types --------------------------------------------------------------------------------
 
@@ -307,13 +313,29 @@ def function_signatures() -> str:
     return stub.text("\n")
 
 
-FILES = {"op_methods.pyi": methods, "functions.pyi": function_signatures}
+def public_names(home: str) -> str:
+    """The text of a stub in ``public``."""
+    names = public.names_of(home)
+    shown = [own if own == name else f"{own} as {name}" for name, own in names.items()]
+    listed = "".join(f'    "{name}",\n' for name in names)
+    return (
+        f'"""{GENERATED}"""\n\n'
+        + _wrapped("from dtorch.core.functions import ", shown)
+        + f"\n\n__all__ = [\n{listed}]\n"
+    )
+
+
+FILES: dict[str, Callable[[], str]] = {
+    "op_methods.pyi": methods,
+    "functions.pyi": function_signatures,
+    **{f"public/{home}.pyi": partial(public_names, home) for home in public.HOMES},
+}
 
 
 def main() -> None:
     """Write the stubs beside this file."""
     for name, text in FILES.items():
-        path = Path(__file__).with_name(name)
+        path = Path(__file__).parent / name
         path.write_text(text(), encoding="utf-8")
         print(f"{path}: {path.read_text(encoding='utf-8').count(chr(10))} lines")
 

@@ -11,6 +11,11 @@ from dtorch.core.dtype import dtype, from_numpy_dtype, set_default_dtype
 from dtorch.core.errors import DtypeError
 from dtorch.core.tensor import Tensor
 
+__all__ = [
+    "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor",
+    "HalfTensor", "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type", "typename",
+]  # fmt: skip
+
 
 class _TensorType(type):
     """Makes calls give tensors of the dtype, and those tensors instances."""

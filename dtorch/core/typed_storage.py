@@ -21,6 +21,12 @@ from dtorch.core.errors import ArgumentError, DeviceError, StorageError
 from dtorch.core.sizes import refusing
 from dtorch.core.storage import Storage, checked_index
 
+__all__ = [
+    "BFloat16Storage", "BoolStorage", "ByteStorage", "CharStorage", "ComplexDoubleStorage",
+    "ComplexFloatStorage", "DoubleStorage", "FloatStorage", "HalfStorage", "IntStorage",
+    "LongStorage", "ShortStorage", "TypedStorage",
+]  # fmt: skip
+
 _BYTE_ORDERS = {"native": sys.byteorder, "little": "little", "big": "big"}
 
 

@@ -15,6 +15,8 @@ from dtorch.nn.container import ModuleList, Sequential
 from dtorch.nn.linear import Linear
 from dtorch.nn.module import Module
 
+__all__ = ["AdaptiveLogSoftmaxWithLoss"]
+
 
 class ASMoutput(NamedTuple):
     """Log-probability of each target, and the loss: their negative mean."""

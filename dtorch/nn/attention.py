@@ -18,6 +18,8 @@ from dtorch.nn.init import constant_, xavier_normal_, xavier_uniform_
 from dtorch.nn.linear import Linear
 from dtorch.nn.module import Module
 
+__all__ = ["MultiheadAttention"]
+
 
 class NonDynamicallyQuantizableLinear(Linear):
     """A `Linear` under the name that printed models show for the output of attention."""

@@ -15,6 +15,8 @@ from dtorch.core.parameter import Parameter
 from dtorch.nn.inference import in_order
 from dtorch.nn.module import Module, warn_classic
 
+__all__ = ["Container", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+
 M = TypeVar("M", bound="_Listed")
 
 

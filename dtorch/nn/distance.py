@@ -8,6 +8,8 @@ from dtorch.core import functions
 from dtorch.core.tensor import Tensor
 from dtorch.nn.module import Module
 
+__all__ = ["CosineSimilarity", "PairwiseDistance"]
+
 
 class PairwiseDistance(Module):
     """p-norm, over the last dim, of the difference of two tensors; ``eps`` is added to it.

@@ -10,6 +10,8 @@ from dtorch.core.ops.dropout import check_probability
 from dtorch.core.tensor import Tensor
 from dtorch.nn.module import Module
 
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
+
 
 class _Dropout(Module):
     """Zeros at random in training, the identity in evaluation."""

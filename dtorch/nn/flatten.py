@@ -10,6 +10,8 @@ from dtorch.core.shapes import infer_size, normalize_dim
 from dtorch.core.tensor import Tensor
 from dtorch.nn.module import Module
 
+__all__ = ["Flatten", "Unflatten"]
+
 
 class Flatten(Module):
     """Joins the dims from ``start_dim`` to ``end_dim``; by default all but the batch.

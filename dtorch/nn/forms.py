@@ -18,6 +18,13 @@ from dtorch.core.ops.loss_margin import triplet
 from dtorch.core.random import uniform
 from dtorch.core.tensor import Tensor
 
+__all__ = [
+    "celu", "celu_", "elu", "elu_", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh",
+    "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "mish", "relu", "relu6", "relu_",
+    "rrelu_", "selu", "selu_", "silu", "softmax", "softmin", "threshold", "threshold_",
+    "triplet_margin_with_distance_loss", "upsample", "upsample_bilinear", "upsample_nearest",
+]  # fmt: skip
+
 
 def _with_inplace(name: str) -> Callable[..., Any]:
     """An operation that can be told to overwrite its input."""
@@ -52,6 +59,14 @@ threshold = _with_inplace("threshold")
 hardtanh = _with_inplace("hardtanh")
 hardswish = _with_inplace("hardswish")
 hardsigmoid = _with_inplace("hardsigmoid")
+
+relu_ = REGISTRY["relu"].inplace_function
+elu_ = REGISTRY["elu"].inplace_function
+leaky_relu_ = REGISTRY["leaky_relu"].inplace_function
+hardtanh_ = REGISTRY["hardtanh"].inplace_function
+threshold_ = REGISTRY["threshold"].inplace_function
+celu_ = REGISTRY["celu"].inplace_function
+selu_ = REGISTRY["selu"].inplace_function
 
 
 def implicit_dim(name: str, input: Tensor, dim: int | None, stacklevel: int = 3) -> int:

@@ -27,6 +27,12 @@ from dtorch.nn.normalization import (
 )
 from dtorch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
+__all__ = [
+    "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d",
+    "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d",
+    "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear",
+]  # fmt: skip
+
 
 class LazyModuleMixin(Module):
     """A module whose parameters get their sizes from the first input.

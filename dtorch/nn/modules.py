@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dtorch.nn import *  # noqa: F403
+    from dtorch.nn import *
 
 
 if not TYPE_CHECKING:  # checkers know the names above, and that there are no others

@@ -13,6 +13,11 @@ from dtorch.core.tensor import Tensor
 from dtorch.nn.init import ones_, zeros_
 from dtorch.nn.module import Module
 
+__all__ = [
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "CrossMapLRN2d", "GroupNorm", "InstanceNorm1d",
+    "InstanceNorm2d", "InstanceNorm3d", "LayerNorm", "LocalResponseNorm", "RMSNorm",
+]  # fmt: skip
+
 
 class _NormBase(Module):
     """Affine parameters and running statistics of each channel.

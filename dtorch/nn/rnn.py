@@ -16,6 +16,8 @@ from dtorch.nn.init import uniform_
 from dtorch.nn.module import Module
 from dtorch.nn.utils.rnn import PackedSequence
 
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]
+
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
 

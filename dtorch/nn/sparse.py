@@ -13,6 +13,8 @@ from dtorch.core.tensor import Tensor
 from dtorch.nn.init import normal_
 from dtorch.nn.module import Module
 
+__all__ = ["Embedding", "EmbeddingBag"]
+
 
 class Embedding(Module):
     """A table of vectors that stand for numbers, as words.

@@ -13,6 +13,8 @@ from dtorch.core.tensor import Tensor
 from dtorch.nn.module import Module
 from dtorch.nn.normalization import _BatchNorm
 
+__all__ = ["SyncBatchNorm"]
+
 
 class _SummedOverRanks(Node):
     """The gradient of a sum over ranks is the sum of the ranks' gradients."""

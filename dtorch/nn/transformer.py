@@ -19,6 +19,11 @@ from dtorch.nn.linear import Linear
 from dtorch.nn.module import Module
 from dtorch.nn.normalization import LayerNorm
 
+__all__ = [
+    "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
+    "TransformerEncoderLayer",
+]  # fmt: skip
+
 Activation = str | Callable[[Tensor], Tensor]
 
 

@@ -8,6 +8,11 @@ from dtorch.core import functions
 from dtorch.core.tensor import Tensor
 from dtorch.nn.module import Module
 
+__all__ = [
+    "ChannelShuffle", "Fold", "PixelShuffle", "PixelUnshuffle", "Unfold", "Upsample",
+    "UpsamplingBilinear2d", "UpsamplingNearest2d",
+]  # fmt: skip
+
 
 class Upsample(Module):
     """Resizes signals, images or volumes.

@@ -100,7 +100,9 @@ def test_all_lists_what_the_package_imports_and_defines():
     tree = ast.parse(Path(dtorch.__file__).read_text(encoding="utf-8"))
     bound = {"__version__"}
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            bound |= set(importlib.import_module(str(node.module)).__all__)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
             bound |= {alias.asname or alias.name for alias in node.names}
     for node in tree.body:
         if isinstance(node, ast.Assign):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,20 @@ from typing import Any
 import pytest
 from op_samples import every_sample, samples_of
 
-from dtorch.core import functions, stubs
+from dtorch.core import functions, public, stubs
 from dtorch.core.base import TensorBase
 from dtorch.core.op import REGISTRY, Op
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.tensor import Tensor
 
 CORE = Path(inspect.getfile(functions)).parent
+
+
+def test_every_operation_has_a_home_that_offers_it_or_none():
+    assert {op.home for op in REGISTRY.values()} - {*public.HOMES, ""} == set()
+    for home in public.HOMES:
+        module = importlib.import_module(f"dtorch.core.public.{home}")
+        assert sorted(module.__all__) == sorted(public.names_of(home))
 
 
 def definitions(text: str) -> dict[str, list[ast.FunctionDef]]:

@@ -66,7 +66,7 @@ sigmoid.samples(_samples)
 sigmoid.expect(lambda input: 0.5 + 0.5 * np.tanh(input / 2))
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def leaky_relu(xp: Any, input: Any, negative_slope: float = 0.01) -> Any:
     """``input`` where positive, ``negative_slope * input`` elsewhere.
 
@@ -92,7 +92,7 @@ def _(make):
 leaky_relu.expect(lambda input, slope=0.01: np.maximum(input, 0) + slope * np.minimum(input, 0))
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def elu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
     """Exponential linear unit: ``input`` where positive, else ``alpha * (exp(input) - 1)``.
 
@@ -124,7 +124,7 @@ elu.expect(
 )
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def softplus(xp: Any, input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """Smooth ``relu``: ``log(1 + exp(beta * input)) / beta``; the input itself above a threshold.
 
@@ -158,7 +158,7 @@ def _(input, beta=1.0, threshold=20.0):
     )
 
 
-@elementwise(tensors=("input",), method=False, takes="if")
+@elementwise(tensors=("input",), home="nn", takes="if")
 def threshold(xp: Any, input: Any, threshold: float, value: float) -> Any:
     """``input`` where above ``threshold``, ``value`` elsewhere."""
     return xp.where(input <= threshold, number_in("threshold", value, input.dtype), input)
@@ -179,7 +179,7 @@ def _(input, threshold, value):
     return np.select([input > threshold], [input], value)
 
 
-@elementwise(method=False, takes="if")
+@elementwise(home="nn", takes="if")
 def hardtanh(xp: Any, input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """``input`` cut off at ``min_val`` and ``max_val``."""
     return xp.clip(input, _bound(input, min_val), _bound(input, max_val))
@@ -212,7 +212,7 @@ def _(input, min_val=-1.0, max_val=1.0):
     return np.minimum(np.maximum(input, min_val), max_val)
 
 
-@elementwise(method=False, takes="if")
+@elementwise(home="nn", takes="if")
 def relu6(xp: Any, input: Any) -> Any:
     """``min(max(input, 0), 6)``."""
     return xp.clip(input, input.dtype.type(0), input.dtype.type(6))
@@ -234,7 +234,7 @@ def _(make):
 relu6.expect(lambda input: np.minimum(np.maximum(input, 0), 6))
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def hardshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
     """``input`` where its absolute value exceeds ``lambd``, 0 elsewhere."""
     return xp.where(xp.abs(input) <= lambd, input.dtype.type(0), input)
@@ -245,7 +245,7 @@ def _(grad, out):
     return keep(grad, out != 0)
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def softshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
     """``input`` moved toward 0 by ``lambd``, and no further than 0.
 
@@ -273,7 +273,7 @@ hardshrink.expect(lambda input, lambd=0.5: input * ((input > lambd) | (input < -
 softshrink.expect(lambda input, lambd=0.5: np.sign(input) * np.maximum(np.abs(input) - lambd, 0))
 
 
-@composite(tensors=("input",), method=False, wide=True, takes="ifc")
+@composite(tensors=("input",), home="nn", wide=True, takes="ifc")
 def tanhshrink(input: Any) -> Any:
     """``input - tanh(input)``."""
     return input - tanh(input)
@@ -283,7 +283,7 @@ tanhshrink.samples(_samples)
 tanhshrink.expect(lambda input: input - np.sinh(input) / np.cosh(input))
 
 
-@elementwise(method=False, floating=True, takes="ifc")
+@elementwise(home="nn", floating=True, takes="ifc")
 def softsign(xp: Any, input: Any) -> Any:
     """``input / (1 + |input|)``."""
     return input / (1 + xp.abs(input))
@@ -302,7 +302,7 @@ softsign.samples(_samples)
 softsign.expect(lambda input: np.sign(input) - np.sign(input) / (1 + np.abs(input)))
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def logsigmoid(xp: Any, input: Any) -> Any:
     """Logarithm of `sigmoid`, without overflow."""
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
@@ -325,7 +325,7 @@ def _(make):
 logsigmoid.expect(lambda input: -np.logaddexp(0, -input))
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def gelu(xp: Any, input: Any, approximate: str = "none") -> Any:
     """Gaussian error linear unit: ``input`` times the normal distribution function of it.
 
@@ -394,7 +394,7 @@ def _(input, approximate="none"):
     return 0.5 * input * (1 + np.tanh(math.sqrt(2 / math.pi) * (input + 0.044715 * input**3)))
 
 
-@elementwise(method=False, takes="fc")
+@elementwise(home="nn", takes="fc")
 def silu(xp: Any, input: Any) -> Any:
     """Sigmoid linear unit: ``input * sigmoid(input)``, also known as swish."""
     return input * sigmoid.body(xp, input)
@@ -413,7 +413,7 @@ silu.samples(_samples)
 silu.expect(lambda input: input / (1 + np.exp(-input)))
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def mish(xp: Any, input: Any) -> Any:
     """``input * tanh(softplus(input))``.
 
@@ -440,7 +440,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 _SELU = (_SELU_SCALE * _SELU_ALPHA, _SELU_SCALE, 1.0)
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def selu(xp: Any, input: Any) -> Any:
     """Self-normalising `elu`: mean 0 and variance 1 are kept from layer to layer.
 
@@ -474,7 +474,7 @@ def _celu_parameters(alpha: float) -> tuple[float, ...]:
     return alpha, 1, 1 / alpha
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def celu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
     """``max(input, 0) + min(alpha * (exp(input / alpha) - 1), 0)``.
 
@@ -507,7 +507,7 @@ celu.expect(
 )
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def hardsigmoid(xp: Any, input: Any) -> Any:
     """``input / 6 + 1/2``, cut off at 0 and 1."""
     return xp.clip(input + input.dtype.type(3), 0, 6) / input.dtype.type(6)
@@ -521,7 +521,7 @@ def _(grad, input):
     return keep(grad * (1 / 6), (input > -3) & (input < 3))
 
 
-@elementwise(method=False, takes="f")
+@elementwise(home="nn", takes="f")
 def hardswish(xp: Any, input: Any) -> Any:
     """``input`` times `hardsigmoid` of it.
 
@@ -582,7 +582,7 @@ def _(grad, input):
     return keep(grad * input, logical_not(input > 0))
 
 
-@composite(tensors=("input", "weight"), method=False, takes="f")
+@composite(tensors=("input", "weight"), home="nn", takes="f")
 def prelu(input: Any, weight: Any) -> Any:
     """``input`` where positive, ``weight * input`` elsewhere.
 
@@ -618,7 +618,7 @@ def _(input, weight):
     return np.maximum(input, 0) + w * np.minimum(input, 0)
 
 
-@composite(tensors=("input",), method=False, wide=True, takes="f")
+@composite(tensors=("input",), home="nn", wide=True, takes="f")
 def glu(input: Any, dim: int = -1) -> Any:
     """Gated linear unit: the first half along ``dim`` times the `sigmoid` of the second.
 

@@ -66,13 +66,13 @@ def _adaptive_avg(nd: int, input: Any, output_size: Any) -> Any:
     )  # fmt: skip
 
 
-@composite(tensors=("input",), method=False, takes="f")
+@composite(tensors=("input",), home="nn", takes="f")
 def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
     """Means of ``output_size`` windows that divide ``(N, C, L)`` evenly."""
     return _adaptive_avg(1, input, output_size)
 
 
-@composite(tensors=("input",), method=False, takes="f")
+@composite(tensors=("input",), home="nn", takes="f")
 def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
     """Means of windows that divide ``(N, C, H, W)`` evenly into ``output_size`` rows and columns.
 
@@ -84,7 +84,7 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
     return _adaptive_avg(2, input, output_size)
 
 
-@composite(tensors=("input",), method=False, takes="f")
+@composite(tensors=("input",), home="nn", takes="f")
 def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
     """Means of windows that divide ``(N, C, D, H, W)`` evenly; see `adaptive_avg_pool2d`."""
     return _adaptive_avg(3, input, output_size)
@@ -125,7 +125,7 @@ def _adaptive_max(nd: int, input: Any, output_size: Any, return_indices: bool) -
     return (out, index) if return_indices else out
 
 
-@composite(tensors=("input",), method=False, has_out=False, takes="bif")
+@composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def adaptive_max_pool1d(
     input: Any, output_size: Any, return_indices: bool = False
 ) -> Any | tuple[Any, Any]:
@@ -133,7 +133,7 @@ def adaptive_max_pool1d(
     return _adaptive_max(1, input, output_size, return_indices)
 
 
-@composite(tensors=("input",), method=False, has_out=False, takes="bif")
+@composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def adaptive_max_pool2d(
     input: Any, output_size: Any, return_indices: bool = False
 ) -> Any | tuple[Any, Any]:
@@ -145,7 +145,7 @@ def adaptive_max_pool2d(
     return _adaptive_max(2, input, output_size, return_indices)
 
 
-@composite(tensors=("input",), method=False, has_out=False, takes="bif")
+@composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def adaptive_max_pool3d(
     input: Any, output_size: Any, return_indices: bool = False
 ) -> Any | tuple[Any, Any]:
@@ -292,7 +292,7 @@ def _fractional(
     return (out, index) if return_indices else out
 
 
-@composite(tensors=("input",), method=False, has_out=False, takes="bif")
+@composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def fractional_max_pool2d(
     input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
     return_indices: bool = False, _random_samples: Any = None,
@@ -312,7 +312,7 @@ def fractional_max_pool2d(
     )
 
 
-@composite(tensors=("input",), method=False, has_out=False, takes="bif")
+@composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def fractional_max_pool3d(
     input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
     return_indices: bool = False, _random_samples: Any = None,

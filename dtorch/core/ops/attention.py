@@ -153,7 +153,7 @@ def attend(
     return tiled_attention(query, key, value, mask, options)
 
 
-@composite(tensors=("query", "key", "value", "attn_mask"), method=False)
+@composite(tensors=("query", "key", "value", "attn_mask"), home="nn")
 def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
     is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,

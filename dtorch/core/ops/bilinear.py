@@ -14,7 +14,7 @@ from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.view import permute
 
 
-@composite(tensors=("input1", "input2", "weight", "bias"), method=False, wide=True, takes="ifc")
+@composite(tensors=("input1", "input2", "weight", "bias"), home="nn", wide=True, takes="ifc")
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """``out[..., k] = input1 @ weight[k] @ input2 + bias[k]`` of the last dims.
 

@@ -286,7 +286,7 @@ def _padded_by_name(
     return input, tuple(total // 2 for total in totals)
 
 
-@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")
 def conv1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -301,7 +301,7 @@ def conv1d(
     return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
 
 
-@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")
 def conv2d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -322,7 +322,7 @@ def conv2d(
     return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
 
 
-@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")
 def conv3d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -377,7 +377,7 @@ def _transposed(
     return out if batched else out.reshape(out.shape[1:])
 
 
-@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")
 def conv_transpose1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
@@ -388,7 +388,7 @@ def conv_transpose1d(
     )  # fmt: skip
 
 
-@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")
 def conv_transpose2d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
@@ -409,7 +409,7 @@ def conv_transpose2d(
     )  # fmt: skip
 
 
-@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")
 def conv_transpose3d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,

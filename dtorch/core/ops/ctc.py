@@ -187,7 +187,7 @@ def _labels(name: str, targets: Any, lengths: Any, n: int) -> Any:
     return out
 
 
-@composite(tensors=("log_probs", "targets"), method=False, wide=True, takes="f")
+@composite(tensors=("log_probs", "targets"), home="nn", wide=True, takes="f")
 def ctc_loss(
     log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0,
     reduction: str = "mean", zero_infinity: bool = False,

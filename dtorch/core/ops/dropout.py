@@ -56,7 +56,7 @@ def _drop(input: Any, shape: tuple[int, ...], p: float, inplace: bool) -> Any:
     return _times(input, np.multiply(_kept(shape, p), kind(1 / (1 - p))), inplace)
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), home="nn", has_out=False)
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """Zeros in place of elements chosen at random, the others scaled by ``1 / (1 - p)``.
 
@@ -87,13 +87,13 @@ def _drop_channels(
     return _drop(input, (*shape[: len(shape) - sides], *(1,) * sides), p, inplace)
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), home="nn", has_out=False)
 def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """`dropout` of whole channels of ``(N, C, L)`` or ``(C, L)``."""
     return _drop_channels("dropout1d", 1, input, p, training, inplace)
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), home="nn", has_out=False)
 def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """`dropout` of whole channels of ``(N, C, H, W)`` or ``(C, H, W)``.
 
@@ -102,7 +102,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     return _drop_channels("dropout2d", 2, input, p, training, inplace)
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), home="nn", has_out=False)
 def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """`dropout` of whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
     return _drop_channels("dropout3d", 3, input, p, training, inplace)
@@ -131,7 +131,7 @@ def _alpha_drop(
     return out.add_(added) if inplace else out + added
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), home="nn", has_out=False)
 def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
     """Dropout for `selu` networks: keeps mean 0 and variance 1 of the input.
 
@@ -140,7 +140,7 @@ def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: b
     return _alpha_drop("alpha_dropout", input, input._array.shape, p, training, inplace)
 
 
-@composite(tensors=("input",), method=False, has_out=False)
+@composite(tensors=("input",), home="nn", has_out=False)
 def feature_alpha_dropout(
     input: Any, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Any:
@@ -177,7 +177,7 @@ for _op, _shape in (
     _op.expect(_certain_result)
 
 
-@composite(tensors=("input",), method=False, has_out=False, takes="f")
+@composite(tensors=("input",), home="nn", has_out=False, takes="f")
 def rrelu(
     input: Any, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
     inplace: bool = False,

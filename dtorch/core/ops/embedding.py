@@ -153,7 +153,7 @@ def shrink_rows(weight: Any, index: Any, max_norm: float, norm_type: float) -> N
         bump(weight)
 
 
-@composite(tensors=("input", "weight"), method=False, has_out=False)
+@composite(tensors=("input", "weight"), home="nn", has_out=False)
 def embedding(
     input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None,
     norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,

@@ -50,7 +50,7 @@ def _bags(name: str, input: Any, offsets: Any, include_last: bool) -> tuple[Any,
 
 @composite(
     tensors=("input", "weight", "per_sample_weights"),
-    method=False,
+    home="nn",
     has_out=False,
     wide=True,
     takes="f",
@@ -169,7 +169,7 @@ def _(input, weight, offsets=None, mode="mean", per_sample_weights=None, padding
     return out
 
 
-@composite(tensors=("tensor",), method=False)
+@composite(tensors=("tensor",), home="nn")
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     """Numbers as rows of 0 with a 1 at that position: ``(*)`` to ``(*, num_classes)``, int64.
 

@@ -191,7 +191,7 @@ def _(grad, input):
     return -grad * exp(-input * input) * (2 / math.sqrt(math.pi))
 
 
-@elementwise(floating=True, takes="bif")
+@elementwise(home="", method=True, floating=True, takes="bif")
 def erfcx(xp: Any, input: Any) -> Any:
     """Scaled complement of the error function, ``exp(input**2) * erfc(input)``."""
     return _erfcx(input.astype(np.float64)).astype(input.dtype, copy=False)

@@ -95,7 +95,7 @@ def _one(name: str, body: Any, doc: str, reference: Any, sample: Any = None) -> 
         '    norm: scale: ``"backward"`` 1 forward and 1/n back, ``"ortho"`` 1/sqrt(n) both,\n'
         '        ``"forward"`` 1/n forward and 1 back.'
     )
-    op = composite(tensors=("input",), method=False)(function)
+    op = composite(tensors=("input",), home="fft")(function)
 
     @op.samples
     def _(make: Any) -> Any:
@@ -185,7 +185,7 @@ def _several(name: str, step: Any, last: Any, last_first: bool, doc: str, refere
 
     function = over_two if two else over_all
     function.__name__, function.__doc__ = f"fft_{name}", doc
-    op = composite(tensors=("input",), method=False)(function)
+    op = composite(tensors=("input",), home="fft")(function)
 
     @op.samples
     def _(make: Any) -> Any:
@@ -217,13 +217,13 @@ def _shifted(input: Any, dim: Any, half: Any) -> Any:
     return roll(input, tuple(half(input.shape[d]) for d in dims), dims)
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), home="fft")
 def fft_fftshift(input: Any, dim: Any = None) -> Any:
     """The zero frequency moved to the middle."""
     return _shifted(input, dim, lambda n: n // 2)
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), home="fft")
 def fft_ifftshift(input: Any, dim: Any = None) -> Any:
     """Inverse of `fftshift`."""
     return _shifted(input, dim, lambda n: -(n // 2))

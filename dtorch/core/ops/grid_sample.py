@@ -64,7 +64,7 @@ def _values(flat: Any, indices: list[Any], sides: tuple[int, ...]) -> Any:
     return keep(found, unsqueeze(wrap(inside), 1))
 
 
-@composite(tensors=("input", "grid"), method=False, takes="f")
+@composite(tensors=("input", "grid"), home="nn", takes="f")
 def grid_sample(
     input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros",
     align_corners: bool | None = None,
@@ -149,7 +149,7 @@ def _bicubic(
     return total
 
 
-@composite(tensors=("theta",), method=False, wide=True, takes="f")
+@composite(tensors=("theta",), home="nn", wide=True, takes="f")
 def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any:
     """The grid for `grid_sample` that affine maps of the output's places make.
 

@@ -486,7 +486,7 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     return roll(input, 2, dim) * roll(other, 1, dim) - roll(input, 1, dim) * roll(other, 2, dim)
 
 
-@composite(tensors=("input", "other"), method=False, takes="ifc")
+@composite(tensors=("input", "other"), home="linalg", takes="ifc")
 def linalg_cross(input: Any, other: Any, *, dim: int = -1) -> Any:
     """Cross product of vectors of 3 elements along ``dim``, by default the last."""
     return cross(input, other, dim)
@@ -611,7 +611,7 @@ def _(grad, input, weight, needs):
     ]
 
 
-@composite(tensors=("input", "weight", "bias"), method=False, takes="ifc")
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """Affine map ``input @ weight.T + bias`` of the last dim.
 

@@ -145,7 +145,7 @@ def _(grad, input_shape, target, weight, total, ignore_index, reduction):
     return likelihood_gradient(grad, target, weight, total, input_shape, ignore_index, reduction)
 
 
-@composite(tensors=("input", "target", "weight"), method=False, takes="f")
+@composite(tensors=("input", "target", "weight"), home="nn", takes="f")
 def nll_loss(
     input: Any, target: Any, weight: Any = None, size_average: Any = None,
     ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
@@ -282,7 +282,7 @@ def row_gradient(
     return xp.where(used[:, None], out, input.dtype.type(0))
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True, takes="f")
+@composite(tensors=("input", "target", "weight"), home="nn", wide=True, takes="f")
 def cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None,
     ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",

@@ -52,7 +52,7 @@ def weighted(name: str, losses: Any, weight: Any, reduction: str) -> Any:
 
 @composite(
     tensors=("input", "target", "weight"),
-    method=False,
+    home="nn",
     wide=True,
     takes="f",
     takes_of=("input", "target"),
@@ -71,7 +71,7 @@ def mse_loss(
     return weighted("mse_loss", square(input - target), weight, reduction)
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True, takes="ifc")
+@composite(tensors=("input", "target", "weight"), home="nn", wide=True, takes="ifc")
 def l1_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     weight: Any = None,
@@ -101,7 +101,7 @@ def _(grad, input, delta):
 
 @composite(
     tensors=("input", "target", "weight"),
-    method=False,
+    home="nn",
     wide=True,
     takes="f",
     takes_of=("input", "target"),
@@ -120,7 +120,7 @@ def huber_loss(
 
 
 @composite(
-    tensors=("input", "target"), method=False, wide=True, takes="f", takes_of=("input", "target")
+    tensors=("input", "target"), home="nn", wide=True, takes="f", takes_of=("input", "target")
 )
 def smooth_l1_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
@@ -233,7 +233,7 @@ def _same_shape(name: str, input: Any, target: Any) -> None:
         )
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True, takes="f")
+@composite(tensors=("input", "target", "weight"), home="nn", wide=True, takes="f")
 def binary_cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
@@ -279,7 +279,7 @@ def _(input, target, weight=None, reduction="mean"):
     return _reduce(losses if weight is None else losses * weight, reduction)
 
 
-@composite(tensors=("input", "target", "weight", "pos_weight"), method=False, wide=True, takes="f")
+@composite(tensors=("input", "target", "weight", "pos_weight"), home="nn", wide=True, takes="f")
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", pos_weight: Any = None,
@@ -335,7 +335,7 @@ def _(grad, input, target):
     return keep(grad * (log(choose(some, target, 1.0)) + 1 - input), some)
 
 
-@composite(tensors=("input", "target"), method=False, wide=True, takes="f")
+@composite(tensors=("input", "target"), home="nn", wide=True, takes="f")
 def kl_div(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     log_target: bool = False,
@@ -373,7 +373,7 @@ def _(input, target, reduction="mean", log_target=False):
 # -- distributions ------------------------------------------------------------------------------
 
 
-@composite(tensors=("input", "target"), method=False, wide=True, takes="bif")
+@composite(tensors=("input", "target"), home="nn", wide=True, takes="bif")
 def poisson_nll_loss(
     input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: Any = None,
     eps: float = 1e-8, reduce: Any = None, reduction: str = "mean",
@@ -413,7 +413,7 @@ def _(input, target, log_input=True, full=False, reduction="mean"):
     return _reduce(losses, reduction)
 
 
-@composite(tensors=("input", "target", "var"), method=False, wide=True, takes="f")
+@composite(tensors=("input", "target", "var"), home="nn", wide=True, takes="f")
 def gaussian_nll_loss(
     input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6,
     reduction: str = "mean",

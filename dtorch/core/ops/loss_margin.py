@@ -27,7 +27,7 @@ def _reduce(losses, reduction):
     return losses.mean() if reduction == "mean" else losses.sum()
 
 
-@composite(tensors=("input", "target"), method=False, wide=True, takes="bif")
+@composite(tensors=("input", "target"), home="nn", wide=True, takes="bif")
 def hinge_embedding_loss(
     input: Any, target: Any, margin: float = 1.0, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
@@ -59,7 +59,7 @@ def _(input, target, margin=1.0, reduction="mean"):
     return _reduce(np.where(target == 1, input, np.maximum(0, margin - input)), reduction)
 
 
-@composite(tensors=("input1", "input2", "target"), method=False, wide=True, takes="if")
+@composite(tensors=("input1", "input2", "target"), home="nn", wide=True, takes="if")
 def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
@@ -91,7 +91,7 @@ def _(input1, input2, target, margin=0, reduction="mean"):
 _TINY = 1e-12  # added to squared lengths
 
 
-@composite(tensors=("input1", "input2", "target"), method=False, wide=True, takes="if")
+@composite(tensors=("input1", "input2", "target"), home="nn", wide=True, takes="if")
 def cosine_embedding_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
@@ -130,7 +130,7 @@ def _(input1, input2, target, margin=0, reduction="mean"):
     return _reduce(np.where(target == 1, 1 - cos, np.maximum(0, cos - margin)), reduction)
 
 
-@composite(tensors=("input", "target"), method=False, wide=True, takes="f")
+@composite(tensors=("input", "target"), home="nn", wide=True, takes="f")
 def soft_margin_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Any:
@@ -154,7 +154,7 @@ def _(input, target):
     return np.logaddexp(0, -target * input).mean()
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True, takes="f")
+@composite(tensors=("input", "target", "weight"), home="nn", wide=True, takes="f")
 def multilabel_soft_margin_loss(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
@@ -193,7 +193,7 @@ def _class_numbers(name: str, input: Any, target: Any, least: int) -> None:
         )
 
 
-@composite(tensors=("input", "target", "weight"), method=False, wide=True, takes="f")
+@composite(tensors=("input", "target", "weight"), home="nn", wide=True, takes="f")
 def multi_margin_loss(
     input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
@@ -249,7 +249,7 @@ def _(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
     return _reduce(losses / input.shape[1], reduction)
 
 
-@composite(tensors=("input", "target"), method=False, wide=True, takes="f")
+@composite(tensors=("input", "target"), home="nn", wide=True, takes="f")
 def multilabel_margin_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Any:
@@ -312,7 +312,7 @@ def triplet(
     return reduced(name, clamp(near - far + margin, 0), reduction)
 
 
-@composite(tensors=("anchor", "positive", "negative"), method=False, wide=True, takes="ifc")
+@composite(tensors=("anchor", "positive", "negative"), home="nn", wide=True, takes="ifc")
 def triplet_margin_loss(
     anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2,
     eps: float = 1e-6, swap: bool = False, size_average: Any = None, reduce: Any = None,

@@ -171,7 +171,7 @@ logdet.expect(lambda input: math.log(np.cross(input[0], input[1]) @ input[2]))
 # -- factorizations ----------------------------------------------------------------------------
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_cholesky(A: Any, *, upper: bool = False) -> Any:
     """Triangular factor of Hermitian positive definite matrices: ``L L^H``, or ``U^H U``.
 
@@ -206,7 +206,7 @@ def _(A, upper=False):
     return np.swapaxes(out, -1, -2) if upper else out
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_qr(A: Any, mode: str = "reduced") -> QR:
     """Orthonormal columns Q and upper triangles R with ``Q R = A``.
 
@@ -241,7 +241,7 @@ def _(A, mode="reduced"):
     return qr(A, mode=kind)
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
     """Singular value decomposition ``A = U diag(S) Vh``; the values descend.
 
@@ -269,7 +269,7 @@ def _(A, full_matrices=True):
     return svd(A, full_matrices)
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_svdvals(A: Any, *, driver: str | None = None) -> Any:
     """Singular values, descending."""
     return svd_reduced(A)[1]
@@ -285,7 +285,7 @@ def _(A):
     return np.sqrt(np.linalg.eigvalsh(A.T @ A))[::-1]
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_eigh(A: Any, UPLO: str = "L") -> Eigen:
     """Ascending eigenvalues and orthonormal eigenvectors of Hermitian matrices.
 
@@ -310,7 +310,7 @@ def _(A, UPLO="L"):
     return eigh(A, lower=UPLO == "L", driver="evd")
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_eigvalsh(A: Any, UPLO: str = "L") -> Any:
     """Ascending eigenvalues of Hermitian matrices."""
     return eigh_pair(A, UPLO)[0]
@@ -326,7 +326,7 @@ def _(A):
     return np.sort(np.linalg.svd(A)[1])
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_eig(A: Any) -> Eigen:
     """Eigenvalues and eigenvectors of length 1 of square matrices; both are complex."""
     return Eigen(*eig_pair(A))
@@ -345,7 +345,7 @@ def _(A):
     return values, vectors.astype(complex)
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_eigvals(A: Any) -> Any:
     """Eigenvalues of square matrices; complex."""
     return eig_pair(A)[0]
@@ -363,7 +363,7 @@ def _(A):
     return eigvals(A)
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_lu_factor(A: Any, *, pivot: bool = True) -> Factors:
     """Packed LU factors, and int32 pivot rows counted from 1."""
     lu, pivots, _ = lu_parts(A, pivot)
@@ -389,7 +389,7 @@ def _(A):
     return lu, pivots.reshape(*A.shape[:-2], -1).astype(np.int32)
 
 
-@composite(tensors=("A", "B"), method=False, takes="fc")
+@composite(tensors=("A", "B"), home="linalg", takes="fc")
 def linalg_lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> LeastSquares:
     """X that makes ``|A X - B|`` least, of several the shortest.
 
@@ -439,7 +439,7 @@ def _(A, B):
 # -- inverses, powers --------------------------------------------------------------------------
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_pinv(
     A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, rcond: Any = None
 ) -> Any:
@@ -510,7 +510,7 @@ def _(input, n):
     return np.linalg.matrix_power(input, n)
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_matrix_rank(
     A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, tol: Any = None
 ) -> Any:
@@ -534,7 +534,7 @@ def _(A):
     return np.linalg.matrix_rank(A)
 
 
-@composite(tensors=("tensors",), method=False, takes="ifc")
+@composite(tensors=("tensors",), home="linalg", takes="ifc")
 def linalg_multi_dot(tensors: Sequence[Any]) -> Any:
     """Product of several matrices in the cheapest order; the first and last may be vectors."""
     if len(tensors) < 2:
@@ -564,8 +564,8 @@ def _(tensors):
 # -- operations that have another first argument under this name ---------------------------------
 
 
-def _renamed(op: Any, *more: str) -> Any:
-    """The same operation with its matrices called A."""
+def _renamed(op: Any, name: str, *more: str) -> Any:
+    """The same operation under another name, with its matrices called A."""
 
     def unary(A: Any) -> Any:
         return op(A)
@@ -574,15 +574,15 @@ def _renamed(op: Any, *more: str) -> Any:
         return op(A, n)
 
     body = with_power if more else unary
-    body.__name__, body.__doc__ = f"linalg_{op.name}", op.doc
+    body.__name__, body.__doc__ = f"linalg_{name}", op.doc
     body.__annotations__["return"] = op.body.__annotations__["return"]
-    renamed = composite(tensors=("A",), method=False, takes="fc")(body)
+    renamed = composite(tensors=("A",), home="linalg", takes="fc")(body)
     renamed.samples(op.make_samples)
     renamed.expect(op.reference)
     return renamed
 
 
-linalg_det = _renamed(det)
-linalg_slogdet = _renamed(slogdet)
-linalg_inverse = _renamed(inverse)
-linalg_matrix_power = _renamed(matrix_power, "n")
+linalg_det = _renamed(det, "det")
+linalg_slogdet = _renamed(slogdet, "slogdet")
+linalg_inv = _renamed(inverse, "inv")
+linalg_matrix_power = _renamed(matrix_power, "matrix_power", "n")

@@ -19,7 +19,7 @@ from dtorch.core.ops.solving import inverse
 from dtorch.core.shapes import normalize_dims
 
 
-@composite(tensors=("x",), method=False, wide=True, takes="fc")
+@composite(tensors=("x",), home="linalg", wide=True, takes="fc")
 def linalg_vector_norm(
     x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -39,7 +39,7 @@ def _(x, ord=2, dim=None, keepdim=False):
     return np.linalg.vector_norm(x, ord=ord, axis=dim, keepdims=keepdim)
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_matrix_norm(
     A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -83,7 +83,7 @@ def _(A, ord="fro", dim=(-2, -1), keepdim=False):
     return np.linalg.norm(A, ord, dim, keepdim)
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_norm(
     A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
@@ -119,7 +119,7 @@ def _(A, ord=None, dim=None):
     return np.linalg.norm(A, ord, dim)
 
 
-@composite(tensors=("A",), method=False, takes="fc")
+@composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_cond(A: Any, p: Any = None) -> Any:
     """Condition numbers of matrices: the norm of order ``p`` times that of the inverse.
 
@@ -145,7 +145,7 @@ def _(A, p=None):
     return np.linalg.cond(A, p)
 
 
-@composite(tensors=("x",), method=False)
+@composite(tensors=("x",), home="linalg")
 def linalg_vander(x: Any, N: int | None = None) -> Any:
     """Matrices of powers 0, 1, ... of the elements along the last dim.
 
@@ -166,7 +166,7 @@ def _(x, N=None):
     return x[..., None] ** np.arange(x.shape[-1] if N is None else N)
 
 
-@composite(tensors=("A",), method=False)
+@composite(tensors=("A",), home="linalg")
 def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     """A view of the diagonals of matrices ``(*, m, n)``, put last.
 
@@ -188,7 +188,7 @@ def _(A, offset=0):
     return np.diagonal(A, offset, -2, -1)
 
 
-@composite(tensors=("x", "y"), method=False, wide=True)
+@composite(tensors=("x", "y"), home="linalg", wide=True)
 def linalg_vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
     """Inner products along ``dim``; ``x`` is conjugated."""
     return sum(conj(x) * y, dim)

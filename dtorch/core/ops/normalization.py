@@ -212,9 +212,7 @@ def _check_channels(name: str, input: Any, **given: Any) -> None:
             )
 
 
-@composite(
-    tensors=("input", "running_mean", "running_var", "weight", "bias"), method=False, takes="f"
-)
+@composite(tensors=("input", "running_mean", "running_var", "weight", "bias"), home="nn", takes="f")
 def batch_norm(
     input: Any, running_mean: Any | None, running_var: Any | None, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
@@ -283,9 +281,7 @@ def _(input, running_mean, running_var, weight=None, bias=None, training=False):
     return out
 
 
-@composite(
-    tensors=("input", "running_mean", "running_var", "weight", "bias"), method=False, takes="f"
-)
+@composite(tensors=("input", "running_mean", "running_var", "weight", "bias"), home="nn", takes="f")
 def instance_norm(
     input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
     bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
@@ -363,7 +359,7 @@ def _trailing(name: str, input: Any, normalized_shape: Any, **given: Any) -> tup
     return wanted, tuple(range(len(shape) - len(wanted), len(shape)))
 
 
-@composite(tensors=("input", "weight", "bias"), method=False, takes="f")
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="f")
 def layer_norm(
     input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -394,7 +390,7 @@ def _(input, normalized_shape, weight=None, bias=None):
     return out if bias is None else out + bias
 
 
-@composite(tensors=("input", "weight", "bias"), method=False, takes="f")
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="f")
 def group_norm(
     input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -441,7 +437,7 @@ def _(input, num_groups, weight=None, bias=None):
     return out if bias is None else out + bias.reshape(shape)
 
 
-@composite(tensors=("input", "weight"), method=False, wide=True, takes="fc")
+@composite(tensors=("input", "weight"), home="nn", wide=True, takes="fc")
 def rms_norm(
     input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None
 ) -> Any:
@@ -481,7 +477,7 @@ def _(input, normalized_shape, weight=None, eps=0.0):
     return out if weight is None else out * weight
 
 
-@composite(tensors=("input",), method=False, wide=True, takes="f")
+@composite(tensors=("input",), home="nn", wide=True, takes="f")
 def local_response_norm(
     input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Any:

@@ -96,7 +96,7 @@ _ROUND_THE_EDGE = {
 }  # places within a dim of n elements for those around it
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), home="nn")
 def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
     """The tensor with elements added at the ends of its last dims.
 

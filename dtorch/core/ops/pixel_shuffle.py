@@ -24,7 +24,7 @@ def _image(name: str, input: Any) -> tuple[Any, ...]:
     return shape
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), home="nn")
 def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     """``(*, C * r * r, H, W)`` rearranged to ``(*, C, H * r, W * r)``.
 
@@ -43,7 +43,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     return out.reshape((*lead, c // (r * r), h * r, w * r))
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), home="nn")
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     """``(*, C, H * r, W * r)`` rearranged to ``(*, C * r * r, H, W)``."""
     r = _factor("pixel_unshuffle", "downscale_factor", downscale_factor)
@@ -59,7 +59,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     return out.reshape((*lead, c * r * r, h // r, w // r))
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), home="nn")
 def channel_shuffle(input: Any, groups: int) -> Any:
     """Channels of ``(N, C, *)`` dealt out: the first of each group, then the second of each...
 

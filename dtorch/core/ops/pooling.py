@@ -204,7 +204,7 @@ def _max_pool(
     return (out, index) if return_indices else out
 
 
-@composite(tensors=("input",), method=False, has_out=False, takes="if")
+@composite(tensors=("input",), home="nn", has_out=False, takes="if")
 def max_pool1d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
@@ -215,7 +215,7 @@ def max_pool1d(
     )  # fmt: skip
 
 
-@composite(tensors=("input",), method=False, has_out=False, takes="if")
+@composite(tensors=("input",), home="nn", has_out=False, takes="if")
 def max_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
@@ -244,7 +244,7 @@ def max_pool2d(
     )  # fmt: skip
 
 
-@composite(tensors=("input",), method=False, has_out=False, takes="if")
+@composite(tensors=("input",), home="nn", has_out=False, takes="if")
 def max_pool3d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
@@ -398,7 +398,7 @@ def _avg_pool(
     return window_sum(input, kernel, step, pad, counts, divisor)
 
 
-@composite(tensors=("input",), method=False, takes="f")
+@composite(tensors=("input",), home="nn", takes="f")
 def avg_pool1d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
@@ -407,7 +407,7 @@ def avg_pool1d(
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-@composite(tensors=("input",), method=False, takes="f")
+@composite(tensors=("input",), home="nn", takes="f")
 def avg_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: Any = None,
@@ -425,7 +425,7 @@ def avg_pool2d(
     )
 
 
-@composite(tensors=("input",), method=False, takes="f")
+@composite(tensors=("input",), home="nn", takes="f")
 def avg_pool3d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: Any = None,
@@ -504,7 +504,7 @@ def _lp_pool(
     return total.sign() * root(total.abs(), p)
 
 
-@composite(tensors=("input",), method=False, wide=True, takes="f")
+@composite(tensors=("input",), home="nn", wide=True, takes="f")
 def lp_pool1d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Any:
@@ -512,7 +512,7 @@ def lp_pool1d(
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-@composite(tensors=("input",), method=False, wide=True, takes="f")
+@composite(tensors=("input",), home="nn", wide=True, takes="f")
 def lp_pool2d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Any:
@@ -524,7 +524,7 @@ def lp_pool2d(
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-@composite(tensors=("input",), method=False, wide=True, takes="f")
+@composite(tensors=("input",), home="nn", wide=True, takes="f")
 def lp_pool3d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Any:
@@ -612,7 +612,7 @@ def _max_unpool(
     return unpool(input, indices, (*tuple(input.shape)[:-nd], *wanted), nd)
 
 
-@composite(tensors=("input", "indices"), method=False, takes="bif")
+@composite(tensors=("input", "indices"), home="nn", takes="bif")
 def max_unpool1d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,
@@ -621,7 +621,7 @@ def max_unpool1d(
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
-@composite(tensors=("input", "indices"), method=False, takes="bif")
+@composite(tensors=("input", "indices"), home="nn", takes="bif")
 def max_unpool2d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,
@@ -637,7 +637,7 @@ def max_unpool2d(
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
-@composite(tensors=("input", "indices"), method=False, takes="bif")
+@composite(tensors=("input", "indices"), home="nn", takes="bif")
 def max_unpool3d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,

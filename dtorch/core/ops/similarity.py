@@ -17,7 +17,7 @@ from dtorch.core.ops.view import expand
 from dtorch.core.shapes import broadcast_shapes
 
 
-@composite(tensors=("x1", "x2"), method=False, wide=True, takes="ifc")
+@composite(tensors=("x1", "x2"), home="nn", wide=True, takes="ifc")
 def pairwise_distance(
     x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Any:
@@ -41,7 +41,7 @@ def _(x1, x2, p=2.0, keepdim=False):
     return np.linalg.norm(x1 - x2 + 1e-6, p, -1, keepdim)
 
 
-@composite(tensors=("x1", "x2"), method=False, wide=True, takes="f")
+@composite(tensors=("x1", "x2"), home="nn", wide=True, takes="f")
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """Cosine of the angle between two tensors along ``dim``.
 
@@ -66,7 +66,7 @@ def _(x1, x2, dim=1):
     return (x1 * x2).sum(dim) / lengths
 
 
-@composite(tensors=("input",), method=False, wide=True, takes="fc")
+@composite(tensors=("input",), home="nn", wide=True, takes="fc")
 def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Any:
     """The input divided by its p-norm over ``dim``, or by ``eps`` where that is larger."""
     return input / clamp(norm(input, p, dim, True), eps)
@@ -83,7 +83,7 @@ def _(input, p=2.0, dim=1):
     return input / np.linalg.norm(input, p, dim, True)
 
 
-@composite(tensors=("input",), method=False, wide=True, takes="f")
+@composite(tensors=("input",), home="nn", wide=True, takes="f")
 def pdist(input: Any, p: float = 2) -> Any:
     """p-norms of the differences of all pairs of rows of ``(N, M)``: rows 0 and 1, 0 and 2, ..."""
     if input.ndim != 2:

@@ -121,7 +121,7 @@ softmax.kernel("cpu")(_by_rows("softmax", softmax.body))
 log_softmax.kernel("cpu")(_by_rows("log_softmax", log_softmax.body))
 
 
-@composite(tensors=("input",), method=False, takes="f")
+@composite(tensors=("input",), home="nn", takes="f")
 def softmin(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """`softmax` of the negative input."""
     return softmax(-input, dim, dtype=dtype)

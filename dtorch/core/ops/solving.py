@@ -53,7 +53,7 @@ def adjoint(matrix: Any) -> Any:
 # -- triangular systems ------------------------------------------------------------------------
 
 
-@structured(tensors=("A", "B"), method=False)
+@structured(tensors=("A", "B"), home="linalg")
 def solve_triangular(
     xp: Any, A: Any, B: Any, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Any:  # fmt: skip
@@ -353,7 +353,7 @@ def _(grad, A, out):
     return -matmul(solve_matrices(adjoint(A), grad), adjoint(out))
 
 
-@composite(tensors=("A", "B"), method=False)
+@composite(tensors=("A", "B"), home="linalg")
 def solve(A: Any, B: Any, *, left: bool = True) -> Any:
     """Solution X of ``A X = B`` (``X A = B`` without ``left``).
 

@@ -208,7 +208,7 @@ def _(grad, input, eps):
     return keep(slope, logical_not((input < eps) | (input > 1 - eps)))
 
 
-@elementwise(floating=True, takes="bif")
+@elementwise(home="", method=True, floating=True, takes="bif")
 def entr(xp: Any, input: Any) -> Any:
     """``-input * log(input)``; 0 at 0, -inf for negative numbers."""
     safe = xp.where(input > 0, input, 1)

@@ -96,7 +96,7 @@ def _(input, size, stride, storage_offset=0):
     )
 
 
-@view(aliases={"dim": "dimension"}, method=False)
+@view(aliases={"dim": "dimension"}, home="")
 def unfold_dim(xp: Any, input: Any, dimension: int, size: int, step: int) -> Any:
     """A view of all windows of ``size`` elements along a dim, ``step`` apart, in a new last dim."""
     whole = input if input.ndim else input.reshape(1)

@@ -106,7 +106,7 @@ def _several(name: str, what: str, value: Any, nd: int) -> list[Any]:
     return values
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), home="nn")
 def interpolate(
     input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None, recompute_scale_factor: bool | None = None,

@@ -59,7 +59,7 @@ def _window(name: str, **options: Any) -> list[Ints]:
     return [per_dim(name, what, value, 2) for what, value in options.items()]
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), home="")
 def im2col(
     input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Any:
@@ -82,7 +82,7 @@ def im2col(
     return out if len(shape) == 4 else out.reshape(out.shape[1:])
 
 
-@composite(tensors=("input",), method=False)
+@composite(tensors=("input",), home="")
 def col2im(
     input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     stride: Any = 1,

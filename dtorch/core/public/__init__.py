@@ -1,0 +1,23 @@
+"""The functions of operations by the module that offers them, as the operation's block says.
+
+Each module of this package has the functions of one ``home`` and is there to be imported with a
+star; the stub beside it (``make stubs``) names them for type checkers.
+"""
+
+from typing import Any
+
+from dtorch.core import functions
+from dtorch.core.op import REGISTRY
+
+HOMES = ("general", "nn", "linalg", "fft")
+
+
+def names_of(home: str) -> dict[str, str]:
+    """The operations of a home, by their names there: ``det`` in ``linalg`` is ``linalg_det``."""
+    own = [name for name, op in REGISTRY.items() if op.public and op.home == home]
+    return dict(sorted((name.removeprefix(f"{home}_"), name) for name in own))
+
+
+def offered(home: str) -> dict[str, Any]:
+    """The functions of a home, by their names there."""
+    return {name: getattr(functions, own) for name, own in names_of(home).items()}
