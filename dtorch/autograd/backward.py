@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.engine import resolve_retain, run_backward, run_grad
 from dtorch.core.errors import ArgumentError, GradError
-from dtorch.core.graph import resolve_retain, run_backward, run_grad
 from dtorch.core.ops.joining import stack
 from dtorch.core.tensor import Tensor
 

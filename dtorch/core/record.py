@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from dtorch.core import graph
+from dtorch.core import engine
 from dtorch.core.backend import tell
 from dtorch.core.base import (
     REQUIRES_GRAD,
@@ -263,10 +263,10 @@ class CopySlices(Node):
 tell("register_op_node", OpNode)
 tell(
     "set_engine",
-    graph.run_hooks_before,
-    graph.run_hooks_after,
-    graph.finish_leaf,
-    graph.fit,
+    engine.run_hooks_before,
+    engine.run_hooks_after,
+    engine.finish_leaf,
+    engine.fit,
     OpNode.refuse_version,
     OpNode.refuse_freed,
     OpNode.materialize,

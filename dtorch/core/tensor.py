@@ -34,8 +34,9 @@ from dtorch.core.conversion import dtype_of_type, parse_to, same_device, type_na
 from dtorch.core.device import CPU, as_device, device
 from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.elements import check_dtype, classic_array, placed, shared_array
+from dtorch.core.engine import resolve_retain, run_backward
 from dtorch.core.errors import DeviceError, DtypeError, GradError, ShapeError
-from dtorch.core.graph import LeafHooks, RemovableHandle, resolve_retain, run_backward
+from dtorch.core.graph import LeafHooks, RemovableHandle
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.printing import tensor_str
 from dtorch.core.shapes import Size, as_sizes, contiguous_stride, normalize_dim

@@ -1,5 +1,5 @@
 // The objects of the hot path: tensors, nodes, operations. Their Python twins, which say what these
-// mean, are in dtorch/core/base.py (TensorBase, NodeBase, ...), op.py and graph.py.
+// mean, are in dtorch/core/base.py (TensorBase, NodeBase, ...), op.py, record.py and engine.py.
 #pragma once
 
 #include "numpy_api.h"

@@ -1,4 +1,4 @@
-// The common first-order backward pass: the loop of core/graph.py's engine on arrays, accumulating
+// The common first-order backward pass: core/engine.py's loop on arrays, accumulating
 // into every leaf. Whatever is rare (hooks, nodes of other kinds, odd gradients) is left to Python.
 #include <algorithm>
 #include <cstring>

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dtorch.core import functions, graph
+from dtorch.core import engine, functions
 from dtorch.core.backend import native
 from dtorch.core.base import TensorBase
 from dtorch.core.creation import from_numpy, ones, tensor
@@ -168,10 +168,10 @@ def test_engine_gives_the_gradients_of_the_python_engine(seed: int) -> None:
     loss = build(leaves, seed)
     loss.backward(retain_graph=True)
     native_grads = [leaf.grad.numpy().copy() if leaf.grad is not None else None for leaf in leaves]
-    run = graph._Run(create_graph=False, retain_graph=False, targets=None)
+    run = engine._Run(create_graph=False, retain_graph=False, targets=None)
     for leaf in leaves:
         leaf.grad = None
-    run.walk([graph._root(loss, None, False)])
+    run.walk([engine._root(loss, None, False)])
     for leaf, expected in zip(leaves, native_grads, strict=True):
         if expected is None:
             assert leaf.grad is None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
-from dtorch.core.graph import run_grad
+from dtorch.core.engine import run_grad
 from dtorch.core.op import structured
 
 
