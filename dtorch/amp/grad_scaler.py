@@ -78,7 +78,6 @@ class GradScaler:
                 stacklevel=2,
             )
             enabled = False
-        self._device = device
         self._enabled = bool(enabled)
         self._scale = float(init_scale)
         self._scaled = False  # whether `scale` was called

@@ -206,21 +206,6 @@ def _adds_one_by_one(array: Any, dims: tuple[int, ...] | None) -> bool:
     return min(longer, key=lambda d: abs(array.strides[d])) not in rows
 
 
-def expect_dims(op: str, input: Any, names: Sequence[str], remedy: str = "") -> tuple[int, ...]:
-    """The shape of ``input``, which must have one dimension for each name.
-
-    Raises:
-        ShapeError: naming the dimensions expected.
-    """
-    shape = tuple(input.shape)
-    if len(shape) != len(names):
-        raise ShapeError(
-            f"{op}: input has shape {shape}, expected {len(names)} dimensions "
-            f"({', '.join(names)}){'; ' + remedy if remedy else ''}"
-        )
-    return shape
-
-
 def pair(value: Any) -> tuple[int, int]:
     """Two ints from one int or from a sequence of two (or of one)."""
     if isinstance(value, Iterable):

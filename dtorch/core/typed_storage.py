@@ -99,9 +99,6 @@ class TypedStorage:
         """Whether this is all of the memory, not a part."""
         return self._size is None
 
-    def _root_storage(self) -> TypedStorage:
-        return typed_storage(self._untyped, self.dtype)
-
     @property
     def device(self) -> device:
         """Where the memory lies."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 from collections import deque
@@ -111,9 +110,3 @@ class Channel:
 def _framed(message: bytes, buffers: Sequence[Any] = ()) -> bytes:
     sizes = struct.pack(f"<{len(buffers)}Q", *(len(buffer) for buffer in buffers))
     return _HEADER.pack(len(message), len(buffers)) + sizes + message
-
-
-def close_all(fds: Sequence[int]) -> None:
-    """Close descriptors."""
-    for fd in fds:
-        os.close(fd)

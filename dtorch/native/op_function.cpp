@@ -316,7 +316,6 @@ PyObject* op_repr(PyObject* self) {
 PyMemberDef op_members[] = {
     {"op", T_OBJECT, offsetof(OpFunction, op), 0, nullptr},
     {"shortcut", T_BOOL, offsetof(OpFunction, shortcut), 0, nullptr},
-    {"__wrapped_python__", T_OBJECT, offsetof(OpFunction, slow), READONLY, nullptr},
     {"__dictoffset__", T_PYSSIZET, offsetof(OpFunction, dict), READONLY, nullptr},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(OpFunction, weakrefs), READONLY, nullptr},
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(OpFunction, vectorcall), READONLY, nullptr},

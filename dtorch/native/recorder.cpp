@@ -16,7 +16,6 @@ namespace {
 PyObject* grad_mode = nullptr;  // core.grad_mode.mode, with an attribute of each thread
 PyObject* str_enabled = nullptr;
 PyObject* str_recorder = nullptr;
-PyTypeObject* recorder_type = nullptr;
 
 // Which of an operation's parameters that take tensors; core.op.MOST_TENSORS is their number.
 using Bits = unsigned long long;
@@ -344,7 +343,6 @@ bool add_recorder(PyObject* module) {
   str_recorder = PyUnicode_InternFromString("recorder");
   PyObject* type = PyType_FromSpec(&recorder_spec);
   if (!str_enabled || !str_recorder || !type) return false;
-  recorder_type = reinterpret_cast<PyTypeObject*>(type);
   return PyModule_AddObjectRef(module, "Recorder", type) == 0 &&
          PyModule_AddFunctions(module, functions) == 0;
 }

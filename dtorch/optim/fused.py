@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtorch.core import backend
+from dtorch.core.backend import compiled
 
 
 def sgd(params: list[Any], group: dict[str, Any], state: dict[Any, Any]) -> list[Any]:
     """Steps of `SGD`."""
-    if backend.native is None:
-        return params
-    return backend.native.sgd_steps(  # type: ignore[no-any-return]
+    return sgd_steps(
         params, state, float(group["lr"]), group["momentum"], group["dampening"],
         group["weight_decay"], group["nesterov"], group["maximize"],
     )  # fmt: skip
@@ -23,11 +21,21 @@ def sgd(params: list[Any], group: dict[str, Any], state: dict[Any, Any]) -> list
 
 def adam(params: list[Any], group: dict[str, Any], state: dict[Any, Any]) -> list[Any]:
     """Steps of `Adam` or `AdamW`."""
-    if backend.native is None:
-        return params
     beta1, beta2 = map(float, group["betas"])
-    return backend.native.adam_steps(  # type: ignore[no-any-return]
+    return adam_steps(
         params, state, float(group["lr"]), beta1, beta2, group["eps"],
         group["weight_decay"], group["decoupled_weight_decay"], group["amsgrad"],
         group["maximize"],
     )  # fmt: skip
+
+
+@compiled
+def sgd_steps(params: list[Any], *_: Any) -> list[Any]:
+    """The parameters that it could not step: without the native module, all of them."""
+    return params
+
+
+@compiled
+def adam_steps(params: list[Any], *_: Any) -> list[Any]:
+    """As `sgd_steps`."""
+    return params
