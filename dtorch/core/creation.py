@@ -96,12 +96,8 @@ def tensor(
         array = sequence_array("tensor", data) if dtype is not None else _from_python(data)
     if dtype is not None:
         target = as_dtype(dtype).numpy
-        if array.dtype.kind == "c" != target.kind and not isinstance(data, TensorBase):
-            raise TypeError(f"tensor: data are complex numbers, dtype is {dtype}")
-        if target.kind in "iu" and array.size and not isinstance(data, (TensorBase, np.ndarray)):
-            for end in (array.min(), array.max()):
-                dtypes.number_in("tensor", end, target)  # complains where it does not fit
-        array = array.astype(target)
+        given = isinstance(data, (TensorBase, np.ndarray))  # converted as `to` does
+        array = array.astype(target) if given else dtypes.numbers_in("tensor", array, target)
     else:
         from_numpy_dtype(array.dtype)  # complains about strings and the like
     return _finish(array, requires_grad, device=device)

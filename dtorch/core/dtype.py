@@ -220,6 +220,28 @@ def number_in(op: str, value: Any, target: np.dtype[Any]) -> np.ndarray:
     return np.asarray(int(number) if kind in "iu" else float(number)).astype(target)
 
 
+def numbers_in(op: str, numbers: np.ndarray, target: np.dtype[Any]) -> np.ndarray:
+    """An array of numbers as one of ``target``; each has to be one that an integer dtype holds.
+
+    Raises:
+        ArgumentError: an integer dtype does not hold one of them.
+        DtypeError: numbers are complex, ``target`` is not.
+        TypeError: they are no numbers.
+
+    >>> numbers_in("tensor", np.array([1.0, -2.5]), np.dtype(np.int8)).tolist()
+    [1, -2]
+    """
+    kind = numbers.dtype.kind
+    if kind not in "biufcV":
+        raise TypeError(f"{op}: data of {numbers.dtype} cannot be elements of a tensor")
+    if kind == "c" != target.kind:
+        raise DtypeError(f"{op}: numbers are complex, {from_numpy_dtype(target)} is not")
+    if target.kind in "iu" and numbers.size:
+        for end in (numbers.min(), numbers.max()):
+            number_in(op, end, target)  # complains where it does not fit
+    return numbers.astype(target)
+
+
 @cache
 def _ends(target: np.dtype[Any]) -> tuple[Any, Any]:
     """The least and the largest number that a dtype holds."""

@@ -109,17 +109,24 @@ class Generator:
         return wrap(words.view(np.uint8))  # type: ignore[no-any-return]
 
     def set_state(self, new_state: Tensor) -> None:
-        """Go on from a state that `get_state` gave."""
+        """Go on from a state that `get_state` gave.
+
+        Raises:
+            ArgumentError: it is none.
+        """
         array = getattr(new_state, "_array", None)
         if array is None or array.dtype != np.uint8 or array.shape != (_WORDS * 8,):
             raise ArgumentError(
                 f"set_state: expected a uint8 tensor of {_WORDS * 8} elements from get_state()"
             )
         words = array.copy().view(np.uint64)
+        used, number, waits = map(int, words[10:13])
+        if not (used <= 4 and number < 2**32 and waits <= 1):
+            raise ArgumentError("set_state: the tensor holds no state that get_state() gives")
         state: Any = self._philox.state
         state["state"] = {"counter": words[0:4], "key": words[4:6]}
         state["buffer"] = words[6:10]
-        state["buffer_pos"], state["uinteger"], state["has_uint32"] = map(int, words[10:13])
+        state["buffer_pos"], state["uinteger"], state["has_uint32"] = used, number, waits
         self._philox.state = state
         self._seed = int(words[13])
 

@@ -291,3 +291,9 @@ def each_once(array: Any) -> Any:
     if 0 not in array.strides or not array.size:
         return array
     return array[tuple(slice(1) if stride == 0 else slice(None) for stride in array.strides)]
+
+
+def ends(numbers: Any) -> tuple[int, int]:
+    """The least and the largest of some whole numbers; of one that is repeated once is enough."""
+    once = each_once(numbers)
+    return int(once.min()), int(once.max())

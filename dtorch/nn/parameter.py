@@ -40,10 +40,12 @@ class UninitializedTensorMixin:
     __slots__ = ()
 
     def materialize(self: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:
-        """Become an uninitialised tensor of ``shape``; the object stays the same one."""
-        made = empty(tuple(shape), device=device or self.device, dtype=dtype or self.dtype)
-        self._array = made._array
-        self._storage = None
+        """Become an uninitialised tensor of ``shape``; the object stays the same one.
+
+        Raises:
+            DtypeError: numbers of ``dtype`` have no gradient, and the tensor requires one.
+        """
+        self.data = empty(tuple(shape), device=device or self.device, dtype=dtype or self.dtype)
         self.__class__ = self.cls_to_become
 
 

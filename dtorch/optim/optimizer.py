@@ -11,12 +11,13 @@ import numpy as np
 
 from dtorch.core.base import TensorBase, shared_version, wrap
 from dtorch.core.coo import CooArray
-from dtorch.core.errors import ArgumentError, GradError
+from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.grad_mode import enable_grad, no_grad
 from dtorch.core.graph import RemovableHandle
 from dtorch.core.half import convert, widened
 from dtorch.core.quiet import restore, silence
 from dtorch.core.tensor import Tensor
+from dtorch.nn.parameter import is_lazy
 
 ndarray = np.ndarray
 T = TypeVar("T")
@@ -185,6 +186,10 @@ class Optimizer:
         values for the array of the parameter. None: ``step`` sees to it."""
         return None
 
+    def _kept(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        """`_states`, and what the first step begins otherwise."""
+        return self._states(group, p) or {}
+
     def _begin(self, p: Any, states: dict[str, Begin] | None) -> None:
         """Begin the state of a parameter where it lacks something."""
         for name, begin in (states or {}).items():
@@ -235,7 +240,8 @@ class Optimizer:
         """Take over a state that `state_dict` gave; a copy of it.
 
         Raises:
-            ValueError: other numbers of groups, or of parameters in a group.
+            ValueError: other numbers of groups, or of parameters in a group; or the state of a
+                parameter has another shape.
         """
         own, given = self.param_groups, copy.deepcopy(state_dict["param_groups"])
         if len(own) != len(given):
@@ -254,10 +260,17 @@ class Optimizer:
             for mine, theirs in zip(own, given, strict=True)
             for key, p in zip(theirs["params"], mine["params"], strict=True)
         }
+        options = {
+            id(p): {**mine, **theirs}
+            for mine, theirs in zip(own, given, strict=True)
+            for p in mine["params"]
+        }
         state: defaultdict[Any, Any] = defaultdict(dict)
         for key, value in state_dict["state"].items():
             if key in by_key:
-                state[by_key[key]] = self._state_for(by_key[key], value)
+                p = by_key[key]
+                self._expect_shapes(key, p, self._kept(options[id(p)], p), value)
+                state[p] = self._state_for(p, value)
             else:
                 state[key] = copy.deepcopy(value)
         self.state = state
@@ -265,6 +278,19 @@ class Optimizer:
             {**theirs, "params": mine["params"]} for mine, theirs in zip(own, given, strict=True)
         ]
         self.__setstate__({})
+
+    def _expect_shapes(self, key: Any, p: Any, kept: dict[str, Begin], state: Any) -> None:
+        """Complain of a state that is not of the sizes of its parameter."""
+        for name, begin in kept.items() if isinstance(state, dict) and not is_lazy(p) else ():
+            value = state.get(name)
+            if not isinstance(value, Tensor):
+                continue
+            expected = begin(p._array).shape
+            if value.shape != expected and (expected or value.numel() != 1):
+                raise ShapeError(
+                    f"load_state_dict: {name!r} of parameter {key} has shape "
+                    f"{tuple(value.shape)}, expected {expected}"
+                )
 
     def _state_for(self, param: Any, value: Any, name: Any = "") -> Any:
         """A copy of a state whose floating tensors, but for numbers, have the dtype of the parameter."""

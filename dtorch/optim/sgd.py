@@ -69,10 +69,13 @@ class SGD(Optimizer):
     def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
         return {}  # the momentum begins with the first gradient
 
+    def _kept(self, group: dict[str, Any], p: Any) -> dict[str, Begin]:
+        return {"momentum_buffer": zeros} if group["momentum"] else {}
+
     def _begin_states(self) -> None:
         for group in self.param_groups:
-            for p in group["params"] if group["momentum"] else ():
-                self._begin(p, {"momentum_buffer": zeros})
+            for p in group["params"]:
+                self._begin(p, self._kept(group, p))
 
     def _step_group(self, group: dict[str, Any]) -> None:
         def sparse(p: Any, grad: CooArray) -> None:

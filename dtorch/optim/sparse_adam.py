@@ -48,6 +48,9 @@ class SparseAdam(Optimizer):
         eps: float = 1e-8, maximize: bool = False,
     ) -> None:  # fmt: skip
         check_options("SparseAdam", lr=(lr, 0, None), eps=(eps, 0, None))
+        for name, value in (("lr", lr), ("eps", eps)):
+            if not value > 0:
+                raise ArgumentError(f"SparseAdam: {name} is {value}, expected more than 0")
         check_betas("SparseAdam", betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
         for group in self.param_groups:

@@ -375,6 +375,8 @@ PRODUCTS: dict[str, Any] = {
     "linear": lambda x, y, z: nnf.linear(x, y.t(), z[0]),
     "linear of a vector": lambda x, y, z: nnf.linear(x[0], y.t(), z[0]),
     "linear of a stack": lambda x, y, z: nnf.linear(x.view(4, 24, 64), y.t(), z[0]),
+    "linear, something added to each": lambda x, y, z: nnf.linear(x, y.t(), z),
+    "linear, one number added": lambda x, y, z: nnf.linear(x, y.t(), z[0, 0]),
     "addmm": lambda x, y, z: dtorch.addmm(z, x, y),
     "addmm, weighted": lambda x, y, z: dtorch.addmm(z, x, y, beta=0.3, alpha=0.7),
     "addmm_": lambda x, y, z: z.clone().addmm_(x, y),

@@ -119,3 +119,24 @@ def test_numbers_too_large_to_count_up_to_are_refused() -> None:
         with pytest.raises(DtorchError, match=f"bincount: input has {number}"):
             dtorch.bincount(dtorch.tensor([number]))
     assert dtorch.sparse_coo_tensor([[2**62]], [1.0]).shape == (2**62 + 1,)
+
+
+@pytest.mark.parametrize(
+    "look_up",
+    [
+        lambda x, index: x.index_select(0, index),
+        lambda x, index: x.gather(0, index),
+        lambda x, index: x[index],
+        lambda x, index: x.take(index),
+        lambda x, index: x.take_along_dim(index, 0),
+        lambda x, index: functional.embedding(index, x[:, None]),
+        lambda x, index: functional.one_hot(index, 3),
+    ],
+    ids=["index_select", "gather", "index", "take", "take_along_dim", "embedding", "one_hot"],
+)
+def test_an_index_that_repeats_without_end_is_looked_at_once(look_up) -> None:
+    index = dtorch.tensor(0).expand(10**13)
+    with pytest.raises(MemoryError, match="out of memory: asked for"):
+        look_up(dtorch.ones(3), index)
+    with pytest.raises((IndexError, ValueError, MemoryError)):
+        look_up(dtorch.ones(3), dtorch.tensor(3).expand(10**13))

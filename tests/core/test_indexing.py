@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as npst
 
 import dtorch
-from dtorch.core.errors import DimensionError
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError
 
 shapes = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 
@@ -269,12 +269,29 @@ def test_an_int_beside_arrays_selects_first_and_moves_no_dim() -> None:
     assert y.grad.sum((0, 1)).tolist() == [3, 0, 0, 3]
 
 
+@pytest.mark.parametrize(
+    "index", [0, slice(0, 2), [0, 1], dtorch.tensor([True, False, True])], ids=str
+)
 @pytest.mark.parametrize("value", ["a", None, [1, "b"]])
-def test_only_numbers_can_be_assigned(value: object) -> None:
+def test_only_numbers_can_be_assigned(value: object, index: Any) -> None:
     x = dtorch.zeros(3)
-    with pytest.raises(TypeError, match="no number, tensor or array of numbers"):
-        x[0] = value
+    with pytest.raises(TypeError, match=r"index assignment: .* cannot be elements of a tensor"):
+        x[index] = value
     assert x.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("index", [slice(0, 1), [0], dtorch.tensor([True, False, False])], ids=str)
+@pytest.mark.parametrize("kind", [list, np.array], ids=["list", "array"])
+def test_numbers_that_the_dtype_does_not_hold_are_not_assigned(kind: Any, index: Any) -> None:
+    x = dtorch.zeros(3, dtype=dtorch.uint8)
+    with pytest.raises(
+        ArgumentError, match=r"index assignment: 300 does not fit into dtorch\.uint8"
+    ):
+        x[index] = kind([300])
+    with pytest.raises(DtypeError, match="index assignment: numbers are complex"):
+        x[index] = kind([1 + 2j])
+    x[index] = kind([7.5])
+    assert x.tolist() == [7, 0, 0]
 
 
 def test_a_list_of_indices_is_taken_as_a_tuple_and_one_of_numbers_as_an_index() -> None:

@@ -35,6 +35,20 @@ def test_state_goes_on_exactly_where_it_was(draw: Any) -> None:
     assert [draw().tolist() for _ in range(3)] == expected
 
 
+def test_a_state_that_is_none_is_refused_and_changes_nothing() -> None:
+    generator = dtorch.Generator().manual_seed(1)
+    state = generator.get_state()
+    for byte in range(80, 104):  # numbers used of a block, and half a number that waits
+        bad = state.clone()
+        bad[byte] = 255
+        if byte not in range(88, 92):  # the half number may be any
+            with pytest.raises(ArgumentError, match="holds no state"):
+                generator.set_state(bad)
+    with pytest.raises(ArgumentError, match="holds no state"):
+        generator.set_state(dtorch.full_like(state, 255))
+    assert generator.get_state().tolist() == state.tolist()
+
+
 def test_generators_do_not_disturb_each_other() -> None:
     mine = dtorch.Generator().manual_seed(1)
     before = dtorch.get_rng_state().tolist()

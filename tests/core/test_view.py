@@ -129,3 +129,14 @@ def test_view_reads_the_same_memory_as_another_dtype() -> None:
     assert x.view(dtorch.float64).shape == (1,)
     with pytest.raises(ShapeError, match="cannot be read as"):
         dtorch.ones(3).view(dtorch.float64)
+
+
+def test_elements_of_a_view_begin_where_their_dtype_can_begin() -> None:
+    x = dtorch.arange(18.0)
+    assert x[2:4].view(dtorch.float64).storage_offset() == 1
+    for part in (x[1:3], x[1:5].view(2, 2), x.view(2, 9)[:, :8]):
+        with pytest.raises(ShapeError, match=r"view: .* cannot be read as dtorch\.float64"):
+            part.view(dtorch.float64)
+    with pytest.raises(ShapeError, match="cannot be read as"):
+        x.double()[1:3].view(dtorch.complex128)
+    assert x[1:2].view(dtorch.int16).shape == (2,)

@@ -61,3 +61,15 @@ def test_lazy_layers_take_arguments_by_position() -> None:
     assert nn.LazyBatchNorm1d(1e-3, 0.5, False).momentum == 0.5
     layer = nn.LazyConvTranspose1d(4, 3, 2, 1, 1, 2, False)
     assert (layer.stride, layer.output_padding, layer.groups, layer.bias) == ((2,), (1,), 2, None)
+
+
+def test_a_parameter_that_requires_grad_does_not_become_an_integer() -> None:
+    lazy = nn.UninitializedParameter()
+    with pytest.raises(TypeError, match="requires grad"):
+        lazy.materialize((2,), dtype=dtorch.int64)
+    assert isinstance(lazy, nn.UninitializedParameter)
+    lazy.materialize((2,), dtype=dtorch.float64)
+    assert lazy.dtype is dtorch.float64
+    counts = nn.UninitializedParameter(requires_grad=False)
+    counts.materialize((2,), dtype=dtorch.int64)
+    assert counts.dtype is dtorch.int64

@@ -96,6 +96,36 @@ def test_state_is_loaded_by_position_and_copied() -> None:
         optim.Adam([parameter(2)]).load_state_dict(first.state_dict())
 
 
+@pytest.mark.parametrize(
+    "name", [n for n in optim.__all__ if n[0].isupper() and n not in ("Optimizer", "LBFGS")]
+)
+def test_states_of_other_sizes_are_refused_when_they_are_loaded(name: str) -> None:
+    def made(*shape: int) -> Any:
+        p = parameter(*shape)
+        options = {"momentum": 0.5} if name in ("SGD", "SharedSGD", "RMSprop") else {}
+        return p, getattr(optim, name)([p], lr=0.1, **options)
+
+    p, first = made(3, 4)
+    p.grad = dtorch.ones(3, 4)
+    if name == "SparseAdam":
+        p.grad = p.grad.to_sparse()
+    first.step()
+    state = first.state_dict()
+    for shape in ((4, 3), (1, 4)):
+        p, second = made(*shape)
+        before = copy.deepcopy(second.state_dict())
+        with pytest.raises(ValueError, match=r"load_state_dict: '\w+' of parameter 0 has shape"):
+            second.load_state_dict(state)
+        assert repr(second.state_dict()) == repr(before)
+    made(3, 4)[1].load_state_dict(state)
+
+
+def test_options_that_would_stand_still_or_divide_by_zero_are_refused() -> None:
+    for options in ({"lr": 0.0}, {"eps": 0.0}, {"lr": dtorch.tensor(0.0)}):
+        with pytest.raises(ValueError, match="expected more than 0"):
+            optim.SparseAdam([parameter(2)], **options)
+
+
 def test_loaded_state_takes_the_dtype_of_the_parameter() -> None:
     first = optim.Adam([parameter(2)])
     stepped(first)

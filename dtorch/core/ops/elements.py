@@ -15,7 +15,7 @@ from dtorch.core.ops.arithmetic import refuse_factor
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.gathering import expect_in_range
 from dtorch.core.ops.scatter import gather_rows, sums_by_index, unslice
-from dtorch.core.shapes import normalize_dim
+from dtorch.core.shapes import ends, normalize_dim
 
 
 def _check_rows(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
@@ -222,10 +222,10 @@ def _flat_index(name: str, input: Any, index: Any) -> Any:
     if index.dtype.kind not in "iu":
         raise DtypeError(f"{name}: index is {index.dtype}, expected int64")
     size = input.size
-    if index.size and not (int(index.min()) >= -size and int(index.max()) < size):
+    least, most = ends(index) if index.size else (0, -1)
+    if least < -size or most >= size:
         raise DimensionError(
-            f"{name}: an index out of range for {size} elements: from {int(index.min())} to "
-            f"{int(index.max())}"
+            f"{name}: an index out of range for {size} elements: from {least} to {most}"
         )
     return index % max(size, 1)
 

@@ -15,6 +15,7 @@ from dtorch.core.ops import slices_native
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.sparse import sparse_rows
 from dtorch.core.ops.view import unsqueeze
+from dtorch.core.shapes import ends
 
 
 @structured(tensors=("weight", "index"), public=False)
@@ -122,9 +123,10 @@ def check_lookup(name: str, index: Any, rows: int) -> Any:
     array = index._array
     if array.dtype.kind not in "iu":
         raise DtypeError(f"{name}: input is {index.dtype}, expected int64 or int32 row numbers")
-    if array.size and (int(array.min()) < 0 or int(array.max()) >= rows):
-        wrong = array[(array < 0) | (array >= rows)].flat[0]
-        raise DimensionError(f"{name}: row {int(wrong)} is out of range for a table of {rows} rows")
+    least, most = ends(array) if array.size else (0, -1)
+    if least < 0 or most >= rows:
+        wrong = least if least < 0 else most
+        raise DimensionError(f"{name}: row {wrong} is out of range for a table of {rows} rows")
     return array
 
 

@@ -13,6 +13,7 @@ from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.embedding import check_lookup, check_padding, look_up, lookup, shrink_rows
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.view import unsqueeze
+from dtorch.core.shapes import ends
 
 
 @structured(tensors=("input", "group"), public=False, wide=True)
@@ -181,9 +182,9 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
         raise ShapeError(f"one_hot: tensor is {tensor.dtype}, expected int64")
     if not numbers.size and num_classes <= 0:
         raise ArgumentError("one_hot: the tensor is empty, so num_classes must be given")
-    top = int(numbers.max()) if numbers.size else -1
-    if numbers.size and int(numbers.min()) < 0:
-        raise ArgumentError(f"one_hot: class {int(numbers.min())} is negative")
+    least, top = ends(numbers) if numbers.size else (0, -1)
+    if least < 0:
+        raise ArgumentError(f"one_hot: class {least} is negative")
     if num_classes == -1:
         num_classes = top + 1
     if num_classes < 1 or top >= num_classes:

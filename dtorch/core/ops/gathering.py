@@ -21,7 +21,7 @@ from dtorch.core.ops.scatter import (
     scatter_sum,
     unslice,
 )
-from dtorch.core.shapes import normalize_dim
+from dtorch.core.shapes import ends, normalize_dim
 
 
 @structured(tensors=("input", "index"))
@@ -72,10 +72,10 @@ def _check_shapes(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any
 
 def expect_in_range(name: str, index: Any, size: int, dim: Any) -> None:
     """Complain about an index outside of ``size`` elements."""
-    if index.size and not (int(index.min()) >= 0 and int(index.max()) < size):
+    least, most = ends(index) if index.size else (0, -1)
+    if least < 0 or most >= size:
         raise DimensionError(
-            f"{name}: an index out of range for dim {dim} of size {size}: from "
-            f"{int(index.min())} to {int(index.max())}"
+            f"{name}: an index out of range for dim {dim} of size {size}: from {least} to {most}"
         )
 
 

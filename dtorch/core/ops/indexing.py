@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
-from dtorch.core.dtype import from_numpy_dtype, number_in
+from dtorch.core.dtype import from_numpy_dtype, number_in, numbers_in
+from dtorch.core.elements import sequence_array
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.inplace import bump, check_history, expect_writable, overwrite
 from dtorch.core.op import composite, method, structured, view
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.quiet import quietly
+from dtorch.core.shapes import ends
 
 
 @view(public=False)
@@ -156,12 +158,16 @@ def _parse_array(part: Any, shape: tuple[int, ...], dim: int) -> Any:
             f"index: tensors used as indices must be integer or bool, this one is {array.dtype}"
         )
     size = shape[dim]
-    if array.size and not (-size <= int(array.min()) and int(array.max()) < size):
+    least, most = ends(array) if array.size else (0, -1)
+    if least < -size or most >= size:
         raise DimensionError(
-            f"index: an index out of range for dimension {dim} of size {size}: from "
-            f"{int(array.min())} to {int(array.max())}"
+            f"index: an index out of range for dimension {dim} of size {size}: from {least} to "
+            f"{most}"
         )
     return array
+
+
+_NUMBERS = (bool, int, float, complex, np.number, np.bool_)
 
 
 def _getitem(input: Any, index: Any) -> Any:
@@ -211,34 +217,22 @@ def _setitem(input: Any, index: Any, value: Any) -> None:
 def _as_operand(input: Any, value: Any) -> Any:
     if isinstance(value, TensorBase):
         return value
-    array, target = np.asarray(value), input._array.dtype
-    if not array.ndim:
-        return wrap(number_in("index assignment", value, target))
-    if target.kind in "iu" and array.size and array.dtype.kind in "iuf":
-        for end in (array.min(), array.max()):
-            number_in("index assignment", end, target)  # complains where it does not fit
-    return wrap(array.astype(target))
+    name, target = "index assignment", input._array.dtype
+    if isinstance(value, _NUMBERS):
+        return wrap(number_in(name, value, target))
+    array = value if isinstance(value, np.ndarray) else sequence_array(name, value)
+    return wrap(numbers_in(name, array, target))
 
 
 def _assign(part: Any, value: Any) -> None:
-    if isinstance(value, TensorBase):
-        lead = value._array.ndim - part._array.ndim
-        if lead > 0 and all(size == 1 for size in value._array.shape[:lead]):
-            value = value.reshape(value._array.shape[lead:])  # type: ignore[attr-defined]
-        copy_(part, value)
-    else:
-        fill_or_copy(part, value)
-
-
-def fill_or_copy(part: Any, value: Any) -> None:
-    """Write a number, or an array that broadcasts."""
-    if isinstance(value, (bool, int, float, complex, np.generic)):
+    if isinstance(value, _NUMBERS):
         part.fill_(value)
         return
-    array = np.asarray(value)
-    if array.dtype.kind not in "biufcV":
-        raise TypeError(f"index assignment: {value!r} is no number, tensor or array of numbers")
-    copy_(part, wrap(array))
+    value = _as_operand(part, value)
+    lead = value._array.ndim - part._array.ndim
+    if lead > 0 and all(size == 1 for size in value._array.shape[:lead]):
+        value = value.reshape(value._array.shape[lead:])
+    copy_(part, value)
 
 
 method("__getitem__", _getitem)

@@ -625,8 +625,15 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     if bias is not None and bias.ndim == 1 and _is_affine(input, weight, bias):
         return affine(input, weight, bias)
     expect_one_dtype("linear", input, weight)
-    out = matmul(input, permute(weight, (1, 0)))
-    return out if bias is None else out + bias
+    if bias is not None:
+        return product_plus(input, weight, bias)
+    return matmul(input, permute(weight, (1, 0)))
+
+
+@composite(tensors=("input", "weight", "bias"), method=False, public=False, wide=True)
+def product_plus(input: Any, weight: Any, bias: Any) -> Any:
+    """As `affine`, with a ``bias`` of any shape and dtype."""
+    return matmul(input, permute(weight, (1, 0))) + bias
 
 
 def _is_affine(input: Any, weight: Any, bias: Any) -> bool:

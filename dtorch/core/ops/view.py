@@ -42,8 +42,22 @@ def _view(input: Any, *shape: Any) -> Any:
         ShapeError: the elements do not fit, or their order in memory asks for a copy.
     """
     if len(shape) == 1 and isinstance(shape[0], dtype):
-        return _reinterpreted.function(input, shape[0])
+        return _read_as(input, shape[0])
     return _reshaped.function(input, *shape)
+
+
+def _read_as(input: Any, dtype: dtype) -> Any:
+    out = _reinterpreted.function(input, dtype)
+    strides = zip(out._array.strides, out._array.shape, strict=True)
+    places = [stride for stride, size in strides if size > 1]
+    places.append(input.storage_offset() * input.element_size())
+    if any(place % dtype.itemsize for place in places):
+        raise ShapeError(
+            f"view: {input.dtype} of shape {tuple(input.shape)}, {places[-1]} bytes into its storage, "
+            f"cannot be read as {dtype}: elements would not begin at multiples of their "
+            f"{dtype.itemsize} bytes; clone() it first"
+        )
+    return out
 
 
 @view(method=False, public=False)
