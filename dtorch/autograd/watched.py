@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtorch.core.base import REQUIRES_GRAD, SavedOutput, TensorBase, version_of, wrap
+from dtorch.core.dispatch import watch
 from dtorch.core.graph import Node, check_version, edge_of
-from dtorch.core.op import observers, watch
+from dtorch.core.op import observers
 from dtorch.core.record import OpNode
 
 # Called with (node, its gradients, start in ns) after the backward of a node.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend, op as op_module
-from dtorch.core.base import PLAIN, TensorBase, wrap
+from dtorch.core import dispatch
+from dtorch.core.base import PLAIN, TensorBase
 from dtorch.core.dtype import (
     dtype,
     from_numpy_dtype,
@@ -19,18 +19,14 @@ from dtorch.core.dtype import (
     scalar_dtype,
 )
 from dtorch.core.errors import ArgumentError, DtypeError
-from dtorch.core.half import SINGLE, convert, is_half, narrowed, widened
+from dtorch.core.half import SINGLE, convert, is_half
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import NUMBERS, Op
 from dtorch.core.quiet import restore, silence
 from dtorch.core.shapes import broadcast_shapes
-from dtorch.core.signature import MISSING
-from dtorch.core.sizes import REFUSALS
 
 ndarray = np.ndarray
 generic = np.generic
-_SHORT_KINDS = ("biufcV", "fc", "biufV", "f")  # of NumPy, by what the short ways leave out
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
 class ElementwiseOp(Op):
@@ -45,6 +41,7 @@ class ElementwiseOp(Op):
         floating: bool = False,
         promoted: Sequence[str] | None = None,
         beyond: str | dict[str, str] = "wrap",
+        loop: str | None = None,
         **options: Any,
     ) -> None:
         """Make the operation.
@@ -56,13 +53,17 @@ class ElementwiseOp(Op):
                 they "wrap", are refused ("refuse") or left as they are ("keep"); for each
                 operand, one that bounds from below ("lower") or above ("upper") is the last bound
                 there is, or refused where the result would be the number.
+            loop: name of the compiled loop that computes it, as a kernel and in short ways.
         """
+        self.loop = None if loop is None else dispatch.find_loop(loop)
         self.floating = floating
         self.beyond = beyond
         self._promoted = promoted
         options.setdefault("inplace", True)
         options.setdefault("wide", True)
         super().__init__(body, **options)
+        if self.loop is not None:
+            self.kernels["cpu"] = self.loop
         names = self.tensors if promoted is None else promoted
         self.promoted = tuple(self.index[name] for name in names)
 
@@ -74,16 +75,7 @@ class ElementwiseOp(Op):
 
     def compute(self, values: Sequence[Any]) -> Any:
         try:
-            half = self._half_dtype(values) if self.wide else None
-            if half is not None:
-                return self._compute_half(values, half)
-            if self.ufunc is None or len(values) > self.ufunc.nin:
-                return super().compute(values)
-            settings = silence()
-            try:
-                return self.ufunc(*values)
-            finally:
-                restore(settings)
+            return super().compute(values)
         except ValueError:
             self._explain_shapes(values)
             raise
@@ -91,6 +83,11 @@ class ElementwiseOp(Op):
             raise  # the body has said what is wrong
         except TypeError as error:
             raise self._undefined(values) from error
+
+    def run_body(self, xp: Any, values: Sequence[Any]) -> Any:
+        if self.ufunc is None or len(values) > self.ufunc.nin:
+            return super().run_body(xp, values)
+        return self.ufunc(*values)
 
     def _undefined(self, values: Sequence[Any]) -> DtypeError:
         dtypes = [str(v.dtype) for v in values if hasattr(v, "dtype")]
@@ -105,14 +102,6 @@ class ElementwiseOp(Op):
             if getattr(value, "ndim", 0) and value.dtype.kind in "fc":
                 return None
         return None
-
-    def _compute_half(self, values: Sequence[Any], half: Any) -> Any:
-        """By the loops of the native module for float32, where there is one."""
-        if backend.native is None or not isinstance(self.function, backend.native.OpFunction) or (
-            len(values) != len(self.tensors)
-        ):  # fmt: skip
-            return super().compute(values)
-        return narrowed(self.function(*(wrap(widened(v)) for v in values))._array, half)
 
     def _explain_shapes(self, values: Sequence[Any]) -> None:
         broadcast_shapes(self.name, *(v.shape for v in values if hasattr(v, "shape")))
@@ -172,11 +161,9 @@ class ElementwiseOp(Op):
     def _dtype_of_numbers(self, target: Any) -> Any:
         """The dtype of a number beside a tensor of ``target``: that which is computed with. Only where
         it is compared is it rounded as elements are, since one made of 0.1 is to equal 0.1."""
-        if self.wide and target.itemsize == 2 and target.kind in "fV" and (
-            self.name not in _COMPARISONS
-        ):  # fmt: skip
-            return SINGLE
-        return target
+        compares = self.beyond == "keep"
+        halves = self.wide and target.itemsize == 2 and target.kind in "fV"
+        return SINGLE if halves and not compares else target
 
     def result_dtype(self, values: Sequence[Any]) -> dtype:
         """The dtype in which the operands are combined."""
@@ -197,82 +184,20 @@ class ElementwiseOp(Op):
     def _make_function(self) -> Callable[..., Any]:
         general = super()._make_function()
         arity = len(self.tensors)
-        if self.tensors != self.params[:arity] or arity > 2 or self._promoted is not None:
+        if (self.loop is None and self.ufunc is None) or not self._is_plain():
             return general
-        if backend.native is not None:
-            code = backend.native.loop_code(self.name, arity)
-            if code >= 0 or self.ufunc is not None:
-                return backend.native.OpFunction(general, self.ufunc, arity, code, self.guard)  # type: ignore[no-any-return]
-        elif self.ufunc is not None:
-            make = self._make_unary if arity == 1 else self._make_binary
-            return make(self.ufunc, general)
-        return general
+        return dispatch.elementwise_way(general, self.ufunc, self.loop, arity, self.guard)
 
     def _make_inplace(self) -> Callable[..., Any]:
         general = super()._make_inplace()
+        if self.loop is None or not self._is_plain():
+            return general
+        return dispatch.changing_way(general, self.loop, len(self.tensors), self.guard)
+
+    def _is_plain(self) -> bool:
+        """Whether calls with one or two tensors, all promoted, are a common case."""
         arity = len(self.tensors)
-        if backend.native is None or not isinstance(self.function, backend.native.OpFunction):
-            return general
-        code = backend.native.loop_code(self.name, arity)
-        if code < 0 or self.name in _COMPARISONS:
-            return general
-        return backend.native.OpFunction(general, None, arity, code, self.guard, True)  # type: ignore[no-any-return]
-
-    def _make_binary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
-        """The common case without detours: two tensors of one dtype on the CPU."""
-        short = _SHORT_KINDS[self.guard]
-
-        def of_tensors(input: Any, other: Any) -> Any:
-            a, b = input._array, other._array
-            if (
-                a.dtype is b.dtype
-                and op_module.fast_paths
-                and a.dtype.kind in short
-                and type(a) is type(b) is ndarray
-            ):
-                settings = silence()
-                try:
-                    out = wrap(ufunc(a, b))
-                except (*REFUSALS, TypeError):
-                    return general(input, other)  # says what is wrong
-                finally:
-                    restore(settings)
-                combined = input._mode | other._mode
-                if combined:
-                    self.set_history((input, other), (out,), (), combined)
-                return out
-            return general(input, other)
-
-        def function(*args: Any, **kwargs: Any) -> Any:
-            if len(args) == 2 and not kwargs:
-                input, other = args
-                if isinstance(input, TensorBase) and isinstance(other, TensorBase):
-                    return of_tensors(input, other)
-            return general(*args, **kwargs)
-
-        self.of_tensors = of_tensors
-        return function
-
-    def _make_unary(self, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
-        short = _SHORT_KINDS[self.guard]
-
-        def function(input: Any = MISSING, *rest: Any, **kwargs: Any) -> Any:
-            if isinstance(input, TensorBase) and not (rest or kwargs) and op_module.fast_paths:
-                a = input._array
-                if type(a) is ndarray and a.dtype.kind in short:
-                    settings = silence()
-                    try:
-                        out = wrap(ufunc(a))
-                    except (*REFUSALS, TypeError):
-                        return general(input)  # says what is wrong
-                    finally:
-                        restore(settings)
-                    if input._mode:
-                        self.set_history((input,), (out,), (), input._mode)
-                    return out
-            return general(*(() if input is MISSING else (input,)), *rest, **kwargs)
-
-        return function
+        return self.tensors == self.params[:arity] and arity <= 2 and self._promoted is None
 
     def run_inplace(self, values: list[Any]) -> Any:
         if self.ufunc is None or any(getattr(v, "_mode", PLAIN) for v in values):

@@ -44,12 +44,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, update_wrapper
 from typing import Any, TypeVar
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core import backend, dispatch
 from dtorch.core.base import (
     INFERENCE,
     PLAIN,
@@ -99,20 +99,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 REGISTRY: dict[str, Op] = {}
 METHODS: dict[str, Any] = {}  # what `method` gave to tensors
 
-# Called with every node that is recorded, while `watch` keeps calls from taking a short cut.
+# Called with every node that is recorded, while `dispatch.watch` keeps calls from short ways.
 observers: list[Callable[[Any], None]] = []
-fast_paths = True
-_watchers = 0
-
-
-def watch(delta: int) -> None:
-    """Count somebody (+1) who wants every call to come by `Op.run`, or one who no longer does."""
-    global _watchers, fast_paths
-    _watchers += delta
-    fast_paths = _watchers == 0
-    backend.tell("set_fast_paths", fast_paths)
-
-
 # The native module records which of an operation's tensors want a gradient in a word of 64 bits.
 MOST_TENSORS = 64
 
@@ -149,7 +137,6 @@ class Op:
     kind = "structured"
     takes_module = True  # the first parameter of the body is the array module
     policy: Policy | None = None
-    of_tensors: Callable[[Any, Any], Any] | None = None  # a shorter way for two tensors
     keeps_half: Callable[[dict[str, Any]], bool] | None = None
 
     def __init__(
@@ -167,6 +154,7 @@ class Op:
         aliases: dict[str, str] | None = None,
         has_out: bool = True,
         ufunc: np.ufunc | None = None,
+        way: str | None = None,
         wide: bool = False,
         rounded: int | None = None,
         takes: str = "bifc",
@@ -176,6 +164,7 @@ class Op:
         self.one_value = one_value  # everywhere; in place, elements may then share memory
         self.wide = wide
         self.refused = "".join(kind for kind in "bifc" if kind not in takes)
+        self.way = way  # the name of the compiled short way that calls take
         self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
         self.has_out = has_out and self.kind != "view"
         self.name = body.__name__.rstrip("_")
@@ -264,13 +253,9 @@ class Op:
     def operator(self, name: str, reflected: str = "", inplace: str = "") -> None:
         """Make this the operation behind an operator such as ``__add__``."""
         self.operators += tuple(filter(None, (name, reflected, inplace)))
-        function, change = self.function, self.inplace_function
-
-        of_tensors = self.of_tensors or function
+        function = self.function
 
         def forward(input: Any, other: Any) -> Any:
-            if isinstance(other, TensorBase):
-                return of_tensors(input, other)
             if isinstance(other, _OPERANDS):
                 return function(input, wrap(other) if type(other) is ndarray else other)
             return NotImplemented
@@ -280,23 +265,17 @@ class Op:
                 return function(wrap(other) if type(other) is ndarray else other, input)
             return NotImplemented
 
-        if backend.native is None or not backend.native.set_operator(
-            name, function, forward, backward
-        ):
+        if not dispatch.set_slot(name, function, forward, backward):
             setattr(OpMethods, name, forward)
             if reflected:
                 setattr(OpMethods, reflected, backward)
         if inplace:
-            setattr(OpMethods, inplace, change)
+            setattr(OpMethods, inplace, self.inplace_function)
 
     def unary_operator(self, name: str) -> None:
         """Make this the operation behind an operator such as ``__neg__``."""
         self.operators += (name,)
-        function = self.function
-        if backend.native is None or not backend.native.set_operator(
-            name, function, function, function
-        ):
-            setattr(OpMethods, name, function)
+        _give(name, self.function)
 
     def samples(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Register sample inputs: ``samples(make)`` yields ``(args, kwargs)``."""
@@ -339,6 +318,11 @@ class Op:
             return function
 
         return register
+
+    def by_way(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function``, a method that ends in this operation, by the compiled way of that name."""
+        found = dispatch.named_way(function, name, self)
+        return function if found is function else update_wrapper(found, function)
 
     # -- calling --------------------------------------------------------------------------------
 
@@ -460,7 +444,7 @@ class Op:
             try:
                 if self.policy is not None and out is None:
                     return self.policy(self, self.run, bind(args, kwargs), False)
-                if not kwargs and required <= given <= positional and fast_paths:
+                if not kwargs and required <= given <= positional and dispatch.fast_paths:
                     return run([*args, *defaults[given:]], out)
                 return self.run(bind(args, kwargs), out)
             except REFUSALS as error:
@@ -469,9 +453,11 @@ class Op:
                     raise
                 raise refused from None
 
-        if self.ufunc is not None and self.kind == "structured" and backend.native is not None:
+        if self.way is not None:
+            return dispatch.named_way(function, self.way, self)
+        if self.ufunc is not None and self.kind == "structured":
             guard = 1 if self.refused else 0  # of integers: they are looked at here
-            return backend.native.OpFunction(function, self.ufunc, len(self.tensors), -2, guard)  # type: ignore[no-any-return]
+            return dispatch.whole_way(function, self.ufunc, len(self.tensors), guard)
         return function
 
     def run(self, values: list[Any], out: Any = None) -> Any:
@@ -584,7 +570,7 @@ class Op:
         self, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
     ) -> None:
         """Give ``outs`` the mode their operands call for, and a node if they are recorded."""
-        if backend.native is not None and fast_paths and combined < INFERENCE:
+        if backend.native is not None and dispatch.fast_paths and combined < INFERENCE:
             backend.native.set_history(self, values, outs, results, combined)
             return
         if combined & VOLATILE:
@@ -902,10 +888,16 @@ def _cast(value: Any, source: Any, target: Any) -> Any:
 
 def method(name: str, value: Any) -> None:
     """Give tensors a method or property that is no operation of its own."""
-    if inspect.isfunction(value):
+    op = getattr(value, "op", None)
+    if callable(value) and (op is None or value is not op.function):
         value.__name__ = value.__qualname__ = name
     METHODS[name] = value
-    setattr(OpMethods, name, value)
+    _give(name, value)
+
+
+def _give(name: str, value: Any) -> None:
+    if not dispatch.set_slot(name, value, value, value):
+        setattr(OpMethods, name, value)
 
 
 # -- decorators ---------------------------------------------------------------------------------
@@ -936,5 +928,4 @@ def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[.
     return function
 
 
-backend.tell("set_context", silence, restore)
 backend.tell("set_grad_mode", mode)

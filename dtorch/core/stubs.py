@@ -231,7 +231,7 @@ class Stub:
             getter: Any = value.fget
             op = getattr(getter, "op", None)
             self.add(name, ["self"], "Tensor" if op else self.of_result(getter), "@property")
-        elif hasattr(value, "op"):
+        elif hasattr(value, "op") and value in (value.op.function, value.op.inplace_function):
             self.add_op(name, value.op, method=True, inplace=name.endswith("_"))
         else:
             self.add_function(name, value, method=True)

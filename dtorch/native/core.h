@@ -140,9 +140,6 @@ PyObject* wrap(PyObject* array);
 bool bump(Tensor* tensor);
 // An array for what arithmetic gave: a scalar of NumPy becomes 0-dim. Takes the reference over.
 PyObject* ensure_array(PyObject* value);
-// A number as a 0-dim array of the type of `like`; null, maybe without an exception, where that
-// would change the type of a result.
-PyObject* number_like(PyObject* number, PyArrayObject* like);
 // A tensor over `array` (a reference is taken over) that views `input`'s memory, by operation `op`
 // with the arguments `args` (borrowed) after the input; it has no history yet.
 PyObject* wrap_view(Tensor* input, PyObject* array, PyObject* op, PyObject* args, int nr,
@@ -154,7 +151,7 @@ bool set_history(PyObject* op, PyObject* const* values, Py_ssize_t count, PyObje
 // The grad mode of this thread.
 enum class GradMode { error, disabled, enabled, inference };
 GradMode current_grad_mode();
-// core.op.fast_paths: off while somebody watches every call from Python.
+// core.dispatch.fast_paths: off while somebody watches every call from Python.
 extern bool fast_paths;
 // (shape, dtype), remembered for the shapes seen last.
 PyObject* array_info(PyArrayObject* array);
@@ -166,7 +163,7 @@ PyObject* new_saved_output(Tensor* tensor, int nr);
 bool add_tensor(PyObject* module);
 bool add_op_function(PyObject* module);
 bool add_recorder(PyObject* module);
-bool add_views(PyObject* module);
+bool add_loops(PyObject* module);
 bool add_engine(PyObject* module);
 bool add_interrupts(PyObject* module);
 

@@ -626,62 +626,10 @@ PyObject* set_engine(PyObject*, PyObject* args) {
   Py_RETURN_NONE;
 }
 
-// ---------------------------------------------------------- arithmetic of formulas, on arrays
-
-PyObject* formula_mul(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
-  if (nargs == 2 && is_array(args[0])) {
-    const Ref other(is_array(args[1]) ? Py_NewRef(args[1])
-                                      : number_like(args[1], as_array(args[0])));
-    if (!other && PyErr_Occurred()) return nullptr;
-    if (other) {
-      PyObject* result = binary_array(Binary::mul, as_array(args[0]), as_array(other.get()));
-      if (result || PyErr_Occurred()) return result;
-    }
-  }
-  Py_RETURN_NONE;
-}
-
-PyObject* formula_relu(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
-  if (nargs == 2 && is_array(args[0]) && is_array(args[1])) {
-    PyObject* result = binary_array(Binary::where_positive, as_array(args[0]), as_array(args[1]));
-    if (result || PyErr_Occurred()) return result;
-  }
-  Py_RETURN_NONE;
-}
-
-PyObject* array_sum_dims(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
-  if (nargs == 3 && is_array(args[0])) {
-    const long first = PyLong_AsLong(args[1]), last = PyLong_AsLong(args[2]);
-    if (PyErr_Occurred()) return nullptr;
-    PyObject* result = sum_dims(as_array(args[0]), static_cast<int>(first), static_cast<int>(last));
-    if (result || PyErr_Occurred()) return result;
-  }
-  Py_RETURN_NONE;
-}
-
-PyObject* array_choose(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
-  if (nargs == 3 && is_array(args[0]) && is_array(args[1]) && is_array(args[2])) {
-    PyObject* result = choose_array(as_array(args[0]), as_array(args[1]), as_array(args[2]));
-    if (result || PyErr_Occurred()) return result;
-  }
-  Py_RETURN_NONE;
-}
-
-template <class F>
-PyCFunction fastcall(F* function) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyMethodDef functions[] = {
     {"walk_arrays", walk_arrays, METH_VARARGS,
      "Walk the graph from [(edge, gradient)] and accumulate into every leaf."},
     {"set_engine", set_engine, METH_VARARGS, nullptr},
-    {"formula_mul", fastcall(formula_mul), METH_FASTCALL, "grad * other on arrays, or None"},
-    {"formula_relu", fastcall(formula_relu), METH_FASTCALL, "grad, 0 where out <= 0, or None"},
-    {"array_sum_dims", fastcall(array_sum_dims), METH_FASTCALL,
-     "Sums over dims first .. last - 1, or None."},
-    {"array_choose", fastcall(array_choose), METH_FASTCALL,
-     "The second where the first holds, else the third; or None."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

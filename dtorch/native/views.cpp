@@ -1,11 +1,7 @@
-// The commonest views, and the sum, of plain NumPy arrays: indexing with ints and slices, view(),
-// transpose(), t(). What they do not know goes to the Python method.
-#include "core.h"
-
-#include <structmember.h>
+// Short ways of the commonest views, and of the sum, of plain NumPy arrays.
+#include "op_function.h"
 
 #include <cstddef>
-#include <cstring>
 #include <utility>
 
 #include "elementwise.h"
@@ -50,33 +46,18 @@ PyObject* array_over(PyArrayObject* array, Geometry& g) {
   return view;
 }
 
-struct Method {
-  PyObject_HEAD vectorcallfunc vectorcall;
-  PyObject* dict;
-  PyObject* slow;  // the Python method
-  PyObject* op;    // what is recorded
-  int kind;
-};
-
-enum Kind { get_item, reshape, transpose, transpose_2d, sum, kinds };
-constexpr const char* kind_names[kinds] = {"__getitem__", "view", "transpose", "t", "sum"};
-PyTypeObject* method_type = nullptr;
-PyObject* get_item_method = nullptr;
-
-Method* as_method(PyObject* object) { return reinterpret_cast<Method*>(object); }
-
 // A view of `array`, that of `input`, with its history; args: what follows the input in a call of
 // the operation (taken over).
-PyObject* finish_view(Method* method, PyObject* input, PyArrayObject* array, Geometry& g,
+PyObject* finish_view(OpFunction* function, PyObject* input, PyArrayObject* array, Geometry& g,
                       PyObject* args) {
   Tensor* tensor = as_tensor(input);
   PyObject* view = args ? array_over(array, g) : nullptr;
-  PyObject* out = view ? wrap_view(tensor, view, method->op, args, -1, false) : nullptr;
+  PyObject* out = view ? wrap_view(tensor, view, function->op, args, -1, false) : nullptr;
   if (out && tensor->mode) {
     PyObject* values[4] = {input};
     const Py_ssize_t n = PyTuple_GET_SIZE(args);
     for (Py_ssize_t i = 0; i < n && i < 3; ++i) values[i + 1] = PyTuple_GET_ITEM(args, i);
-    if (!set_history(method->op, values, n + 1, &out, 1, nullptr, tensor->mode)) Py_CLEAR(out);
+    if (!set_history(function->op, values, n + 1, &out, 1, nullptr, tensor->mode)) Py_CLEAR(out);
   }
   Py_XDECREF(args);
   return out;
@@ -134,7 +115,10 @@ bool apply_index(PyObject* part, PyArrayObject* array, int& dim, Geometry& g) {
   return true;
 }
 
-PyObject* index_fast(Method* method, PyObject* input, PyArrayObject* array, PyObject* index) {
+PyObject* index(OpFunction* function, PyObject* input, PyArrayObject* array, PyObject* const* rest,
+                Py_ssize_t nargs) {
+  if (nargs != 1) return nullptr;
+  PyObject* index = rest[0];
   const bool several = PyTuple_CheckExact(index);
   const Py_ssize_t count = several ? PyTuple_GET_SIZE(index) : 1;
   if (count > max_dims || PyArray_NDIM(array) > max_dims) return nullptr;
@@ -175,7 +159,7 @@ PyObject* index_fast(Method* method, PyObject* input, PyArrayObject* array, PyOb
   if (!dots) PyTuple_SET_ITEM(kept, count, Py_NewRef(Py_Ellipsis));
   PyObject* args = PyTuple_Pack(1, kept);
   Py_DECREF(kept);
-  return args ? finish_view(method, input, array, g, args) : nullptr;
+  return args ? finish_view(function, input, array, g, args) : nullptr;
 }
 
 // ---------------------------------------------------------------------------------- the others
@@ -218,12 +202,11 @@ bool strides_without_copy(PyArrayObject* array, Geometry& g) {
   return true;
 }
 
-PyObject* view_fast(Method* method, PyArrayObject* array, PyObject* const* args, Py_ssize_t nargs) {
-  PyObject* const* sizes = args + 1;
-  Py_ssize_t count = nargs - 1;
-  if (count == 1 && PyTuple_Check(args[1])) {
-    sizes = PySequence_Fast_ITEMS(args[1]);
-    count = PyTuple_GET_SIZE(args[1]);
+PyObject* reshape(OpFunction* function, PyObject* input, PyArrayObject* array,
+                  PyObject* const* sizes, Py_ssize_t count) {
+  if (count == 1 && PyTuple_Check(sizes[0])) {
+    count = PyTuple_GET_SIZE(sizes[0]);
+    sizes = PySequence_Fast_ITEMS(sizes[0]);
   }
   const npy_intp total = PyArray_SIZE(array);
   if (count > max_dims || PyArray_NDIM(array) > max_dims || !total) return nullptr;
@@ -252,11 +235,13 @@ PyObject* view_fast(Method* method, PyArrayObject* array, PyObject* const* args,
   for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(shape, i, Py_NewRef(sizes[i]));
   PyObject* kept = PyTuple_Pack(1, shape);
   Py_DECREF(shape);
-  return kept ? finish_view(method, args[0], array, g, kept) : nullptr;
+  return kept ? finish_view(function, input, array, g, kept) : nullptr;
 }
 
-PyObject* transpose_fast(Method* method, PyObject* input, PyArrayObject* array, PyObject* dim0,
-                         PyObject* dim1) {
+PyObject* transpose(OpFunction* function, PyObject* input, PyArrayObject* array,
+                    PyObject* const* dims, Py_ssize_t count) {
+  if (count != 2) return nullptr;
+  PyObject *dim0 = dims[0], *dim1 = dims[1];
   const int ndim = PyArray_NDIM(array);
   npy_intp a, b;
   if (!ndim || ndim > max_dims || !whole(dim0, a) || !whole(dim1, b) || a < -ndim || a >= ndim ||
@@ -269,152 +254,50 @@ PyObject* transpose_fast(Method* method, PyObject* input, PyArrayObject* array, 
   std::swap(g.dims[a], g.dims[b]);
   std::swap(g.strides[a], g.strides[b]);
   PyObject* kept = PyTuple_Pack(2, dim0, dim1);
-  return kept ? finish_view(method, input, array, g, kept) : nullptr;
+  return kept ? finish_view(function, input, array, g, kept) : nullptr;
 }
 
-PyObject* t_fast(Method* method, PyObject* input, PyArrayObject* array) {
-  if (PyArray_NDIM(array) != 2) return nullptr;
-  static PyObject* zero = PyLong_FromLong(0);
-  static PyObject* one = PyLong_FromLong(1);
-  return transpose_fast(method, input, array, zero, one);
+PyObject* transpose_2d(OpFunction* function, PyObject* input, PyArrayObject* array,
+                       PyObject* const*, Py_ssize_t count) {
+  if (count || PyArray_NDIM(array) != 2) return nullptr;
+  Geometry g = geometry_of(array);
+  std::swap(g.dims[0], g.dims[1]);
+  std::swap(g.strides[0], g.strides[1]);
+  return finish_view(function, input, array, g, PyTuple_New(0));
 }
 
-PyObject* sum_fast(Method* method, PyObject* input, PyArrayObject* array) {
+PyObject* sum(OpFunction* function, PyObject* input, PyArrayObject* array, PyObject* const*,
+              Py_ssize_t count) {
+  if (count) return nullptr;
   Tensor* tensor = as_tensor(input);
   PyObject* result = sum_array(array);
   PyObject* out = result ? wrap(result) : nullptr;
-  if (out && tensor->mode && !set_history(method->op, &input, 1, &out, 1, nullptr, tensor->mode)) {
+  if (out && tensor->mode &&
+      !set_history(function->op, &input, 1, &out, 1, nullptr, tensor->mode)) {
     Py_CLEAR(out);
   }
   return out;
 }
 
-PyObject* fast(Method* method, PyObject* const* args, Py_ssize_t nargs) {
-  if (!fast_paths || !nargs || !is_tensor(args[0]) || as_tensor(args[0])->mode & inference) {
-    return nullptr;
-  }
+// A way for what is done on an array, without keywords.
+using OnArray = PyObject* (*)(OpFunction*, PyObject* input, PyArrayObject*, PyObject* const* rest,
+                              Py_ssize_t count);
+
+template <OnArray f>
+PyObject* way(OpFunction* function, PyObject* const* args, Py_ssize_t nargs) {
+  if (!nargs || !is_tensor(args[0]) || as_tensor(args[0])->mode & inference) return nullptr;
   const Ref held = hold(as_tensor(args[0])->array);
   if (!is_array(held.get())) return nullptr;
-  PyArrayObject* array = as_array(held.get());
-  switch (method->kind) {
-    case get_item:
-      return nargs == 2 ? index_fast(method, args[0], array, args[1]) : nullptr;
-    case reshape:
-      return view_fast(method, array, args, nargs);
-    case transpose:
-      return nargs == 3 ? transpose_fast(method, args[0], array, args[1], args[2]) : nullptr;
-    case transpose_2d:
-      return nargs == 1 ? t_fast(method, args[0], array) : nullptr;
-    default:
-      return nargs == 1 ? sum_fast(method, args[0], array) : nullptr;
-  }
+  return f(function, args[0], as_array(held.get()), args + 1, nargs - 1);
 }
-
-PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObject* kwnames) {
-  Method* method = as_method(self);
-  if (!kwnames) {
-    PyObject* result = fast(method, args, PyVectorcall_NARGS(nargsf));
-    if (result || PyErr_Occurred()) return result;
-  }
-  return PyObject_Vectorcall(method->slow, args, nargsf, kwnames);
-}
-
-// ----------------------------------------------------------------------------- the type itself
-
-// FastMethod(name, slow, op): the compiled form of the method `name`.
-PyObject* method_new(PyTypeObject* type, PyObject* args, PyObject*) {
-  const char* name;
-  PyObject *slow, *op;
-  if (!PyArg_ParseTuple(args, "sOO", &name, &slow, &op)) return nullptr;
-  int kind = 0;
-  while (kind < kinds && std::strcmp(name, kind_names[kind]) != 0) ++kind;
-  if (kind == kinds) {
-    PyErr_Format(PyExc_ValueError, "FastMethod: there is none for %s", name);
-    return nullptr;
-  }
-  auto* self = reinterpret_cast<Method*>(type->tp_alloc(type, 0));
-  if (!self) return nullptr;
-  self->vectorcall = call;
-  self->slow = Py_NewRef(slow);
-  self->op = Py_NewRef(op);
-  self->kind = kind;
-  if (kind == get_item) Py_XSETREF(get_item_method, Py_NewRef(reinterpret_cast<PyObject*>(self)));
-  return reinterpret_cast<PyObject*>(self);
-}
-
-int method_traverse(PyObject* self, visitproc visit, void* arg) {
-  Py_VISIT(Py_TYPE(self));
-  Py_VISIT(as_method(self)->dict);
-  Py_VISIT(as_method(self)->slow);
-  Py_VISIT(as_method(self)->op);
-  return 0;
-}
-
-int method_clear(PyObject* self) {
-  Py_CLEAR(as_method(self)->dict);
-  Py_CLEAR(as_method(self)->slow);
-  Py_CLEAR(as_method(self)->op);
-  return 0;
-}
-
-void method_dealloc(PyObject* self) {
-  PyObject_GC_UnTrack(self);
-  method_clear(self);
-  PyTypeObject* type = Py_TYPE(self);
-  type->tp_free(self);
-  Py_DECREF(type);
-}
-
-PyObject* method_get(PyObject* self, PyObject* instance, PyObject*) {
-  return is_none(instance) ? Py_NewRef(self) : PyMethod_New(self, instance);
-}
-
-PyObject* method_reduce(PyObject* self, PyObject*) {
-  return PyObject_GetAttrString(self, "__qualname__");
-}
-
-PyMemberDef method_members[] = {
-    {"op", T_OBJECT, offsetof(Method, op), READONLY, nullptr},
-    {"__dictoffset__", T_PYSSIZET, offsetof(Method, dict), READONLY, nullptr},
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Method, vectorcall), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr}};
-PyGetSetDef method_getset[] = {
-    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyMethodDef method_methods[] = {{"__reduce__", method_reduce, METH_NOARGS, nullptr},
-                                {nullptr, nullptr, 0, nullptr}};
-PyType_Slot method_slots[] = {{Py_tp_new, reinterpret_cast<void*>(method_new)},
-                              {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-                              {Py_tp_descr_get, reinterpret_cast<void*>(method_get)},
-                              {Py_tp_members, method_members},
-                              {Py_tp_getset, method_getset},
-                              {Py_tp_methods, method_methods},
-                              {Py_tp_traverse, reinterpret_cast<void*>(method_traverse)},
-                              {Py_tp_clear, reinterpret_cast<void*>(method_clear)},
-                              {Py_tp_dealloc, reinterpret_cast<void*>(method_dealloc)},
-                              {0, nullptr}};
-PyType_Spec method_spec = {"dtorch._native.FastMethod", sizeof(Method), 0,
-                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
-                               Py_TPFLAGS_METHOD_DESCRIPTOR,
-                           method_slots};
 
 }  // namespace
 
-// tensor[index], the slot of TensorBase.
-PyObject* tensor_subscript(PyObject* self, PyObject* index) {
-  if (!get_item_method) {
-    PyErr_SetString(PyExc_TypeError, "tensors cannot be indexed yet");
-    return nullptr;
-  }
-  PyObject* args[] = {self, index};
-  return call(get_item_method, args, 2, nullptr);
-}
-
-bool add_views(PyObject* module) {
-  PyObject* type = PyType_FromSpec(&method_spec);
-  if (!type) return false;
-  method_type = reinterpret_cast<PyTypeObject*>(type);
-  return PyModule_AddObjectRef(module, "FastMethod", type) == 0;
-}
+const NamedWay view_ways[] = {{"index", way<index>},
+                              {"reshape", way<reshape>},
+                              {"transpose", way<transpose>},
+                              {"transpose_2d", way<transpose_2d>},
+                              {"sum", way<sum>},
+                              {nullptr, nullptr}};
 
 }  // namespace dtorch::core

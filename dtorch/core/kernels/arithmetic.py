@@ -4,6 +4,7 @@ from dtorch.core.backend import native
 from dtorch.core.ops.activation import relu
 from dtorch.core.ops.arithmetic import mul
 
-mul.gradient_kernel("input")(native.formula_mul)
-mul.gradient_kernel("other")(native.formula_mul)
-relu.gradient_kernel("input")(native.formula_relu)
+_times = native.find_loop("mul")
+mul.gradient_kernel("input")(_times)
+mul.gradient_kernel("other")(_times)
+relu.gradient_kernel("input")(native.find_loop("where_positive"))

@@ -28,7 +28,7 @@ def _samples(make):
     yield (make(0, 4),), {}
 
 
-@elementwise(takes="if")
+@elementwise(loop="relu", takes="if")
 def relu(xp: Any, input: Any) -> Any:
     """Rectified linear unit: ``max(input, 0)``; the gradient at 0 is 0."""
     return xp.maximum(input, input.dtype.type(0))
@@ -43,7 +43,7 @@ relu.samples(_samples)
 relu.expect(lambda input: np.where(input < 0, 0, input))
 
 
-@elementwise(floating=True)
+@elementwise(loop="sigmoid", floating=True)
 def sigmoid(xp: Any, input: Any) -> Any:
     """Logistic function ``1 / (1 + exp(-input))``, without overflow."""
     if input.dtype.kind == "c":
@@ -212,7 +212,7 @@ def _(input, min_val=-1.0, max_val=1.0):
     return np.minimum(np.maximum(input, min_val), max_val)
 
 
-@elementwise(home="nn", takes="if")
+@elementwise(loop="relu6", home="nn", takes="if")
 def relu6(xp: Any, input: Any) -> Any:
     """``min(max(input, 0), 6)``."""
     return xp.clip(input, input.dtype.type(0), input.dtype.type(6))
@@ -302,7 +302,7 @@ softsign.samples(_samples)
 softsign.expect(lambda input: np.sign(input) - np.sign(input) / (1 + np.abs(input)))
 
 
-@elementwise(home="nn", takes="f")
+@elementwise(loop="logsigmoid", home="nn", takes="f")
 def logsigmoid(xp: Any, input: Any) -> Any:
     """Logarithm of `sigmoid`, without overflow."""
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
@@ -394,7 +394,7 @@ def _(input, approximate="none"):
     return 0.5 * input * (1 + np.tanh(math.sqrt(2 / math.pi) * (input + 0.044715 * input**3)))
 
 
-@elementwise(home="nn", takes="fc")
+@elementwise(loop="silu", home="nn", takes="fc")
 def silu(xp: Any, input: Any) -> Any:
     """Sigmoid linear unit: ``input * sigmoid(input)``, also known as swish."""
     return input * sigmoid.body(xp, input)
@@ -413,7 +413,7 @@ silu.samples(_samples)
 silu.expect(lambda input: input / (1 + np.exp(-input)))
 
 
-@elementwise(home="nn", takes="f")
+@elementwise(loop="mish", home="nn", takes="f")
 def mish(xp: Any, input: Any) -> Any:
     """``input * tanh(softplus(input))``.
 
@@ -507,7 +507,7 @@ celu.expect(
 )
 
 
-@elementwise(home="nn", takes="f")
+@elementwise(loop="hardsigmoid", home="nn", takes="f")
 def hardsigmoid(xp: Any, input: Any) -> Any:
     """``input / 6 + 1/2``, cut off at 0 and 1."""
     return xp.clip(input + input.dtype.type(3), 0, 6) / input.dtype.type(6)
@@ -521,7 +521,7 @@ def _(grad, input):
     return keep(grad * (1 / 6), (input > -3) & (input < 3))
 
 
-@elementwise(home="nn", takes="f")
+@elementwise(loop="hardswish", home="nn", takes="f")
 def hardswish(xp: Any, input: Any) -> Any:
     """``input`` times `hardsigmoid` of it.
 

@@ -49,7 +49,7 @@ def _with_scaled(xp: Any, combine: Any, input: Any, other: Any, alpha: Any) -> A
     return combine(input, scaled)
 
 
-@elementwise(aliases={"value": "other"})
+@elementwise(loop="add", aliases={"value": "other"})
 def add(xp: Any, input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """Sum ``input + alpha * other``.
 
@@ -88,7 +88,7 @@ add.classic(_scaled_by_position)
 add.operator("__add__", "__radd__", "__iadd__")
 
 
-@elementwise(aliases={"value": "other"})
+@elementwise(loop="sub", aliases={"value": "other"})
 def sub(xp: Any, input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """Difference ``input - alpha * other``."""
     return input - other if alpha == 1 else _with_scaled(xp, xp.subtract, input, other, alpha)
@@ -120,7 +120,7 @@ sub.classic(_scaled_by_position)
 sub.operator("__sub__", "__rsub__", "__isub__")
 
 
-@elementwise(ufunc=np.multiply, aliases={"value": "other"})
+@elementwise(ufunc=np.multiply, loop="mul", aliases={"value": "other"})
 def mul(xp: Any, input: Any, other: Any) -> Any:
     """Product of the elements."""
     return xp.multiply(input, other)
@@ -189,7 +189,7 @@ def _div(xp: Any, input: Any, other: Any, *, rounding_mode: str | None = None) -
 
 
 _div.__name__ = "div"
-div = _DivisionOp(_div, floating=True, aliases={"value": "other"})
+div = _DivisionOp(_div, loop="div", floating=True, aliases={"value": "other"})
 
 
 @div.gradient("input")
@@ -227,7 +227,7 @@ def _(input, other, rounding_mode=None):
 div.operator("__truediv__", "__rtruediv__", "__itruediv__")
 
 
-@elementwise(aliases={"value": "other"}, takes="ifc")
+@elementwise(loop="floor_divide", aliases={"value": "other"}, takes="ifc")
 def floor_divide(xp: Any, input: Any, other: Any) -> Any:
     """Quotient rounded down; integers stay integers."""
     _refuse_zero_divisor("floor_divide", other)
@@ -262,7 +262,7 @@ def _refuse_zero_divisor(name: str, other: Any) -> None:
         raise DivisionError(f"{name}: an integer is divided by zero")
 
 
-@elementwise(aliases={"divisor": "other"}, takes="ifc")
+@elementwise(loop="remainder", aliases={"divisor": "other"}, takes="ifc")
 def remainder(xp: Any, input: Any, other: Any) -> Any:
     """Remainder of the division, with the sign of the divisor.
 
@@ -298,7 +298,7 @@ def _(input, other):
 remainder.operator("__mod__", "__rmod__", "__imod__")
 
 
-@elementwise(aliases={"divisor": "other"}, takes="ifc")
+@elementwise(loop="fmod", aliases={"divisor": "other"}, takes="ifc")
 def fmod(xp: Any, input: Any, other: Any) -> Any:
     """Remainder of the division, with the sign of the dividend."""
     _refuse_zero_divisor("fmod", other)
@@ -326,7 +326,7 @@ def _(input, other):
     return input - np.trunc(input / other) * other
 
 
-@elementwise(ufunc=np.negative)
+@elementwise(ufunc=np.negative, loop="neg")
 def neg(xp: Any, input: Any) -> Any:
     """The elements with the opposite sign."""
     return xp.negative(input)
@@ -351,7 +351,7 @@ def _(input):
 neg.unary_operator("__neg__")
 
 
-@elementwise(takes="ifc")
+@elementwise(loop="abs", takes="ifc")
 def abs(xp: Any, input: Any) -> Any:
     """Absolute values; of complex numbers the real moduli."""
     return xp.absolute(input)
@@ -375,7 +375,7 @@ def _(input):
 abs.unary_operator("__abs__")
 
 
-@elementwise(takes="bif")
+@elementwise(loop="sign", takes="bif")
 def sign(xp: Any, input: Any) -> Any:
     """-1, 0 or 1 by the sign of the element; the gradient is zero."""
     return _sign(xp, input)

@@ -88,13 +88,13 @@ _LOWER, _UPPER = (
 )
 
 
-@elementwise(ufunc=np.maximum, takes="bif", beyond=_LOWER)
+@elementwise(ufunc=np.maximum, loop="maximum", takes="bif", beyond=_LOWER)
 def maximum(xp: Any, input: Any, other: Any) -> Any:
     """The larger of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.maximum(input, other)
 
 
-@elementwise(ufunc=np.minimum, takes="bif", beyond=_UPPER)
+@elementwise(ufunc=np.minimum, loop="minimum", takes="bif", beyond=_UPPER)
 def minimum(xp: Any, input: Any, other: Any) -> Any:
     """The smaller of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.minimum(input, other)

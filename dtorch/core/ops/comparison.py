@@ -26,37 +26,37 @@ def _comparison(op: ElementwiseOp, operator: str, reference: Any) -> None:
     op.expect(reference)
 
 
-@elementwise(ufunc=np.equal, beyond="keep")
+@elementwise(ufunc=np.equal, loop="eq", beyond="keep")
 def eq(xp: Any, input: Any, other: Any) -> Any:
     """Whether the elements are equal."""
     return xp.equal(input, other)
 
 
-@elementwise(ufunc=np.not_equal, beyond="keep")
+@elementwise(ufunc=np.not_equal, loop="ne", beyond="keep")
 def ne(xp: Any, input: Any, other: Any) -> Any:
     """Whether the elements differ."""
     return xp.not_equal(input, other)
 
 
-@elementwise(ufunc=np.less, takes="bif", beyond="keep")
+@elementwise(ufunc=np.less, loop="lt", takes="bif", beyond="keep")
 def lt(xp: Any, input: Any, other: Any) -> Any:
     """Whether the element is less."""
     return xp.less(input, other)
 
 
-@elementwise(ufunc=np.less_equal, takes="bif", beyond="keep")
+@elementwise(ufunc=np.less_equal, loop="le", takes="bif", beyond="keep")
 def le(xp: Any, input: Any, other: Any) -> Any:
     """Whether the element is less or equal."""
     return xp.less_equal(input, other)
 
 
-@elementwise(ufunc=np.greater, takes="bif", beyond="keep")
+@elementwise(ufunc=np.greater, loop="gt", takes="bif", beyond="keep")
 def gt(xp: Any, input: Any, other: Any) -> Any:
     """Whether the element is greater."""
     return xp.greater(input, other)
 
 
-@elementwise(ufunc=np.greater_equal, takes="bif", beyond="keep")
+@elementwise(ufunc=np.greater_equal, loop="ge", takes="bif", beyond="keep")
 def ge(xp: Any, input: Any, other: Any) -> Any:
     """Whether the element is greater or equal."""
     return xp.greater_equal(input, other)

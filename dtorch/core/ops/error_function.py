@@ -158,7 +158,7 @@ def _with_limits(x: Any, y: Any) -> Any:
     return np.where(np.abs(x) <= 1, out, np.nan)
 
 
-@elementwise(floating=True, takes="bif")
+@elementwise(loop="erf", floating=True, takes="bif")
 def erf(xp: Any, input: Any) -> Any:
     """Error function ``2 / sqrt(pi)`` times the integral of ``exp(-t**2)`` from 0 to the element."""
     return erf_of(xp, input)

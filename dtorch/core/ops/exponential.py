@@ -11,7 +11,7 @@ from dtorch.core.elementwise import elementwise
 from dtorch.core.ops.comparison import choose, keep, logical_not
 
 
-@elementwise(ufunc=np.exp, floating=True, aliases={"tensor": "input"})
+@elementwise(ufunc=np.exp, loop="exp", floating=True, aliases={"tensor": "input"})
 def exp(xp: Any, input: Any) -> Any:
     """Exponential function ``e ** input``."""
     return xp.exp(input)

@@ -235,7 +235,7 @@ def _assign(part: Any, value: Any) -> None:
     copy_(part, value)
 
 
-method("__getitem__", _getitem)
+method("__getitem__", _basic.by_way("index", _getitem))
 method("__setitem__", _setitem)
 
 

@@ -144,7 +144,7 @@ def _(grad, input, p):
     return keep(grad * (power(choose(some, input, 1.0), 1 / p - 1) / p), some)
 
 
-@elementwise()
+@elementwise(loop="square")
 def square(xp: Any, input: Any) -> Any:
     """Square of the elements."""
     return xp.square(input if input.dtype.kind != "b" else input.astype(np.int64))
@@ -165,7 +165,7 @@ def _(input):
     return input * input
 
 
-@elementwise(ufunc=np.sqrt, floating=True)
+@elementwise(ufunc=np.sqrt, loop="sqrt", floating=True)
 def sqrt(xp: Any, input: Any) -> Any:
     """Square root; nan for negative numbers."""
     return xp.sqrt(input)
@@ -186,7 +186,7 @@ def _(input):
     return input**0.5
 
 
-@elementwise(floating=True)
+@elementwise(loop="rsqrt", floating=True)
 def rsqrt(xp: Any, input: Any) -> Any:
     """Reciprocal of the square root."""
     return 1 / xp.sqrt(input)
@@ -207,7 +207,7 @@ def _(input):
     return input**-0.5
 
 
-@elementwise(floating=True)
+@elementwise(loop="reciprocal", floating=True)
 def reciprocal(xp: Any, input: Any) -> Any:
     """Reciprocal ``1 / input``."""
     return 1 / input

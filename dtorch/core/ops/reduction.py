@@ -47,7 +47,7 @@ def _keep_samples(make):
     yield (make(),), {}
 
 
-@structured(tensors=("input",))
+@structured(tensors=("input",), way="sum")
 def sum(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Sum over ``dim`` (an int, several, or None for all); integers sum as int64.
 

@@ -133,7 +133,7 @@ def _(grad, input):
     return grad * sinh(input).conj()
 
 
-@elementwise(ufunc=np.tanh, floating=True)
+@elementwise(ufunc=np.tanh, loop="tanh", floating=True)
 def tanh(xp: Any, input: Any) -> Any:
     """Hyperbolic tangent."""
     return xp.tanh(input)

@@ -100,7 +100,7 @@ def _(input, shape):
     return np.array(input.ravel().tolist(), input.dtype).reshape(shape)
 
 
-@view()
+@view(way="transpose")
 def transpose(xp: Any, input: Any, dim0: int, dim1: int) -> Any:
     """A view with two dims exchanged.
 
@@ -163,19 +163,24 @@ def _(input, dims):
     return np.einsum(input, list(range(input.ndim)), [d % input.ndim for d in dims])
 
 
-@composite(tensors=("input",))
-def t(input: Any) -> Any:
+@view(way="transpose_2d")
+def t(xp: Any, input: Any) -> Any:
     """The transpose of a matrix; tensors with fewer dims as they are.
 
     Raises:
         ShapeError: more than two dims.
     """
-    if input._array.ndim > 2:
+    if input.ndim > 2:
         raise ShapeError(
             f"t: input has shape {tuple(input.shape)}, expected at most 2 dimensions; "
             "use transpose or permute"
         )
-    return transpose(input, 0, -1)
+    return input.T
+
+
+@t.gradient("input")
+def _(grad):
+    return t(grad)
 
 
 @t.samples
@@ -570,7 +575,7 @@ def _matrix_transposed(input: Any) -> Any:
     return transpose.function(input, -2, -1)
 
 
-method("view", _view)
+method("view", _reshaped.by_way("reshape", _view))
 method("expand_as", _expand_as)
 method("view_as", _view_as)
 method("T", property(_transposed))
