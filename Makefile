@@ -39,6 +39,12 @@ KERNEL_TESTS := tests/core/test_every_op.py tests/nn/test_layer_outputs.py tests
     cross_entropy division fused gelu half_loops half matmul normalization optimizer pooling \
     recurrent slices softmax sums))
 
+# What beside core, nn and optim has a compiled form: atomics, messages with shared blocks, and who
+# stands on them.
+PROCESS_TESTS := $(patsubst %,tests/multiprocessing/test_%.py,arena delivery messages queues \
+    reception reductions) $(patsubst %,tests/data_loading/test_%.py,channel collate dataset seeding) \
+    tests/distributed/hogwild tests/distributed/test_collectives.py
+
 test: $(STAMPS)/dtorch $(STAMPS)/test
 	@set -e; for capability in $$($(BIN)/python -c "from dtorch.core import backend; \
 	    print(*backend.native.cpu_capabilities()[:-1] if backend.native else ())"); do \
@@ -48,7 +54,7 @@ test: $(STAMPS)/dtorch $(STAMPS)/test
 	done
 	@echo "== part of the suite without the native module (DTORCH_NATIVE=0)"
 	DTORCH_NATIVE=0 $(BIN)/pytest --quiet --no-header -r fE --numprocesses 2 \
-	    tests/core $(wildcard tests/nn tests/optim)
+	    tests/core $(wildcard tests/nn tests/optim) $(PROCESS_TESTS)
 	@echo "== the whole suite"
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
