@@ -83,14 +83,26 @@ def install_allocator_in_this_thread() -> None:
         native.install_allocator()
 
 
+_sharers = 1  # processes that this one knows of, each of which could keep a quarter of the memory
+
+
 def share_cache(processes: int) -> None:
     """Keep no more freed memory than is the part of one of so many processes.
 
-    Each could keep a quarter of the memory, and none knows what the others keep. A
-    ``DTORCH_CACHE_LIMIT`` stays, for each of them.
+    They are those that one process has started for its work, whose own part they divide: the
+    workers of a loader, or of each loader where ranks have loaders. None knows what the others
+    keep. A ``DTORCH_CACHE_LIMIT`` stays, for each of them.
     """
+    global _sharers
+    _sharers *= processes
     if native is not None and not os.environ.get("DTORCH_CACHE_LIMIT"):
         native.set_cache_limit(native.allocator_stats()["cache_limit"] // processes)
+
+
+def share_cache_with_peers(processes: int) -> None:
+    """Be one of so many processes on this machine, if that was not known when they started."""
+    if processes > _sharers:
+        share_cache(-(-processes // _sharers))
 
 
 def _set_cache_limit() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.backend import share_cache_with_peers
 from dtorch.core.errors import ArgumentError, StorageError
 from dtorch.core.storage import Storage
 from dtorch.distributed.backends.arrays import LINE_NBYTES, Array, part_bounds
@@ -46,6 +47,7 @@ class SharedMemoryTransport(Transport):
         self, meeting: str, rank: int, world_size: int, timeout: float, pids: Sequence[int] = ()
     ) -> None:
         _check_one_machine(world_size)
+        share_cache_with_peers(world_size)
         super().__init__(meeting, rank, world_size, timeout, pids)
         fd, self.pids = meet(
             meeting, rank, world_size, lambda: create_region(world_size), timeout, pids

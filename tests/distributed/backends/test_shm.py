@@ -5,7 +5,9 @@ import signal
 import time
 
 import numpy as np
+import pytest
 
+from dtorch.core import backend
 from dtorch.distributed.backends.shm import SharedMemoryTransport
 from dtorch.distributed.errors import CollectiveTimeout, PeerLost
 from dtorch.distributed.reduce_op import ReduceOp
@@ -26,6 +28,22 @@ def test_eight_ranks_on_fewer_cores(run_ranks, meeting):
         return int(array.min())
 
     assert run_ranks(8, body) == [7] * 8
+
+
+@pytest.mark.skipif(backend.native is None, reason="without the native module nothing is kept")
+def test_ranks_together_keep_no_more_freed_memory_than_one_process_alone(run_ranks, meeting):
+    def body(rank):
+        limits = []
+        for round in range(2):  # the second group is of the same processes
+            group_of(rank, f"{meeting}{round}", 3).close()
+            limits.append(backend.native.allocator_stats()["cache_limit"])
+        return limits
+
+    alone = backend.native.allocator_stats()["cache_limit"]
+    first, second = zip(*run_ranks(3, body), strict=True)
+    assert first == second
+    assert min(first) > 0
+    assert sum(first) <= alone
 
 
 def test_the_count_of_exchanges_may_wrap_around(run_ranks, meeting):
