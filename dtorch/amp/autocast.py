@@ -8,13 +8,15 @@ from typing import Any
 
 from dtorch.amp.state import (
     DEVICES,
+    begin_region,
     check_device_type,
+    end_region,
     is_autocast_available,
-    set_autocast_enabled,
     state,
 )
 from dtorch.core.dtype import as_dtype, bfloat16, dtype as dtype_type, float16
 from dtorch.core.errors import ArgumentError
+from dtorch.core.interrupts import completed
 
 
 class autocast(contextlib.ContextDecorator):  # noqa: N801 - the public name of the reference API
@@ -75,18 +77,12 @@ class autocast(contextlib.ContextDecorator):  # noqa: N801 - the public name of 
         return False
 
     def __enter__(self) -> autocast:
-        device = self.device
-        state.before.append((state.enabled[device], state.dtypes[device], state.cache_enabled))
-        state.dtypes[device] = self.fast_dtype
-        state.cache_enabled = self.cache_enabled
-        set_autocast_enabled(device, self.enabled)
+        begin_region(self.device, self.enabled, self.fast_dtype, self.cache_enabled)
         return self
 
+    @completed
     def __exit__(self, *_: object) -> None:
-        enabled, state.dtypes[self.device], state.cache_enabled = state.before.pop()
-        set_autocast_enabled(self.device, enabled)
-        if not state.before:
-            state.cache.clear()
+        end_region()
 
 
 def regions_here() -> list[autocast]:

@@ -12,7 +12,7 @@ from dtorch.core.device import device
 from dtorch.core.dtype import as_dtype, bfloat16, dtype, float16, float32, from_numpy_dtype
 from dtorch.core.errors import ArgumentError, DeviceError
 from dtorch.core.grad_mode import mode
-from dtorch.core.interrupts import at_fork
+from dtorch.core.interrupts import at_fork, completed
 from dtorch.core.op import Op
 from dtorch.core.tensor import Tensor
 
@@ -24,8 +24,8 @@ class _State(threading.local):
         self.enabled = dict.fromkeys(DEVICES, False)
         self.dtypes = {"cpu": bfloat16, "cuda": float16}
         self.cache_enabled = True
-        # What regions of this thread found: enabled and dtype of their device, cache_enabled.
-        self.before: list[tuple[bool, dtype, bool]] = []
+        # What regions of this thread found: device, enabled and dtype of that, cache_enabled.
+        self.before: list[tuple[str, bool, dtype, bool]] = []
         # Parameters converted in this region, by what the result depends on; with the parameter,
         # so that its id names nobody else meanwhile.
         self.cache: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
@@ -35,7 +35,7 @@ class _State(threading.local):
 state = _State()
 _lock = threading.Lock()
 at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
-_casting = 0  # threads and devices for which a cast is enabled
+_casting: set[tuple[int, str]] = set()  # threads and devices for which a cast is enabled
 
 
 def check_device_type(name: str, device_type: Any) -> str:
@@ -75,20 +75,43 @@ def is_autocast_enabled(device_type: str | None = None) -> bool:
 
 def set_autocast_enabled(device_type: str, enabled: bool) -> None:
     """Turn the casts of this thread on or off; `autocast` is the usual way."""
-    name = check_device_type("set_autocast_enabled", device_type)
-    enabled = bool(enabled)
-    if state.enabled[name] != enabled:
-        state.enabled[name] = enabled
-        _count(1 if enabled else -1)
+    _enable(check_device_type("set_autocast_enabled", device_type), bool(enabled))
 
 
-def _count(delta: int) -> None:
-    """Operations ask for casts only while there is a thread that wants some."""
-    global _casting
+@completed
+def _enable(name: str, enabled: bool) -> None:
+    state.enabled[name] = enabled
+    change = _casting.add if enabled else _casting.discard
     with _lock:
-        before, _casting = _casting, _casting + delta
-        if (before == 0) != (_casting == 0):
-            policies.install(call if before == 0 else None)
+        # Operations ask for casts only while there is a thread that wants some.
+        change((threading.get_ident(), name))
+        policies.install(call if _casting else None)
+
+
+def begin_region(name: str, enabled: bool, fast_dtype: dtype, cache_enabled: bool) -> None:
+    """Set what a region sets; `end_region` undoes it."""
+    before = name, state.enabled[name], state.dtypes[name], state.cache_enabled
+    try:
+        state.dtypes[name], state.cache_enabled = fast_dtype, cache_enabled
+        _enable(name, enabled)
+    except BaseException:
+        _go_back(*before)
+        raise
+    state.before += [before]
+
+
+def end_region() -> None:
+    """Set what was set before this thread's innermost region; to be called by what is `completed`."""
+    _go_back(*state.before[-1])
+    if len(state.before) == 1:
+        state.cache.clear()
+    del state.before[-1]
+
+
+@completed
+def _go_back(name: str, enabled: bool, fast_dtype: dtype, cache_enabled: bool) -> None:
+    state.dtypes[name], state.cache_enabled = fast_dtype, cache_enabled
+    _enable(name, enabled)
 
 
 def get_autocast_dtype(device_type: str) -> dtype:

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.autograd.watched import WatchedNode, after_backward, start_watching, stop_watching
+from dtorch.autograd.watched import WatchedNode, after_backward
 from dtorch.core import base
 from dtorch.core.base import TensorBase
+from dtorch.core.dispatch import watch
 from dtorch.core.errors import GradError
+from dtorch.core.interrupts import completed
 from dtorch.core.record import OpNode
 
 _PACKAGE = os.path.dirname(os.path.dirname(base.__file__)) + os.sep
@@ -59,13 +61,11 @@ def _look_for_nan(node: Any, grads: Sequence[Any], start: int) -> None:
             )
 
 
+@completed
 def _switch(enabled: bool, check_nan: bool) -> None:
-    if enabled and not _state.enabled:
-        start_watching(_remember_where)
-        after_backward.append(_look_for_nan)
-    elif _state.enabled and not enabled:
-        after_backward.remove(_look_for_nan)
-        stop_watching(_remember_where)
+    watch(_remember_where, enabled)
+    if enabled != (_look_for_nan in after_backward):
+        (after_backward.append if enabled else after_backward.remove)(_look_for_nan)
     _state.enabled, _state.check_nan = enabled, check_nan
 
 
@@ -91,6 +91,7 @@ class set_detect_anomaly:  # noqa: N801 - the public name of the reference API
     def __enter__(self) -> None:
         pass
 
+    @completed
     def __exit__(self, *_: object) -> None:
         _switch(*self.before)
 
@@ -119,7 +120,12 @@ class detect_anomaly:  # noqa: N801 - the public name of the reference API
 
     def __enter__(self) -> None:
         self.before = (_state.enabled, _state.check_nan)
-        _switch(True, self.check_nan)
+        try:
+            _switch(True, self.check_nan)
+        except BaseException:
+            _switch(*self.before)
+            raise
 
+    @completed
     def __exit__(self, *_: object) -> None:
         _switch(*self.before)

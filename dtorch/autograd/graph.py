@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dtorch.autograd.watched import hooks, pack_saved, start_watching, stop_watching
+from dtorch.autograd.watched import hooks, pack_saved
+from dtorch.core.dispatch import watch
 from dtorch.core.graph import Node
+from dtorch.core.interrupts import completed
 from dtorch.core.record import OpNode
 
 __all__ = ["Node", "saved_tensors_hooks"]
+
+
+_pairs: dict[int, Any] = {}  # of all threads, each as often as it is entered
 
 
 def _observe(node: Any) -> None:
@@ -36,25 +41,38 @@ class saved_tensors_hooks:  # noqa: N801 - the public name of the reference API
     """
 
     def __init__(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
-        self.pair = (_unwatched(pack_hook), unpack_hook)
+        self.hooks = (_unwatched(pack_hook), unpack_hook)
 
     def __enter__(self) -> None:
-        hooks.pairs.append(self.pair)
-        start_watching(_observe)
+        pair = (*self.hooks,)
+        _pairs[id(pair)] = pair
+        try:
+            watch(_observe, True)
+        except BaseException:
+            _forget(pair)
+            raise
+        hooks.pairs += [pair]
 
+    @completed
     def __exit__(self, *_: object) -> None:
-        stop_watching(_observe)
-        hooks.pairs.pop()
+        _forget(hooks.pairs[-1])
+        del hooks.pairs[-1]
+
+
+@completed
+def _forget(pair: Any) -> None:
+    _pairs.pop(id(pair), None)
+    watch(_observe, bool(_pairs))
 
 
 def _unwatched(pack: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """``pack`` without packing what it saves itself."""
 
     def run(tensor: Any) -> Any:
-        hooks.pairs.append(None)
+        hooks.pairs += [None]
         try:
             return pack(tensor)
         finally:
-            hooks.pairs.pop()
+            del hooks.pairs[-1]
 
     return run

@@ -17,11 +17,11 @@ from dtorch.core.base import (
     wrap,
     wrap_view,
 )
+from dtorch.core.dispatch import observers
 from dtorch.core.errors import GradError, ShapeError
 from dtorch.core.grad_mode import mode, no_grad
 from dtorch.core.graph import Node, check_version, edge_of
 from dtorch.core.inplace import rebase
-from dtorch.core.op import observers
 from dtorch.core.ops.view import permute
 
 
@@ -103,7 +103,7 @@ class FunctionNode(Node):
 
     def notify(self) -> None:
         """Tell those who watch the recording."""
-        for observer in observers:
+        for observer in tuple(observers):
             observer(self)
 
     # -- outputs --------------------------------------------------------------------------------

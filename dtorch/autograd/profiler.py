@@ -10,14 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from dtorch.autograd.watched import (
-    WatchedNode,
-    after_backward,
-    start_watching,
-    stop_watching,
-)
+from dtorch.autograd.watched import WatchedNode, after_backward
+from dtorch.core.dispatch import watch
 from dtorch.core.elementwise import ElementwiseOp
 from dtorch.core.errors import ArgumentError
+from dtorch.core.interrupts import completed
 from dtorch.core.op import CompositeOp, Op, ViewOp
 from dtorch.core.record import OpNode
 
@@ -229,15 +226,17 @@ def _after_backward(node: Any, grads: Any, start: int) -> None:
 def _instrument() -> None:
     for cls, name, suffix in _RUNS:
         if name in cls.__dict__:
-            _originals[cls, name] = cls.__dict__[name]
-            setattr(cls, name, _timed(cls.__dict__[name], suffix))
-    start_watching(_observe)
+            original = _originals.setdefault((cls, name), cls.__dict__[name])
+            setattr(cls, name, _timed(original, suffix))
+    watch(_observe, True)
     after_backward.append(_after_backward)
 
 
+@completed
 def _restore() -> None:
-    after_backward.remove(_after_backward)
-    stop_watching(_observe)
+    if _after_backward in after_backward:
+        after_backward.remove(_after_backward)
+    watch(_observe, False)
     for (cls, name), original in _originals.items():
         setattr(cls, name, original)
     _originals.clear()
@@ -267,13 +266,19 @@ class profile:  # noqa: N801 - the public name of the reference API
     def __enter__(self) -> profile:
         if self.enabled:
             if not _active:
-                _instrument()
-            _active.append(self)
+                try:
+                    _instrument()
+                except BaseException:
+                    _restore()
+                    raise
+            _active[:] = [*_active, self]
         return self
 
+    @completed
     def __exit__(self, *_: object) -> None:
         if self.enabled:
-            _active.remove(self)
+            if self in _active:
+                _active.remove(self)
             if not _active:
                 _restore()
 

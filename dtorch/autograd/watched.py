@@ -12,25 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtorch.core.base import REQUIRES_GRAD, SavedOutput, TensorBase, version_of, wrap
-from dtorch.core.dispatch import watch
 from dtorch.core.graph import Node, check_version, edge_of
-from dtorch.core.op import observers
 from dtorch.core.record import OpNode
 
 # Called with (node, its gradients, start in ns) after the backward of a node.
 after_backward: list[Callable[[Any, Sequence[Any], int], None]] = []
-
-
-def start_watching(observer: Callable[[Any], None]) -> None:
-    """Show every new node to ``observer``."""
-    observers.append(observer)
-    watch(+1)
-
-
-def stop_watching(observer: Callable[[Any], None]) -> None:
-    """Undo `start_watching`."""
-    observers.remove(observer)
-    watch(-1)
 
 
 class WatchedNode(OpNode):

@@ -22,16 +22,19 @@ Function = Callable[..., Any]
 ndarray = np.ndarray
 _SHORT_KINDS = ("biufcV", "fc", "biufV", "f")  # of NumPy, by what `guard` leaves out
 
-# Off while somebody wants every call to come by `Op.run`.
-fast_paths = True
-_watchers = 0
+# Called with every node that is recorded, in this order.
+observers: dict[Callable[[Any], None], None] = {}
+fast_paths = True  # off while there are any
 
 
-def watch(delta: int) -> None:
-    """Count somebody (+1) who wants every call to come by `Op.run`, or one who no longer does."""
-    global _watchers, fast_paths
-    _watchers += delta
-    fast_paths = _watchers == 0
+def watch(observer: Callable[[Any], None], wanted: bool) -> None:
+    """Show every new node to ``observer``, or no longer; meanwhile every call comes by `Op.run`."""
+    global fast_paths
+    if wanted:
+        observers[observer] = None
+    else:
+        observers.pop(observer, None)
+    fast_paths = not observers
     tell("set_fast_paths", fast_paths)
 
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any, Self, TypeVar, overload
 
+from dtorch.core.interrupts import completed
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -27,22 +29,36 @@ def is_grad_enabled() -> bool:
 
 
 class _GradMode:
-    """Sets the switch inside a ``with`` block, or in calls of a decorated function."""
+    """Sets the switch inside a ``with`` block, or in calls of a decorated function.
 
-    def __init__(self, enabled: bool) -> None:
+    Args:
+        enabled: whether operations are recorded.
+        inference: whether inference mode is on; None leaves it.
+    """
+
+    def __init__(self, enabled: bool, inference: bool | None = None) -> None:
         self.enabled = enabled
-        self.before: list[bool | None] = []
+        self.inference = inference
+        self.before: list[tuple[bool | None, bool]] = []
 
     def __enter__(self) -> None:
-        self.before.append(mode.enabled)
-        _set(self.enabled)
+        self._switch(self.before)
 
+    def _switch(self, before: list[tuple[bool | None, bool]]) -> None:
+        # Calls nothing after the first change, see `interrupts`.
+        inference = mode.inference if self.inference is None else self.inference
+        enabled = self.enabled or (None if inference else False)
+        before += [(mode.enabled, mode.inference)]
+        mode.enabled, mode.inference = enabled, inference
+
+    @completed
     def __exit__(self, *_: object) -> None:
-        mode.enabled = self.before.pop()
+        mode.enabled, mode.inference = self.before[-1]
+        del self.before[-1]
 
     def again(self) -> _GradMode:
         """A fresh object that sets the same: calls of a decorated function may overlap."""
-        return _GradMode(self.enabled)
+        return _GradMode(self.enabled, self.inference)
 
     def __call__(self, function: F) -> F:
         again = self.again
@@ -120,20 +136,17 @@ class set_grad_enabled(_GradMode):  # noqa: N801 - the public name of the refere
 
     def __init__(self, mode: bool) -> None:
         super().__init__(bool(mode))
-        self.earlier = is_grad_enabled()
-        _set(self.enabled)
+        self.earlier: list[tuple[bool | None, bool]] = []
+        self._switch(self.earlier)
 
     def __enter__(self) -> None:
-        self.before.append(self.earlier)
-        _set(self.enabled)
+        self._switch([])
+        self.before += self.earlier
 
     def __call__(self, function: F) -> F:
-        _set(self.earlier)  # used as a decorator: only calls of the function are affected
+        # Used as a decorator: only calls of the function are affected.
+        mode.enabled, mode.inference = self.earlier[-1]
         return super().__call__(function)
-
-
-def _set(enabled: bool) -> None:
-    mode.enabled = enabled or (None if mode.inference else False)
 
 
 def is_inference_mode_enabled() -> bool:
@@ -173,18 +186,4 @@ class inference_mode(_GradMode):  # noqa: N801 - the public name of the referenc
         return switch(mode)
 
     def __init__(self, mode: bool = True) -> None:
-        super().__init__(not mode)
-        self.inference = bool(mode)
-        self.inference_before: list[bool] = []
-
-    def again(self) -> _GradMode:
-        return inference_mode(self.inference)
-
-    def __enter__(self) -> None:
-        self.inference_before.append(mode.inference)
-        mode.inference = self.inference
-        super().__enter__()
-
-    def __exit__(self, *_: object) -> None:
-        super().__exit__()
-        mode.inference = self.inference_before.pop()
+        super().__init__(not mode, bool(mode))

@@ -1,16 +1,18 @@
 """Keeping signals out of what must not stop half-way, and what is to be done around a fork.
 
-The handler of a signal may raise: that of Ctrl-C does. Python runs handlers between any two steps
-of the main thread, also between taking a lock and the block that gives it back, and drops what they
-raise in functions that no program called, such as those that run around a fork. ``with lock:`` of
-the standard library's own locks is one step; what takes several belongs into `undisturbed`.
+The handler of a signal may raise: that of Ctrl-C does. Python runs handlers in the main thread where
+a function begins, after a call, and where a loop goes back, and drops what they raise in functions
+that no program called, such as a ``__del__`` or those that run around a fork. So
+
+- ``with lock:`` of the standard library's own locks is one step;
+- a ``__enter__`` that changes something and then calls nothing more is one step, too;
+- a ``__exit__``, a ``__del__`` and whatever else has to come to its end is `completed`;
+- what takes several steps, and cannot be done twice, belongs into `undisturbed`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import functools
 import logging
 import os
 import random
@@ -19,50 +21,74 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from dtorch.core import backend
+from dtorch.core.backend import compiled
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Those that people, supervisors and timers send.
-_SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2")
-    if hasattr(signal, name)
-)
-_SIGSET_NBYTES = 128
-
-_libc = ctypes.CDLL(None)
 _ARE_IMPORTED_BEFORE = (logging, random, threading)  # they register steps around a fork, as we do
 
 
-class _Blocked:
-    """Signals that are blocked in a thread until it calls `let_in`."""
+@compiled
+def completed(function: F) -> F:
+    """A function that ends what it does before Ctrl-C is raised, where the program goes on.
 
-    def __init__(self) -> None:
-        self._set = ctypes.create_string_buffer(_SIGSET_NBYTES)
-        # Not a function of Python: what a handler raises is raised by who called, not in here.
-        self.let_in = functools.partial(
-            _libc.pthread_sigmask, ctypes.c_int(signal.SIG_UNBLOCK), self._set, None
-        )
-
-    def none(self) -> None:
-        """Begin anew."""
-        _libc.sigemptyset(self._set)
-
-    def block(self, number: int) -> None:
-        """Block one more."""
-        if number not in signal.pthread_sigmask(signal.SIG_BLOCK, [number]):
-            _libc.sigaddset(self._set, number)
+    If Ctrl-C comes in it, it is called once more: what it does twice must be as good as once.
+    Without the native module it is an ordinary function, and Ctrl-C may come before its first line.
+    """
+    return function
 
 
-_postponed, _kept_out = _Blocked(), _Blocked()  # of the main thread; of another one that forks
-_handlers: dict[int, Any] = {}  # for which `_postpone` stands in
+@compiled
+def try_holding(lock: Any, function: Callable[..., Any], *args: Any) -> Any:
+    """What the function gives, called while the lock is held; None if somebody else has the lock.
+
+    A ``with`` that does not wait. Without the native module a signal may come between taking the
+    lock and the call.
+    """
+    if not lock.acquire(False):
+        return None
+    try:
+        return function(*args)
+    finally:
+        lock.release()
+
+
+# -- blocks ----------------------------------------------------------------------------------------
+
+_handler: Any = None  # of Ctrl-C, while it is postponed
+_came = False
 _depth = 0
 
 
-def _postpone(number: int, frame: Any) -> None:
-    _postponed.block(number)
-    signal.pthread_kill(threading.get_ident(), number)  # where it waits now
+@compiled
+def postpone_signals() -> None:
+    """From now on no handler runs, in whichever thread, until `let_signals_in`.
+
+    Without the native module that is so for Ctrl-C alone, and only in the main thread.
+    """
+    global _handler
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler) and _in_main_thread():
+        signal.signal(signal.SIGINT, _note)
+        _handler = handler
+
+
+@compiled
+def let_signals_in() -> None:
+    """Handlers run again, at first for what came meanwhile."""
+    global _handler, _came
+    if _handler is not None:
+        if signal.getsignal(signal.SIGINT) is _note:
+            signal.signal(signal.SIGINT, _handler)
+        _handler = None
+    if _came:
+        _came = False
+        signal.raise_signal(signal.SIGINT)
+
+
+def _note(number: int, frame: Any) -> None:
+    global _came
+    _came = True
 
 
 def _in_main_thread() -> bool:
@@ -72,7 +98,7 @@ def _in_main_thread() -> bool:
 class undisturbed:  # noqa: N801 - used like a function
     """A block in which no handler runs; signals that come meanwhile take effect at its end.
 
-    Only the main thread runs handlers, so in other threads the block does nothing. Takes some ten
+    Only the main thread runs handlers, so in other threads the block does nothing. Takes a few
     microseconds.
 
     >>> try:
@@ -91,25 +117,13 @@ class undisturbed:  # noqa: N801 - used like a function
 
     def __exit__(self, *_: object) -> None:
         if _in_main_thread():
-            try:
-                _end()
-            finally:
-                _postponed.let_in()
+            _end()
 
 
 def _begin() -> None:
     global _depth
     if not _depth:
-        _postponed.none()
-        try:
-            for number in _SIGNALS:
-                handler = signal.getsignal(number)
-                if callable(handler):
-                    _handlers[number] = handler
-                    signal.signal(number, _postpone)
-        except BaseException:
-            _give_handlers_back()
-            raise
+        postpone_signals()
     _depth += 1
 
 
@@ -117,14 +131,7 @@ def _end() -> None:
     global _depth
     _depth -= 1
     if not _depth:
-        _give_handlers_back()
-
-
-def _give_handlers_back() -> None:
-    while _handlers:
-        number, handler = _handlers.popitem()  # the last first: that of Ctrl-C at the end
-        if signal.getsignal(number) is _postpone:
-            signal.signal(number, handler)
+        let_signals_in()
 
 
 def leave_in_child() -> None:
@@ -132,39 +139,7 @@ def leave_in_child() -> None:
     global _depth
     if _depth:
         _depth = 0
-        _give_handlers_back()
-        _postponed.let_in()
-
-
-def _same(function: F) -> F:
-    return function
-
-
-finalizer: Callable[[F], F] = _same if backend.native is None else backend.native.Finalizer
-"""Decorates a ``__del__``. Python drops what is raised in there, so that Ctrl-C would be lost if it
-came then: here it is raised where the program goes on. The function may be called twice.
-
-Without the native module it is an ordinary ``__del__``.
-"""
-
-
-def _try_holding(lock: Any, function: Callable[..., Any], *args: Any) -> Any:
-    if not lock.acquire(False):
-        return None
-    try:
-        return function(*args)
-    finally:
-        lock.release()
-
-
-try_holding: Callable[..., Any] = (
-    _try_holding if backend.native is None else backend.native.try_holding
-)
-"""``try_holding(lock, function, *args)``: what the function gives, called while the lock is held; None
-if somebody else has the lock. A ``with`` that does not wait.
-
-Without the native module a signal may come between taking the lock and the call.
-"""
+        let_signals_in()
 
 
 # -- around a fork ---------------------------------------------------------------------------------
@@ -181,7 +156,7 @@ _after_in_parent: list[_Step] = []
 _after_in_child: list[_Step] = []
 _forking = threading.RLock()
 _is_forking = False
-_from_main_thread = False
+_kept = 0  # blocks around the fork that are the child's as well
 
 
 def at_fork(
@@ -202,54 +177,38 @@ def _run(steps: list[_Step]) -> None:
             stack.callback(step)
 
 
+@completed
 def _begin_fork() -> None:
-    global _is_forking, _from_main_thread
-    if _is_forking:
-        return  # see below
-    _kept_out.none()
-    _from_main_thread = _in_main_thread()
-    if _from_main_thread:
-        try:
-            _begin()
-        except KeyboardInterrupt:  # which nobody would see
-            _begin()
-            _postpone(signal.SIGINT, None)
-    else:  # the child's only thread will be its main thread
-        for number in _SIGNALS:
-            _kept_out.block(number)
-    _is_forking = True
+    global _is_forking, _kept
+    if not _is_forking:
+        kept = _depth if _in_main_thread() else 0
+        _begin()
+        _is_forking, _kept = True, kept
     _run(_before)
 
 
+@completed
 def _end_fork_in_parent() -> None:
+    _end_fork(_after_in_parent)
+
+
+@completed
+def _end_fork_in_child() -> None:
+    global _depth, _came
+    _came = False  # it came to the parent
+    if _is_forking:
+        _depth = _kept + 1
+    _end_fork(_after_in_child)
+
+
+def _end_fork(steps: list[_Step]) -> None:
     global _is_forking
     if _is_forking:
         _is_forking = False
         try:
-            _run(_after_in_parent)
+            _run(steps)
         finally:
-            if _from_main_thread:
-                _end_unseen()
-
-
-def _end_fork_in_child() -> None:
-    global _is_forking, _depth
-    if _is_forking:
-        _is_forking = False
-        if not _from_main_thread and _depth:  # the main thread, which is not here, had begun
-            _depth = 1
-        try:
-            _run(_after_in_child)
-        finally:
-            if _depth:
-                _end_unseen()
-
-
-def _end_unseen() -> None:
-    try:
-        _end()
-    except KeyboardInterrupt:  # the very last step before it was to be let in
-        _postpone(signal.SIGINT, None)
+            _end()
 
 
 if hasattr(os, "register_at_fork"):
@@ -258,10 +217,6 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=_end_fork_in_parent,
         after_in_child=_end_fork_in_child,
     )
-    # Once more, should a handler raise before the first call has come to its first line.
-    os.register_at_fork(before=_begin_fork)
-    for _let_in in (_postponed.let_in, _kept_out.let_in):
-        os.register_at_fork(after_in_parent=_let_in, after_in_child=_let_in)
     os.register_at_fork(
         before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_forking.release
     )

@@ -99,8 +99,6 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 REGISTRY: dict[str, Op] = {}
 METHODS: dict[str, Any] = {}  # what `method` gave to tensors
 
-# Called with every node that is recorded, while `dispatch.watch` keeps calls from short ways.
-observers: list[Callable[[Any], None]] = []
 # The native module records which of an operation's tensors want a gradient in a word of 64 bits.
 MOST_TENSORS = 64
 
@@ -642,7 +640,7 @@ class Op:
             None if len(outs) == 1 else tuple((o._array.shape, o._array.dtype) for o in outs)
         )
         node.saved, node.versions = self._save(plan, values, outs, results)
-        for observer in observers:
+        for observer in tuple(dispatch.observers):
             observer(node)
         return node  # type: ignore[no-any-return]  # __new__ of the base says less
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from dtorch.core.interrupts import finalizer, undisturbed
+from dtorch.core.interrupts import completed, undisturbed
 from dtorch.data.fetch import IterableFetcher, MapFetcher
 from dtorch.data.pool import Answer, Worker, WorkerPool
 from dtorch.data.seeding import Seeds, generators_kept
@@ -228,7 +228,7 @@ class WorkerIterator(BatchIterator):
                 self._released = True
                 self._loader._give_pool_back(self._pool)
 
-    @finalizer
+    @completed
     def __del__(self) -> None:
         with undisturbed():
             if "_pool" in self.__dict__:  # else it failed while it was made

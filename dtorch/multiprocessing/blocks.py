@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.errors import StorageError
-from dtorch.core.interrupts import finalizer
+from dtorch.core.interrupts import completed
 from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.ledger import Ledger
 from dtorch.multiprocessing.memory import Mapping, byte_interface, check_sealed, create_memory
@@ -32,6 +32,8 @@ class Arena:
         broker: address of the broker that was given the descriptor, "" while none was.
         blocks: the living blocks of this process, by index.
     """
+
+    fd = -1  # for `__del__`, should Ctrl-C come before the first line
 
     def __init__(self, fd: int, owned: bool, broker: str = "") -> None:
         self.fd = fd
@@ -83,7 +85,7 @@ class Arena:
         pid, started = self.owner
         return bool(start_time(pid) == started)
 
-    @finalizer
+    @completed
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
@@ -92,6 +94,8 @@ class Arena:
 
 class _End:
     """The end of a process, by a descriptor: asking costs a twentieth of reading ``/proc``."""
+
+    _fd = -1  # for `__del__`, should Ctrl-C come before the first line
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -102,7 +106,7 @@ class _End:
         """Whether it has ended; a zombie has."""
         return bool(self._poll.poll(0))
 
-    @finalizer
+    @completed
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
@@ -179,9 +183,10 @@ class Block:
     def __repr__(self) -> str:
         return f"<Block of {self.nbytes} bytes at {self.offset} of arena {self.arena.id:x}>"
 
-    @finalizer
+    @completed
     def __del__(self) -> None:
-        on_release, self._on_release = self._on_release, None
+        on_release = getattr(self, "_on_release", None)  # Ctrl-C may come before the first line
+        self._on_release = None
         if on_release is not None:
             on_release(self.arena, self.index)
 

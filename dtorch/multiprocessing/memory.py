@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.errors import StorageError
-from dtorch.core.interrupts import finalizer
+from dtorch.core.interrupts import completed
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
@@ -72,6 +72,8 @@ class Mapping:
     The standard library's ``mmap`` is not used because it keeps a second descriptor.
     """
 
+    address = 0  # for `__del__`, should Ctrl-C come before the first line
+
     def __init__(self, fd: int, nbytes: int) -> None:
         protection = mmap.PROT_READ | mmap.PROT_WRITE
         self.address = _libc.mmap(None, nbytes, protection, mmap.MAP_SHARED, fd, 0)
@@ -104,7 +106,7 @@ class Mapping:
         if hasattr(mmap, "MADV_REMOVE"):
             _libc.madvise(self.address + start, nbytes, mmap.MADV_REMOVE)
 
-    @finalizer
+    @completed
     def __del__(self, munmap: Any = _libc.munmap) -> None:
         address, self.address = self.address, 0
         if address:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import weakref
 
-from dtorch.core.interrupts import at_fork
+from dtorch.core.interrupts import at_fork, completed
 
 _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL, errno.ENOSYS)
 
@@ -23,6 +23,8 @@ class Held:
         is_locked: False where the file system has no locks.
     """
 
+    fd = -1  # for `__del__`, should Ctrl-C come before the first line
+
     def __init__(self, fd: int, path: str, is_locked: bool) -> None:
         self.fd = fd
         self.path = path
@@ -35,6 +37,7 @@ class Held:
         if fd >= 0:
             os.close(fd)
 
+    @completed
     def __del__(self) -> None:
         self.close()
 

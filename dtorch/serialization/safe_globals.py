@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
+from dtorch.core.interrupts import completed
+
 _allowed: dict[str, Any] = {}
 
 
@@ -55,9 +57,14 @@ class safe_globals:  # noqa: N801 - the public name of the reference API
 
     def __enter__(self) -> safe_globals:
         self._before = dict(_allowed)
-        add_safe_globals(self._items)
+        try:
+            add_safe_globals(self._items)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
+    @completed
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
