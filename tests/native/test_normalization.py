@@ -5,13 +5,19 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dtorch.core import backend
-from dtorch.core.ops import normalization_native
 from dtorch.core.ops.normalization import _gradients, normalize, normalize_by
 
 pytestmark = pytest.mark.skipif(backend.native is None, reason="no native module")
 
 # The sanitizers' build is not optimised, and adds one by one.
 SUM_ERROR = 5e-2 if "asan" in os.environ.get("LD_PRELOAD", "") else 5e-3
+
+
+def gradients(*values):
+    *values, needs = values
+    return normalize.formulas["input"].kernels["cpu"](*values, 1e-5, needs)
+
+
 TOLERANCE = {np.dtype(np.float32): 3e-5, np.dtype(np.float64): 1e-12}
 
 
@@ -54,7 +60,7 @@ def test_kernels_equal_the_definition(by_channel, data):
     grad = np.random.default_rng(1).standard_normal(x.shape)
     needs = (data.draw(st.booleans()), weight is not None, bias is not None)
     shape = None if bias is None else bias.shape
-    found = normalization_native.gradients(
+    found = gradients(
         grad.astype(x.dtype), x, weight, shape, got[1], got[3], grouped, dims, affine, needs
     )
     expected = _gradients(
@@ -83,7 +89,7 @@ def test_groups_equal_the_definition(data):
     )
     values = (x, weight, bias, (n, groups, each, side, 3), (2, 3, 4), (1, shape[1], 1, 1), 1e-5)
     wide = [v.astype(np.float64) if isinstance(v, np.ndarray) else v for v in values]
-    got, expected = normalization_native.normalize(*values), normalize.run_body(np, wide)
+    got, expected = normalize.kernels["cpu"](*values), normalize.run_body(np, wide)
     for one, other in zip(got, expected, strict=True):
         assert one.shape == other.shape
         close(one, other, dtype)
@@ -91,7 +97,7 @@ def test_groups_equal_the_definition(data):
     needs = (data.draw(st.booleans()), weight is not None, bias is not None)
     bias_shape = None if bias is None else bias.shape
     rest = (got[1], got[3], *values[3:6], needs)
-    found = normalization_native.gradients(grad.astype(dtype), x, weight, bias_shape, *rest)
+    found = gradients(grad.astype(dtype), x, weight, bias_shape, *rest)
     rest = (expected[1], expected[3], *values[3:6], needs)
     expected = _gradients(grad, wide[0], wide[1], bias_shape, *rest)
     for one, other in zip(found, expected, strict=True):
@@ -145,7 +151,7 @@ def test_gradients_of_long_rows_keep_their_digits():
         values = (x, w, w, None, dims, affine, 1e-5)
         _, average, _, scale = normalize.kernels["cpu"](*values)
         rest = (None, dims, affine, (True, True, True))
-        got = normalization_native.gradients(grad, x, w, w.shape, average, scale, *rest)
+        got = gradients(grad, x, w, w.shape, average, scale, *rest)
         wide = [a.astype(np.float64) for a in (grad, x, w)]
         right = _gradients(*wide, w.shape, average.astype(float), scale.astype(float), *rest)
         for one, other in zip(got, right, strict=True):
@@ -157,9 +163,7 @@ def test_gradients_of_many_rows_keep_their_digits():
     x = np.random.default_rng(0).standard_normal(grad.shape).astype(np.float32)
     w = np.ones(3, np.float32)
     _, average, _, scale = normalize.kernels["cpu"](x, w, w, None, (1,), (3,), 1e-5)
-    found = normalization_native.gradients(
-        grad, x, w, (3,), average, scale, None, (1,), (3,), (False, True, True)
-    )
+    found = gradients(grad, x, w, (3,), average, scale, None, (1,), (3,), (False, True, True))
     np.testing.assert_allclose(found[2], grad.sum(0, dtype=float), rtol=1e-6)
 
 
@@ -169,9 +173,9 @@ def test_groups_far_from_zero_give_their_weight_its_gradient(columns):
     x = (rng.standard_normal((3, 4, 500, columns)) + 1000).astype(np.float32)
     grad, weight = rng.standard_normal(x.shape).astype(np.float32), np.ones(4, np.float32)
     rest = ((3, 2, 2, 500, columns), (2, 3, 4), (1, 4, 1, 1))
-    _, average, _, scale = normalization_native.normalize(x, weight, None, *rest, 1e-5)
+    _, average, _, scale = normalize.kernels["cpu"](x, weight, None, *rest, 1e-5)
     needs = (False, True, False)
-    found = normalization_native.gradients(grad, x, weight, None, average, scale, *rest, needs)
+    found = gradients(grad, x, weight, None, average, scale, *rest, needs)
     wide = [a.astype(np.float64) for a in (grad, x, weight)]
     sums = [a.astype(np.float64) for a in (average, scale)]
     right = _gradients(*wide, None, *sums, *rest, needs)
@@ -199,13 +203,9 @@ def test_given_statistics():
 
 def test_what_the_kernels_do_not_know_is_left_to_the_definition():
     x = np.ones((2, 4, 3), np.float32)
-    assert normalization_native.normalize(x, None, None, None, (1,), (1, 4, 1), 0.0) is None
-    assert (
-        normalization_native.normalize(x.astype(np.float16), None, None, None, (2,), (3,), 0.0)
-        is None
-    )
-    empty = normalize.kernels["cpu"](x[:, :, :0], None, None, None, (0,), (4, 0), 1e-5)
-    assert empty[0].shape == (2, 4, 0)
+    assert normalize.kernels["cpu"](x, None, None, None, (1,), (1, 4, 1), 0.0) is None
+    assert normalize.kernels["cpu"](x.astype(np.float16), None, None, None, (2,), (3,), 0.0) is None
+    assert normalize.kernels["cpu"](x[:, :, :0], None, None, None, (2,), (0,), 1e-5) is None
 
 
 def test_result_does_not_depend_on_the_number_of_threads(native):
@@ -217,7 +217,7 @@ def test_result_does_not_depend_on_the_number_of_threads(native):
             native.set_num_threads(count)
             _, average, _, scale = normalize.kernels["cpu"](x, None, None, None, (1,), (257,), 1e-5)
             found.append(
-                normalization_native.gradients(
+                gradients(
                     grad, x, x[0], (257,), average, scale, None, (1,), (257,), (True, True, True)
                 )
             )

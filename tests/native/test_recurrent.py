@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dtorch.core import backend
-from dtorch.core.ops import recurrent_native
-from dtorch.core.ops.recurrent import _lstm_deltas, lstm
+from dtorch.core.ops.recurrent import lstm, lstm_deltas
 
 pytestmark = pytest.mark.skipif(backend.native is None, reason="no native module")
 
@@ -40,10 +39,10 @@ def test_steps_equal_the_definition(sequences, width, features, lengths, reverse
     rng = np.random.default_rng(seed)
     grads = [rng.standard_normal(value.shape) for value in expected[:3]]
     rest = (*expected[3:5], expected[6], sizes, reverse)
-    expected = _lstm_deltas(grads, wide[4], None, *rest)
+    expected = lstm_deltas.run_body(np, (*grads, wide[4], None, *rest))
     narrow = [v.astype(np.float32) if isinstance(v, np.ndarray) else v for v in rest]
-    got = recurrent_native.lstm_deltas(
-        [g.astype(np.float32) for g in grads], values[4], None, *narrow
+    got = lstm_deltas.kernels["cpu"](
+        *(g.astype(np.float32) for g in grads), values[4], None, *narrow
     )
     for one, other in zip(got[:3], expected[:3], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=3e-5)
@@ -64,11 +63,9 @@ def test_result_does_not_depend_on_the_number_of_threads(native):
 
 def test_what_the_kernel_does_not_know_is_left_to_the_definition():
     values = make(2, 4, 3, (2, 1), True, 0)
-    assert (
-        recurrent_native.lstm(*(v.astype(float) for v in values[:7]), None, (2, 1), False) is None
-    )
+    assert lstm.kernels["cpu"](*(v.astype(float) for v in values[:7]), None, (2, 1), False) is None
     projection = np.ones((2, 4), np.float32)
-    assert recurrent_native.lstm(*values[:7], projection, (2, 1), False) is None
+    assert lstm.kernels["cpu"](*values[:7], projection, (2, 1), False) is None
 
 
 def test_a_step_outside_the_arrays_is_refused(native):

@@ -1,10 +1,8 @@
 """Gradients of arithmetic."""
 
 from dtorch.core.backend import native
-from dtorch.core.ops.activation import relu
 from dtorch.core.ops.arithmetic import mul
 
 _times = native.find_loop("mul")
 mul.gradient_kernel("input")(_times)
 mul.gradient_kernel("other")(_times)
-relu.gradient_kernel("input")(native.find_loop("where_positive"))

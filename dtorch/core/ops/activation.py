@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
 from dtorch.core.dtype import number_in
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import composite
-from dtorch.core.ops import activation_native as compiled
 from dtorch.core.ops.arithmetic import abs as magnitude, sgn
 from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.complex import conjugate, holds_complex, real
@@ -57,11 +55,6 @@ def _(grad, out):
     return grad * conjugate(out * (1 - out))
 
 
-@sigmoid.gradient_kernel("input")
-def _(grad, out):
-    return compiled.backward("sigmoid", grad, out)
-
-
 sigmoid.samples(_samples)
 sigmoid.expect(lambda input: 0.5 + 0.5 * np.tanh(input / 2))
 
@@ -77,9 +70,6 @@ def leaky_relu(xp: Any, input: Any, negative_slope: float = 0.01) -> Any:
 
 @leaky_relu.gradient("input")
 def _(grad, input, negative_slope):
-    found = compiled.backward("leaky_relu", grad, input, negative_slope)
-    if found is not None:
-        return found
     return choose(input > 0, grad, grad * negative_slope)
 
 
@@ -107,9 +97,6 @@ def elu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
 
 @elu.gradient("input")
 def _(grad, input, alpha):
-    found = compiled.backward("celu", grad, input, alpha, 1, 1)
-    if found is not None:
-        return found
     return choose(input <= 0, grad * (exp(keep(input, input <= 0)) * alpha), grad)
 
 
@@ -139,9 +126,6 @@ def softplus(xp: Any, input: Any, beta: float = 1.0, threshold: float = 20.0) ->
 
 @softplus.gradient("input")
 def _(grad, input, beta, threshold):
-    found = compiled.backward("softplus", grad, input, beta, threshold)
-    if found is not None:
-        return found
     return choose(input * beta > threshold, grad, grad * sigmoid(input * beta))
 
 
@@ -195,9 +179,6 @@ def _bound(input: Any, limit: float) -> Any:
 
 @hardtanh.gradient("input")
 def _(grad, input, min_val, max_val):
-    found = compiled.backward("hardtanh", grad, input, min_val, max_val)
-    if found is not None:
-        return found
     return keep(grad, logical_not((input <= min_val) | (input >= max_val)))
 
 
@@ -220,9 +201,6 @@ def relu6(xp: Any, input: Any) -> Any:
 
 @relu6.gradient("input")
 def _(grad, input):
-    found = compiled.backward("hardtanh", grad, input, 0, 6)
-    if found is not None:
-        return found
     return keep(grad, logical_not((input <= 0) | (input >= 6)))
 
 
@@ -310,9 +288,6 @@ def logsigmoid(xp: Any, input: Any) -> Any:
 
 @logsigmoid.gradient("input")
 def _(grad, input):
-    found = compiled.backward("logsigmoid", grad, input)
-    if found is not None:
-        return found
     return grad * sigmoid(-input)
 
 
@@ -346,19 +321,6 @@ def gelu(xp: Any, input: Any, approximate: str = "none") -> Any:
     return out
 
 
-@gelu.kernel("cpu")
-def _(input, approximate):
-    if approximate != "none" or not _is_single(input):
-        return gelu.run_body(np, (input, approximate))
-    out = np.empty_like(input)
-    backend.native.gelu(input, out)
-    return out
-
-
-def _is_single(*arrays: Any) -> bool:
-    return all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
-
-
 _SLOPE = math.sqrt(2 / math.pi)
 
 
@@ -369,11 +331,6 @@ def _inner(x: Any) -> Any:
 @gelu.gradient("input")
 def _(grad, input, approximate):
     if approximate == "none":
-        plain = type(grad) is np.ndarray and backend.native is not None
-        if plain and grad.shape == input.shape and _is_single(grad, input):
-            out = np.empty_like(grad)
-            backend.native.gelu_backward(grad, input, out)
-            return out
         density = exp(input * input * -0.5) * (1 / math.sqrt(2 * math.pi))
         return grad * ((erf(input * math.sqrt(0.5)) + 1) * 0.5 + input * density)
     t = tanh(_inner(input))
@@ -402,9 +359,6 @@ def silu(xp: Any, input: Any) -> Any:
 
 @silu.gradient("input")
 def _(grad, input):
-    found = compiled.backward("silu", grad, input)
-    if found is not None:
-        return found
     s = sigmoid(input)
     return grad * conjugate(s * (1 + input * (1 - s)))
 
@@ -424,9 +378,6 @@ def mish(xp: Any, input: Any) -> Any:
 
 @mish.gradient("input")
 def _(grad, input):
-    found = compiled.backward("mish", grad, input)
-    if found is not None:
-        return found
     t = tanh(softplus(input))
     bend = keep(input, input <= 20) * (1 - t * t) * sigmoid(input)  # 0 above
     return grad * (t + bend)
@@ -435,9 +386,8 @@ def _(grad, input):
 mish.samples(_samples)
 mish.expect(lambda input: input * np.tanh(np.log1p(np.exp(input))))
 
-_SELU_ALPHA = 1.6732632423543772848170429916717
-_SELU_SCALE = 1.0507009873554804934193349852946
-_SELU = (_SELU_SCALE * _SELU_ALPHA, _SELU_SCALE, 1.0)
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @elementwise(home="nn", takes="f")
@@ -447,17 +397,14 @@ def selu(xp: Any, input: Any) -> Any:
     Reference: Klambauer et al. 2017, arXiv:1706.02515.
     """
     kind = input.dtype.type
-    below = kind(_SELU_SCALE * _SELU_ALPHA) * xp.expm1(xp.minimum(input, kind(0)))
-    return xp.where(input > 0, kind(_SELU_SCALE) * input, below)
+    below = kind(SELU_SCALE * SELU_ALPHA) * xp.expm1(xp.minimum(input, kind(0)))
+    return xp.where(input > 0, kind(SELU_SCALE) * input, below)
 
 
 @selu.gradient("input")
 def _(grad, input):
-    found = compiled.backward("celu", grad, input, *_SELU)
-    if found is not None:
-        return found
-    below = exp(keep(input, input <= 0)) * (_SELU_SCALE * _SELU_ALPHA)
-    return choose(input <= 0, grad * below, grad * _SELU_SCALE)
+    below = exp(keep(input, input <= 0)) * (SELU_SCALE * SELU_ALPHA)
+    return choose(input <= 0, grad * below, grad * SELU_SCALE)
 
 
 selu.samples(_samples)
@@ -468,29 +415,25 @@ selu.expect(
 )
 
 
-def _celu_parameters(alpha: float) -> tuple[float, ...]:
-    if alpha == 0:
-        raise ArgumentError("celu: alpha is 0, expected another number")
-    return alpha, 1, 1 / alpha
-
-
 @elementwise(home="nn", takes="f")
 def celu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
     """``max(input, 0) + min(alpha * (exp(input / alpha) - 1), 0)``.
 
     Reference: Barron 2017, arXiv:1704.07483.
     """
-    _celu_parameters(alpha)
     kind = input.dtype.type
     below = kind(alpha) * xp.expm1(xp.minimum(input, kind(0)) / kind(alpha))
     return xp.where(input > 0, input, below)
 
 
+@celu.shape
+def _(input, alpha):
+    if alpha == 0:
+        raise ArgumentError("celu: alpha is 0, expected another number")
+
+
 @celu.gradient("input")
 def _(grad, input, alpha):
-    found = compiled.backward("celu", grad, input, *_celu_parameters(alpha))
-    if found is not None:
-        return found
     return choose(input <= 0, grad * exp(keep(input, input <= 0) / alpha), grad)
 
 
@@ -515,9 +458,6 @@ def hardsigmoid(xp: Any, input: Any) -> Any:
 
 @hardsigmoid.gradient("input")
 def _(grad, input):
-    found = compiled.backward("hardsigmoid", grad, input)
-    if found is not None:
-        return found
     return keep(grad * (1 / 6), (input > -3) & (input < 3))
 
 
@@ -532,9 +472,6 @@ def hardswish(xp: Any, input: Any) -> Any:
 
 @hardswish.gradient("input")
 def _(grad, input):
-    found = compiled.backward("hardswish", grad, input)
-    if found is not None:
-        return found
     inside = grad * (input * (1 / 3) + 0.5)
     return keep(choose(input >= 3, grad, inside), logical_not(input <= -3))
 
@@ -547,23 +484,6 @@ hardsigmoid.samples(_hard_samples)
 hardswish.samples(_hard_samples)
 hardsigmoid.expect(lambda input: np.minimum(np.maximum(input / 6 + 0.5, 0), 1))
 hardswish.expect(lambda input: input * np.minimum(np.maximum(input / 6 + 0.5, 0), 1))
-
-
-for _op, _name, _parameters in (
-    (celu, "celu", _celu_parameters),
-    (elu, "celu", lambda alpha: (alpha, 1, 1)),
-    (selu, "celu", lambda: _SELU),
-    (hardsigmoid, "hardsigmoid", lambda: ()),
-    (hardswish, "hardswish", lambda: ()),
-    (hardtanh, "hardtanh", lambda low, high: (low, high)),
-    (relu6, "hardtanh", lambda: (0, 6)),
-    (leaky_relu, "leaky_relu", lambda slope: (slope,)),
-    (logsigmoid, "logsigmoid", lambda: ()),
-    (mish, "mish", lambda: ()),
-    (silu, "silu", lambda: ()),
-    (softplus, "softplus", lambda beta, threshold: (beta, threshold)),
-):
-    compiled.compile_forward(_op, _name, _parameters)
 
 
 @elementwise(tensors=("input", "weight"), method=False, public=False, inplace=False)

@@ -90,7 +90,7 @@ def plain_attention(query: Any, key: Any, value: Any, mask: Any, options: Option
     return matmul(weights, value)
 
 
-def _stacked(xp: Any, query: Any, key: Any, value: Any, mask: Any) -> Any:
+def stacked(xp: Any, query: Any, key: Any, value: Any, mask: Any) -> Any:
     """The arrays with the same dims before the last two, not copied."""
     lead = np.broadcast_shapes(
         query.shape[:-2], key.shape[:-2], value.shape[:-2], () if mask is None else mask.shape[:-2]
@@ -112,17 +112,8 @@ def tiled_attention(
 
     Reference: Dao et al. 2022, arXiv:2205.14135.
     """
-    q, k, v, m = _stacked(xp, query, key, value, mask)
+    q, k, v, m = stacked(xp, query, key, value, mask)
     return tiles.forward(xp, q, k, v, m, options)
-
-
-@tiled_attention.kernel("cpu")
-def _(query, key, value, mask, options):
-    q, k, v, m = _stacked(np, query, key, value, mask)
-    found = tiles.forward_kernel(q, k, v, m, options)
-    if found is None:
-        return tiled_attention.run_body(np, (query, key, value, mask, options))
-    return found
 
 
 @tiled_attention.gradient("query", "key", "value")
@@ -134,11 +125,8 @@ def _(grad, query, key, value, mask, options, out, log_sums):
             (grad,),
         )
     xp = backend.array_module(grad)
-    q, k, v, m = _stacked(xp, query, key, value, mask)
-    found = tiles.backward_kernel(grad, q, k, v, m, options, out, log_sums)
-    if found is None:
-        return tiles.backward(xp, grad, q, k, v, m, options, out, log_sums)
-    return found
+    q, k, v, m = stacked(xp, query, key, value, mask)
+    return tiles.backward(xp, grad, q, k, v, m, options, out, log_sums)
 
 
 def attend(

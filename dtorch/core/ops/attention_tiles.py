@@ -1,4 +1,4 @@
-"""Attention in tiles: what the compiled kernels equal, and the kernels.
+"""Attention in tiles: what the compiled kernels equal.
 
 Weights are formed for a few keys at a time and never kept, so memory grows with the length of the
 sequences and not with its square. The forward pass leaves for each row the logarithm of the sum of
@@ -66,7 +66,7 @@ def dropout_factors(lead: tuple[int, ...], rows: int, keys: range, options: Opti
     return np.where(chosen < below, 0.0, kept).reshape(*lead, rows, len(keys))
 
 
-# -- the same in NumPy --------------------------------------------------------------------------
+# -- tile by tile -------------------------------------------------------------------------------
 
 
 def _tiles(keys: int) -> list[range]:
@@ -152,63 +152,3 @@ def backward(
         d_key[at] = backend.matmul(_swapped(slopes), query)
         d_query += backend.matmul(slopes, key[at])
     return d_query, d_key, d_value
-
-
-# -- compiled -----------------------------------------------------------------------------------
-
-
-def _is_known(query: Any, mask: Any, *arrays: Any) -> bool:
-    return (
-        backend.native is not None
-        and query.dtype in (np.float32, np.float64)
-        and all(a.size and a.dtype == query.dtype for a in (query, *arrays))
-        and (mask is None or mask.dtype in (np.bool_, query.dtype))
-    )
-
-
-def _rows_dense(array: Any) -> Any:
-    """With columns side by side, and steps that lead forward."""
-    steps = array.strides
-    fits = steps[-1] == array.itemsize and min(steps) >= 0
-    return array if fits else np.ascontiguousarray(array)
-
-
-def _forward_steps(mask: Any) -> Any:
-    return mask if mask is None or min(mask.strides) >= 0 else np.ascontiguousarray(mask)
-
-
-def _like(array: Any, *last: int) -> Any:
-    """A new array whose dims before the last two have the order in memory that those of ``array``
-    have: heads stay beside each other in what the next layer reads as one row."""
-    order = sorted(range(array.ndim - 1), key=lambda dim: -array.strides[dim])
-    shape = (*array.shape[:-2], *last)
-    out = np.empty([*(shape[dim] for dim in order), shape[-1]], array.dtype)
-    return out.transpose([*np.argsort(order), array.ndim - 1])
-
-
-def forward_kernel(
-    query: Any, key: Any, value: Any, mask: Any, options: Options
-) -> tuple[Any, Any] | None:
-    """`forward` compiled; None for arrays it does not know."""
-    if not _is_known(query, mask, key, value):
-        return None
-    query, key, value = map(_rows_dense, (query, key, value))
-    out = _like(query, query.shape[-2], value.shape[-1])
-    log_sums = np.empty((*query.shape[:-1], 1), query.dtype)
-    backend.native.attention(query, key, value, _forward_steps(mask), *options, out, log_sums)
-    return out, log_sums
-
-
-def backward_kernel(
-    grad: Any, query: Any, key: Any, value: Any, mask: Any, options: Options, out: Any,
-    log_sums: Any,
-) -> tuple[Any, Any, Any] | None:  # fmt: skip
-    """`backward` compiled; None for arrays it does not know."""
-    if not _is_known(query, mask, key, value, grad, out, log_sums):
-        return None
-    grad, query, key, value, out = map(_rows_dense, (grad, query, key, value, out))
-    found = tuple(_like(array, *array.shape[-2:]) for array in (query, key, value))
-    backend.native.attention_backward(
-        grad, query, key, value, _forward_steps(mask), *options, out, log_sums, *found
-    )
-    return found

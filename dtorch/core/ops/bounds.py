@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
 from dtorch.core.op import composite
-from dtorch.core.ops import activation_native
 from dtorch.core.ops.comparison import choose, keep, logical_not
 
 
@@ -35,15 +33,6 @@ def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
     if min is not None:
         input = xp.maximum(input, min)
     return input if max is None else xp.minimum(input, max)
-
-
-@clamp.kernel("cpu")
-def _(input, min, max):
-    bounds = [bound for bound in (min, max) if bound is not None]
-    if not bounds or not all(np.ndim(bound) == 0 and bound == bound for bound in bounds):
-        return None
-    low, high = -math.inf if min is None else min, math.inf if max is None else max
-    return activation_native.forward("hardtanh", input, low, high)
 
 
 @clamp.gradient("input")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.op import composite
@@ -211,29 +209,6 @@ def choose(xp: Any, condition: Any, input: Any, other: Any) -> Any:
     return xp.where(condition, input, other)
 
 
-_FEW = 4096  # elements that NumPy chooses from sooner
-
-
-@choose.kernel("cpu")
-def _(condition, input, other):
-    found = chosen(condition, input, other)
-    return choose.run_body(np, (condition, input, other)) if found is None else found
-
-
-def chosen(condition: Any, input: Any, other: Any) -> Any:
-    """`choose` from many elements by the compiled loop; None for what it does not know."""
-    values = (condition, input, other)
-    if backend.native is None or not all(type(v) is np.ndarray for v in values):
-        return None
-    shape = np.broadcast(*values).shape
-    if math.prod(shape) < _FEW:
-        return None
-    # Single numbers need not be repeated.
-    spread = (v if v.size == 1 else np.broadcast_to(v, shape) for v in (input, other))
-    operands = (np.broadcast_to(condition, shape), *spread)
-    return backend.native.array_choose(*map(np.ascontiguousarray, operands))
-
-
 @choose.gradient("input")
 def _(grad, condition):
     return keep(grad, condition)
@@ -266,14 +241,6 @@ def keep(xp: Any, input: Any, condition: Any) -> Any:
     if condition is False:
         return xp.zeros(input.shape, input.dtype)
     return xp.where(condition, input, xp.zeros((), input.dtype))
-
-
-@keep.kernel("cpu")
-def _(input, condition):
-    if condition is False:
-        return np.zeros(input.shape, input.dtype)
-    found = chosen(condition, input, np.zeros((), input.dtype))
-    return keep.run_body(np, (input, condition)) if found is None else found
 
 
 @keep.gradient("input")

@@ -7,16 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core.backend import compiled
 
 ndarray = np.ndarray
 
 _WORTH_THREADS = 16 * 1024  # elements
 
 
+@compiled
+def copy_array(source: ndarray, target: ndarray) -> bool:
+    """``target[...] = source``, of arrays of one shape that share no memory, if it can be done by
+    several threads; whether it was."""
+    return False
+
+
 def _copy(source: ndarray, target: ndarray) -> None:
-    """``target[...] = source``, of arrays of one shape that share no memory."""
-    if backend.native is None or not backend.native.copy_array(source, target):
+    if not copy_array(source, target):
         target[...] = source
 
 
@@ -41,7 +47,7 @@ def reshaped(value: Any, shape: Sequence[int]) -> Any:
 
 def joined(arrays: Sequence[ndarray], dim: int) -> ndarray:
     """`numpy.concatenate` of arrays of one dtype."""
-    if backend.native is None or sum(array.size for array in arrays) < _WORTH_THREADS:
+    if sum(array.size for array in arrays) < _WORTH_THREADS:
         return np.concatenate(arrays, dim)
     shape = list(arrays[0].shape)
     shape[dim] = sum(array.shape[dim] for array in arrays)

@@ -8,7 +8,6 @@ import numpy as np
 
 from dtorch.core.dtype import as_dtype
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import slices_native
 from dtorch.core.ops.arithmetic import sub
 from dtorch.core.ops.comparison import isfinite, keep
 from dtorch.core.ops.exponential import share
@@ -46,21 +45,6 @@ def cumsum(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
     return xp.cumsum(input, dim, dtype=wide_accumulator(target)).astype(target, copy=False)
 
 
-def _by_kernel(op: Any, product: bool, input: Any, dim: int, dtype: Any) -> Any:
-    checked = normalize_dim(op.name, dim, input.ndim)
-    target = accumulator(input, dtype)
-    wide = input.astype(wide_accumulator(target), copy=False)
-    found = slices_native.scan(wide, checked, product)
-    if found is None:
-        return op.run_body(np, (input, dim, dtype))
-    return found.astype(target, copy=False)
-
-
-@cumsum.kernel("cpu")
-def _(input, dim, dtype):
-    return _by_kernel(cumsum, False, input, dim, dtype)
-
-
 @cumsum.gradient("input")
 def _(grad, dim):
     return running_back(grad, dim)
@@ -72,13 +56,6 @@ def running_back(xp: Any, input: Any, dim: int) -> Any:
     if not input.ndim:
         return input.copy()
     return xp.flip(xp.cumsum(xp.flip(input, dim), dim), dim)
-
-
-@running_back.kernel("cpu")
-def _(input, dim):
-    checked = normalize_dim("cumsum", dim, input.ndim)
-    found = slices_native.scan(input, checked, reverse=True)
-    return running_back.run_body(np, (input, dim)) if found is None else found
 
 
 @running_back.gradient("input")
@@ -110,11 +87,6 @@ def cumprod(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
         return input.astype(accumulator(input, dtype))
     target = accumulator(input, dtype)
     return xp.cumprod(input, dim, dtype=wide_accumulator(target)).astype(target, copy=False)
-
-
-@cumprod.kernel("cpu")
-def _(input, dim, dtype):
-    return _by_kernel(cumprod, True, input, dim, dtype)
 
 
 @cumprod.gradient("input")

@@ -10,7 +10,6 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import slices_native
 from dtorch.core.ops.arithmetic import refuse_factor
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.gathering import expect_in_range
@@ -18,7 +17,7 @@ from dtorch.core.ops.scatter import gather_rows, sums_by_index, unslice
 from dtorch.core.shapes import ends, normalize_dim
 
 
-def _check_rows(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
+def check_rows(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
     dim = normalize_dim(name, dim, input.ndim)
     if index.ndim > 1 or index.dtype.kind not in "iu":
         raise ShapeError(
@@ -40,7 +39,7 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     >>> dtorch.tensor([[1, 2], [3, 4]]).index_select(1, dtorch.tensor([1])).tolist()
     [[2], [4]]
     """
-    dim, _ = _check_rows("index_select", input._array, dim, index._array)
+    dim, _ = check_rows("index_select", input._array, dim, index._array)
     return gather_rows(input, dim, index.reshape(-1)) if input.ndim else input.clone()
 
 
@@ -56,7 +55,7 @@ def _(input, dim, index):
     return np.take(input, index, dim) if input.ndim else input
 
 
-def _expect_source(name: str, input: Any, dim: int, index: Any, source: Any) -> None:
+def expect_source(name: str, input: Any, dim: int, index: Any, source: Any) -> None:
     expected = (*input.shape[:dim], index.size, *input.shape[dim + 1 :]) if input.ndim else (1,)
     if tuple(source.shape) != expected and (input.ndim or source.size != 1):
         raise ShapeError(f"{name}: source has shape {tuple(source.shape)}, expected {expected}")
@@ -85,29 +84,19 @@ def index_add(xp: Any, input: Any, dim: int, index: Any, source: Any, *, alpha: 
     >>> dtorch.zeros(3).index_add(0, dtorch.tensor([2, 2]), dtorch.ones(2)).tolist()
     [0.0, 0.0, 2.0]
     """
-    dim, index = _check_rows("index_add", input, dim, index)
-    _expect_source("index_add", input, dim, index, source)
+    dim, index = check_rows("index_add", input, dim, index)
+    expect_source("index_add", input, dim, index, source)
     out = input.copy()
-    source = _scaled(source, alpha)
+    source = scaled(source, alpha)
     if index.size and out.size:
         places, sums = sums_by_index(xp, source.reshape(source.shape or (1,)), dim, index)
         out.reshape(out.shape or (1,))[_at(dim, places)] += sums
     return out
 
 
-def _scaled(source: Any, alpha: Any) -> Any:
+def scaled(source: Any, alpha: Any) -> Any:
     refuse_factor("index_add", "alpha", alpha, source)
     return source if alpha == 1 else source * source.dtype.type(alpha)
-
-
-@index_add.kernel("cpu")
-def _(input, dim, index, source, alpha):
-    checked, rows = _check_rows("index_add", input, dim, index)
-    _expect_source("index_add", input, checked, rows, source)
-    out = input.copy("C")
-    if slices_native.add_rows(out, checked, rows, _scaled(source, alpha)):
-        return out
-    return index_add.run_body(np, (input, dim, index, source, alpha))
 
 
 @index_add.gradient("input")
@@ -125,8 +114,8 @@ def _(grad, dim, index, source_shape, alpha):
 def index_copy(xp: Any, input: Any, dim: int, index: Any, source: Any) -> Any:
     """``input`` with the slices of ``source`` written at ``index`` along ``dim``; of several for
     one place the last."""
-    dim, index = _check_rows("index_copy", input, dim, index)
-    _expect_source("index_copy", input, dim, index, source)
+    dim, index = check_rows("index_copy", input, dim, index)
+    expect_source("index_copy", input, dim, index, source)
     out = input.copy()
     out.reshape(out.shape or (1,))[_at(dim, index)] = source
     return out
@@ -176,7 +165,7 @@ for _op, _add in ((index_add, True), (index_copy, False)):
 @structured(tensors=("input", "index", "value"), public=False)
 def _fill_rows(xp: Any, input: Any, dim: int, index: Any, value: Any) -> Any:
     """``input`` with ``value`` (a 0-dim tensor) in the slices at ``index`` along ``dim``."""
-    dim, index = _check_rows("index_fill", input, dim, index)
+    dim, index = check_rows("index_fill", input, dim, index)
     out = input.copy()
     out.reshape(out.shape or (1,))[_at(dim, index)] = value.astype(out.dtype)
     return out

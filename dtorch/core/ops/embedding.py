@@ -11,7 +11,6 @@ from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeE
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import slices_native
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.sparse import sparse_rows
 from dtorch.core.ops.view import unsqueeze
@@ -75,20 +74,6 @@ def rows_added(
         counts = xp.diff(xp.concatenate((starts, xp.asarray([flat.size]))))
         sums /= counts[:, None].astype(sums.dtype)
     out[ordered[starts]] = sums
-    if padding_idx is not None:
-        out[padding_idx] = 0
-    return out
-
-
-@rows_added.kernel("cpu")
-def _(delta, index, shape, padding_idx, by_frequency):
-    values = (delta, index, shape, padding_idx, by_frequency)
-    if by_frequency:
-        return rows_added.run_body(np, values)
-    out = np.zeros(shape, delta.dtype)
-    rows = index.reshape(-1).astype(np.int64, copy=False)
-    if not slices_native.add_rows(out, 0, rows, delta.reshape(rows.size, *shape[1:])):
-        return rows_added.run_body(np, values)
     if padding_idx is not None:
         out[padding_idx] = 0
     return out

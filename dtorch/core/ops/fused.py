@@ -8,13 +8,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from dtorch.core.errors import ShapeError
 from dtorch.core.op import structured
-from dtorch.core.ops import convolution_native, normalization_native
 from dtorch.core.ops.convolution import check_conv, conv
-from dtorch.core.ops.normalization import factor_and_shift, normalize_by
+from dtorch.core.ops.normalization import normalize_by
 
 Ints = tuple[int, ...]
 
@@ -51,16 +48,6 @@ def _check_added(name: str, added: Any, shape: Ints) -> None:
         )
 
 
-@fused_norm.kernel("cpu")
-def _(input, average, variance, weight, bias, eps, added, low, high):
-    factor, shift = factor_and_shift(np, average, variance, weight, bias, eps)
-    found = normalization_native.finish_planes(input, factor, shift, added, low, high)
-    if found is not None:
-        return found
-    values = (input, average, variance, weight, bias, eps, added, low, high)
-    return fused_norm.run_body(np, values)
-
-
 @structured(
     tensors=(
         "input", "weight", "bias", "average", "variance", "norm_weight", "norm_bias", "added",
@@ -83,17 +70,3 @@ def fused_conv(
 @fused_conv.shape
 def _(input, weight, bias, stride, padding, dilation, groups, *rest):
     check_conv(input, weight, bias, stride, padding, dilation, groups)
-
-
-@fused_conv.kernel("cpu")
-def _(input, weight, bias, stride, padding, dilation, groups, *rest):
-    *norm, added, low, high = rest
-    factor = shift = None
-    if norm[0] is not None:
-        factor, shift = factor_and_shift(np, *norm)
-    geometry = (stride, padding, dilation, groups)
-    epilogue = (factor, shift, added, low, high)
-    found = convolution_native.convolved(input, weight, bias, *geometry, *epilogue)
-    if found is not None:
-        return found
-    return fused_conv.run_body(np, (input, weight, bias, *geometry, *rest))

@@ -10,7 +10,6 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import slices_native
 from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.scatter import (
@@ -41,20 +40,13 @@ def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
     return xp.take(input.reshape(-1), flat_places(xp, index, input.shape, dim))
 
 
-@gather.kernel("cpu")
-def _(input, dim, index):
-    checked, index = _check_shapes("gather", input, dim, index)
-    found = slices_native.take_along(input, checked, index)
-    return gather.run_body(np, (input, dim, index)) if found is None else found
-
-
 def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
-    dim, index = _check_shapes(name, input, dim, index)
+    dim, index = check_index_shape(name, input, dim, index)
     expect_in_range(name, index, input.shape[dim] if input.ndim else 1, dim)
     return dim, index
 
 
-def _check_shapes(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
+def check_index_shape(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
     dim = normalize_dim(name, dim, input.ndim)
     if index.dtype.kind not in "iu":
         raise DtypeError(f"{name}: index is {index.dtype}, expected int64")
@@ -105,11 +97,11 @@ def scatter_add(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
     """
     dim, index = _check_index("scatter_add", input, dim, index)
     out = input.copy("C")
-    add_at_flat(xp, out, index, _source("scatter_add", src, index, input), dim)
+    add_at_flat(xp, out, index, covered("scatter_add", src, index, input), dim)
     return out
 
 
-def _source(name: str, src: Any, index: Any, input: Any) -> Any:
+def covered(name: str, src: Any, index: Any, input: Any) -> Any:
     """The part of ``src`` that ``index`` covers."""
     if src.dtype != input.dtype:
         raise DtypeError(f"{name}: src is {src.dtype}, the tensor {input.dtype}; convert one")
@@ -118,15 +110,6 @@ def _source(name: str, src: Any, index: Any, input: Any) -> Any:
             f"{name}: src of shape {src.shape} is smaller than the index {index.shape}"
         )
     return src[tuple(slice(size) for size in index.shape)]
-
-
-@scatter_add.kernel("cpu")
-def _(input, dim, index, src):
-    checked, index = _check_shapes("scatter_add", input, dim, index)
-    out = input.copy("C")
-    if slices_native.add_along(out, checked, index, _source("scatter_add", src, index, input)):
-        return out
-    return scatter_add.run_body(np, (input, dim, index, src))
 
 
 @scatter_add.gradient("input")
@@ -160,7 +143,7 @@ def _(input, dim, index, src):
 def _scatter(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
     dim, index = _check_index("scatter", input, dim, index)
     out = input.copy()
-    out[along(xp, index, dim)] = _source("scatter", src, index, input)
+    out[along(xp, index, dim)] = covered("scatter", src, index, input)
     return out
 
 
@@ -253,7 +236,7 @@ def scatter_reduce(
             f"scatter_reduce: reduce is {reduce!r}, expected one of {list(_REDUCE)}"
         )
     dim, index = _check_index("scatter_reduce", input, dim, index)
-    src = _source("scatter_reduce", src, index, input)
+    src = covered("scatter_reduce", src, index, input)
     combine, neutral = _REDUCE[reduce]
     at = along(xp, index, dim)
     out = input.copy()

@@ -14,7 +14,7 @@ from dtorch.core.op import composite, structured
 from dtorch.core.ops.complex import conj, conjugate
 from dtorch.core.ops.repetition import roll
 from dtorch.core.ops.view import permute, transpose, unsqueeze
-from dtorch.core.shapes import broadcast_shapes, merged, normalize_dim, sum_to
+from dtorch.core.shapes import broadcast_shapes, merged, normalize_dim, sum_dims, sum_to
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -33,9 +33,6 @@ def matmul(xp: Any, input: Any, other: Any) -> Any:
     if xp is np and is_half(input):
         return np.matmul(widened(input), widened(other)).astype(input.dtype)
     return xp.matmul(input, other)
-
-
-matmul.kernel("cpu")(backend.matmul)
 
 
 @matmul.shape
@@ -559,38 +556,10 @@ def _(*matrices):
     return np.linalg.multi_dot(matrices) if len(matrices) > 1 else matrices[0]
 
 
-def plus_row(a: Any, b: Any, row: Any) -> Any:
-    """``a @ b + row`` of arrays, compiled."""
-    out = backend.native.matmul_plus_row(a, b, row)
-    if out is None and is_half(a):
-        return narrowed(plus_row(widened(a), widened(b), widened(row)), a.dtype)
-    if out is None:
-        out = backend.matmul(a, b)
-        out += row
-    return out
-
-
 @structured(tensors=("input", "weight", "bias"), public=False, wide=True)
 def affine(xp: Any, input: Any, weight: Any, bias: Any) -> Any:
     """``input @ weight.T + bias``, all of one dtype and ``bias`` of one dim."""
     return xp.matmul(input, weight.T) + bias
-
-
-def _in_bfloat16(known: dict[str, Any]) -> bool:
-    """Whether the processor has an instruction for products of such arrays."""
-    arrays = [known[name] for name in ("input", "weight", "bias") if name in known]
-    return backend.native.has_bfloat16_products() and all(
-        type(a) is np.ndarray and a.dtype.name == "bfloat16" for a in arrays
-    )
-
-
-if backend.native is not None:
-    affine.keeps_half = _in_bfloat16
-
-
-@affine.kernel("cpu")
-def _(input, weight, bias):
-    return plus_row(input, weight.T, bias)
 
 
 def _column_sums(rows: Any) -> Any:
@@ -609,6 +578,12 @@ def _(grad, input, weight, needs):
         matmul(transpose(rows, 0, 1), flat) if needs[1] else None,
         _column_sums(rows) if needs[2] else None,
     ]
+
+
+@structured(tensors=("input", "other"), outputs=("out", "sums"), public=False)
+def product_and_row_sums(xp: Any, input: Any, other: Any) -> tuple[Any, Any]:
+    """``input @ other`` of matrices, and the sums of the rows of ``input``."""
+    return backend.matmul(input, other), sum_dims(input, (1,))
 
 
 @composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")

@@ -63,7 +63,7 @@ def negative_likelihood(
 @negative_likelihood.shape
 def _(input, target, weight, ignore_index, reduction):
     _check_shapes("nll_loss", input, target, weight)
-    _check_targets("nll_loss", input, target, ignore_index)
+    check_targets("nll_loss", input, target, ignore_index)
 
 
 def _check_shapes(name: str, input: Any, target: Any, weight: Any) -> None:
@@ -80,7 +80,7 @@ def _check_shapes(name: str, input: Any, target: Any, weight: Any) -> None:
         raise ShapeError(f"{name}: weight has shape {weight.shape}, expected ({classes},)")
 
 
-def _check_targets(name: str, input: Any, target: Any, ignore_index: int) -> None:
+def check_targets(name: str, input: Any, target: Any, ignore_index: int) -> None:
     classes = input.shape[1 if input.ndim > 1 else 0]
     wrong = (target != ignore_index) & ((target < 0) | (target >= classes))
     if wrong.any():
@@ -195,16 +195,17 @@ def row_cross_entropy(
     The hidden outputs are of each row the largest score and the logarithm of the sum of the
     exponentials above it, and the sum of the weights used.
     """
+    check_targets("cross_entropy", input, target, ignore_index)
     top = xp.max(input, axis=1)
     shifted = input - top[:, None]
     log_sum = xp.log(xp.sum(xp.exp(shifted), axis=1))
     picked, scale = _pick(xp, shifted, target, weight, ignore_index)
     losses = xp.where(target != ignore_index, (log_sum - picked) * scale, input.dtype.type(0))
     total = xp.sum(scale)
-    return _row_reduced(losses, total, reduction), top, log_sum, total
+    return row_reduced(losses, total, reduction), top, log_sum, total
 
 
-def _row_reduced(losses: Any, total: Any, reduction: str) -> Any:
+def row_reduced(losses: Any, total: Any, reduction: str) -> Any:
     if reduction == "none":
         return losses
     return losses.sum() / total if reduction == "mean" else losses.sum()
@@ -213,37 +214,6 @@ def _row_reduced(losses: Any, total: Any, reduction: str) -> Any:
 @row_cross_entropy.shape
 def _(input, target, weight, ignore_index, reduction):
     _check_shapes("cross_entropy", input, target, weight)
-    if backend.native is None or not _known_rows(input, target, weight):
-        _check_targets("cross_entropy", input, target, ignore_index)  # else the kernel does
-
-
-def _known_rows(input: Any, target: Any, weight: Any) -> bool:
-    return (
-        type(input) is np.ndarray
-        and input.dtype.char in "fd"
-        and target.dtype == np.int64
-        and (weight is None or weight.dtype == input.dtype)
-    )
-
-
-@row_cross_entropy.kernel("cpu")
-def _(input, target, weight, ignore_index, reduction):
-    if not _known_rows(input, target, weight):
-        return row_cross_entropy.run_body(np, (input, target, weight, ignore_index, reduction))
-    logits, labels = np.ascontiguousarray(input), np.ascontiguousarray(target)
-    weights = None if weight is None else np.ascontiguousarray(weight)
-    losses, top, log_sum = np.empty((3, len(logits)), logits.dtype)
-    try:
-        backend.native.cross_entropy_forward(
-            logits, labels, weights, ignore_index, losses, top, log_sum
-        )
-    except IndexError:
-        _check_targets("cross_entropy", input, target, ignore_index)
-        raise
-    used = labels != ignore_index
-    total = np.count_nonzero(used) if weights is None else weights[labels[used]].sum()
-    total = logits.dtype.type(total)
-    return _row_reduced(losses, total, reduction), top, log_sum, total
 
 
 @row_cross_entropy.gradient("input")
@@ -259,21 +229,13 @@ def _(grad, input, target, weight, top, log_sum, total, ignore_index, reduction)
     delta = grad / total if reduction == "mean" else grad
     xp = backend.array_module(input)
     delta = xp.ascontiguousarray(xp.broadcast_to(delta, top.shape), dtype=input.dtype)
-    if backend.native is None or not _known_rows(input, target, weight):
-        return row_gradient(xp, delta, input, target, weight, top, log_sum, ignore_index)
-    out = np.empty(input.shape, input.dtype)
-    backend.native.cross_entropy_backward(
-        delta, np.ascontiguousarray(input), np.ascontiguousarray(target),
-        None if weight is None else np.ascontiguousarray(weight), ignore_index, top, log_sum, out,
-    )  # fmt: skip
-    return out
+    return _row_gradient(xp, delta, input, target, weight, top, log_sum, ignore_index)
 
 
-def row_gradient(
+def _row_gradient(
     xp: Any, delta: Any, input: Any, target: Any, weight: Any, top: Any, log_sum: Any,
     ignore_index: int,
 ) -> Any:  # fmt: skip
-    """What the compiled gradient of `row_cross_entropy` equals."""
     used = target != ignore_index
     safe = xp.where(used, target, 0)
     scale = delta * used if weight is None else delta * weight[safe] * used

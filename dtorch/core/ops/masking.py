@@ -11,7 +11,7 @@ from dtorch.core.dtype import number_in
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import composite, method, structured
-from dtorch.core.ops.comparison import choose, chosen, keep, logical_not
+from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.shapes import broadcast_shapes
 
@@ -24,25 +24,17 @@ def masked_fill(xp: Any, input: Any, mask: Any, value: Any) -> Any:
     >>> dtorch.zeros(2).masked_fill(dtorch.tensor([True, False]), 7).tolist()
     [7.0, 0.0]
     """
-    _expect_mask("masked_fill", mask)
-    return xp.where(mask != 0, _filling(value, input.dtype), input)
+    expect_mask("masked_fill", mask)
+    return xp.where(mask != 0, filling(value, input.dtype), input)
 
 
-@masked_fill.kernel("cpu")
-def _(input, mask, value):
-    _expect_mask("masked_fill", mask)
-    holds = mask if mask.dtype == np.bool_ else mask != 0
-    found = chosen(holds, _filling(value, input.dtype), input)
-    return masked_fill.run_body(np, (input, mask, value)) if found is None else found
-
-
-def _filling(value: Any, target: Any) -> Any:
+def filling(value: Any, target: Any) -> Any:
     if hasattr(value, "astype") and not isinstance(value, np.generic):
         return value.astype(target, copy=False)
     return number_in("masked_fill", value, target)
 
 
-def _expect_mask(name: str, mask: Any) -> None:
+def expect_mask(name: str, mask: Any) -> None:
     if mask.dtype != np.bool_ and mask.dtype != np.uint8:
         raise DtypeError(f"{name}: mask is {mask.dtype}, expected bool or uint8")
 
@@ -76,7 +68,7 @@ def masked_select(xp: Any, input: Any, mask: Any) -> Any:
     >>> dtorch.arange(3).masked_select(dtorch.tensor([True, False, True])).tolist()
     [0, 2]
     """
-    _expect_mask("masked_select", mask)
+    expect_mask("masked_select", mask)
     shape = broadcast_shapes("masked_select", input.shape, mask.shape)
     return xp.broadcast_to(input, shape)[xp.broadcast_to(mask != 0, shape)]
 
@@ -106,7 +98,7 @@ def masked_scatter(xp: Any, input: Any, mask: Any, source: Any) -> Any:
     Raises:
         ShapeError: ``source`` has fewer elements than ``mask`` holds places.
     """
-    _expect_mask("masked_scatter", mask)
+    expect_mask("masked_scatter", mask)
     if source.dtype != input.dtype:
         raise DtypeError(f"masked_scatter: source is {source.dtype}, the tensor {input.dtype}")
     shape = broadcast_shapes("masked_scatter", input.shape, mask.shape)

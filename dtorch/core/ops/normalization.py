@@ -13,7 +13,6 @@ from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import is_half, widened
 from dtorch.core.inplace import bump, expect_writable
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import normalization_native
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.pooling import window_sum
@@ -64,12 +63,6 @@ def _mean(x: Any, dims: Ints) -> Any:
     return sum_dims(x, dims, True) / x.dtype.type(max(count, 1))
 
 
-@normalize.kernel("cpu")
-def _(*values):
-    found = normalization_native.normalize(*values)
-    return normalize.run_body(np, values) if found is None else found
-
-
 def _few(scale: Any, affine: Ints, out: Any) -> bool:
     """Whether factor and weight multiplied together are small beside the input."""
     return 4 * math.prod(np.broadcast_shapes(scale.shape, affine)) <= int(out.size)
@@ -83,9 +76,7 @@ def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, ep
         )
         over = _broadcast_dims(affine, tuple(grad._array.shape))
         return [*found, sum(grad, over, True).reshape(bias_shape) if needs[2] else None]
-    values = (grad, input, weight, bias_shape, average, scale, grouped, dims, affine, needs)
-    fused = normalization_native.gradients(*values)
-    return _gradients(*values) if fused is None else fused
+    return _gradients(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, needs)
 
 
 def _composed(input: Any, weight: Any, grouped: Any, dims: Ints, affine: Ints, eps: float) -> Any:
@@ -166,15 +157,6 @@ def normalize_by(
     out = input * scale.astype(input.dtype, copy=False).reshape(shape)
     out += shift.reshape(shape)
     return out
-
-
-@normalize_by.kernel("cpu")
-def _(input, average, variance, weight, bias, eps):
-    scale, shift = factor_and_shift(np, average, variance, weight, bias, eps)
-    found = normalization_native.finish_planes(input, scale, shift)
-    if found is None:
-        return normalize_by.run_body(np, (input, average, variance, weight, bias, eps))
-    return found
 
 
 def _per_channel(value: Any, ndim: int) -> Any:

@@ -15,11 +15,10 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.base import TensorBase
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import recurrent_native
 from dtorch.core.ops.activation import relu, sigmoid
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.joining import cat
-from dtorch.core.ops.linalg import matmul
+from dtorch.core.ops.linalg import matmul, product_and_row_sums
 from dtorch.core.ops.trigonometric import tanh
 from dtorch.core.ops.view import permute
 from dtorch.core.shapes import sum_dims
@@ -46,10 +45,8 @@ def _projected(input: Any, weight: Any, *biases: Any) -> Any:
 
 def _projected_gradients(delta: Any, input: Any, of_weight: bool, of_bias: bool) -> tuple[Any, Any]:
     """Gradients of the weight and the bias of `_projected`, of those that are wanted."""
-    if of_weight and of_bias and backend.native is not None:
-        found = backend.native.matmul_and_row_sums(delta.T, input)
-        if found is not None:
-            return found
+    if of_weight and of_bias:
+        return product_and_row_sums(delta.T, input)
     return (
         matmul(delta.T, input) if of_weight else None,
         sum_dims(delta, (0,)) if of_bias else None,
@@ -145,12 +142,6 @@ def lstm(
     return out, h, c, gates, squashed, hiddens, cells
 
 
-@lstm.kernel("cpu")
-def _(*values):
-    found = recurrent_native.lstm(*values)
-    return lstm.run_body(np, values) if found is None else found
-
-
 @lstm.gradient("input", "hidden", "cell", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
 def _(
     grads, input, hidden, cell, w_ih, w_hh, b_ih, b_hh, w_hr, gates, squashed, hiddens, cells,
@@ -162,10 +153,7 @@ def _(
             (input, hidden, cell, w_ih, w_hh, b_ih, b_hh, w_hr),
             grads,
         )
-    found = recurrent_native.lstm_deltas(grads, w_hh, w_hr, gates, squashed, cells, sizes, reverse)
-    if found is None:
-        found = _lstm_deltas(grads, w_hh, w_hr, gates, squashed, cells, sizes, reverse)
-    delta, dh, dc, dw_hr = found
+    delta, dh, dc, dw_hr = lstm_deltas(*grads, w_hh, w_hr, gates, squashed, cells, sizes, reverse)
     dw_ih, bias = _projected_gradients(delta, input, needs[3], needs[5] or needs[6])
     return [
         matmul(delta, w_ih) if needs[0] else None, dh, dc, dw_ih,
@@ -185,19 +173,23 @@ def lstm_cell(
     return h, c
 
 
-def _lstm_deltas(
-    grads: Any, w_hh: Any, w_hr: Any, gates: Any, squashed: Any, cells: Any, sizes: Sizes,
-    reverse: bool,
+@structured(
+    tensors=("d_out", "d_hidden", "d_cell", "w_hh", "w_hr", "gates", "squashed", "cells"),
+    outputs=("delta", "d_first_hidden", "d_first_cell", "d_w_hr"), public=False,
+)  # fmt: skip
+def lstm_deltas(
+    xp: Any, d_out: Any, d_hidden: Any, d_cell: Any, w_hh: Any, w_hr: Any, gates: Any,
+    squashed: Any, cells: Any, sizes: Sizes, reverse: bool,
 ) -> Any:  # fmt: skip
     """Gradients of the gates before their functions, of both states and of the projection."""
     width = gates.shape[1] // 4
     delta = np.empty_like(gates)
-    dh, dc = grads[1].copy(), grads[2].copy()
+    dh, dc = d_hidden.copy(), d_cell.copy()
     dw_hr = None if w_hr is None else np.zeros_like(w_hr)
     for size, rows in reversed(_steps(sizes, reverse)):
         g, s, d = gates[rows], squashed[rows], delta[rows]
         i, f, u, o = (g[:, k * width : (k + 1) * width] for k in range(4))
-        dy = dh[:size] + grads[0][rows]
+        dy = dh[:size] + d_out[rows]
         if w_hr is not None:
             dw_hr += backend.matmul(dy.T, o * s)
             dy = backend.matmul(dy, w_hr)

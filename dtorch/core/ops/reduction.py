@@ -10,7 +10,6 @@ import numpy as np
 
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.errors import DimensionError, DtypeError
-from dtorch.core.half import narrowed, widened
 from dtorch.core.op import composite, structured
 from dtorch.core.ops.bounds import maximum, minimum
 from dtorch.core.ops.comparison import choose, isfinite, keep
@@ -21,7 +20,7 @@ from dtorch.core.ops.joining import cat
 from dtorch.core.ops.repetition import flip
 from dtorch.core.ops.selection import SelectionOp, ValuesIndices, put_back, take_one_along
 from dtorch.core.ops.view import expand, narrow, permute
-from dtorch.core.shapes import array_sum, normalize_dim, normalize_dims, sum_dims
+from dtorch.core.shapes import array_sum, normalize_dim, normalize_dims
 from dtorch.core.tensor import Tensor
 
 
@@ -66,14 +65,6 @@ def sum(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: A
     return total if wide is target else total.astype(target)
 
 
-@sum.kernel("cpu")
-def _(input, dim, keepdim, dtype):
-    if dtype is not None or input.dtype.kind not in "fV":
-        return sum.run_body(np, (input, dim, keepdim, dtype))
-    axis = normalize_dims("sum", dim, input.ndim)
-    return narrowed(np.asarray(sum_dims(widened(input), axis, keepdim)), input.dtype)
-
-
 @sum.gradient("input")
 def _(grad, input_shape, dim, keepdim):
     return spread(grad, input_shape, dim, keepdim)
@@ -112,16 +103,6 @@ def mean(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: 
     total = array_sum(input, axis, keepdim, wide)
     out = total / wide.type(count) if count else total * np.nan
     return out if wide is input.dtype else out.astype(input.dtype)
-
-
-@mean.kernel("cpu")
-def _(input, dim, keepdim, dtype):
-    if dtype is not None or input.dtype.kind not in "fV" or not input.size:
-        return mean.run_body(np, (input, dim, keepdim, dtype))
-    axis = normalize_dims("mean", dim, input.ndim)
-    total = np.asarray(sum_dims(widened(input), axis, keepdim))
-    total /= total.dtype.type(math.prod(input.shape[d] for d in axis))
-    return narrowed(total, input.dtype)
 
 
 @mean.gradient("input")

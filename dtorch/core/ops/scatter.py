@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.op import structured
-from dtorch.core.ops import slices_native
 
 
 @structured(tensors=("grad",), public=False)
@@ -123,16 +122,6 @@ def scatter_sum(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
     return out
 
 
-for _op, _add in ((add_rows, slices_native.add_rows), (scatter_sum, slices_native.add_along)):
-
-    @_op.kernel("cpu")
-    def _(grad, dim, index, shape, _op=_op, _add=_add):
-        out = np.zeros(shape, grad.dtype)
-        if _add(out, dim, index, grad):
-            return out
-        return _op.run_body(np, (grad, dim, index, shape))
-
-
 @scatter_sum.gradient("grad")
 def _(grad, dim, index):
     return gather_along(grad, dim, index)
@@ -142,12 +131,6 @@ def _(grad, dim, index):
 def gather_along(xp: Any, input: Any, dim: int, index: Any) -> Any:
     """Elements at ``index`` along ``dim``; other indices are those of their place in ``index``."""
     return input[along(xp, index, dim)]
-
-
-@gather_along.kernel("cpu")
-def _(input, dim, index):
-    found = slices_native.take_along(input, dim, index)
-    return gather_along.run_body(np, (input, dim, index)) if found is None else found
 
 
 @gather_along.gradient("input")

@@ -11,7 +11,6 @@ from dtorch.core.dtype import int32
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.half import widened
 from dtorch.core.op import composite, structured
-from dtorch.core.ops import slices_native
 from dtorch.core.ops.scatter import gather_along
 from dtorch.core.ops.selection import (
     SelectionOp,
@@ -140,19 +139,6 @@ def topk(
     else:
         index = xp.take(_order(xp, input, dim, largest), range(k), dim)
     return xp.take_along_axis(input, index, dim), index
-
-
-_MOST_IN_ORDER = 64  # elements that are sooner put into order one by one
-
-
-@topk.kernel("cpu")
-def _(input, k, dim, largest, sorted):
-    checked = normalize_dim("topk", dim, input.ndim)
-    if 0 < k <= _MOST_IN_ORDER and input.ndim and k <= input.shape[checked]:
-        found = slices_native.top(input, k, checked, largest)
-        if found is not None:
-            return found
-    return topk.run_body(np, (input, k, dim, largest, sorted))
 
 
 topk.gradient("input")(_put_back_all)

@@ -1,4 +1,4 @@
-"""Compiled kernels of the operations in `convolution`, for images and signals.
+"""Convolutions of images and signals, and their gradients.
 
 Winograd's method where it gains, products of the weights with all windows elsewhere.
 """
@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core.backend import native
 from dtorch.core.half import is_half
 from dtorch.core.ops.convolution import channel_sum, conv, conv_input, conv_weight
+from dtorch.core.ops.fused import fused_conv
+from dtorch.core.ops.normalization import factor_and_shift
 from dtorch.core.shapes import merged, window_count
 
 Ints = tuple[int, ...]
-native = backend.native
 
 # Below these Winograd's transforms cost more than the multiplications they save.
 _CHANNELS, _TILES, _STRIDED_TILES = 16, 8, 48
@@ -99,9 +100,8 @@ def _in_bfloat16(known: dict[str, Any]) -> bool:
     )
 
 
-if native is not None:
-    for _op in (conv, conv_input, conv_weight):
-        _op.keeps_half = _in_bfloat16
+for _op in (conv, conv_input, conv_weight):
+    _op.keeps_half = _in_bfloat16
 
 
 def _seen(sides: Ints, stride: Ints) -> tuple[Any, ...]:
@@ -147,11 +147,20 @@ def _weight_pointwise(delta: Any, input: Any, shape: Ints, stride: Ints) -> Any:
 def _(*values):
     if is_half(values[0]):
         return _convolved_pointwise(values[0], values[1], values[3])
-    found = convolved(*values)
-    return conv.run_body(np, values) if found is None else found
+    return _convolved(*values)
 
 
-def convolved(
+@fused_conv.kernel("cpu")
+def _(input, weight, bias, stride, padding, dilation, groups, *rest):
+    *norm, added, low, high = rest
+    factor = shift = None
+    if norm[0] is not None:
+        factor, shift = factor_and_shift(np, *norm)
+    geometry = (stride, padding, dilation, groups)
+    return _convolved(input, weight, bias, *geometry, factor, shift, added, low, high)
+
+
+def _convolved(
     input: Any, weight: Any, bias: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int,
     factor: Any = None, shift: Any = None, added: Any = None, low: float = -math.inf,
     high: float = math.inf,
@@ -183,8 +192,7 @@ def _(delta, weight, bias, shape, stride, padding, dilation, groups):
     if is_half(delta):
         return _input_pointwise(delta, weight, shape, stride)
     if not _takes(delta, weight, bias):
-        values = (delta, weight, bias, shape, stride, padding, dilation, groups)
-        return conv_input.run_body(np, values)
+        return None
     out = np.empty(shape, delta.dtype)
     g, w, result = _images(delta), _images(weight), _images(out)
     b = None if bias is None else np.ascontiguousarray(bias)
@@ -204,8 +212,7 @@ def _(delta, input, shape, stride, padding, dilation, groups):
     if is_half(delta):
         return _weight_pointwise(delta, input, shape, stride)
     if not _takes(delta, input):
-        values = (delta, input, shape, stride, padding, dilation, groups)
-        return conv_weight.run_body(np, values)
+        return None
     out = np.empty(shape, delta.dtype)
     g, x, result = _images(delta), _images(input), _images(out)
     if (
@@ -222,7 +229,7 @@ def _(delta, input, shape, stride, padding, dilation, groups):
 @channel_sum.kernel("cpu")
 def _(input):
     if not input.size or input.dtype not in (np.float32, np.float64):
-        return channel_sum.run_body(np, (input,))
+        return None
     out = np.empty(input.shape[1], input.dtype)
     native.sum_channels(
         np.ascontiguousarray(input).reshape(merged(input.shape, 2, input.ndim)), out

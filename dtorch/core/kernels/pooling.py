@@ -1,4 +1,4 @@
-"""Compiled kernels of the operations in `pooling`, for images and signals."""
+"""Pooling of images and signals."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core.backend import native
 from dtorch.core.ops.pooling import largest, max_pool, unpool_sum, window_spread, window_sum
 
 Ints = tuple[int, ...]
-native = backend.native
 
 
 def _takes(array: Any, nd: int) -> bool:
@@ -34,7 +33,7 @@ def _pairs(*sizes: Ints) -> list[Ints]:
 def _(input, kernel, step, pad, spread, counts):
     nd = len(kernel)
     if not _takes(input, nd):
-        return max_pool.run_body(np, (input, kernel, step, pad, spread, counts))
+        return None
     shape = (*input.shape[:-nd], *counts)
     out, index = np.empty(shape, input.dtype), np.empty(shape, np.int64)
     native.max_pool(_planes(input, nd), *_pairs(kernel, step, pad, spread), _planes(out, nd),
@@ -46,7 +45,7 @@ def _(input, kernel, step, pad, spread, counts):
 def _(input, kernel, step, pad, spread, counts):
     nd = len(kernel)
     if not _takes(input, nd):
-        return largest.run_body(np, (input, kernel, step, pad, spread, counts))
+        return None
     out = np.empty((*input.shape[:-nd], *counts), input.dtype)
     native.max_pool(_planes(input, nd), *_pairs(kernel, step, pad, spread), _planes(out, nd), None)
     return out
@@ -56,7 +55,7 @@ def _(input, kernel, step, pad, spread, counts):
 def _(delta, index, shape, nd):
     total = math.prod(shape[-nd:])
     if not _takes(delta, 2) or not total or index.dtype != np.int64:
-        return unpool_sum.run_body(np, (delta, index, shape, nd))
+        return None
     out = np.empty(tuple(shape), delta.dtype)
     planes = math.prod(shape[:-nd])
     native.add_at_places(
@@ -71,7 +70,7 @@ def _(delta, index, shape, nd):
 def _(input, kernel, step, pad, counts, divisor):
     nd = len(kernel)
     if not _takes(input, nd) or 0 in counts or not isinstance(divisor, (int, float)):
-        return window_sum.run_body(np, (input, kernel, step, pad, counts, divisor))
+        return None
     out = np.empty((*input.shape[:-nd], *counts), input.dtype)
     native.sum_pool(_planes(input, nd), *_pairs(kernel, step, pad), 1 / divisor, _planes(out, nd))
     return out
@@ -81,8 +80,7 @@ def _(input, kernel, step, pad, counts, divisor):
 def _(delta, shape, kernel, step, pad, counts, divisor):
     nd = len(kernel)
     if not _takes(delta, nd) or not math.prod(shape) or not isinstance(divisor, (int, float)):
-        values = (delta, shape, kernel, step, pad, counts, divisor)
-        return window_spread.run_body(np, values)
+        return None
     out = np.empty(tuple(shape), delta.dtype)
     native.spread_windows(
         _planes(delta, nd), *_pairs(kernel, step, pad), 1 / divisor, _planes(out, nd)

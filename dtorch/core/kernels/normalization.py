@@ -1,7 +1,4 @@
-"""Compiled forms of `normalization`: over a batch by channel, and over rows.
-
-Each returns None for arrays and dims that it does not know.
-"""
+"""Normalisation over a batch by channel, and over rows, and its gradients."""
 
 from __future__ import annotations
 
@@ -10,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core.backend import native
 from dtorch.core.ops.convolution import channel_sum
+from dtorch.core.ops.fused import fused_norm
+from dtorch.core.ops.normalization import factor_and_shift, normalize, normalize_by
 from dtorch.core.shapes import sum_dims
 
 Ints = tuple[int, ...]
-_native = backend.native
 
 
 def _parts(rows: int) -> int:
@@ -27,8 +25,7 @@ def _parts(rows: int) -> int:
 def _known(*arrays: Any) -> bool:
     first = arrays[0]
     return (
-        _native is not None
-        and first.size != 0
+        first.size != 0
         and first.dtype in (np.float32, np.float64)
         and all(a is None or a.dtype == first.dtype for a in arrays)
     )
@@ -75,21 +72,20 @@ def _flat(array: Any) -> Any:
     return None if array is None else np.ascontiguousarray(array).reshape(-1)
 
 
-def normalize(
-    input: Any, weight: Any, bias: Any, grouped: Any, dims: Ints, affine: Ints, eps: float
-) -> tuple[Any, Any, Any, Any] | None:
+@normalize.kernel("cpu")
+def _(input, weight, bias, grouped, dims, affine, eps):
     if not _known(input, weight, bias):
         return None
     shape, kind = input.shape, input.dtype
     out = np.empty(shape, kind)
     if _is_by_channel(input.ndim, grouped, dims, affine):
         statistics = [np.empty(affine, kind) for _ in range(3)]
-        function, x, result = _native.normalize_channels, _planes(input), _planes(out)
+        function, x, result = native.normalize_channels, _planes(input), _planes(out)
     elif _is_by_row(shape, grouped, dims, affine):
         kept = (*shape[: len(shape) - len(affine)], *(1,) * len(affine))
         statistics = [np.empty(kept, kind) for _ in range(3)]
         columns = math.prod(affine)
-        function, x, result = _native.normalize_rows, _rows(input, columns), _rows(out, columns)
+        function, x, result = native.normalize_rows, _rows(input, columns), _rows(out, columns)
     elif _is_by_group(grouped, dims, affine):
         return _normalize_groups(input, weight, bias, grouped, eps)
     else:
@@ -105,7 +101,7 @@ def _normalize_groups(
     kind, columns = input.dtype, math.prod(grouped[2:])
     out = np.empty(input.shape, kind)
     statistics = [np.empty((*grouped[:2], *(1,) * (len(grouped) - 2)), kind) for _ in range(3)]
-    _native.normalize_rows(
+    native.normalize_rows(
         _rows(input, columns), None, None, eps, _rows(out, columns),
         *(s.reshape(-1) for s in statistics),
     )  # fmt: skip
@@ -113,7 +109,7 @@ def _normalize_groups(
         channels = out.shape[1]
         factor = np.ones(channels, kind) if weight is None else _flat(weight)
         shift = np.zeros(channels, kind) if bias is None else _flat(bias)
-        _native.finish_planes(_planes(out), _planes(out), factor, shift)
+        native.finish_planes(_planes(out), _planes(out), factor, shift)
     average, variance, scale = statistics
     return out, average, variance, scale
 
@@ -127,17 +123,17 @@ def _group_gradients(
     found: list[Any] = [None, None, None]
     nothing = np.zeros(channels, input.dtype)
     if needs[0]:
-        scaled = grad if weight is None else finish_planes(grad, weight, nothing)
+        scaled = grad if weight is None else _finish_planes(grad, weight, nothing)
         found[0] = np.empty(input.shape, input.dtype)
         sums = np.empty((2, _parts(average.size), columns), input.dtype)  # not needed
-        _native.normalize_rows_backward(
+        native.normalize_rows_backward(
             _rows(scaled, columns), _rows(input, columns), None, _flat(average), _flat(scale),
             _rows(found[0], columns), *sums,
         )  # fmt: skip
     if needs[1]:
         # Those of one sample with n * channels channels, which have what was found for their group.
         of_samples = np.empty(n * channels, input.dtype)
-        _native.normalize_channels_backward(
+        native.normalize_channels_backward(
             grad.reshape(1, n * channels, -1), input.reshape(1, n * channels, -1), None,
             np.repeat(_flat(average), grouped[2]), np.repeat(_flat(scale), grouped[2]),
             None, of_samples, None,
@@ -148,10 +144,8 @@ def _group_gradients(
     return found
 
 
-def gradients(
-    grad: Any, input: Any, weight: Any, bias_shape: Any, average: Any, scale: Any, grouped: Any,
-    dims: Ints, affine: Ints, needs: tuple[bool, bool, bool],
-) -> list[Any] | None:  # fmt: skip
+@normalize.gradient_kernel("input", "weight", "bias")
+def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, eps, needs):
     if not _known(input, grad, weight, average, scale):
         return None
     shape, kind = input.shape, input.dtype
@@ -160,7 +154,7 @@ def gradients(
     if _is_by_channel(input.ndim, grouped, dims, affine):
         d_weight = np.empty(affine[1], kind) if needs[1] else None
         d_bias = np.empty(affine[1], kind) if needs[2] else None
-        _native.normalize_channels_backward(
+        native.normalize_channels_backward(
             _planes(grad), _planes(input), *factors, None if d_input is None else _planes(d_input),
             d_weight, d_bias,
         )  # fmt: skip
@@ -168,7 +162,7 @@ def gradients(
         columns = math.prod(affine)
         rows = math.prod(average.shape)
         weight_sums, bias_sums = np.empty((2, _parts(rows), columns), kind)
-        _native.normalize_rows_backward(
+        native.normalize_rows_backward(
             _rows(grad, columns), _rows(input, columns), *factors,
             None if d_input is None else _rows(d_input, columns), weight_sums, bias_sums,
         )  # fmt: skip
@@ -187,7 +181,18 @@ def gradients(
     ]
 
 
-def finish_planes(
+@normalize_by.kernel("cpu")
+def _(input, average, variance, weight, bias, eps):
+    return _finish_planes(input, *factor_and_shift(np, average, variance, weight, bias, eps))
+
+
+@fused_norm.kernel("cpu")
+def _(input, average, variance, weight, bias, eps, *rest):
+    factors = factor_and_shift(np, average, variance, weight, bias, eps)
+    return _finish_planes(input, *factors, *rest)
+
+
+def _finish_planes(
     input: Any, factor: Any, shift: Any, added: Any = None, low: float = -math.inf,
     high: float = math.inf,
 ) -> Any:  # fmt: skip
@@ -196,7 +201,7 @@ def finish_planes(
         return None
     out = np.empty(input.shape, input.dtype)
     planes = None if added is None else _planes(added)
-    _native.finish_planes(
+    native.finish_planes(
         _planes(input), _planes(out), _flat(factor), _flat(shift), planes, low, high
     )
     return out

@@ -1,0 +1,108 @@
+"""Activation functions and their gradients, of float32 and float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from dtorch.core.backend import native
+from dtorch.core.op import Op
+from dtorch.core.ops.activation import (
+    SELU_ALPHA,
+    SELU_SCALE,
+    celu,
+    elu,
+    gelu,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+)
+from dtorch.core.ops.bounds import clamp
+from dtorch.core.ops.trigonometric import tanh
+
+
+def _known(kinds: str, *arrays: Any) -> bool:
+    first = arrays[0]
+    return all(
+        type(a) is np.ndarray
+        and a.dtype.char in kinds
+        and a.flags.c_contiguous
+        and a.shape == first.shape
+        and a.dtype == first.dtype
+        for a in arrays
+    )
+
+
+def _value(name: str, parameters: Callable[..., Any], input: Any, *rest: Any) -> Any:
+    if not _known("fd", input):
+        return None
+    out = np.empty_like(input)
+    native.activate(native.Activation[name], input, out, *parameters(*rest))
+    return out
+
+
+def _gradient(name: str, parameters: Callable[..., Any], grad: Any, known: Any, *rest: Any) -> Any:
+    """From the input; of `sigmoid` and `tanh` from the result."""
+    if not _known("fd", grad, known):
+        return None
+    out = np.empty_like(grad)
+    native.activate_backward(native.Activation[name], grad, known, out, *parameters(*rest))
+    return out
+
+
+def _register(op: Op, name: str, parameters: Callable[..., Any] = lambda *rest: rest) -> None:
+    """Let an operation compute by the compiled function ``name``, which has `parameters` for the
+    operation's arguments after the input."""
+    op.gradient_kernel("input")(partial(_gradient, name, parameters))
+    if op not in (sigmoid, tanh):  # those have loops of their own
+        op.kernel("cpu")(partial(_value, name, parameters))
+
+
+for _op in (hardsigmoid, hardswish, hardtanh, leaky_relu, logsigmoid, mish, sigmoid, silu, softplus,
+            tanh):  # fmt: skip
+    _register(_op, _op.name)
+_register(relu6, "hardtanh", lambda: (0, 6))
+_register(celu, "celu", lambda alpha: (alpha, 1, 1 / alpha))
+_register(elu, "celu", lambda alpha: (alpha, 1, 1))
+_register(selu, "celu", lambda: (SELU_SCALE * SELU_ALPHA, SELU_SCALE, 1))
+relu.gradient_kernel("input")(native.find_loop("where_positive"))
+
+
+@clamp.kernel("cpu")
+def _(input, min, max):
+    bounds = [bound for bound in (min, max) if bound is not None]
+    if not bounds or not all(np.ndim(bound) == 0 and bound == bound for bound in bounds):
+        return None
+    low, high = -math.inf if min is None else min, math.inf if max is None else max
+    return _value("hardtanh", lambda *bounds: bounds, input, low, high)
+
+
+@gelu.kernel("cpu")
+def _(input, approximate):
+    if approximate != "none" or not _known("f", input):
+        return None
+    out = np.empty_like(input)
+    native.gelu(input, out)
+    return out
+
+
+@gelu.gradient_kernel("input")
+def _(grad, input, approximate):
+    if approximate != "none" or not _known("f", grad, input):
+        return None
+    out = np.empty_like(grad)
+    native.gelu_backward(grad, input, out)
+    return out
