@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dtorch.autograd.watched import WatchedNode, after_backward
+from dtorch.core.composites import CompositeOp
 from dtorch.core.dispatch import watch
 from dtorch.core.elementwise import ElementwiseOp
 from dtorch.core.errors import ArgumentError
 from dtorch.core.interrupts import completed
-from dtorch.core.op import CompositeOp, Op, ViewOp
+from dtorch.core.op import Op
 from dtorch.core.record import OpNode
+from dtorch.core.views import ViewOp
 
 _MICRO = 1000  # nanoseconds in one
 

@@ -49,40 +49,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dtorch.core import backend, dispatch
-from dtorch.core.base import (
-    INFERENCE,
-    PLAIN,
-    REQUIRES_GRAD,
-    VOLATILE,
-    SavedOutput,
-    TensorBase,
-    version_of,
-    wrap,
-    wrap_view,
-)
-from dtorch.core.dtype import as_dtype, float32, from_numpy_dtype, refuse_dtypes
-from dtorch.core.errors import ArgumentError, GradError
-from dtorch.core.grad_mode import mode
-from dtorch.core.graph import edge_of
+from dtorch.core import backend, dispatch, history
+from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
+from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
+from dtorch.core.errors import ArgumentError
 from dtorch.core.half import is_half, narrowed, widened
-from dtorch.core.inplace import (
-    become_volatile,
-    bump,
-    check_fits_inplace,
-    check_history,
-    check_inplace,
-    copy_with_history,
-    cut_history,
-    expect_apart,
-    overwrite,
-    rebase,
-    share_memory,
-    write,
-)
+from dtorch.core.inplace import change, expect_apart, several, write
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.quiet import restore, silence
-from dtorch.core.record import Formula, OpNode, Plan
+from dtorch.core.record import Formula, Plan
 from dtorch.core.signature import MISSING, parameters_of, public_signature
 from dtorch.core.sizes import REFUSALS, refusal, refusing
 
@@ -568,103 +543,8 @@ class Op:
         self, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
     ) -> None:
         """Give ``outs`` the mode their operands call for, and a node if they are recorded."""
-        if backend.native is not None and dispatch.fast_paths and combined < INFERENCE:
-            backend.native.set_history(self, values, outs, results, combined)
-            return
-        if combined & VOLATILE:
-            for out in outs:
-                out._mode = VOLATILE
-        elif mode.enabled:
-            if combined & INFERENCE:
-                self._refuse_to_save_inference(values)
-            node = self.record(values, outs, results)
-            if node is None:
-                return
-            for nr, out in enumerate(outs):
-                if out._array.dtype.kind in "fcV":
-                    out._grad_fn = node
-                    out._output_nr = nr
-                    out._mode = REQUIRES_GRAD
-        elif mode.enabled is None:
-            for out in outs:
-                out._mode = INFERENCE
-
-    def _needed_by_formulas(self, values: Sequence[Any]) -> set[str]:
-        """Names of what the gradients of these operands are computed from."""
-        return {
-            param
-            for name, formula in self.formulas.items()
-            if getattr(values[self.index[name]], "_mode", PLAIN) == REQUIRES_GRAD
-            for param in formula.params
-        }
-
-    def _refuse_to_save_inference(self, values: Sequence[Any]) -> None:
-        """Complain if a gradient formula needs an operand that inference mode made."""
-        needed = self._needed_by_formulas(values)
-        for name, i in zip(self.tensors, self.tensor_indices, strict=True):
-            if name in needed and getattr(values[i], "_mode", PLAIN) == INFERENCE:
-                raise GradError(
-                    f"{self.name}: {name} was made in inference mode and cannot be saved for the "
-                    "gradient; clone() it outside"
-                )
-
-    def record(
-        self, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
-    ) -> OpNode | None:
-        """The node of a call, or None if no input that wants a gradient has a formula."""
-        bits = 0
-        edges: list[Any] = []
-        inputs: list[Any] = []
-        for bit, i in self.differentiable:
-            value = values[i]
-            if isinstance(value, TensorBase):
-                if value._mode == REQUIRES_GRAD:
-                    bits |= bit
-                    edges.append(edge_of(value))
-                    array = value._array
-                    inputs.append((array.shape, array.dtype))
-            elif type(value) is list and any(v._mode == REQUIRES_GRAD for v in value):
-                bits |= bit
-                edges.extend(map(edge_of, value))
-                inputs.extend((v._array.shape, v._array.dtype) for v in value)
-        if not bits:
-            return None
-        plan = self.plan_for_bits(bits)
-        node: Any = OpNode.__new__(OpNode)
-        node.op = self
-        node.plan = plan
-        node.edges = tuple(edges)
-        node.inputs = tuple(inputs)
-        node.n_outputs = len(outs)
-        node.out_like = (
-            None if len(outs) == 1 else tuple((o._array.shape, o._array.dtype) for o in outs)
-        )
-        node.saved, node.versions = self._save(plan, values, outs, results)
-        for observer in tuple(dispatch.observers):
-            observer(node)
-        return node  # type: ignore[no-any-return]  # __new__ of the base says less
-
-    def _save(
-        self, plan: Plan, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
-    ) -> tuple[tuple[Any, ...], tuple[int, ...]]:
-        saved: list[Any] = []
-        versions: list[int] = []
-        for where, i in plan.saves:
-            version = 0
-            if where == "arg":
-                value = values[i] if i < len(values) else self.defaults[i]
-                if isinstance(value, TensorBase):
-                    version = version_of(value)
-            elif where == "shape":
-                value = _shape_of(values[i])
-            elif i < len(outs):
-                value = SavedOutput(outs[i], i)
-                version = value.version.value
-            else:
-                value = results[i]
-            saved.append(value)
-            versions.append(version)
-        return tuple(saved), tuple(versions)
+        quick = dispatch.fast_paths and combined < INFERENCE
+        (history.set_history if quick else history.follow)(self, values, outs, results, combined)
 
     # -- out= and in place ----------------------------------------------------------------------
 
@@ -677,7 +557,7 @@ class Op:
         """
         expect_apart(self.name, out, values)
         if self.returns > 1:
-            for o, r in zip(_several(self.name, out, self.returns), result, strict=False):
+            for o, r in zip(several(self.name, out, self.returns), result, strict=False):
                 write(self.name, o, np.asarray(r), combined)
             return self.pack(tuple(out))
         first = result[0] if len(self.outputs) > 1 else result
@@ -693,195 +573,7 @@ class Op:
 
     def run_inplace(self, values: list[Any]) -> Any:
         """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
-        target = values[0]
-        raw, combined = self.unwrap(values)
-        check = check_history if self.one_value else check_inplace
-        recording = check(self.name + "_", target, combined)
-        result = self.compute(self.prepare(values, raw))
-        if len(self.outputs) > 1:
-            result = result[0]
-        array = target._array
-        check_fits_inplace(self.name + "_", array, result)
-        if not recording:
-            self._overwrite(target, result)
-            bump(target)
-            if combined & VOLATILE:
-                become_volatile(target)
-            return target
-        before = self._keep_overwritten(values)
-        self._overwrite(target, result)
-        bump(target)
-        node = self.record(before, (target,), (array,))
-        if node is not None:
-            rebase(target, node, through_self=target._mode == REQUIRES_GRAD
-                   and self.params[0] in self.formulas)  # fmt: skip
-        elif target._mode == REQUIRES_GRAD:
-            cut_history(target)
-        return target
-
-    def _overwrite(self, target: TensorBase, result: Any) -> None:
-        if not self.one_value:
-            target._array[...] = result
-        elif result.size:
-            overwrite(self.name + "_", target, result.flat[0])
-
-    def _keep_overwritten(self, values: list[Any]) -> list[Any]:
-        """The operands, with copies of those that a formula needs and the result overwrites."""
-        target = values[0]
-        needed = self._needed_by_formulas(values)
-        before = list(values)
-        for name, i in zip(self.tensors, self.tensor_indices, strict=True):
-            if name in needed and share_memory(values[i], target):
-                before[i] = copy_with_history(values[i])
-        return before
-
-
-def _shape_of(value: Any) -> Any:
-    if isinstance(value, TensorBase):
-        return tuple(value._array.shape)
-    if isinstance(value, list):
-        return [tuple(v._array.shape) for v in value]
-    return ()
-
-
-def _several(name: str, out: Any, count: int) -> Sequence[Any]:
-    if not isinstance(out, (tuple, list)) or len(out) != count:
-        raise TypeError(f"{name}: out is {out!r}, expected {count} tensors")
-    return out
-
-
-# -- views --------------------------------------------------------------------------------------
-
-
-class ViewOp(Op):
-    """An operation whose result views the memory of its first operand."""
-
-    kind = "view"
-
-    def __init__(self, body: Callable[..., Any], *, several: bool = False, **options: Any) -> None:
-        self.several = several  # returns a tuple of views
-        options.setdefault("tensors", ("input",))
-        super().__init__(body, **options)
-
-    def run(self, values: list[Any], out: Any = None) -> Any:
-        input = values[0]
-        if not isinstance(input, TensorBase):
-            raise TypeError(f"{self.name}: input is {type(input).__name__}, expected a tensor")
-        result = self.body(np, input._array, *values[1:])
-        results = result if self.several else (result,)
-        args = tuple(values[1:])
-        outs = tuple(
-            wrap_view(input, r, self, args, nr if self.several else None, self.several)
-            for nr, r in enumerate(results)
-        )
-        if input._mode == INFERENCE:
-            for view in outs:
-                view._mode = INFERENCE
-        elif input._mode:
-            self.set_history(values, outs, results, input._mode)
-        if out is not None:
-            return self.write_out(values, result, out, input._mode)
-        return outs if self.several else outs[0]
-
-    def compute(self, values: Sequence[Any]) -> Any:
-        return self.body(backend.array_module(values[0]), *values)
-
-
-# -- composites ---------------------------------------------------------------------------------
-
-
-class CompositeOp(Op):
-    """An operation made of others; it needs no formulas, its parts have theirs."""
-
-    kind = "composite"
-    takes_module = False
-
-    def _make_function(self) -> Callable[..., Any]:
-        def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            values = self.bind(args, kwargs)
-            try:
-                result = self._call(values, out is not None)
-            except REFUSALS as error:
-                refused = refusal(self.name, error)
-                if refused is None:
-                    raise
-                raise refused from None
-            if out is None:
-                return result
-            if not isinstance(result, tuple):
-                return self.write_out(values, result._array, out, result._mode)
-            expect_apart(self.name, out, values)
-            for target, part in zip(_several(self.name, out, len(result)), result, strict=True):
-                write(self.name, target, part._array, part._mode)
-            return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
-
-        return function
-
-    def _call(self, values: list[Any], settled: bool) -> Any:
-        policy = self.policy
-        return self._body(values) if policy is None else policy(self, self._body, values, settled)
-
-    def _body(self, values: list[Any]) -> Any:
-        if self.refused:
-            self.check_dtypes(values)
-        half = self._half_dtype(values) if self.wide else None
-        if half is not None:
-            values = [_cast(value, half, float32) for value in values]
-        n = self.positional
-        settings = silence()
-        try:
-            result = self.body(*values[:n], **dict(zip(self.params[n:], values[n:], strict=True)))
-        finally:
-            restore(settings)
-        return result if half is None else _cast(result, float32, half)
-
-    def _half_dtype(self, values: Sequence[Any]) -> Any:
-        """The dtype of floating tensors if it is the same float16 or bfloat16 for all of them, but
-        numbers, and the caller has not named another."""
-        named = self.index.get("dtype")
-        if named is not None and values[named] is not None:
-            return None
-        found = None
-        for tensor in _tensors_in(values):
-            array = tensor._array
-            if is_half(array):
-                if found not in (None, tensor.dtype):
-                    return None
-                found = tensor.dtype
-            elif array.ndim and array.dtype.kind in "fc":
-                return None
-        return found
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(self.bind(args, kwargs), False)
-
-    def run_inplace(self, values: list[Any]) -> Any:
-        target = values[0]
-        check_inplace(self.name + "_", target, target._mode)
-        before = list(values)
-        if mode.enabled and any(getattr(v, "_mode", PLAIN) == REQUIRES_GRAD for v in values):
-            before[0] = target.clone()
-        result = self._call(before, True)
-        check_fits_inplace(self.name + "_", target._array, result._array)
-        return target.copy_(result)
-
-
-def _tensors_in(values: Sequence[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, TensorBase):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _tensors_in(value)
-
-
-def _cast(value: Any, source: Any, target: Any) -> Any:
-    """Tensors of one dtype, in lists and tuples too, as another; other values as they are."""
-    if isinstance(value, TensorBase):
-        return value.to(target) if value.dtype is source else value  # type: ignore[attr-defined]  # tensors have it
-    if isinstance(value, (list, tuple)):
-        parts = [_cast(part, source, target) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value
+        return change(self, values)
 
 
 def method(name: str, value: Any) -> None:
@@ -898,22 +590,9 @@ def _give(name: str, value: Any) -> None:
         setattr(OpMethods, name, value)
 
 
-# -- decorators ---------------------------------------------------------------------------------
-
-
 def structured(**options: Any) -> Callable[[Callable[..., Any]], Op]:
     """Define an `Op` with any rule of shapes and any number of outputs."""
     return lambda body: Op(body, **options)
-
-
-def view(**options: Any) -> Callable[[Callable[..., Any]], ViewOp]:
-    """Define a `ViewOp`."""
-    return lambda body: ViewOp(body, **options)
-
-
-def composite(**options: Any) -> Callable[[Callable[..., Any]], CompositeOp]:
-    """Define a `CompositeOp`."""
-    return lambda body: CompositeOp(body, **options)
 
 
 def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[..., Any]:
@@ -924,6 +603,3 @@ def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[.
     function.__signature__ = op.signature  # type: ignore[attr-defined]  # functions have it
     function.op = op  # type: ignore[attr-defined]  # functions take attributes
     return function
-
-
-backend.tell("set_grad_mode", mode)

@@ -20,7 +20,8 @@ from typing import Any
 
 from dtorch.core import functions, public
 from dtorch.core.elementwise import ElementwiseOp
-from dtorch.core.op import METHODS, REGISTRY, Op, ViewOp
+from dtorch.core.op import METHODS, REGISTRY, Op
+from dtorch.core.views import ViewOp
 
 WIDTH = 100
 Parameter = inspect.Parameter

@@ -1,4 +1,4 @@
-// Recording of calls: the compiled form of Op.set_history in dtorch/core/op.py.
+// Recording of calls: the compiled form of set_history in dtorch/core/history.py.
 #include "core.h"
 
 #include <structmember.h>
@@ -277,7 +277,7 @@ class Recording {
   Py_ssize_t count_;
 };
 
-// Op.set_history(op, values, outs, results, mode).
+// history.set_history(op, values, outs, results, mode).
 PyObject* py_set_history(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
   if (nargs != 5 || !PyList_CheckExact(args[1]) || !PyTuple_CheckExact(args[2])) {
     PyErr_SetString(PyExc_TypeError, "set_history: expected (op, values, outs, results, mode)");

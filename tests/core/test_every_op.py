@@ -10,9 +10,10 @@ from op_samples import differentiable, every_sample, map_tensors, samples_of
 
 from dtorch.autograd import grad
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
+from dtorch.core.composites import CompositeOp
 from dtorch.core.creation import from_numpy
 from dtorch.core.functions import view_as_real
-from dtorch.core.op import REGISTRY, CompositeOp, Op
+from dtorch.core.op import REGISTRY, Op
 from dtorch.core.tensor import Tensor
 
 SINGLE = {np.dtype(np.float64): np.float32, np.dtype(np.complex128): np.complex64}

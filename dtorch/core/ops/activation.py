@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.arithmetic import abs as magnitude, sgn
 from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.complex import conjugate, holds_complex, real

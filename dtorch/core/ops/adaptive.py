@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.pooling import sides_of_input, unpool_sum, window_sum
 from dtorch.core.ops.resampling import Taps, resample
 from dtorch.core.random import uniform

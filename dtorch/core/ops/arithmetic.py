@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.dtype import dtype, finfo, from_numpy_dtype
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError, DivisionError
-from dtorch.core.op import composite
 from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.complex import (
     complex as complex_of,

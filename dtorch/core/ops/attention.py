@@ -9,9 +9,10 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.grad_mode import mode
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops import attention_tiles as tiles
 from dtorch.core.ops.attention_tiles import Options
 from dtorch.core.ops.composed import recorded_gradients

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.linalg import expect_one_dtype, matmul
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.view import permute

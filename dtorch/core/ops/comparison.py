@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.composites import composite
 from dtorch.core.elementwise import ElementwiseOp, elementwise
-from dtorch.core.op import composite
 from dtorch.core.shapes import broadcast_shapes
 
 

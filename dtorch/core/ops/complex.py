@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
-from dtorch.core.op import composite, method, view
+from dtorch.core.op import method
 from dtorch.core.ops.comparison import choose, keep
+from dtorch.core.views import view
 
 
 def conjugate(value: Any) -> Any:

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.reduction import spread, sum

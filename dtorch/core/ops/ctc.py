@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.gathering import gather

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import sub
 from dtorch.core.ops.comparison import isfinite, keep
 from dtorch.core.ops.exponential import share

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, int64
 from dtorch.core.errors import ShapeError
-from dtorch.core.op import composite, method, structured, view
+from dtorch.core.op import method, structured
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.scatter import unslice
 from dtorch.core.ops.view import permute, unsqueeze
 from dtorch.core.shapes import normalize_dim
 from dtorch.core.sizes import refusing
+from dtorch.core.views import view
 
 
 @view(aliases={"axis1": "dim1", "axis2": "dim2"})

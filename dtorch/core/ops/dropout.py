@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.dtype import float32, refuse_dtypes
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.half import SINGLE, is_half
-from dtorch.core.op import composite
 from dtorch.core.ops.arithmetic import mul
 from dtorch.core.random import uniform
 

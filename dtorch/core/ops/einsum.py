@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.diagonal import diagonal
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.reduction import sum

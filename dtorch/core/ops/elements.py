@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import refuse_factor
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.gathering import expect_in_range

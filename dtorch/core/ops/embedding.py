@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.sparse import sparse_rows
 from dtorch.core.ops.view import unsqueeze

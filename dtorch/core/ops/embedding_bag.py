@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.embedding import check_lookup, check_padding, look_up, lookup, shrink_rows
 from dtorch.core.ops.gathering import gather

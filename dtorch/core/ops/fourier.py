@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.complex import conj, real
 from dtorch.core.ops.joining import cat

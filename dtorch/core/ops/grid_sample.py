@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.half import is_half
-from dtorch.core.op import composite
 from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.linalg import matmul

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.dtype import from_numpy_dtype, result_dtype
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.copies import joined
 from dtorch.core.ops.view import expand, narrow, unsqueeze
 from dtorch.core.shapes import normalize_dim

@@ -8,8 +8,8 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.diagonal import diag_embed, tril, triu
 from dtorch.core.ops.factorization import eigh_pair, svd_reduced
 from dtorch.core.ops.joining import cat

@@ -8,9 +8,10 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import TensorBase
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import is_half, narrowed, widened
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.complex import conj, conjugate
 from dtorch.core.ops.repetition import roll
 from dtorch.core.ops.view import permute, transpose, unsqueeze

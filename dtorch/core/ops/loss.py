@@ -8,9 +8,10 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.reduction import mean, sum
 from dtorch.core.ops.softmax import log_softmax

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase
+from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.activation import logsigmoid
 from dtorch.core.ops.arithmetic import abs
 from dtorch.core.ops.bounds import clamp

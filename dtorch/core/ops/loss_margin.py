@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.activation import logsigmoid, relu
 from dtorch.core.ops.bounds import clamp, minimum
 from dtorch.core.ops.comparison import keep

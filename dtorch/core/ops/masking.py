@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
-from dtorch.core.op import composite, method, structured
+from dtorch.core.op import method, structured
 from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.shapes import broadcast_shapes

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.complex import conjugate, holds_complex, imag
 from dtorch.core.ops.diagonal import diag_embed

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.complex import conj
 from dtorch.core.ops.diagonal import diagonal, vander

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, from_numpy_dtype
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.bounds import clamp_min
 from dtorch.core.ops.comparison import choose, keep

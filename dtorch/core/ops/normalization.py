@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase
+from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import is_half, widened
 from dtorch.core.inplace import bump, expect_writable
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.pooling import window_sum

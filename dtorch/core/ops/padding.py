@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.scatter import add_rows
 
 Sides = tuple[tuple[int, int], ...]  # elements before and after, for every dim

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.view import permute
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import REQUIRES_GRAD
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.grad_mode import is_grad_enabled
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.power import power, root
 from dtorch.core.shapes import per_dim, window_count
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import TensorBase
-from dtorch.core.op import composite, structured
+from dtorch.core.composites import composite
+from dtorch.core.op import structured
 from dtorch.core.ops.activation import relu, sigmoid
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.joining import cat

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.errors import DimensionError, DtypeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.bounds import maximum, minimum
 from dtorch.core.ops.comparison import choose, isfinite, keep
 from dtorch.core.ops.complex import conjugate, holds_complex

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
-from dtorch.core.op import composite, method, structured
+from dtorch.core.op import method, structured
 from dtorch.core.ops.scatter import gather_rows
 from dtorch.core.ops.view import expand, transpose
 from dtorch.core.shapes import as_sizes, normalize_dim, normalize_dims

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.elements import index_select
 from dtorch.core.ops.norm import norm

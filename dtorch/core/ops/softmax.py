@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.op import composite, structured
+from dtorch.core.composites import composite
+from dtorch.core.op import structured
 from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.reduction import sum
 from dtorch.core.shapes import normalize_dim

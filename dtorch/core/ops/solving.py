@@ -9,8 +9,9 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import DtypeError, LinAlgError, ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.diagonal import tril, triu
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul

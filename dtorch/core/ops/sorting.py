@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase
+from dtorch.core.composites import composite
 from dtorch.core.dtype import int32
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.half import widened
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.scatter import gather_along
 from dtorch.core.ops.selection import (
     SelectionOp,

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
-from dtorch.core.op import composite
 from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.exponential import log
 

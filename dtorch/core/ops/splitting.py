@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite, view
 from dtorch.core.ops.joining import cat, stack
 from dtorch.core.ops.view import narrow
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.views import view
 
 
 @view(several=True)

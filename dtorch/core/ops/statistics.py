@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.arithmetic import lerp
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import real

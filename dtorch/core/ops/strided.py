@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError
-from dtorch.core.op import composite, method, view
+from dtorch.core.op import method
 from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.ops.view import permute
 from dtorch.core.shapes import normalize_dim
 from dtorch.core.storage import checked_place, storage_of
+from dtorch.core.views import view
 
 
 @view(public=False)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import narrowed, widened
-from dtorch.core.op import composite
 from dtorch.core.shapes import normalize_dim
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.dtype import float32, refuse_dtypes, uint8
 from dtorch.core.errors import ArgumentError, ShapeError
-from dtorch.core.op import composite
 from dtorch.core.ops.adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.conversion import convert

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, set_counter, shared_version, wrap
+from dtorch.core.composites import composite
 from dtorch.core.dtype import dtype
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.inplace import bump, check_history
-from dtorch.core.op import composite, method, view
+from dtorch.core.op import method
 from dtorch.core.ops.copies import reshaped
 from dtorch.core.ops.scatter import unslice
 from dtorch.core.shapes import Size, broadcast_shapes, infer_size, normalize_dim
 from dtorch.core.storage import storage_of
+from dtorch.core.views import view
 
 
 @view(variadic="shape", method=False, public=False)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.composites import composite
 from dtorch.core.errors import ShapeError
-from dtorch.core.op import composite, structured
+from dtorch.core.op import structured
 from dtorch.core.ops.convolution import columns_of, from_columns
 from dtorch.core.shapes import merged, per_dim, window_count
 
