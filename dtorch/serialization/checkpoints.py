@@ -94,16 +94,17 @@ class CheckpointManager:
         self.keep_last, self.keep_best, self.mode = keep_last, keep_best, mode
         self.asynchronous = asynchronous
         self.rank, self.world_size, self.timeout = rank, world_size, timeout
-        self._writer: threading.Thread | None = None
+        self._written: threading.Event | None = None  # set when the thread that saves is done
+        self._writer_pid = 0
         self._error: BaseException | None = None
         self._lock: Held | None = None  # of rank 0, from its first save on
-        self._presence: Presence | None = None  # of another rank
+        self._presence: Presence | None = None  # of one of several ranks
         self._members = Members(self.directory, _attempt())
         self.directory.mkdir(parents=True, exist_ok=True)
-        if rank:
-            self._token()
-        else:
+        if not rank:
             _remove_leftovers(self.directory)
+        if world_size > 1:
+            self._token()
 
     # -- saving ----------------------------------------------------------------------------------
 
@@ -125,26 +126,32 @@ class CheckpointManager:
         if not self.asynchronous:
             self._write(step, share, metric)
             return
-        self._writer = threading.Thread(
-            target=self._write_noting_errors, args=(step, share.copy(), metric),
+        self._written, self._writer_pid = threading.Event(), os.getpid()
+        threading.Thread(
+            target=self._write_noting_errors, args=(step, share.copy(), metric, self._written),
             name="checkpoint writer",
-        )  # fmt: skip
-        self._writer.start()
+        ).start()  # fmt: skip
 
     def wait(self) -> None:
         """Wait for an asynchronous `save`; raises what went wrong in it."""
-        if self._writer is not None:
-            self._writer.join()
-            self._writer = None
+        # Not by joining the thread: Python takes one to have ended if Ctrl-C comes meanwhile, and
+        # would not wait for it at the end of the program. A forked child has no such thread.
+        if self._written is not None and self._writer_pid == os.getpid():
+            self._written.wait()
+        self._written = None
         error, self._error = self._error, None
         if error is not None:
             raise error
 
-    def _write_noting_errors(self, step: int, share: Contents, metric: float | None) -> None:
+    def _write_noting_errors(
+        self, step: int, share: Contents, metric: float | None, written: threading.Event
+    ) -> None:
         try:
             self._write(step, share, metric)
         except Exception as error:  # noqa: BLE001 - raised in the thread that saves next
             self._error = error
+        finally:
+            written.set()
 
     def _write(self, step: int, share: Contents, metric: float | None) -> None:
         if self.rank == 0:
@@ -154,6 +161,8 @@ class CheckpointManager:
         folder.mkdir(exist_ok=True)
         try:
             self._write_share(folder, share)
+            if self.world_size > 1:
+                self._members.clear_up_at_exit(self.rank, self._token())
             if self.rank == 0:
                 self._complete(folder, step, metric)
         except BaseException:
@@ -163,7 +172,7 @@ class CheckpointManager:
 
     def _token(self) -> str:
         """Stands in the names of this rank's shares."""
-        if self.rank == 0:
+        if self.world_size == 1:
             return "0"
         if self._presence is None or self._presence.pid != os.getpid():
             self._presence = Presence(self.directory, self.rank, _attempt())

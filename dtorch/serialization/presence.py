@@ -1,13 +1,15 @@
 """Which ranks write the checkpoints of a run, agreed by files in the folder of the checkpoints.
 
-Every rank but 0 keeps a file there, locked, as long as it lives: ``.rank-<rank>.<job>.<token>.tmp``.
+Every rank keeps a file there, locked, as long as it lives: ``.rank-<rank>.<job>.<token>.tmp``.
 A file that is locked belongs to a rank that is alive, one that is not to a rank that was killed, and
 none at all to one that ended well. The token is in the names of the shares that the rank writes, so
-that rank 0 takes no share of another run.
+that rank 0 takes no share of another run. What rank 0 has not taken when it ends goes with it, and
+what others write after that, with them.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -22,6 +24,7 @@ from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.locks import Held, hold, is_held
 
 _GRACE_S = 2.0  # how long a rank may take to appear where only one that is gone is seen
+_BETWEEN_S = 0.2  # how long it may take to make a manager anew
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 
 
@@ -97,6 +100,11 @@ class Members:
         self._job = job
         self._tokens: dict[int, str] = {}  # agreed at the first save
 
+    def clear_up_at_exit(self, rank: int, token: str) -> None:
+        """Shares that this rank leaves and rank 0 cannot take any more are removed at its end."""
+        if rank == 0 or any(other.is_alive for other in seen_in(self._directory, 0, self._job)):
+            _to_clear.add((os.getpid(), self._directory, self._job, rank, token))
+
     def find_note(self, folder: Path, rank: int, waited_s: float) -> Path | None:
         """The note about the share that a rank has written, or None while it is not there.
 
@@ -117,7 +125,8 @@ class Members:
             self._tokens[rank] = alive[0].token
             return self.find_note(folder, rank, waited_s)
         died = [other for other in seen if not other.is_alive and other.since > process_start()]
-        if waited_s > _GRACE_S or any(other.token == token for other in died):
+        grace = _GRACE_S if token is None else _BETWEEN_S
+        if waited_s > grace or any(other.token == token for other in died):
             if alive:
                 raise CheckpointError(
                     f"checkpoint: two runs save into {self._directory}: rank {rank} is "
@@ -167,6 +176,21 @@ def remove_stale(directory: Path, folders: list[Path], job: str) -> None:
                 share.unlink()
         with contextlib.suppress(OSError):  # not empty
             folder.rmdir()
+
+
+_to_clear: set[tuple[int, Path, str, int, str]] = set()
+
+
+@atexit.register
+def _clear_up() -> None:
+    for pid, directory, job, rank, token in _to_clear:
+        if pid != os.getpid() or (rank and any(s.is_alive for s in seen_in(directory, 0, job))):
+            continue
+        for folder in directory.glob(f".step-*.{job}.shared.tmp"):
+            for share in folder.glob(f"rank-{rank}.{token}.*" if rank else "*"):
+                share.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # others are writing into it
+                folder.rmdir()
 
 
 def _note(folder: Path, rank: int, token: str) -> Path:

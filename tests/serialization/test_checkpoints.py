@@ -165,6 +165,30 @@ def test_a_resumed_training_ends_like_one_that_was_not_interrupted(tmp_path):
     assert training(tmp_path, 14, resume=True) == expected
 
 
+def test_ctrl_c_while_a_save_is_waited_for_does_not_cut_it_off(tmp_path):
+    script = (
+        "import os, signal, sys, time, dtorch\n"
+        "from dtorch.serialization import CheckpointManager\n"
+        "manager = CheckpointManager(sys.argv[1], asynchronous=True)\n"
+        "write = manager._write\n"
+        "def write_later(*args):\n"
+        "    while not waits: pass\n"
+        "    time.sleep(0.05)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.2)\n"
+        "    write(*args)\n"
+        "manager._write, waits = write_later, []\n"
+        "manager.save(1, {'n': dtorch.ones(3)})\n"
+        "waits.append(1)\n"
+        "manager.wait()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.stderr.endswith("KeyboardInterrupt\n")
+    assert os.listdir(tmp_path) == ["step-0000000001"]
+    assert CheckpointManager(tmp_path).load(1)["n"].tolist() == [1, 1, 1]
+
+
 @pytest.mark.parametrize("options", [{"keep_last": 0}, {"mode": "middle"}, {"rank": 2}])
 def test_wrong_arguments_are_named(tmp_path, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}"):
@@ -213,7 +237,7 @@ def test_shares_of_an_earlier_start_of_the_job_are_removed(tmp_path, monkeypatch
     CheckpointManager(tmp_path, rank=1, world_size=2).save(1, {"n": 1})
     monkeypatch.setenv("DTORCH_RESTART_COUNT", "1")
     manager = CheckpointManager(tmp_path, rank=0, world_size=2, timeout=0.1)
-    assert os.listdir(tmp_path) == []
+    assert [name for name in os.listdir(tmp_path) if not name.startswith(".rank-0.")] == []
     with pytest.raises(TimeoutError):
         manager.save(1, {"n": 1})
 
@@ -323,6 +347,42 @@ def test_two_runs_at_once_in_one_folder_are_told(tmp_path):
         pytest.raises(CheckpointError, match=match),
     ):
         save_as_rank_0(tmp_path, 1)
+
+
+SAVES_FOR_EVER = """
+import sys, dtorch
+from dtorch.serialization import CheckpointManager
+manager = CheckpointManager(sys.argv[1], rank=int(sys.argv[2]), world_size=2, asynchronous=True)
+for step in range(1, 10**6):
+    manager.save(step, {"n": [dtorch.ones(3), dtorch.ones(4)]})
+    if step == 2:
+        print("up", flush=True)
+"""
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_ranks_that_are_interrupted_leave_complete_checkpoints_only(tmp_path, first):
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", SAVES_FOR_EVER, str(tmp_path), str(rank)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for rank in (0, 1)
+    ]  # fmt: skip
+    try:
+        for rank in ranks:
+            assert rank.stdout.readline() == b"up\n"
+        for rank in (first, 1 - first):
+            ranks[rank].send_signal(signal.SIGINT)
+            time.sleep(0.1 * random.random())
+        for rank in ranks:
+            assert rank.communicate()[1].endswith(b"KeyboardInterrupt\n")
+            assert rank.returncode == -signal.SIGINT
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.communicate()
+    assert [name for name in os.listdir(tmp_path) if not name.startswith("step-")] == []
 
 
 def test_a_rank_that_died_is_told_at_once(tmp_path):
