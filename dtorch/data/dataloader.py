@@ -24,6 +24,7 @@ from dtorch.data.pool import WorkerPool, default_context
 from dtorch.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from dtorch.data.seeding import Seeds, Streams, draw_seeds, generators_kept
 from dtorch.data.worker import Task
+from dtorch.multiprocessing import contexts
 
 __all__ = [
     "DataLoader",
@@ -143,7 +144,8 @@ class DataLoader:
                 raise ArgumentError(
                     f"DataLoader: multiprocessing_context is {context!r}, expected one of {methods}"
                 )
-            self.multiprocessing_context = multiprocessing.get_context(context)
+            context = contexts.get_context(context)
+        self.multiprocessing_context = contexts.own(context)
 
     def _choose_sampler(
         self, batch_size: int | None, shuffle: bool | None, sampler: Any, batch_sampler: Any,

@@ -25,6 +25,7 @@ from dtorch.data.seeding import Seeds
 from dtorch.data.transfer import BatchUnpickler, lend
 from dtorch.data.worker import KEY, Task, run_worker
 from dtorch.multiprocessing.arena import Block, allocate
+from dtorch.multiprocessing.contexts import get_context
 from dtorch.multiprocessing.processes import activity, is_stopped
 
 _GRACE_S = 1.0  # for a worker to finish its batch before it is ended by signal
@@ -342,7 +343,7 @@ def default_context() -> Any:
     """
     chosen = multiprocessing.get_start_method(allow_none=True)
     method = chosen or ("fork" if sys.platform == "linux" else "spawn")
-    context = multiprocessing.get_context(method)
+    context = get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["dtorch.data.worker"])
     return context

@@ -10,7 +10,6 @@ import io
 import os
 import pickle
 from collections.abc import Sequence
-from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from dtorch.core.storage import Storage
 from dtorch.core.tensor import Tensor
 from dtorch.multiprocessing.arena import Block, allocate
 from dtorch.multiprocessing.memory import Mapping
+from dtorch.multiprocessing.pickling import Pickler
 
 SMALL = 1 << 13  # arrays below travel with the pickle
 
@@ -81,7 +81,7 @@ class SlotMap:
         return None
 
 
-class BatchPickler(ForkingPickler):
+class BatchPickler(Pickler):
     """Pickles a message of a worker.
 
     Attributes:

@@ -1,8 +1,11 @@
 """Processes that share tensors: the standard library's multiprocessing, with tensors passed as
 handles of shared memory instead of copies.
 
-Everything the standard library's module exports is here, the same objects. Importing this module
-registers how tensors travel, for queues, pipes, pools and the arguments of processes.
+Everything the standard library's module exports is here. Processes, queues, pipes, pools and
+contexts are classes of this package, which also take functions that have no name; the rest is the
+same objects. Tensors may go through the standard library's own queues and pipes as well, for which
+this module registers how they travel; that takes longer, and memory sent through there to somebody
+who never receives it comes back when its sender ends.
 
 >>> import dtorch
 >>> from dtorch import multiprocessing
@@ -15,7 +18,17 @@ import multiprocessing as _standard
 from multiprocessing import *  # noqa: F403 - whatever this version of Python has
 
 from dtorch.multiprocessing import arena, reductions
-from dtorch.multiprocessing.queues import watch_queues
+
+# In place of the standard library's, and so named in its list.
+from dtorch.multiprocessing.connections import Pipe  # type: ignore[assignment]  # noqa: F401
+from dtorch.multiprocessing.contexts import (  # type: ignore[assignment]  # noqa: F401
+    JoinableQueue,
+    Pool,
+    Process,
+    Queue,
+    SimpleQueue,
+    get_context,
+)
 from dtorch.multiprocessing.reductions import init_reductions
 from dtorch.multiprocessing.sharing import shared_memory
 from dtorch.multiprocessing.spawn import (
@@ -48,4 +61,3 @@ __all__ = [
 ]
 
 init_reductions()
-watch_queues()

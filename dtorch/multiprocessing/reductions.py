@@ -7,12 +7,10 @@ messages.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 import weakref
 from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -22,12 +20,11 @@ from dtorch.core.base import PLAIN, wrap
 from dtorch.core.creation import tensor_from_storage
 from dtorch.core.dtype import as_dtype
 from dtorch.core.errors import DeviceError, GradError, StorageError
+from dtorch.core.parameter import Parameter
 from dtorch.core.storage import Storage, checked_place, storage_of
 from dtorch.core.tensor import Tensor
 from dtorch.multiprocessing.arena import Block, receive, send
 from dtorch.multiprocessing.blocks import Handle
-from dtorch.multiprocessing.delivery import watch_connections
-from dtorch.multiprocessing.functions import must_travel_as_code, pickle_by_value
 
 _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -152,26 +149,19 @@ def rebuild_tensor(
     return tensor
 
 
-def _reduce(obj: Any) -> Any:
+def reduce_object(obj: Any) -> Any:
+    """How to take a tensor of any class, or a storage, apart; NotImplemented for anything else."""
     if isinstance(obj, Tensor):
         return reduce_tensor(obj)
     return reduce_storage(obj) if isinstance(obj, Storage) else NotImplemented
 
 
-def _reduce_any(pickler: ForkingPickler, obj: Any) -> Any:
-    if isinstance(obj, Tensor):
-        return reduce_tensor(obj)
-    if obj is rebuild_plain_tensor:
-        return NotImplemented
-    if isinstance(obj, (FunctionType, type)) and must_travel_as_code(obj):
-        return pickle.loads, (pickle_by_value(obj, _reduce),)
-    return NotImplemented
-
-
 def init_reductions() -> None:
-    """Have queues, pipes and process arguments use the functions of this module."""
-    ForkingPickler.register(Tensor, reduce_tensor)
+    """Have the standard library's queues, pipes and process arguments use the functions here.
+
+    It asks by the exact class. Tensors of other classes go through there as what pickle makes of
+    them: as handles too if they were shared before, else as copies.
+    """
+    for cls in (Tensor, Parameter):
+        ForkingPickler.register(cls, reduce_tensor)
     ForkingPickler.register(Storage, reduce_storage)
-    # `register` knows exact types, and Parameter and other subclasses are made above this layer.
-    ForkingPickler.reducer_override = _reduce_any  # type: ignore[assignment]
-    watch_connections()

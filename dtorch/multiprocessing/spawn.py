@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import signal
 import sys
 import threading
@@ -11,12 +10,13 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing import connection
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
 from dtorch.core.backend import share_cache
 from dtorch.core.errors import ArgumentError, DtorchError
+from dtorch.multiprocessing.connections import Connection
+from dtorch.multiprocessing.contexts import get_context
 from dtorch.multiprocessing.parent_death import die_with_parent
 from dtorch.multiprocessing.processes import signal_name
 
@@ -73,7 +73,7 @@ class ProcessContext:
         processes: the processes, in order.
     """
 
-    def __init__(self, processes: list[BaseProcess], failures: list[connection.Connection]) -> None:
+    def __init__(self, processes: list[BaseProcess], failures: list[Connection]) -> None:
         self.processes = processes
         self._failures = failures
         self._running = {process.sentinel: index for index, process in enumerate(processes)}
@@ -147,14 +147,14 @@ def start_processes(
     """`spawn` with any start method."""
     if nprocs < 1:
         raise ArgumentError(f"spawn: nprocs is {nprocs}, expected at least 1")
-    context: BaseContext = multiprocessing.get_context(start_method)
+    context = get_context(start_method)
     in_main_thread = threading.current_thread() is threading.main_thread()
     processes: list[BaseProcess] = []
     failures = []
     try:
         for index in range(nprocs):
             here, there = context.Pipe(duplex=False)
-            process = context.Process(  # type: ignore[attr-defined]  # every context has one
+            process = context.Process(
                 target=_run, args=(fn, index, nprocs, args, there, in_main_thread), daemon=daemon
             )
             process.start()
@@ -200,7 +200,7 @@ def spawn(
 
 def _run(
     fn: Callable[..., Any], index: int, nprocs: int, args: tuple[Any, ...],
-    failure: connection.Connection, started_by_main_thread: bool,
+    failure: Connection, started_by_main_thread: bool,
 ) -> None:  # fmt: skip
     die_with_parent(started_by_main_thread)
     share_cache(nprocs)

@@ -1,7 +1,6 @@
 """Messages that are sent but never received do not keep their memory for ever."""
 
 import gc
-import multiprocessing
 import os
 import signal
 import socket
@@ -10,6 +9,7 @@ import time
 import pytest
 
 import dtorch
+from dtorch import multiprocessing
 from dtorch.multiprocessing import arena, layout
 from dtorch.multiprocessing.channels import UNKNOWN, channel_of, open_channels
 

@@ -2,7 +2,6 @@
 
 import faulthandler
 import gc
-import multiprocessing
 import os
 import select
 import shutil
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 
 import dtorch
+from dtorch import multiprocessing
 from dtorch.multiprocessing import arena
 
 fork = multiprocessing.get_context("fork")

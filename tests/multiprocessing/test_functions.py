@@ -1,17 +1,14 @@
 """Functions that have no name travel as code; tensors in them are shared."""
 
-import multiprocessing
 import pickle
-from multiprocessing.reduction import ForkingPickler
 
 import dtorch
 from dtorch.multiprocessing.functions import must_travel_as_code
-
-fork = multiprocessing.get_context("fork")
+from dtorch.multiprocessing.pickling import pickled
 
 
 def round_trip(obj):
-    return pickle.loads(ForkingPickler.dumps(obj))
+    return pickle.loads(pickled(obj).data)
 
 
 def named(x):

@@ -1,7 +1,6 @@
 """Queues write short messages with tensors at once; otherwise they are as ever."""
 
 import gc
-import multiprocessing
 import queue as standard
 import threading
 import time
@@ -10,6 +9,7 @@ from multiprocessing.reduction import ForkingPickler
 import pytest
 
 import dtorch
+from dtorch import multiprocessing
 from dtorch.core.storage import Storage
 from dtorch.multiprocessing import arena
 
@@ -37,23 +37,24 @@ def blocks_in_use():
         (dtorch.ones(3), 5, None),
         [dtorch.ones(3), "name"],
         {"x": dtorch.ones(3), "y": 1.5},
+        [dtorch.ones(1)] * 5,
+        {1: object},
+        b"bytes",
     ],
 )
-def test_tensors_among_numbers_and_names_need_no_thread(queue, message):
+def test_a_short_message_needs_no_thread(queue, message):
     queue.put(message)
-    assert queue._thread is None
+    assert queue._feeder is None
     back = queue.get(timeout=100)
     assert str(back) == str(message)
     assert queue.qsize() == 0
 
 
-@pytest.mark.parametrize(
-    "message", [5, b"bytes", {1: object}, dtorch.ones(1 << 20), [dtorch.ones(1)] * 30]
-)
-def test_everything_else_is_left_to_the_thread(queue, message):
+def test_a_long_message_is_left_to_a_thread(queue):
+    message = list(range(10_000))
     queue.put(message)
-    assert queue._thread is not None
-    assert str(queue.get(timeout=100)) == str(message)
+    assert queue._feeder is not None
+    assert queue.get(timeout=100) == message
 
 
 def test_put_does_not_wait_for_a_full_pipe_and_keeps_the_order(queue):
@@ -68,16 +69,19 @@ def test_put_does_not_wait_for_a_full_pipe_and_keeps_the_order(queue):
 
 
 def test_a_thread_that_has_done_its_work_is_passed_by(queue):
-    queue.put(1)
-    assert queue.get(timeout=100) == 1
-    end = time.monotonic() + 100
-    while not queue._notempty._waiters:
-        assert time.monotonic() < end
-        time.sleep(0.001)
     with queue._wlock:  # nobody may write, so the thread gets it
         queue.put(dtorch.ones(2))
         queue.put(dtorch.zeros(2))
+        assert not queue._feeder.is_idle()
     assert [int(queue.get(timeout=100)[0]) for _ in range(2)] == [1, 0]
+    end = time.monotonic() + 100
+    while not queue._feeder.is_idle():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    queue.put(dtorch.ones(2))
+    assert queue._feeder.is_idle()
+    assert not queue.empty()
+    queue.get(timeout=100)
 
 
 def test_a_message_left_to_the_thread_is_given_up_when_nobody_can_read_it():
@@ -86,7 +90,7 @@ def test_a_message_left_to_the_thread_is_given_up_when_nobody_can_read_it():
     with made._wlock:
         made.put(dtorch.ones(2))
     end = time.monotonic() + 100
-    while not made._poll():
+    while made.empty():
         assert time.monotonic() < end
         time.sleep(0.001)
     assert blocks_in_use() == before + 1

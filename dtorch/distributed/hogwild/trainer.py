@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import threading
@@ -27,6 +26,8 @@ from dtorch.distributed.hogwild.worker import (
     Task,
     run_worker,
 )
+from dtorch.multiprocessing.connections import Connection
+from dtorch.multiprocessing.contexts import get_context
 from dtorch.multiprocessing.processes import activity, is_stopped, named, signal_name
 from dtorch.multiprocessing.spawn import (
     ProcessException,
@@ -85,7 +86,7 @@ class Result:
 class _Running:
     """One worker process, seen from here."""
 
-    def __init__(self, process: BaseProcess, pipe: connection.Connection, life: int) -> None:
+    def __init__(self, process: BaseProcess, pipe: Connection, life: int) -> None:
         self.process = process
         self.inbox = Inbox(pipe)
         self.life = life
@@ -180,7 +181,7 @@ class Hogwild:
         self._on_metrics = on_metrics
         self._shows_progress = progress
         self._grace = grace
-        self._context: Any = multiprocessing.get_context(start_method)
+        self._context: Any = get_context(start_method)
         self._board = Board.create(self.nprocs)
         self._share()
 

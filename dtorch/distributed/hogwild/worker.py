@@ -10,8 +10,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +18,9 @@ from dtorch.core.backend import set_num_threads, share_cache
 from dtorch.core.random import manual_seed
 from dtorch.core.tensor import Tensor
 from dtorch.distributed.hogwild.board import Board
+from dtorch.multiprocessing.connections import Connection
 from dtorch.multiprocessing.parent_death import die_with_parent
+from dtorch.multiprocessing.pickling import pickled
 
 REPORT_EVERY_S = 0.1
 
@@ -34,7 +34,8 @@ _PIECE = 4000
 
 def send(connection: Connection, message: tuple[str, Any]) -> None:
     """Send a message in pieces; the first byte of each tells whether it is the last."""
-    data = bytes(ForkingPickler.dumps(message))
+    data, tickets = pickled(message)
+    connection.announce(tickets)
     for start in range(0, len(data), _PIECE):
         is_last = start + _PIECE >= len(data)
         connection.send_bytes(bytes([is_last]) + data[start : start + _PIECE])
