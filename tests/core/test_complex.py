@@ -148,6 +148,12 @@ def test_gradient_of_a_real_signal_is_real(name: str) -> None:
     np.testing.assert_allclose(x.grad.numpy(), slope, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["rfft", "ihfft", "rfft2", "rfftn"])
+def test_transforms_of_real_signals_drop_no_imaginary_part(name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name}: not defined for dtorch.complex128"):
+        getattr(dtorch.fft, name)(dtorch.from_numpy(START.copy()))
+
+
 def test_parts_are_views_that_can_be_written_to() -> None:
     z = dtorch.zeros(2, dtype=dtorch.complex64)
     z.real.fill_(1)

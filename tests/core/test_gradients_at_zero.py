@@ -95,6 +95,15 @@ def test_renorm_and_normalize_at_zero(p: float) -> None:
     expect(gradient(lambda x: F.normalize(x, p), [[0.0, 0.0]]), [[1e12, 1e12]])
 
 
+def test_slices_that_renorm_leaves_alone_have_their_gradient_whatever_their_norm() -> None:
+    rows = [[float("nan"), 1.0], [float("inf"), 1.0], [0.25, 0.25], [3.0, 4.0]]
+    got = gradient(lambda x: dtorch.renorm(x, 2, 0, 1.0), rows)
+    assert got[0].tolist() == [1.0, 1.0]  # nan exceeds nothing
+    assert np.isnan(got[1]).all()
+    assert got[2].tolist() == [1.0, 1.0]
+    np.testing.assert_allclose(got[3], np.array([4, -3]) / 125, rtol=1e-5)
+
+
 def test_cosine_similarity_with_a_vector_of_zeros() -> None:
     found = gradient(lambda x, y: F.cosine_similarity(x, y), [[0.0, 0.0]], [[3.0, 4.0]])
     expect(found, [[0.6e8, 0.8e8]])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dtorch
+from dtorch.core.errors import ShapeError
 from dtorch.nn import functional as F  # noqa: N812 - everybody calls it so
 
 IMAGE = (dtorch.arange(20.0, dtype=dtorch.float64).reshape(1, 1, 4, 5)) ** 1.5
@@ -37,3 +38,13 @@ def test_places_on_the_edge_do_not_move_their_value(
     grid = dtorch.tensor(places, dtype=dtorch.float64, requires_grad=True)
     F.grid_sample(IMAGE, grid, "bilinear", padding, align).sum().backward()
     np.testing.assert_allclose(grid.grad.flatten().tolist(), expected, rtol=1e-7, atol=1e-12)
+
+
+def test_no_means_are_an_area_of_size_0() -> None:
+    x = dtorch.ones(1, 2, 1, 5, requires_grad=True)
+    out = F.interpolate(x, scale_factor=0.5, mode="area")
+    assert out.shape == (1, 2, 0, 2)
+    out.sum().backward()
+    assert not x.grad.any()
+    with pytest.raises(ShapeError, match="at least 1"):
+        F.interpolate(x, scale_factor=0.5)

@@ -30,6 +30,27 @@ def test_gradient_of_a_variance_far_from_zero() -> None:
     np.testing.assert_allclose(x.grad.numpy(), expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("start", [0.0, 1e4, -1e6])
+def test_distances_far_from_zero_keep_their_digits(start: float) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(rng.standard_normal((40, 3)) + start).astype(np.float32) for _ in range(2)]
+    x, y = (dtorch.tensor(r, requires_grad=True) for r in rows)
+    u, v = (dtorch.tensor(r.astype(np.float64), requires_grad=True) for r in rows)
+    far, exact = dtorch.cdist(x, y), dtorch.cdist(u, v)
+    np.testing.assert_allclose(far.detach(), exact.detach(), rtol=1e-4)
+    far.square().sum().backward()
+    exact.square().sum().backward()
+    np.testing.assert_allclose(x.grad, u.grad, rtol=1e-4, atol=1e-2)
+
+
+def test_distances_from_an_infinite_row_leave_the_others_alone() -> None:
+    x, y = dtorch.ones(30, 2), dtorch.zeros(30, 2)
+    y[3, 0] = float("inf")
+    found = dtorch.cdist(x, y)
+    assert (found[:, :3] == 2**0.5).all()
+    assert dtorch.cdist(dtorch.ones(30, 2), dtorch.ones(0, 2)).shape == (30, 0)
+
+
 def test_variances_of_constants_and_of_few_numbers() -> None:
     assert dtorch.full((1000,), 0.1).var().item() == 0
     assert dtorch.full((1000,), 1e7 / 3).std(unbiased=False).item() == 0

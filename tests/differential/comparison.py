@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -22,15 +23,60 @@ def tolerance(dtypes: set[str]) -> tuple[float, float] | None:
     return max((TOLERANCE[d] for d in dtypes if d in TOLERANCE), default=None)
 
 
-def close(ours: Any, theirs: Any, allowed: tuple[float, float] | None, least: float = 1e-3) -> bool:
-    """Whether elements agree, relative to themselves and to the largest, or to ``least``."""
+def apart(ours: Any, theirs: Any, allowed: tuple[float, float] | None, least: float = 1e-3) -> Any:
+    """Where elements disagree, relative to themselves and to the largest, or to ``least``."""
     if allowed is None or ours.dtype.kind in "iub":
-        return bool(np.array_equal(ours, theirs))
+        return ours != theirs
     relative, of_largest = allowed
     with np.errstate(all="ignore"):
         sizes = np.abs(theirs[np.isfinite(theirs)])
         atol = of_largest * float(sizes.max(initial=least))
-        return bool(np.allclose(ours, theirs, relative, atol, equal_nan=True))
+        return ~np.isclose(ours, theirs, relative, atol, equal_nan=True)
+
+
+# Gradients come from a gradient of about 1, whatever cancels on the way.
+LEAST = {"value": 1e-3, "gradient": 10.0}
+
+
+@dataclass
+class Disagreement:
+    """A tensor of a result, or a gradient, of which some elements disagree."""
+
+    what: str  # "value" or "gradient"
+    number: int
+    ours: Any
+    theirs: Any
+    where: Any
+
+    @property
+    def pairs(self) -> tuple[Any, Any]:
+        return self.ours[self.where], self.theirs[self.where]
+
+
+def disagreements(
+    call: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]
+) -> list[Disagreement]:
+    """The tensors of equal shape of two outcomes that disagree, and where."""
+    found = []
+    for what in ("value", "gradients"):
+        pairs = zip(_tensors(ours.get(what)), _tensors(theirs.get(what)), strict=False)
+        for k, (one, other) in enumerate(pairs):
+            if one is None or other is None or one[2].shape != other[2].shape:
+                continue
+            kind = what.rstrip("s")
+            mine, other = one[2], other[2].astype(one[2].dtype)
+            where = apart(mine, other, tolerance({*dtypes_in(call), one[1]}), LEAST[kind])
+            if where.any():
+                found.append(Disagreement(kind, k, mine, other, where))
+    return found
+
+
+def _tensors(result: Any) -> list[Any]:
+    if isinstance(result, list):
+        return [t for part in result for t in (_tensors(part) if part else [None])]
+    if result is None or result[0] not in ("list", "tensor"):
+        return []
+    return [result] if result[0] == "tensor" else [t for r in result[1] for t in _tensors(r)]
 
 
 def unequal(ours: Any, theirs: Any, what: str, dtypes: set[str]) -> str | None:
@@ -56,16 +102,14 @@ def unequal(ours: Any, theirs: Any, what: str, dtypes: set[str]) -> str | None:
             return f"{what}: shape {ours[2].shape} for {theirs[2].shape}"
         if ours[1] != theirs[1] and "exact" not in dtypes:
             return f"{what}: dtype {ours[1]} for {theirs[1]}"
-        # Gradients come from a gradient of about 1, whatever cancels on the way.
-        least = 10.0 if what.startswith("gradient") else 1e-3
-        allowed = tolerance({*dtypes, ours[1]})
-        if not close(ours[2], theirs[2].astype(ours[2].dtype), allowed, least):
+        allowed, least = tolerance({*dtypes, ours[1]}), LEAST[what.split(" ")[0].split("[")[0]]
+        if apart(ours[2], theirs[2].astype(ours[2].dtype), allowed, least).any():
             one, other = (np.array2string(v, threshold=12) for v in (ours[2], theirs[2]))
             return f"{what}: {one} for {other}"
         return None
     if ours[0] == "number":
-        same = ours[1] == theirs[1] and close(
-            np.array(ours[2]), np.array(theirs[2]), tolerance({*dtypes, "float32"})
+        same = ours[1] == theirs[1] and not np.any(
+            apart(np.array(ours[2]), np.array(theirs[2]), tolerance({*dtypes, "float32"}))
         )
         return None if same else f"{what}: {ours[2]!r} for {theirs[2]!r}"
     same = str(ours[1]).replace("dtorch", "torch") == str(theirs[1])

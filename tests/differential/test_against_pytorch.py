@@ -33,26 +33,33 @@ def pytorch() -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
     if not python or not Path(python).exists():
         pytest.skip("needs PyTorch: DTORCH_TEST_TORCH_PYTHON names no interpreter")
     script = Path(__file__).with_name("evaluation.py")
-    process = subprocess.Popen(
-        [python, "-W", "ignore", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    requests, replies = process.stdin, process.stdout
+
+    def begin() -> Any:
+        return subprocess.Popen(
+            [python, "-W", "ignore", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def end() -> None:
+        process.stdout.close()
+        process.kill()
+        process.communicate()
 
     def evaluate_there(call: dict[str, Any]) -> dict[str, Any]:
-        requests.write(json.dumps(call).encode() + b"\n")
-        requests.flush()
-        (size,) = struct.unpack("<q", replies.read(8))
-        return pickle.loads(replies.read(size))
+        nonlocal process
+        process.stdin.write(json.dumps(call).encode() + b"\n")
+        process.stdin.flush()
+        head = process.stdout.read(8)
+        if not head:  # the call has killed it
+            end()
+            process = begin()
+            return {"error": ["Crash"], "message": "the process died", "stage": "value"}
+        return pickle.loads(process.stdout.read(*struct.unpack("<q", head)))
 
+    process = begin()
     try:
         yield evaluate_there
     finally:
-        requests.close()
-        replies.close()
-        process.kill()
-        process.wait()
+        end()
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -81,7 +81,7 @@ def _(grad, dim, n, input_shape):
     return first
 
 
-def _one(name: str, body: Any, doc: str, reference: Any, sample: Any = None) -> Any:
+def _one(name: str, body: Any, doc: str, reference: Any, takes: str = "bifc") -> Any:
     """A transform along one dim, and with it its documentation, samples and reference."""
 
     def function(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
@@ -96,7 +96,7 @@ def _one(name: str, body: Any, doc: str, reference: Any, sample: Any = None) -> 
         '    norm: scale: ``"backward"`` 1 forward and 1/n back, ``"ortho"`` 1/sqrt(n) both,\n'
         '        ``"forward"`` 1/n forward and 1 back.'
     )
-    op = composite(tensors=("input",), home="fft")(function)
+    op = composite(tensors=("input",), home="fft", takes=takes)(function)
 
     @op.samples
     def _(make: Any) -> Any:
@@ -146,10 +146,10 @@ def _ihfft(input: Any, n: int | None, dim: int, norm: str) -> Any:
 
 fft_fft = _one("fft", _fft, "Fourier transform along one dim.", np.fft.fft)
 fft_ifft = _one("ifft", _ifft, "Inverse Fourier transform along one dim.", np.fft.ifft)
-fft_rfft = _one("rfft", _rfft, "First half of the transform of a real signal.", np.fft.rfft)
+fft_rfft = _one("rfft", _rfft, "First half of the transform of a real signal.", np.fft.rfft, "bif")
 fft_irfft = _one("irfft", _irfft, "Real signal from the first half of its transform.", np.fft.irfft)
 fft_hfft = _one("hfft", _hfft, "Real transform of a signal with Hermitian symmetry.", np.fft.hfft)
-fft_ihfft = _one("ihfft", _ihfft, "Inverse of `hfft`.", np.fft.ihfft)
+fft_ihfft = _one("ihfft", _ihfft, "Inverse of `hfft`.", np.fft.ihfft, "bif")
 
 
 def _sizes_and_dims(name: str, input: Any, s: Any, dim: Any) -> tuple[list[Any], tuple[int, ...]]:
@@ -163,7 +163,9 @@ def _sizes_and_dims(name: str, input: Any, s: Any, dim: Any) -> tuple[list[Any],
     return sizes, dims
 
 
-def _several(name: str, step: Any, last: Any, last_first: bool, doc: str, reference: Any) -> Any:
+def _several(
+    name: str, step: Any, last: Any, last_first: bool, doc: str, reference: Any, takes: str = "bifc"
+) -> Any:
     """A transform along several dims: ``last`` along the last of them, ``step`` along others."""
     two = name.endswith("2")
 
@@ -186,7 +188,7 @@ def _several(name: str, step: Any, last: Any, last_first: bool, doc: str, refere
 
     function = over_two if two else over_all
     function.__name__, function.__doc__ = f"fft_{name}", doc
-    op = composite(tensors=("input",), home="fft")(function)
+    op = composite(tensors=("input",), home="fft", takes=takes)(function)
 
     @op.samples
     def _(make: Any) -> Any:
@@ -205,11 +207,11 @@ def _several(name: str, step: Any, last: Any, last_first: bool, doc: str, refere
 
 fft_fft2 = _several("fft2", _fft, _fft, False, "Transform along two dims.", np.fft.fft2)
 fft_ifft2 = _several("ifft2", _ifft, _ifft, False, "Inverse of `fft2`.", np.fft.ifft2)
-fft_rfft2 = _several("rfft2", _fft, _rfft, True, "`fft2` of a real signal.", np.fft.rfft2)
+fft_rfft2 = _several("rfft2", _fft, _rfft, True, "`fft2` of a real signal.", np.fft.rfft2, "bif")
 fft_irfft2 = _several("irfft2", _ifft, _irfft, False, "Inverse of `rfft2`.", np.fft.irfft2)
 fft_fftn = _several("fftn", _fft, _fft, False, "Transform along several dims.", np.fft.fftn)
 fft_ifftn = _several("ifftn", _ifft, _ifft, False, "Inverse of `fftn`.", np.fft.ifftn)
-fft_rfftn = _several("rfftn", _fft, _rfft, True, "`fftn` of a real signal.", np.fft.rfftn)
+fft_rfftn = _several("rfftn", _fft, _rfft, True, "`fftn` of a real signal.", np.fft.rfftn, "bif")
 fft_irfftn = _several("irfftn", _ifft, _irfft, False, "Inverse of `rfftn`.", np.fft.irfftn)
 
 

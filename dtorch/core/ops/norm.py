@@ -14,12 +14,12 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.bounds import clamp_min
-from dtorch.core.ops.comparison import choose, keep
+from dtorch.core.ops.comparison import choose, isfinite, keep
 from dtorch.core.ops.conversion import convert
 from dtorch.core.ops.factorization import svd_reduced
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.power import power, root
-from dtorch.core.ops.reduction import amax, amin, spread, sum
+from dtorch.core.ops.reduction import amax, amin, mean, spread, sum
 from dtorch.core.ops.view import transpose, unsqueeze
 from dtorch.core.quiet import restore, silence
 from dtorch.core.shapes import normalize_dim, normalize_dims
@@ -49,6 +49,11 @@ def norm(
         return sum(counted + keep(size, False), dims, keepdim)
     if p == 1:
         return sum(size, dims, keepdim)
+    if p < 0 and any(not size.shape[d] for d in normalize_dims("norm", dim, size.ndim)):
+        raise ShapeError(
+            f"norm: dim {dim} of shape {tuple(size.shape)} is empty; there is no {p}-norm of no "
+            "elements"
+        )
     return root(sum(power(size, p), dims, keepdim), p)
 
 
@@ -132,8 +137,11 @@ def renorm(input: Any, p: Any, dim: int, maxnorm: Any) -> Any:
         raise ShapeError(
             f"renorm: input has shape {tuple(input.shape)}, expected at least 2 dimensions"
         )
-    size = norm(input, p, tuple(d for d in range(input.ndim) if d != at), True)
-    return input * choose(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
+    dims = tuple(d for d in range(input.ndim) if d != at)
+    exceeds = norm(input.detach(), p, dims, True) > maxnorm
+    # Of the others no norm is taken: its gradient could be nan.
+    size = norm(keep(input, exceeds), p, dims, True)
+    return input * choose(exceeds, maxnorm / (size + 1e-7), 1.0)
 
 
 @renorm.samples
@@ -163,7 +171,12 @@ def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: str | None = None) -> An
             f"cdist: shapes {tuple(x1.shape)} and {tuple(x2.shape)}, expected (*, n, k) and "
             "(*, m, k)"
         )
-    if p == 2 and max(x1.shape[-2], x2.shape[-2]) > _ROWS_BY_PRODUCT:
+    rows = x1.shape[-2], x2.shape[-2]
+    if p == 2 and max(rows) > _ROWS_BY_PRODUCT and min(rows):
+        # Far from 0 the squares would lose the distances; these are the same from any origin.
+        origin = mean(x2.detach(), -2, True)
+        origin = keep(origin, isfinite(origin))
+        x1, x2 = x1 - origin, x2 - origin
         squares = sum(x1 * x1, -1, True) + unsqueeze(sum(x2 * x2, -1), -2)
         return root(clamp_min(squares - 2 * matmul(x1, transpose(x2, -2, -1)), 0), 2)
     if not x1.shape[-1]:

@@ -144,7 +144,8 @@ def interpolate(
     of_bytes = input.dtype is uint8 and mode in ("bilinear", "bicubic")
     if not (of_bytes or mode.startswith("nearest")):
         refuse_dtypes(name, "bic", input.dtype)
-    counts, steps = _resized(name, shape[2:], size, scale_factor, recompute_scale_factor)
+    least = 0 if mode == "area" else 1  # there may be no means at all
+    counts, steps = _resized(name, shape[2:], size, scale_factor, recompute_scale_factor, least)
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[nd - 1](
             input, tuple(counts)
@@ -161,7 +162,7 @@ def interpolate(
 
 
 def _resized(
-    name: str, sides: tuple[int, ...], size: Any, scale_factor: Any, recompute: Any
+    name: str, sides: tuple[int, ...], size: Any, scale_factor: Any, recompute: Any, least: int
 ) -> tuple[list[int], list[float]]:
     """Sizes of the output, and how far its elements lie apart in the input."""
     nd = len(sides)
@@ -177,10 +178,12 @@ def _resized(
     else:
         factors = [float(f) for f in _several(name, "scale_factor", scale_factor, nd)]
         counts = [math.floor(n * f) for n, f in zip(sides, factors, strict=True)]
-    if min(counts) < 1 or min(sides) < 1:
-        raise ShapeError(f"{name}: from sides {sides} to {tuple(counts)}, expected at least 1 each")
+    if min(counts) < least or min(sides) < 1:
+        raise ShapeError(
+            f"{name}: from sides {sides} to {tuple(counts)}, expected at least 1 and {least} each"
+        )
     if factors is None or recompute:
-        return counts, [n / count for n, count in zip(sides, counts, strict=True)]
+        return counts, [n / max(count, 1) for n, count in zip(sides, counts, strict=True)]
     return counts, [1 / f for f in factors]
 
 
