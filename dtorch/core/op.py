@@ -176,6 +176,7 @@ class Op:
         self.rearrange: Callable[..., Any] | None = None
         self.check_shape: Callable[..., Any] | None = None
         self.signature = public_signature(parameters, self.has_out)
+        # Both show the source of the block to those who ask `inspect` for it.
         self.function = _named(self._make_function(), self)
         self.inplace_function = _named(self._make_inplace(), self, "_") if inplace else None
         if public:
@@ -598,8 +599,12 @@ def structured(**options: Any) -> Callable[[Callable[..., Any]], Op]:
 def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = op.name + suffix
     function.__module__ = "dtorch.core.functions"  # where pickle finds it by name
-    doc = op.body.__doc__ or ""
-    function.__doc__ = f"In-place form of ``{op.name}``.\n\n    {doc}" if suffix else doc
-    function.__signature__ = op.signature  # type: ignore[attr-defined]  # functions have it
-    function.op = op  # type: ignore[attr-defined]  # functions take attributes
+    doc, signature = op.body.__doc__ or "", op.signature
+    if suffix:
+        doc = f"In-place form of ``{op.name}``.\n\n    {doc}"
+        shown = [p for name, p in signature.parameters.items() if name != "out"]
+        signature = signature.replace(parameters=shown)
+    told = {"__doc__": doc, "__signature__": signature, "__wrapped__": op.body, "op": op}
+    for name, value in told.items():
+        setattr(function, name, value)
     return function

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
 from typing import Any
 
 import numpy as np
@@ -110,3 +112,36 @@ def test_without_the_native_module_no_kernel_is_registered() -> None:
     op.gradient_kernel("input")(lambda grad, input: None)
     assert not op.kernels
     assert not op.formulas["input"].kernels
+
+
+@pytest.mark.parametrize(
+    ("function", "block"),
+    [
+        (dtorch.relu, '@elementwise(loop="relu"'),
+        (dtorch.Tensor.relu_, '@elementwise(loop="relu"'),
+        (dtorch.Tensor.transpose, "@view("),
+        (dtorch.sum, "@structured("),
+        (dtorch.dot, "@composite("),
+        (dtorch.Tensor.view, "def _view("),
+    ],
+)
+def test_source_of_a_function_is_its_block(function: Any, block: str) -> None:
+    assert inspect.getsource(function).startswith(block)
+
+
+def test_signature_of_a_function_is_that_of_calls() -> None:
+    assert str(inspect.signature(dtorch.relu)) == "(input, *, out=None)"
+    assert str(inspect.signature(dtorch.Tensor.relu_)) == "(input)"
+    assert str(inspect.signature(dtorch.ones(1).transpose)) == "(dim0, dim1)"
+
+
+@pytest.mark.parametrize("name", ["relu", "transpose", "sum", "dot"])
+def test_functions_are_pickled_by_name(name: str) -> None:
+    function = getattr(dtorch, name)
+    assert pickle.loads(pickle.dumps(function)) is function
+    assert function.__name__ == name
+
+
+def test_methods_of_other_names_leave_the_name_of_the_function() -> None:
+    assert dtorch.masked_scatter.__name__ == "masked_scatter"
+    assert dtorch.Tensor.view.__name__ == "view"
