@@ -7,12 +7,12 @@ from typing import Any
 
 from dtorch.core.base import PLAIN, REQUIRES_GRAD, TensorBase
 from dtorch.core.dtype import float32
+from dtorch.core.entry import ERRORS, told
 from dtorch.core.grad_mode import mode
 from dtorch.core.half import is_half
 from dtorch.core.inplace import check_fits_inplace, check_inplace, expect_apart, several, write
 from dtorch.core.op import Op
 from dtorch.core.quiet import restore, silence
-from dtorch.core.sizes import REFUSALS, refusal
 
 
 class CompositeOp(Op):
@@ -26,11 +26,11 @@ class CompositeOp(Op):
             values = self.bind(args, kwargs)
             try:
                 result = self._call(values, out is not None)
-            except REFUSALS as error:
-                refused = refusal(self.name, error)
-                if refused is None:
+            except ERRORS as error:
+                seen = told(self.name, error)
+                if seen is None:
                     raise
-                raise refused from None
+                raise seen from seen.__cause__
             if out is None:
                 return result
             if not isinstance(result, tuple):

@@ -21,12 +21,11 @@ from dtorch.core.dtype import (
     scalar_dtype,
 )
 from dtorch.core.elements import placed, require_cpu, sequence_array
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.inplace import bump, expect_writable
 from dtorch.core.op import method
-from dtorch.core.quiet import quietly
 from dtorch.core.shapes import as_sizes
-from dtorch.core.sizes import refusing
 from dtorch.core.storage import Storage, array_over, end_of
 from dtorch.core.tensor import Tensor
 from dtorch.core.typed_storage import TypedStorage
@@ -64,8 +63,7 @@ def _numpy(wanted: Any, default: dtype | None = None) -> np.dtype[Any]:
     return (default or get_default_dtype()).numpy
 
 
-@refusing("tensor")
-@quietly
+@entry("tensor")
 def tensor(
     data: Any,
     *,
@@ -125,7 +123,7 @@ def _dtypes_in(data: Any) -> set[dtype]:
     return set().union(*map(_dtypes_in, data))
 
 
-@quietly
+@entry("as_tensor")
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, sharing memory with an array or tensor of the wanted dtype."""
     if isinstance(data, Tensor):
@@ -188,7 +186,7 @@ def tensor_from_storage(
     return result
 
 
-@refusing("empty")
+@entry("empty")
 def empty(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
@@ -198,7 +196,7 @@ def empty(
     return _finish(array, requires_grad, out, device)
 
 
-@refusing("zeros")
+@entry("zeros")
 def zeros(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -207,7 +205,7 @@ def zeros(
     return _finish(array, requires_grad, out, device)
 
 
-@refusing("ones")
+@entry("ones")
 def ones(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -216,8 +214,7 @@ def ones(
     return _finish(array, requires_grad, out, device)
 
 
-@refusing("full")
-@quietly
+@entry("full")
 def full(
     size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
@@ -245,7 +242,7 @@ def _like(input: Tensor, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return input._array.shape, input._array.dtype if dtype is None else as_dtype(dtype).numpy
 
 
-@refusing("empty_like")
+@entry("empty_like")
 def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     memory_format: Any = None,
@@ -254,7 +251,7 @@ def empty_like(
     return _finish(np.empty(*_like(input, dtype)), requires_grad, device=device)
 
 
-@refusing("zeros_like")
+@entry("zeros_like")
 def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     memory_format: Any = None,
@@ -263,7 +260,7 @@ def zeros_like(
     return _finish(np.zeros(*_like(input, dtype)), requires_grad, device=device)
 
 
-@refusing("ones_like")
+@entry("ones_like")
 def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     memory_format: Any = None,
@@ -272,8 +269,7 @@ def ones_like(
     return _finish(np.ones(*_like(input, dtype)), requires_grad, device=device)
 
 
-@refusing("full_like")
-@quietly
+@entry("full_like")
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, memory_format: Any = None,
@@ -284,8 +280,7 @@ def full_like(
     return _finish(array, requires_grad, device=device)
 
 
-@refusing("arange")
-@quietly
+@entry("arange")
 def arange(
     start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
@@ -307,8 +302,7 @@ def arange(
     return _finish(array.astype(numpy_dtype), requires_grad, out, device)
 
 
-@refusing("linspace")
-@quietly
+@entry("linspace")
 def linspace(
     start: float, end: float, steps: int = 100, *, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
@@ -320,8 +314,7 @@ def linspace(
     return _finish(array, requires_grad, out, device)
 
 
-@refusing("logspace")
-@quietly
+@entry("logspace")
 def logspace(
     start: float, end: float, steps: int = 100, base: float = 10.0, *, out: Any = None,
     dtype: Any = None, device: Any = None, requires_grad: bool = False,
@@ -333,7 +326,7 @@ def logspace(
     return _finish(array, requires_grad, out, device)
 
 
-@refusing("range")
+@entry("range")
 def range(
     start: float = 0, end: float | None = None, step: float = 1, *, out: Any = None,
     dtype: Any = None, device: Any = None, requires_grad: bool = False,
@@ -353,7 +346,7 @@ def range(
     return _finish(array, requires_grad, out, device)
 
 
-@refusing("empty_strided")
+@entry("empty_strided")
 def empty_strided(
     size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -377,7 +370,7 @@ def empty_strided(
     return result.requires_grad_() if requires_grad else result
 
 
-@refusing("asarray")
+@entry("asarray")
 def asarray(
     obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None,
     requires_grad: bool = False,
@@ -446,19 +439,19 @@ def frombuffer(
     return _finish(flat.view(numpy_dtype), requires_grad)
 
 
-@refusing("fftfreq")
+@entry("fftfreq")
 def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Frequencies of a transform of ``n`` elements that were taken at distances ``d``."""
     return _finish(np.fft.fftfreq(n, d).astype(_numpy(dtype)), False, device=device)
 
 
-@refusing("rfftfreq")
+@entry("rfftfreq")
 def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Frequencies of the transform of a real signal of ``n`` elements."""
     return _finish(np.fft.rfftfreq(n, d).astype(_numpy(dtype)), False, device=device)
 
 
-@refusing("eye")
+@entry("eye")
 def eye(
     n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,

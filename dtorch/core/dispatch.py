@@ -13,9 +13,9 @@ import numpy as np
 
 from dtorch.core.backend import compiled, tell
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.entry import REFUSALS
 from dtorch.core.quiet import restore, silence
 from dtorch.core.signature import MISSING
-from dtorch.core.sizes import REFUSALS
 
 Function = Callable[..., Any]
 

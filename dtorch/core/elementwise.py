@@ -18,7 +18,7 @@ from dtorch.core.dtype import (
     result_dtype,
     scalar_dtype,
 )
-from dtorch.core.errors import ArgumentError, DtypeError
+from dtorch.core.errors import ArgumentError, DtorchError, DtypeError
 from dtorch.core.half import SINGLE, convert, is_half
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import NUMBERS, Op
@@ -76,13 +76,13 @@ class ElementwiseOp(Op):
     def compute(self, values: Sequence[Any]) -> Any:
         try:
             return super().compute(values)
+        except DtorchError:
+            raise  # the body has said what is wrong
         except ValueError:
             self._explain_shapes(values)
             raise
-        except DtypeError:
-            raise  # the body has said what is wrong
-        except TypeError as error:
-            raise self._undefined(values) from error
+        except TypeError:
+            raise self._undefined(values) from None
 
     def run_body(self, xp: Any, values: Sequence[Any]) -> Any:
         if self.ufunc is None or len(values) > self.ufunc.nin:
@@ -212,8 +212,8 @@ class ElementwiseOp(Op):
             return super().run_inplace(values)
         try:
             kept = self.ufunc.resolve_dtypes((*(array.dtype for _ in raw), None))[-1] == array.dtype
-        except TypeError as error:
-            raise self._undefined(raw) from error
+        except TypeError:
+            raise self._undefined(raw) from None
         if not kept:
             return super().run_inplace(values)
         settings = silence()

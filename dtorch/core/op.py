@@ -52,6 +52,7 @@ import numpy as np
 from dtorch.core import backend, dispatch, history
 from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
+from dtorch.core.entry import ERRORS, entry, told
 from dtorch.core.errors import ArgumentError
 from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.inplace import change, expect_apart, several, write
@@ -59,7 +60,6 @@ from dtorch.core.op_methods import OpMethods
 from dtorch.core.quiet import restore, silence
 from dtorch.core.record import Formula, Plan
 from dtorch.core.signature import MISSING, parameters_of, public_signature
-from dtorch.core.sizes import REFUSALS, refusal, refusing
 
 ndarray = np.ndarray
 generic = np.generic
@@ -421,11 +421,11 @@ class Op:
                 if not kwargs and required <= given <= positional and dispatch.fast_paths:
                     return run([*args, *defaults[given:]], out)
                 return self.run(bind(args, kwargs), out)
-            except REFUSALS as error:
-                refused = refusal(self.name, error)
-                if refused is None:
+            except ERRORS as error:
+                seen = told(self.name, error)
+                if seen is None:
                     raise
-                raise refused from None
+                raise seen from seen.__cause__
 
         if self.way is not None:
             return dispatch.named_way(function, self.way, self)
@@ -570,7 +570,7 @@ class Op:
             values = self.bind((input, *args), kwargs)
             return self.run_inplace(values)
 
-        return refusing(self.name + "_")(function)
+        return entry(self.name + "_")(function)
 
     def run_inplace(self, values: list[Any]) -> Any:
         """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""

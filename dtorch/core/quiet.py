@@ -8,9 +8,8 @@ than a small operation takes; setting its context variable directly takes 0.1 us
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial, wraps
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -31,20 +30,3 @@ except ImportError:  # a NumPy that keeps them elsewhere
 else:
     silence = partial(_extobj_contextvar.set, _make_extobj(all="ignore"))
     restore = _extobj_contextvar.reset  # type: ignore[assignment]  # takes what silence returned
-
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def quietly(function: Function) -> Function:
-    """A function that computes without warnings, for those that are no operations."""
-
-    @wraps(function)
-    def quiet(*args: Any, **kwargs: Any) -> Any:
-        settings = silence()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            restore(settings)
-
-    return quiet  # type: ignore[return-value]  # it takes and gives what the function does

@@ -26,14 +26,13 @@ from dtorch.core.dtype import (
     int64,
 )
 from dtorch.core.elements import placed, require_cpu
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import SINGLE, convert, widened
 from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.interrupts import at_fork
 from dtorch.core.op import method
-from dtorch.core.quiet import quietly
 from dtorch.core.shapes import as_sizes
-from dtorch.core.sizes import refusing
 from dtorch.core.tensor import Tensor
 
 __all__ = [
@@ -316,7 +315,7 @@ def _made(array: Any, out: Any, requires_grad: bool, device: Any) -> Tensor:
     return result.requires_grad_() if requires_grad else result
 
 
-@refusing("rand")
+@entry("rand")
 def rand(
     *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
@@ -326,7 +325,7 @@ def rand(
     return _made(array, out, requires_grad, device)
 
 
-@refusing("randn")
+@entry("randn")
 def randn(
     *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
@@ -336,7 +335,7 @@ def randn(
     return _made(array, out, requires_grad, device)
 
 
-@refusing("randint")
+@entry("randint")
 def randint(
     low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None,
     out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
@@ -350,7 +349,7 @@ def randint(
     return _made(array, out, requires_grad, device)
 
 
-@refusing("randperm")
+@entry("randperm")
 def randperm(
     n: int, *, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
@@ -370,22 +369,21 @@ def randperm(
     return _made(array, out, requires_grad, device)
 
 
-@refusing("rand_like")
+@entry("rand_like")
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None,
               requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `rand`, of the sizes and dtype of ``input``."""
     return rand(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@refusing("randn_like")
+@entry("randn_like")
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None,
                requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `randn`, of the sizes and dtype of ``input``."""
     return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@refusing("bernoulli")
-@quietly
+@entry("bernoulli")
 def bernoulli(
     input: Tensor, p: Any = None, *, generator: Generator | None = None, out: Any = None
 ) -> Tensor:
@@ -398,7 +396,7 @@ def bernoulli(
     return _made(np.asarray(hit).astype(input._array.dtype), out, False, None)
 
 
-@refusing("randint_like")
+@entry("randint_like")
 def randint_like(input: Tensor, low: int = 0, high: int | None = None, *, dtype: Any = None,
                  device: Any = None, requires_grad: bool = False,
                  memory_format: Any = None) -> Tensor:  # fmt: skip
@@ -408,8 +406,7 @@ def randint_like(input: Tensor, low: int = 0, high: int | None = None, *, dtype:
     return randint(low, high, input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@refusing("normal")
-@quietly
+@entry("normal")
 def normal(
     mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
     out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
@@ -442,8 +439,7 @@ def normal(
     return _made(np.asarray(values).astype(numpy_dtype, copy=False), out, requires_grad, device)
 
 
-@refusing("poisson")
-@quietly
+@entry("poisson")
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of events, where ``input`` states the mean of each."""
     if not input.is_floating_point():
@@ -455,7 +451,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return wrap(array)  # type: ignore[no-any-return]
 
 
-@refusing("multinomial")
+@entry("multinomial")
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *,
     generator: Generator | None = None, out: Any = None,
@@ -537,7 +533,7 @@ def _consecutive(kind: dtype) -> int:
     return iinfo(kind).max if kind.category == 1 else round(2 / finfo(kind).eps)
 
 
-@quietly
+@entry("uniform_")
 def uniform_(self: Any, *bounds: Any, generator: Generator | None = None, **named: Any) -> Any:
     """Overwrite with numbers uniform in [from, to), 0 and 1 by default."""
     low = named.pop("from", bounds[0] if bounds else 0.0)
@@ -561,7 +557,7 @@ def uniform_(self: Any, *bounds: Any, generator: Generator | None = None, **name
     return _overwrite("uniform_", self, values)
 
 
-@quietly
+@entry("normal_")
 def normal_(
     self: Any, mean: float = 0, std: float = 1, *, generator: Generator | None = None
 ) -> Any:
@@ -574,7 +570,7 @@ def normal_(
     return _overwrite("normal_", self, values * kind.type(std) + kind.type(mean))
 
 
-@quietly
+@entry("bernoulli_")
 def bernoulli_(self: Any, p: Any = 0.5, *, generator: Generator | None = None) -> Any:
     """Overwrite with 0 or 1, where 1 has probability ``p``, a number or a tensor."""
     probability = p._array if isinstance(p, TensorBase) else np.asarray(p)
@@ -606,7 +602,7 @@ def random_(self: Any, *bounds: Any, generator: Generator | None = None, **named
     )
 
 
-@quietly
+@entry("exponential_")
 def exponential_(self: Any, lambd: float = 1, *, generator: Generator | None = None) -> Any:
     """Overwrite with exponential numbers of the rate ``lambd``: density ``lambd exp(-lambd x)``."""
     _expect_floating("exponential_", self)
@@ -616,7 +612,7 @@ def exponential_(self: Any, lambd: float = 1, *, generator: Generator | None = N
     return _overwrite("exponential_", self, values)
 
 
-@quietly
+@entry("cauchy_")
 def cauchy_(
     self: Any, median: float = 0, sigma: float = 1, *, generator: Generator | None = None
 ) -> Any:
@@ -628,7 +624,7 @@ def cauchy_(
     return _overwrite("cauchy_", self, values)
 
 
-@quietly
+@entry("log_normal_")
 def log_normal_(
     self: Any, mean: float = 1, std: float = 2, *, generator: Generator | None = None
 ) -> Any:
@@ -640,7 +636,7 @@ def log_normal_(
     return _overwrite("log_normal_", self, values)
 
 
-@quietly
+@entry("geometric_")
 def geometric_(self: Any, p: float, *, generator: Generator | None = None) -> Any:
     """Overwrite with the number of trials, from 1 on, until one of probability ``p`` succeeds."""
     _expect_floating("geometric_", self, "iufV")

@@ -18,10 +18,10 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.base import StorageBase, TensorBase, register_storage_type
 from dtorch.core.device import CPU, device
+from dtorch.core.entry import entry
 from dtorch.core.errors import DimensionError, ShapeError, StorageError
 from dtorch.core.shapes import contiguous_stride
 from dtorch.core.shared_memory import allocate, shared_block_of
-from dtorch.core.sizes import refusing
 
 _BYTE = np.dtype(np.uint8)
 _INDEX = operator.index
@@ -162,7 +162,7 @@ class Storage(StorageBase):
             self.move_to(block.array, block)
         return self
 
-    @refusing("resize_")
+    @entry("resize_")
     def resize_(self, nbytes: int) -> Storage:
         """Change the size; the contents are kept as far as they fit, new bytes uninitialised.
 
@@ -367,7 +367,7 @@ def _rebuild_storage(memory: np.ndarray) -> Storage:
     return Storage(memory if memory.flags.writeable else memory.copy())
 
 
-@refusing("Storage")
+@entry("Storage")
 def _fresh_bytes(source: int | Sequence[int]) -> np.ndarray:
     if isinstance(source, Sequence):
         return np.array(source, np.uint8)

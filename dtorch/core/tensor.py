@@ -35,12 +35,12 @@ from dtorch.core.device import CPU, as_device, device
 from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.elements import check_dtype, classic_array, placed, shared_array
 from dtorch.core.engine import resolve_retain, run_backward
+from dtorch.core.entry import entry
 from dtorch.core.errors import DeviceError, DtypeError, GradError, ShapeError
 from dtorch.core.graph import LeafHooks, RemovableHandle
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.printing import tensor_str
 from dtorch.core.shapes import Size, as_sizes, contiguous_stride, normalize_dim
-from dtorch.core.sizes import refusing
 from dtorch.core.storage import Storage, array_over, copy_in_storage, storage_of
 from dtorch.core.typed_storage import TypedStorage, typed_storage
 
@@ -60,7 +60,7 @@ class Tensor(OpMethods, TensorBase):
     __array_priority__ = 1000  # NumPy leaves ``ndarray * tensor`` to the tensor
     __hash__ = object.__hash__
 
-    @refusing("Tensor")
+    @entry("Tensor")
     def __new__(cls, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
         tensor: Tensor = object.__new__(cls)
         wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
@@ -212,7 +212,7 @@ class Tensor(OpMethods, TensorBase):
             storage_of(self).share_memory_()
         return self
 
-    @refusing("resize_")
+    @entry("resize_")
     def resize_(self, *sizes: Any) -> Tensor:
         """Change the sizes in place; the tensor then views the first elements of its storage from
         its offset on, in order. The storage grows if it must, for every tensor that views it; new
@@ -272,7 +272,7 @@ class Tensor(OpMethods, TensorBase):
             storage.track(self)
         shared_version(self).value += 1
 
-    @refusing("set_")
+    @entry("set_")
     def set_(
         self,
         source: Any = None,

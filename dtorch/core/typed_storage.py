@@ -17,8 +17,8 @@ import numpy as np
 from dtorch.core import backend, dtype as dtypes
 from dtorch.core.device import as_device, device
 from dtorch.core.dtype import as_dtype, dtype
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, DeviceError, StorageError
-from dtorch.core.sizes import refusing
 from dtorch.core.storage import Storage, checked_index
 
 __all__ = [
@@ -50,7 +50,7 @@ class TypedStorage:
     _offset: builtins.int
     _size: builtins.int | None  # None: all of the memory, however it is resized
 
-    @refusing("TypedStorage")
+    @entry("TypedStorage")
     def __init__(self, *args: Any) -> None:
         self._offset, self._size = 0, None
         first = args[0] if args else 0

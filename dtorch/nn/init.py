@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.dtype import refuse_dtypes
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump, expect_writable, overwrite
-from dtorch.core.quiet import quietly
 from dtorch.core.random import Generator, standard_normal as _normal, uniform as _uniform
 from dtorch.core.tensor import Tensor
 
@@ -78,7 +78,7 @@ def without_drawing() -> Iterator[None]:
         _left_out.reset(token)
 
 
-@quietly
+@entry("_fill")
 def _fill(tensor: Tensor, values: Any) -> Tensor:
     if np.ndim(values):
         expect_writable("init", tensor)
@@ -122,7 +122,7 @@ def normal_(
         return tensor.normal_(mean, std, generator=generator)
 
 
-@quietly
+@entry("trunc_normal_")
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
     generator: Generator | None = None,

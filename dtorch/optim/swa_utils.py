@@ -15,10 +15,10 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.dtype import from_numpy_dtype
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.half import widened
-from dtorch.core.quiet import quietly
 from dtorch.nn.module import Module
 from dtorch.nn.normalization import _BatchNorm
 from dtorch.optim.lr_scheduler.base import LRScheduler, for_groups
@@ -100,7 +100,7 @@ def get_swa_avg_fn() -> Callable[[Any, Any, Any], Any]:
     return lambda mean, current, num_averaged: mean + (current - mean) / (num_averaged + 1)
 
 
-@quietly
+@entry("_toward")
 def _toward(mean: Any, current: Any, share: float) -> None:
     array = mean._array
     if from_numpy_dtype(array.dtype).category < 2:
@@ -157,7 +157,7 @@ class AveragedModel(Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
 
-    @quietly
+    @entry("update_parameters")
     def update_parameters(self, model: Module) -> None:
         """Take the present parameters of ``model`` into the averages."""
         averages, currents = self._tensors(self.module), self._tensors(model)

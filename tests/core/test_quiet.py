@@ -10,9 +10,9 @@ from op_samples import every_sample, map_tensors, samples_of
 
 import dtorch
 from dtorch.core.base import TensorBase
+from dtorch.core.entry import entry
 from dtorch.core.errors import DtorchError
 from dtorch.core.op import Op
-from dtorch.core.quiet import quietly
 
 SPECIAL = np.array(
     [0.0, 1.0, np.inf, -0.0, -1.0, np.nan, 3e38, -np.inf, 88.8, 1e-45, -3e38, 65504, -104, 2.5]
@@ -94,7 +94,7 @@ def test_makers_of_tensors_are_quiet(dtype: Any) -> None:
 
 
 def test_settings_of_the_caller_are_restored_when_a_function_fails() -> None:
-    @quietly
+    @entry("failing")
     def failing() -> None:
         assert np.geterr()["over"] == "ignore"
         raise KeyError

@@ -9,13 +9,13 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, int64
+from dtorch.core.entry import entry
 from dtorch.core.errors import ShapeError
 from dtorch.core.op import method, structured
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.scatter import unslice
 from dtorch.core.ops.view import permute, unsqueeze
 from dtorch.core.shapes import normalize_dim
-from dtorch.core.sizes import refusing
 from dtorch.core.views import view
 
 
@@ -262,7 +262,7 @@ def _triangle_indices(function: Any, row: int, col: int, offset: int, dtype: Any
     return wrap(np.stack(places).astype((int64 if dtype is None else as_dtype(dtype)).numpy))
 
 
-@refusing("tril_indices")
+@entry("tril_indices")
 def tril_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = "cpu"
 ) -> Any:
@@ -270,7 +270,7 @@ def tril_indices(
     return _triangle_indices(np.tril_indices, row, col, offset, dtype)
 
 
-@refusing("triu_indices")
+@entry("triu_indices")
 def triu_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = "cpu"
 ) -> Any:

@@ -12,12 +12,12 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import from_numpy_dtype, number_in, numbers_in
 from dtorch.core.elements import sequence_array
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.inplace import bump, check_history, expect_writable, overwrite
 from dtorch.core.op import method, structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.scatter import take_slice, unslice
-from dtorch.core.quiet import quietly
 from dtorch.core.shapes import ends
 from dtorch.core.views import view
 
@@ -327,7 +327,7 @@ def _(grad):
     return grad  # the engine sums it
 
 
-@quietly
+@entry("fill_")
 def fill_(input: Any, value: Any) -> Any:
     """Overwrite every element with one number (or a 0-dim tensor)."""
     if isinstance(value, TensorBase):

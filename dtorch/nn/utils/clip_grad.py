@@ -13,11 +13,11 @@ import numpy as np
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.coo import CooArray
 from dtorch.core.dtype import from_numpy_dtype, promote_types
+from dtorch.core.entry import entry
 from dtorch.core.errors import GradError
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.ops.norm import sum_of_squares
-from dtorch.core.quiet import quietly
 
 
 def _gradients(parameters: Any) -> list[Any]:
@@ -26,7 +26,7 @@ def _gradients(parameters: Any) -> list[Any]:
     return [p._grad for p in parameters if p._grad is not None]
 
 
-@quietly
+@entry("get_total_norm")
 def get_total_norm(
     tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False,
     foreach: bool | None = None,
@@ -72,7 +72,7 @@ def get_total_norm(
     return wrap(np.asarray(total, np.zeros((), kind).real.dtype))
 
 
-@quietly
+@entry("clip_grads_with_norm_")
 def clip_grads_with_norm_(
     parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
 ) -> None:
@@ -140,7 +140,7 @@ def clip_grad_norm(
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
 
 
-@quietly
+@entry("clip_grad_value_")
 def clip_grad_value_(
     parameters: Iterable[Any] | Any, clip_value: float, foreach: bool | None = None
 ) -> None:

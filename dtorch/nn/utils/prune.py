@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError
 from dtorch.core.half import widened
 from dtorch.core.parameter import Parameter
-from dtorch.core.quiet import quietly
 from dtorch.core.random import uniform
 from dtorch.nn.module import Module
 
@@ -48,9 +48,9 @@ def _count(amount: float, total: int) -> int:
 
 
 def _hook_of(module: Module, name: str) -> tuple[int, PruningHook] | None:
-    for number, entry in module._forward_pre_hooks.items():
-        if isinstance(entry.function, PruningHook) and entry.function.name == name:
-            return number, entry.function
+    for number, hook in module._forward_pre_hooks.items():
+        if isinstance(hook.function, PruningHook) and hook.function.name == name:
+            return number, hook.function
     return None
 
 
@@ -177,7 +177,7 @@ def random_structured(module: Module, name: str, amount: float, dim: int) -> Mod
     return _structured(module, name, amount, dim, scores)
 
 
-@quietly
+@entry("ln_structured")
 def ln_structured(
     module: Module, name: str, amount: float, n: float, dim: int, importance_scores: Any = None
 ) -> Module:

@@ -7,13 +7,13 @@ from typing import Any
 
 from dtorch.core import backend
 from dtorch.core.base import wrap
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError
 from dtorch.core.functions import dot, mv
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.ops.norm import sum_of_squares
 from dtorch.core.parameter import Parameter
-from dtorch.core.quiet import quietly
 from dtorch.core.random import standard_normal
 from dtorch.core.shapes import merged
 from dtorch.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -42,7 +42,7 @@ def random_unit(size: int, kind: Any, eps: float) -> Any:
     return unit(standard_normal((size,), kind, None), eps).astype(kind, copy=False)
 
 
-@quietly
+@entry("iterate")
 def iterate(matrix: Any, u: Any, v: Any, steps: int, eps: float, left_first: bool = False) -> None:
     """Turn ``u`` and ``v`` toward the singular vectors of the largest value, in place."""
     array, left, right = (widened(t._array) for t in (matrix, u, v))
@@ -110,8 +110,8 @@ def spectral_norm(
         >>> sorted(layer.state_dict())
         ['bias', 'weight_orig', 'weight_u', 'weight_v']
     """
-    for entry in module._forward_pre_hooks.values():
-        if isinstance(entry.function, SpectralNorm) and entry.function.name == name:
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook.function, SpectralNorm) and hook.function.name == name:
             raise ArgumentError(f"spectral_norm: {name!r} is normalised already")
     weight = module._parameters.get(name)
     if weight is None:
@@ -143,8 +143,8 @@ def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
         >>> sorted(layer.state_dict())
         ['bias', 'weight']
     """
-    for number, entry in module._forward_pre_hooks.items():
-        hook = entry.function
+    for number, registered in module._forward_pre_hooks.items():
+        hook = registered.function
         if isinstance(hook, SpectralNorm) and hook.name == name:
             weight = hook.compute_weight(module, False).detach()
             for attribute in (name, f"{name}_u", f"{name}_v", f"{name}_orig"):

@@ -1,18 +1,23 @@
-"""Arrays that cannot be: refused in one way, whichever function asked for one.
+"""What stands between users and the functions that make arrays.
 
-NumPy and the allocator notice what is too large, or negative, when the array is made; so a function
-costs nothing more until one of them complains.
+They compute without NumPy's warnings. Arrays that cannot be are refused in one way, whichever
+function asked for one: NumPy and the allocator notice what is too large, or negative, when the array
+is made, so a function costs nothing more until one of them complains. And errors that say what is
+wrong come from the function that was called: the calls below it are left out of the traceback,
+unless ``DTORCH_TRACEBACK`` is ``full``.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
 from dtorch.core import backend
 from dtorch.core.errors import DtorchError, OutOfMemoryError, ShapeError
+from dtorch.core.quiet import restore, silence
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -22,12 +27,17 @@ _IMPOSSIBLE = (
     "cannot convert float infinity", "maximum size",
 )  # fmt: skip
 REFUSALS = (MemoryError, ValueError, OverflowError)
+ERRORS = (*REFUSALS, TypeError, DtorchError)  # of which `told` may have more to say
+
+_WHOLE = os.environ.get("DTORCH_TRACEBACK") == "full"
 
 
-def refusal(name: str, error: Exception) -> Exception | None:
-    """What to raise for one of the `REFUSALS` of a function; None where it is of something else."""
-    if isinstance(error, DtorchError):
-        return None
+def told(name: str, error: Exception) -> Exception | None:
+    """How the function of that name raises one of the `ERRORS` met in it; None to leave it alone."""
+    if isinstance(error, DtorchError) or (
+        isinstance(error, TypeError) and str(error).startswith(name)
+    ):
+        return None if _WHOLE else error.with_traceback(None)
     if isinstance(error, MemoryError):
         return OutOfMemoryError(f"{name}: out of memory: {_asked(error)}; {_available()}")
     if any(text in str(error).lower() for text in _IMPOSSIBLE):
@@ -38,21 +48,24 @@ def refusal(name: str, error: Exception) -> Exception | None:
     return None
 
 
-def refusing(name: str) -> Callable[[Function], Function]:
+def entry(name: str) -> Callable[[Function], Function]:
     """Decorates a function of that name that makes arrays, where it is no operation."""
 
     def decorate(function: Function) -> Function:
         @wraps(function)
-        def refuses(*args: Any, **kwargs: Any) -> Any:
+        def enter(*args: Any, **kwargs: Any) -> Any:
+            settings = silence()
             try:
                 return function(*args, **kwargs)
-            except REFUSALS as error:
-                refused = refusal(name, error)
-                if refused is None:
+            except ERRORS as error:
+                seen = told(name, error)
+                if seen is None:
                     raise
-                raise refused from None
+                raise seen from seen.__cause__
+            finally:
+                restore(settings)
 
-        return refuses  # type: ignore[return-value]  # it takes and gives what the function does
+        return enter  # type: ignore[return-value]  # it takes and gives what the function does
 
     return decorate
 
