@@ -54,6 +54,12 @@ class dtype:  # noqa: N801 - the public name of the reference API
     __slots__ = ("_numpy", "category", "is_complex", "is_floating_point", "is_signed", "itemsize",
                  "name")  # fmt: skip
 
+    @property
+    def conversion(self) -> str:
+        """How a tensor is converted to this dtype, as messages recommend it: ``.float()``."""
+        own = {"float32": "float", "float64": "double", "float16": "half", "int64": "long"}
+        return f".{own[self.name]}()" if self.name in own else f".to({self})"
+
     def __init__(self, name: str, numpy_dtype: np.dtype[Any] | None, itemsize: int, kind: str):
         self.name = name
         self.itemsize = itemsize

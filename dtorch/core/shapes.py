@@ -249,20 +249,29 @@ def window_count(
     return room // stride + 1
 
 
+def expect_ints(op: str, **sizes: Any) -> None:
+    """Refuse sizes that are no ints, by their names."""
+    for name, size in sizes.items():
+        if not hasattr(size, "__index__"):
+            raise TypeError(f"{op}: {name} is {size!r}, expected an int")
+
+
 def per_dim(op: str, what: str, value: Any, count: int) -> tuple[int, ...]:
     """One int for each of ``count`` dims, from one int or from a sequence of so many (or of one).
 
     Raises:
+        TypeError: something else.
         ArgumentError: a sequence of another length.
     """
-    if isinstance(value, Iterable):
-        values = tuple(operator.index(v) for v in value)
-        if len(values) == 1:
-            return values * count
-        if len(values) != count:
-            raise ArgumentError(f"{op}: {what} is {values}, expected one int or {count}")
-        return values
-    return (operator.index(value),) * count
+    try:
+        values = tuple(map(operator.index, value if isinstance(value, Iterable) else (value,)))
+    except TypeError:
+        raise TypeError(f"{op}: {what} is {value!r}, expected one int or {count}") from None
+    if len(values) == 1:
+        return values * count
+    if len(values) != count:
+        raise ArgumentError(f"{op}: {what} is {values}, expected one int or {count}")
+    return values
 
 
 def contiguous_stride(size: tuple[int, ...]) -> tuple[int, ...]:

@@ -103,6 +103,16 @@ class DataLoader:
         self.persistent_workers = persistent_workers
         self.pin_memory = pin_memory and _can_pin()
         self.is_iterable = isinstance(dataset, IterableDataset)
+        if not (self.is_iterable or hasattr(dataset, "__getitem__")):
+            remedy = "; derive from IterableDataset" if hasattr(dataset, "__iter__") else ""
+            raise TypeError(
+                f"DataLoader: dataset is {type(dataset).__name__}, expected a Dataset, a list, or "
+                f"what else has __getitem__ and __len__{remedy}"
+            )
+        if collate_fn is not None and not callable(collate_fn):
+            raise TypeError(
+                f"DataLoader: collate_fn is {type(collate_fn).__name__}, expected a function"
+            )
         self._check_workers(prefetch_factor)
         self.prefetch_factor = prefetch_factor
         self._ahead = 2 if prefetch_factor is None else prefetch_factor

@@ -71,7 +71,7 @@ class ReLU(_Inplace):
         [0.0, 0.0, 2.0]
     """
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Any:
         return input.relu_() if self.inplace else input.relu()
 
 

@@ -117,6 +117,12 @@ class Sequential(_Listed):
         else:
             named = ((str(i), module) for i, module in enumerate(args))
         for name, module in named:
+            if not isinstance(module, Module) and module is not None:
+                remedy = "; pass Sequential(*modules)" if isinstance(module, (list, tuple)) else ""
+                raise TypeError(
+                    f"{self._get_name()}: argument {name} is {type(module).__name__}, expected a "
+                    f"Module{remedy}"
+                )
             self.add_module(name, module)
 
     def _taken(self, modules: OrderedDict[str, Module | None]) -> Any:
@@ -165,7 +171,9 @@ class ModuleList(_Listed):
     def extend(self, modules: Iterable[Module]) -> ModuleList:
         """Add modules at the end."""
         if not isinstance(modules, Iterable):
-            raise TypeError(f"extend: got {type(modules).__name__}, expected several modules")
+            raise TypeError(
+                f"ModuleList: got {type(modules).__name__}, expected several modules, such as a list"
+            )
         for module in list(modules):
             self.append(module)
         return self

@@ -10,7 +10,7 @@ from dtorch.core import functions
 from dtorch.core.creation import empty
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.parameter import Parameter
-from dtorch.core.shapes import per_dim
+from dtorch.core.shapes import expect_ints, per_dim
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import uniform_
 from dtorch.nn.module import Module
@@ -39,6 +39,7 @@ class _ConvNd(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         name, n = type(self).__name__, self._dims
+        expect_ints(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ArgumentError(
                 f"{name}: groups is {groups}, expected a divisor of in_channels {in_channels} and "

@@ -27,8 +27,8 @@ class Flatten(Module):
         self.start_dim = start_dim
         self.end_dim = end_dim
 
-    def forward(self, input: Any) -> Tensor:
-        return input.flatten(self.start_dim, self.end_dim)  # type: ignore[no-any-return]
+    def forward(self, input: Tensor) -> Tensor:
+        return input.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
@@ -54,13 +54,13 @@ class Unflatten(Module):
         self.dim = dim
         self.unflattened_size = tuple(unflattened_size)
 
-    def forward(self, input: Any) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         shape = tuple(input.shape)
         dim = normalize_dim("Unflatten", self.dim, len(shape))
         sizes = infer_size("Unflatten", self.unflattened_size, shape[dim])
         if math.prod(sizes) != shape[dim]:
             raise ShapeError(f"Unflatten: dim {dim} of shape {shape} cannot become {sizes}")
-        return input.reshape((*shape[:dim], *sizes, *shape[dim + 1 :]))  # type: ignore[no-any-return]
+        return input.reshape((*shape[:dim], *sizes, *shape[dim + 1 :]))
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -8,6 +8,7 @@ from typing import Any
 from dtorch.core.creation import empty
 from dtorch.core.functions import bilinear, linear
 from dtorch.core.parameter import Parameter
+from dtorch.core.shapes import expect_ints
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import uniform_
 from dtorch.nn.module import Module
@@ -51,6 +52,7 @@ class Linear(Module):
         dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        expect_ints("Linear", in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
         made = {"device": device, "dtype": dtype}

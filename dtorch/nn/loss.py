@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from dtorch.core import functions
+from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.loss import check_reduction, legacy_reduction
 from dtorch.core.ops.loss_margin import triplet
@@ -34,6 +35,13 @@ class _Loss(Module):
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
     ) -> None:
         super().__init__()
+        name = type(self).__name__
+        for argument in (size_average, reduce, reduction):
+            if isinstance(argument, TensorBase):
+                raise TypeError(
+                    f"{name}: got tensors when it is made, expected settings; it takes tensors when "
+                    f"it is called, as in {name}()(input, target)"
+                )
         if size_average is not None or reduce is not None:
             reduction = legacy_reduction(size_average, reduce, reduction)
             warnings.warn(
@@ -41,7 +49,7 @@ class _Loss(Module):
                 UserWarning,
                 stacklevel=3,
             )  # fmt: skip
-        check_reduction(type(self).__name__, reduction)
+        check_reduction(name, reduction)
         self.reduction = reduction
 
 
@@ -53,6 +61,10 @@ class _WeightedLoss(_Loss):
         reduction: str = "mean",
     ) -> None:  # fmt: skip
         super().__init__(size_average, reduce, reduction)
+        if weight is not None and not isinstance(weight, TensorBase):
+            raise TypeError(
+                f"{type(self).__name__}: weight is {type(weight).__name__}, expected a tensor"
+            )
         self.register_buffer("weight", weight)
 
 

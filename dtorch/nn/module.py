@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
 from typing import Any, TypeVar
 
 from dtorch.core.base import TensorBase
@@ -16,11 +18,25 @@ from dtorch.core.graph import RemovableHandle
 from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn import state_dict as states
+from dtorch.nn.failure import explained
 from dtorch.nn.hooks import ForwardHook, add_hook, call_with_hooks
 from dtorch.nn.parameter import Buffer, is_lazy
 
 Self = TypeVar("Self", bound="Module")
 Named = Iterator[tuple[str, Any]]
+
+
+def _named_after(cls: type, init: Any) -> Any:
+    """The ``__init__`` of a base that users do not know, under the name of a class that they do:
+    Python says it where arguments are missing or unknown."""
+    own = FunctionType(
+        init.__code__, init.__globals__, init.__name__, init.__defaults__, init.__closure__
+    )
+    functools.update_wrapper(own, init)
+    del own.__dict__["__wrapped__"]
+    own.__kwdefaults__ = init.__kwdefaults__
+    own.__qualname__ = f"{cls.__qualname__}.__init__"
+    return own
 
 
 def _no_forward(self: Module, *input: Any) -> Any:
@@ -61,6 +77,12 @@ class Module:
     _modules: dict[str, Module | None]
     _non_persistent_buffers_set: set[str]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        init = cls.__init__
+        if "__init__" not in cls.__dict__ and init.__qualname__.startswith("_"):
+            cls.__init__ = _named_after(cls, init)  # type: ignore[method-assign]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args or kwargs:
             given = [*map(repr, args), *kwargs]
@@ -73,12 +95,18 @@ class Module:
     def __call__(self, *input: Any, **kwargs: Any) -> Any:
         """Run `forward`, with the registered hooks around it."""
         own = self.__dict__
-        if (
-            own["_forward_pre_hooks"] or own["_forward_hooks"] or own["_backward_hooks"]
-            or own["_backward_pre_hooks"]
-        ):  # fmt: skip
-            return call_with_hooks(self, input, kwargs)
-        return self.forward(*input, **kwargs)
+        try:
+            if (
+                own["_forward_pre_hooks"] or own["_forward_hooks"] or own["_backward_hooks"]
+                or own["_backward_pre_hooks"]
+            ):  # fmt: skip
+                return call_with_hooks(self, input, kwargs)
+            return self.forward(*input, **kwargs)
+        except Exception as error:
+            instead = explained(error, Module.__call__.__code__)
+            if instead is None:
+                raise
+            raise instead from None
 
     # -- registration ---------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from dtorch.core.creation import empty, ones, tensor, zeros
 from dtorch.core.dtype import int64
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.parameter import Parameter
+from dtorch.core.shapes import expect_ints
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import ones_, zeros_
 from dtorch.nn.module import Module
@@ -37,6 +38,7 @@ class _NormBase(Module):
         track_running_stats: bool, device: Any, dtype: Any, bias: bool,
     ) -> None:  # fmt: skip
         super().__init__()
+        expect_ints(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum

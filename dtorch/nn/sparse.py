@@ -9,6 +9,7 @@ from dtorch.core.errors import ShapeError
 from dtorch.core.functions import embedding, embedding_bag
 from dtorch.core.ops.embedding import check_padding
 from dtorch.core.parameter import Parameter
+from dtorch.core.shapes import expect_ints
 from dtorch.core.tensor import Tensor
 from dtorch.nn.init import normal_
 from dtorch.nn.module import Module
@@ -47,6 +48,7 @@ class Embedding(Module):
         device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        expect_ints("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = check_padding("Embedding", padding_idx, num_embeddings)
@@ -142,6 +144,7 @@ class EmbeddingBag(Module):
         padding_idx: int | None = None, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        expect_ints("EmbeddingBag", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.max_norm = max_norm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dtorch.core.base import TensorBase
@@ -41,6 +42,14 @@ class StateDictError(DtorchError, RuntimeError, KeyError):
         return str(self.args[0])  # KeyError would show the quoted form
 
 
+def _remedy(given: Any) -> str:
+    if hasattr(given, "state_dict"):
+        return "; pass what its state_dict() returns"
+    if isinstance(given, (str, PathLike)):
+        return "; pass what dtorch.load() makes of the file"
+    return "; call it" if callable(given) else ""
+
+
 def _quoted(keys: list[str]) -> str:
     return ", ".join(f'"{key}"' for key in keys)
 
@@ -52,7 +61,7 @@ def load(
     if not isinstance(state_dict, Mapping):
         raise TypeError(
             f"load_state_dict: got {type(state_dict).__name__}, expected a mapping of names to "
-            "tensors"
+            f"tensors{_remedy(state_dict)}"
         )
     metadata = getattr(state_dict, "_metadata", None)
     source = OrderedDict(state_dict)  # modules may rename keys of older versions in it
@@ -89,6 +98,11 @@ def load(
         if missing:
             errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}.")
     if errors:
+        inside = [k for k, v in state_dict.items() if isinstance(v, Mapping) and set(v) & expected]
+        if inside:
+            errors.append(
+                f"What fits is below the key {inside[0]!r}: pass state_dict[{inside[0]!r}]."
+            )
         listing = "\n\t".join(errors)
         raise StateDictError(
             f"load_state_dict: the state dict does not fit {type(module).__name__}, nothing was "

@@ -89,7 +89,7 @@ class SyncBatchNorm(_BatchNorm):
                 f"SyncBatchNorm: input has shape {tuple(input.shape)}, expected {self._shapes}"
             )
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Any:
         if not self.training or not _has_ranks(self.process_group):
             return super().forward(input)
         self._check_input(input)

@@ -94,9 +94,21 @@ class Optimizer:
         self._steps_taken = 0
         if isinstance(params, TensorBase):
             raise TypeError(f"{self._name}: params is a tensor, expected several, such as [tensor]")
+        if not isinstance(params, Iterable):
+            remedy = (
+                "call it: " if callable(params) and not hasattr(params, "parameters") else "pass "
+            )
+            what = params.__name__ if remedy != "pass " else "model.parameters"
+            raise TypeError(
+                f"{self._name}: params is {type(params).__name__}, expected several tensors; "
+                f"{remedy}{what}()"
+            )
         groups = list(params)
         if not groups:
-            raise ArgumentError(f"{self._name}: got an empty list of parameters")
+            raise ArgumentError(
+                f"{self._name}: got an empty list of parameters; an iterator, as "
+                "model.parameters() is, gives them once, and may be used up"
+            )
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:

@@ -465,3 +465,16 @@ def test_workers_together_keep_no_more_freed_memory_than_the_process_they_serve(
     limits = [int(limit) for limit in DataLoader(CacheLimits(), batch_size=1, num_workers=4)]
     assert min(limits) > 0
     assert sum(limits) <= own
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        (3, {}, "dataset is int, expected a Dataset"),
+        (iter([1]), {}, "dataset is list_iterator, .* derive from IterableDataset"),
+        ([1], {"collate_fn": 3}, "collate_fn is int, expected a function"),
+    ],
+)
+def test_what_is_no_dataset_or_function_is_refused_by_its_name(dataset, options, message):
+    with pytest.raises(TypeError, match=message):
+        DataLoader(dataset, **options)

@@ -28,7 +28,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
             f"bilinear: inputs of shape {a} and {b} do not fit a weight of shape {w}; expected "
             "(*, n), (*, m) and (out, n, m)"
         )
-    expect_one_dtype("bilinear", input1, weight)
+    expect_one_dtype("bilinear", input1, weight, "weight")
     # One product of all rows: of a stack of them the gradient would be (rows, out, n, m).
     rows = math.prod(a[:-1])
     flat = permute(weight, (1, 0, 2)).reshape((w[1], w[0] * w[2]))

@@ -18,9 +18,10 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.complex import conjugate
+from dtorch.core.ops.linalg import expect_one_dtype
 from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.reduction import spread, sum
 from dtorch.core.shapes import per_dim, window_count
@@ -49,18 +50,11 @@ def conv(
 @conv.shape
 def check_conv(input, weight, bias, stride, padding, dilation, groups):
     _check("conv", input.shape, weight.shape, groups)
-    _expect_one_dtype(_name("conv", weight.shape), input, weight)
+    expect_one_dtype(_name("conv", weight.shape), input, weight, "weight")
 
 
 def _name(name: str, weight: Ints) -> str:
     return f"{name}{len(weight) - 2}d"
-
-
-def _expect_one_dtype(name: str, input: Any, weight: Any) -> None:
-    if input.dtype != weight.dtype:
-        raise DtypeError(
-            f"{name}: input is {input.dtype} and weight {weight.dtype}, expected one dtype"
-        )
 
 
 def _check(name: str, input: Ints, weight: Ints, groups: int) -> None:
@@ -343,7 +337,7 @@ def _transposed(
     groups: int, dilation: Any,
 ) -> Any:  # fmt: skip
     name = f"conv_transpose{nd}d"
-    _expect_one_dtype(name, input, weight)
+    expect_one_dtype(name, input, weight, "weight")
     input, batched = _batched(name, nd, input, weight)
     stride, padding = per_dim(name, "stride", stride, nd), per_dim(name, "padding", padding, nd)
     dilation = per_dim(name, "dilation", dilation, nd)

@@ -9,6 +9,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
+from dtorch.core.dtype import as_dtype
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.op import structured
@@ -50,10 +51,13 @@ def _(input, other):
     expect_one_dtype("matmul", input, other)
 
 
-def expect_one_dtype(name: str, input: Any, other: Any) -> None:
+def expect_one_dtype(name: str, input: Any, other: Any, role: str = "other") -> None:
+    """Refuse an input of another dtype than that of what it meets in the role of this parameter."""
     if input.dtype != other.dtype:
+        given, wanted = as_dtype(input.dtype), as_dtype(other.dtype)
         raise DtypeError(
-            f"{name}: operands are {input.dtype} and {other.dtype}, expected one dtype"
+            f"{name}: input is {given} and {role} {wanted}, expected one dtype; convert one of them, "
+            f"as by input{wanted.conversion}"
         )
 
 
@@ -600,7 +604,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         )
     if bias is not None and bias.ndim == 1 and _is_affine(input, weight, bias):
         return affine(input, weight, bias)
-    expect_one_dtype("linear", input, weight)
+    expect_one_dtype("linear", input, weight, "weight")
     if bias is not None:
         return product_plus(input, weight, bias)
     return matmul(input, permute(weight, (1, 0)))

@@ -69,7 +69,9 @@ def _(input, target, weight, ignore_index, reduction):
 
 def _check_shapes(name: str, input: Any, target: Any, weight: Any) -> None:
     if target.dtype.kind not in "iu":
-        raise DtypeError(f"{name}: target is {target.dtype}, expected int64 class numbers")
+        raise DtypeError(
+            f"{name}: target is {target.dtype}, expected int64 class numbers; use target.long()"
+        )
     expected = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()
     if input.ndim < 1 or target.shape != expected:
         raise ShapeError(
@@ -262,6 +264,11 @@ def cross_entropy(
     check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
+    if target.is_floating_point() and target.shape != input.shape:
+        raise DtypeError(
+            f"cross_entropy: target is {target.dtype} of shape {tuple(target.shape)}, expected int64 "
+            f"class numbers, as target.long() is, or probabilities of shape {tuple(input.shape)}"
+        )
     if label_smoothing == 0 and _has_rows(input, target):
         return row_cross_entropy(input, target, weight, ignore_index, reduction)
     dim = 1 if input.ndim > 1 else 0

@@ -20,10 +20,19 @@ from dtorch.core.inplace import bump
 from dtorch.core.ops.norm import sum_of_squares
 
 
-def _gradients(parameters: Any) -> list[Any]:
+def _several(parameters: Any) -> list[Any]:
     if isinstance(parameters, TensorBase):
-        parameters = [parameters]
-    return [p._grad for p in parameters if p._grad is not None]
+        return [parameters]
+    if not isinstance(parameters, Iterable):
+        raise TypeError(
+            f"clip_grad: parameters is {type(parameters).__name__}, expected tensors; pass "
+            "model.parameters()"
+        )
+    return list(parameters)
+
+
+def _gradients(parameters: Any) -> list[Any]:
+    return [p._grad for p in _several(parameters) if p._grad is not None]
 
 
 @entry("get_total_norm")
@@ -123,8 +132,7 @@ def clip_grad_norm_(
         >>> dtorch.allclose(w.grad, dtorch.tensor([0.6, 0.8]))
         True
     """
-    if not isinstance(parameters, TensorBase):
-        parameters = list(parameters)
+    parameters = _several(parameters)
     total = get_total_norm(_gradients(parameters), norm_type, error_if_nonfinite)
     clip_grads_with_norm_(parameters, max_norm, total)
     return total
