@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.backend import compiled
+from dtorch.core.backend import compiled, tell
 from dtorch.core.base import REQUIRES_GRAD, VOLATILE, TensorBase, counter_of, wrap
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.grad_mode import mode
@@ -347,6 +347,9 @@ def accumulate(leaf: TensorBase, grad: Any, owned: bool, create_graph: bool) -> 
 def walk_arrays(roots: list[tuple[Any, Any]], retain_graph: bool) -> None:
     """The first-order pass that accumulates into every leaf."""
     _Run(False, retain_graph, None).walk(roots)
+
+
+tell("set_engine", run_hooks_before, run_hooks_after, finish_leaf, fit)
 
 
 # -- entry points -------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from dtorch.core import engine
 from dtorch.core.backend import tell
 from dtorch.core.base import (
     REQUIRES_GRAD,
@@ -260,16 +259,4 @@ class CopySlices(Node):
         return out
 
 
-tell("register_op_node", OpNode)
-tell(
-    "set_engine",
-    engine.run_hooks_before,
-    engine.run_hooks_after,
-    engine.finish_leaf,
-    engine.fit,
-    OpNode.refuse_version,
-    OpNode.refuse_freed,
-    OpNode.materialize,
-    GRAD,
-    GRADS,
-)
+tell("register_op_node", OpNode, GRAD, GRADS)

@@ -50,7 +50,7 @@ auto guarded(Function function) noexcept -> decltype(function()) {
 }
 
 // Bits of Tensor::mode, as core.base sets them; a plain tensor has none.
-extern int requires_grad, is_volatile, inference;
+extern int requires_grad, is_volatile, is_inference;
 constexpr int plain = 0;
 
 struct Version {
@@ -113,11 +113,7 @@ struct SavedOutput {
 
 extern PyTypeObject* tensor_base;
 extern PyTypeObject* node_base;
-extern PyTypeObject* version_type;
 extern PyTypeObject* saved_output_type;
-extern PyTypeObject* storage_base;
-extern PyTypeObject* view_type;
-extern PyTypeObject* op_node_type;  // core.record.OpNode
 
 inline bool is_none(PyObject* object) { return object == nullptr || object == Py_None; }
 inline bool is_tensor(PyObject* object) {
@@ -153,8 +149,6 @@ enum class GradMode { error, disabled, enabled, inference };
 GradMode current_grad_mode();
 // core.dispatch.fast_paths: off while somebody watches every call from Python.
 extern bool fast_paths;
-// (shape, dtype), remembered for the shapes seen last.
-PyObject* array_info(PyArrayObject* array);
 // A new node of the class that records calls; null with an exception set on an error.
 Node* new_op_node();
 PyObject* new_saved_output(Tensor* tensor, int nr);
@@ -164,6 +158,8 @@ bool add_tensor(PyObject* module);
 bool add_op_function(PyObject* module);
 bool add_recorder(PyObject* module);
 bool add_loops(PyObject* module);
+bool add_op_node(PyObject* module);
+bool add_accumulation(PyObject* module);
 bool add_engine(PyObject* module);
 bool add_interrupts(PyObject* module);
 

@@ -1,10 +1,10 @@
 // The common first-order backward pass: core/engine.py's loop on arrays, accumulating
 // into every leaf. Whatever is rare (hooks, nodes of other kinds, odd gradients) is left to Python.
 #include <algorithm>
-#include <cstring>
 #include <utility>
 #include <vector>
 
+#include "backward.h"
 #include "core.h"
 #include "elementwise.h"
 #include "half.h"
@@ -13,42 +13,15 @@ namespace dtorch::core {
 
 namespace {
 
-// What is left to Python, set by core.record, and what stands for gradients in a formula's sources.
+// Functions of core.engine.
 struct Helpers {
   PyObject* before = nullptr;
   PyObject* after = nullptr;
   PyObject* finish_leaf = nullptr;
   PyObject* fit = nullptr;
-  PyObject* check_version = nullptr;
-  PyObject* freed = nullptr;
-  PyObject* zeros = nullptr;
-  Py_ssize_t grad = 0;
-  Py_ssize_t grads = 0;
 } helpers;
 PyObject* str_apply = nullptr;
-PyObject* str_steps = nullptr;
-PyObject* str_cpu = nullptr;
-PyObject* str_cuda = nullptr;
 PyObject* str_release = nullptr;
-
-// Two threads may run backward over graphs that share leaves, in this engine or in Python's: all
-// take one lock to change `.grad`. Whoever waits for it lets the interpreter go on.
-PyThread_type_lock accumulation = nullptr;
-
-void lock_accumulation() {
-  if (PyThread_acquire_lock(accumulation, NOWAIT_LOCK) == PY_LOCK_ACQUIRED) return;
-  PyThreadState* state = PyEval_SaveThread();
-  PyThread_acquire_lock(accumulation, WAIT_LOCK);
-  PyEval_RestoreThread(state);
-}
-
-class Accumulating {
- public:
-  Accumulating() { lock_accumulation(); }
-  ~Accumulating() { PyThread_release_lock(accumulation); }
-  Accumulating(const Accumulating&) = delete;
-  Accumulating& operator=(const Accumulating&) = delete;
-};
 
 // What a run knows of a node or a leaf.
 struct Entry {
@@ -200,14 +173,6 @@ class Run {
     return true;
   }
 
-  // Whether this run alone can reach the memory of an array to which it has one reference: then
-  // there is no other. Where an array came from would not tell: a formula may give what it was
-  // given, what was saved, the same array for two inputs, or one that a user's function keeps.
-  static bool is_buffer(PyObject* grad) {
-    return is_array(grad) && Py_REFCNT(grad) == 1 && !PyArray_BASE(as_array(grad)) &&
-           PyArray_FLAGS(as_array(grad)) & NPY_ARRAY_OWNDATA;
-  }
-
   static Ref sum(PyObject* a, PyObject* b) {
     if (is_array(a) && is_array(b)) {
       PyObject* result = binary_array(Binary::add, as_array(a), as_array(b));
@@ -231,51 +196,14 @@ class Run {
     if (!is_none(leaf->hooks) || !is_array(grad.get()) || !is_array(leaf->array)) {
       return finish_leaf(leaf, grad.get());
     }
-    return accumulate(leaf, std::move(grad));
-  }
-
-  static bool accumulate(Tensor* leaf, Ref grad) {
-    bool done = false;
-    {
-      const Accumulating lock;
-      if (!(is_none(leaf->grad) ? set_grad(leaf, grad) : add_to_grad(leaf, grad.get(), done))) {
-        return false;
-      }
-      if (!grad || done) return true;
-    }
-    return finish_leaf(leaf, grad.get());
+    if (!accumulate(leaf, grad)) return false;
+    return !grad || finish_leaf(leaf, grad.get());
   }
 
   static bool finish_leaf(Tensor* leaf, PyObject* grad) {
     PyObject* args[] = {reinterpret_cast<PyObject*>(leaf), grad,
                         is_buffer(grad) ? Py_True : Py_False};
     return static_cast<bool>(Ref(PyObject_Vectorcall(helpers.finish_leaf, args, 3, nullptr)));
-  }
-
-  // The first gradient of a leaf; `grad` is empty afterwards.
-  static bool set_grad(Tensor* leaf, Ref& grad) {
-    // Taken over if nobody else can reach it, else copied: two leaves must not share a gradient.
-    if (!is_buffer(grad.get())) {
-      grad = Ref(PyArray_NewCopy(as_array(grad.get()), NPY_KEEPORDER));
-      if (!grad) return false;
-    }
-    PyObject* tensor = wrap(grad.release());
-    if (!tensor) return false;
-    Py_XSETREF(leaf->grad, tensor);
-    return true;
-  }
-
-  // `done` tells whether the arrays were of a kind that is added here.
-  static bool add_to_grad(Tensor* leaf, PyObject* grad, bool& done) {
-    PyObject* so_far = is_tensor(leaf->grad) ? as_tensor(leaf->grad)->array : nullptr;
-    if (!is_array(so_far) ||
-        !binary_into(Binary::add, as_array(so_far), as_array(grad), as_array(so_far))) {
-      return !PyErr_Occurred();
-    }
-    PyObject* version = as_tensor(leaf->grad)->version;
-    if (!is_none(version)) ++reinterpret_cast<Version*>(version)->value;
-    done = true;
-    return true;
   }
 
   // No gradient arrived: what the node leads to waits for one contribution less each.
@@ -315,7 +243,7 @@ class Run {
     const Py_ssize_t count = PyTuple_GET_SIZE(edges.get());
     std::vector<Ref> grads;
     grads.reserve(static_cast<std::size_t>(count));
-    const bool native = Py_TYPE(keep.get()) == op_node_type;
+    const bool native = is_op_node(keep.get());
     if (!(native && !is_half_precision(grad.get()) ? apply_op(node, grad.get(), grads)
                                                    : apply_other(keep.get(), grad.get(), grads))) {
       return explain(keep.get());
@@ -328,9 +256,7 @@ class Run {
     }
     if (!retain_graph_) {
       if (native) {
-        if (node->saved && PyTuple_CheckExact(node->saved) && keeps_tensors(node->saved)) {
-          Py_CLEAR(node->saved);
-        }
+        release_op(node);
       } else if (!Ref(PyObject_CallMethodNoArgs(keep.get(), str_release))) {
         return false;
       }
@@ -350,17 +276,6 @@ class Run {
       if (--table_[next].waiting == 0 && !completed(next)) return false;
     }
     return true;
-  }
-
-  // Sizes and numbers alone need not be freed: such a node can run again.
-  static bool keeps_tensors(PyObject* saved) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(saved); ++i) {
-      PyObject* value = PyTuple_GET_ITEM(saved, i);
-      if (is_tensor(value) || Py_TYPE(value) == saved_output_type || PyList_CheckExact(value)) {
-        return true;
-      }
-    }
-    return false;
   }
 
   // Undoes broadcasting and promotion of the input that the gradient belongs to.
@@ -396,139 +311,6 @@ class Run {
     Ref result(
         PyObject_VectorcallMethod(str_apply, args, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     return result && take_all(result.get(), grads);
-  }
-
-  static bool take_all(PyObject* sequence, std::vector<Ref>& grads) {
-    Ref fast(PySequence_Fast(sequence, "gradients are no sequence"));
-    if (!fast) return false;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); ++i) {
-      grads.emplace_back(ensure_array(Py_NewRef(PySequence_Fast_GET_ITEM(fast.get(), i))));
-    }
-    return true;
-  }
-
-  // OpNode.apply of core.record, on arrays.
-  static bool apply_op(Node* node, PyObject* grad, std::vector<Ref>& grads) {
-    if (is_none(node->saved)) {
-      Ref raised(PyObject_CallOneArg(helpers.freed, reinterpret_cast<PyObject*>(node)));
-      return false;
-    }
-    std::vector<Ref> values;
-    if (!unpack(node, values)) return false;
-    Ref steps(PyObject_GetAttr(node->plan, str_steps));
-    if (!steps) return false;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(steps.get()); ++i) {
-      if (!run_step(node, PyList_GET_ITEM(steps.get(), i), values, grad, grads)) return false;
-    }
-    return true;
-  }
-
-  static bool unpack(Node* node, std::vector<Ref>& values) {
-    Ref saved(Py_NewRef(node->saved));
-    const Py_ssize_t count = PyTuple_GET_SIZE(saved.get());
-    values.reserve(static_cast<std::size_t>(count));
-    for (Py_ssize_t i = 0; i < count; ++i) {
-      PyObject* value = PyTuple_GET_ITEM(saved.get(), i);
-      PyObject* expected = PyTuple_GET_ITEM(node->versions, i);
-      if (is_tensor(value)) {
-        if (!check(node, i, expected, as_tensor(value)->version)) return false;
-        values.emplace_back(Py_NewRef(as_tensor(value)->array));
-      } else if (Py_TYPE(value) == saved_output_type) {
-        auto* output = reinterpret_cast<SavedOutput*>(value);
-        if (!check(node, i, expected, output->version)) return false;
-        values.emplace_back(Py_NewRef(output->array));
-      } else if (PyList_CheckExact(value)) {
-        Ref list(PyList_New(PyList_GET_SIZE(value)));
-        if (!list) return false;
-        for (Py_ssize_t k = 0; k < PyList_GET_SIZE(value); ++k) {
-          PyObject* element = PyList_GET_ITEM(value, k);
-          PyList_SET_ITEM(list.get(), k,
-                          Py_NewRef(is_tensor(element) ? as_tensor(element)->array : element));
-        }
-        values.push_back(std::move(list));
-      } else {
-        values.emplace_back(Py_NewRef(value));
-      }
-    }
-    return true;
-  }
-
-  static bool check(Node* node, Py_ssize_t i, PyObject* expected, PyObject* version) {
-    const Py_ssize_t actual = version_value(version);
-    if (PyLong_AsSsize_t(expected) == actual) return true;
-    Ref number(PyLong_FromSsize_t(i)), now(PyLong_FromSsize_t(actual));
-    PyObject* args[] = {reinterpret_cast<PyObject*>(node), number.get(), expected, now.get()};
-    Ref raised(PyObject_Vectorcall(helpers.check_version, args, 4, nullptr));
-    return false;
-  }
-
-  // The kernel of a step for the arrays that `grad` consists of, or null. Borrowed.
-  static PyObject* kernel_for(PyObject* kernels, PyObject* grad) {
-    if (!PyDict_GET_SIZE(kernels)) return nullptr;
-    bool on_cpu = is_array(grad);
-    for (Py_ssize_t i = 0; PyList_CheckExact(grad) && i < PyList_GET_SIZE(grad); ++i) {
-      on_cpu |= is_array(PyList_GET_ITEM(grad, i));
-    }
-    return PyDict_GetItemWithError(kernels, on_cpu ? str_cpu : str_cuda);
-  }
-
-  // step: (function, sources, select, kernels); see Step of core.record.
-  static bool run_step(Node* node, PyObject* step, const std::vector<Ref>& values, PyObject* grad,
-                       std::vector<Ref>& grads) {
-    PyObject* sources = PyTuple_GET_ITEM(step, 1);
-    const Py_ssize_t count = PyTuple_GET_SIZE(sources);
-    PyObject* few[24];  // as all of our own formulas have
-    std::vector<PyObject*> many(count > 24 ? static_cast<std::size_t>(count) : 0);
-    PyObject** args = count > 24 ? many.data() : few;
-    Ref made;
-    for (Py_ssize_t i = 0; i < count; ++i) {
-      PyObject* source = PyTuple_GET_ITEM(sources, i);
-      if (PyTuple_CheckExact(source)) {
-        args[i] = source;
-        continue;
-      }
-      const Py_ssize_t at = PyLong_AsSsize_t(source);
-      if (at != helpers.grad && at != helpers.grads) {
-        args[i] = values[static_cast<std::size_t>(at)].get();
-        continue;
-      }
-      if (at == helpers.grad && node->n_outputs == 1) {
-        args[i] = grad;
-        continue;
-      }
-      if (!made) {
-        PyObject* pair[] = {reinterpret_cast<PyObject*>(node), grad};
-        made = Ref(PyObject_Vectorcall(helpers.zeros, pair, 2, nullptr));
-        if (!made) return false;
-      }
-      args[i] = at == helpers.grad ? PyList_GET_ITEM(made.get(), 0) : made.get();
-    }
-    const auto nargs = static_cast<std::size_t>(count);
-    Ref result;
-    if (PyObject* kernel = kernel_for(PyTuple_GET_ITEM(step, 3), grad)) {
-      result = Ref(PyObject_Vectorcall(kernel, args, nargs, nullptr));
-      if (!result) return false;
-    }
-    if (is_none(result.get())) {
-      result = Ref(PyObject_Vectorcall(PyTuple_GET_ITEM(step, 0), args, nargs, nullptr));
-      if (!result) return false;
-    }
-    PyObject* select = PyTuple_GET_ITEM(step, 2);
-    if (select != Py_None) {
-      Ref all(PySequence_Fast(result.get(), "gradients are no sequence"));
-      if (!all) return false;
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(select); ++i) {
-        const Py_ssize_t at = PyLong_AsSsize_t(PyTuple_GET_ITEM(select, i));
-        if (at >= PySequence_Fast_GET_SIZE(all.get())) {
-          return refuse("a gradient formula gave too few gradients");
-        }
-        grads.emplace_back(ensure_array(Py_NewRef(PySequence_Fast_GET_ITEM(all.get(), at))));
-      }
-      return true;
-    }
-    if (PyList_CheckExact(result.get())) return take_all(result.get(), grads);
-    grads.emplace_back(ensure_array(result.release()));
-    return true;
   }
 
   static bool run_hooks_after(PyObject* node, PyObject* hooks, PyObject* grad,
@@ -575,54 +357,13 @@ PyObject* walk_arrays(PyObject*, PyObject* args) {
   return walked ? Py_NewRef(Py_None) : nullptr;
 }
 
-// The lock for Python's engine. A signal cannot come between taking it and entering its block, as
-// it could with a context manager in Python.
-PyObject* enter_accumulation(PyObject*, PyObject*) {
-  lock_accumulation();
-  Py_RETURN_NONE;
-}
-
-PyObject* exit_accumulation(PyObject*, PyObject*) {
-  PyThread_release_lock(accumulation);
-  Py_RETURN_NONE;
-}
-
-// In a forked child: the thread that held the lock may not live on.
-PyObject* renew_accumulation(PyObject*, PyObject*) {
-  accumulation = PyThread_allocate_lock();  // the old one may be held for ever
-  if (!accumulation) return PyErr_NoMemory();
-  Py_RETURN_NONE;
-}
-
-PyMethodDef accumulation_methods[] = {{"__enter__", enter_accumulation, METH_NOARGS, nullptr},
-                                      {"__exit__", exit_accumulation, METH_VARARGS, nullptr},
-                                      {"renew", renew_accumulation, METH_NOARGS, nullptr},
-                                      {nullptr, nullptr, 0, nullptr}};
-PyType_Slot accumulation_slots[] = {
-    {Py_tp_doc, const_cast<char*>("Whoever changes `.grad` holds it.")},
-    {Py_tp_methods, accumulation_methods},
-    {0, nullptr}};
-PyType_Spec accumulation_spec = {"dtorch._native.AccumulationLock", sizeof(PyObject), 0,
-                                 Py_TPFLAGS_DEFAULT, accumulation_slots};
-
-bool add_accumulation_lock(PyObject* module) {
-  Ref type(PyType_FromSpec(&accumulation_spec));
-  return type && PyModule_AddObjectRef(module, "AccumulationLock", type.get()) == 0;
-}
-
 PyObject* set_engine(PyObject*, PyObject* args) {
-  PyObject *before, *after, *finish_leaf, *fit, *check_version, *freed, *zeros;
-  if (!PyArg_ParseTuple(args, "OOOOOOOnn", &before, &after, &finish_leaf, &fit, &check_version,
-                        &freed, &zeros, &helpers.grad, &helpers.grads)) {
-    return nullptr;
-  }
+  PyObject *before, *after, *finish_leaf, *fit;
+  if (!PyArg_ParseTuple(args, "OOOO", &before, &after, &finish_leaf, &fit)) return nullptr;
   Py_XSETREF(helpers.before, Py_NewRef(before));
   Py_XSETREF(helpers.after, Py_NewRef(after));
   Py_XSETREF(helpers.finish_leaf, Py_NewRef(finish_leaf));
   Py_XSETREF(helpers.fit, Py_NewRef(fit));
-  Py_XSETREF(helpers.check_version, Py_NewRef(check_version));
-  Py_XSETREF(helpers.freed, Py_NewRef(freed));
-  Py_XSETREF(helpers.zeros, Py_NewRef(zeros));
   Py_RETURN_NONE;
 }
 
@@ -635,15 +376,9 @@ PyMethodDef functions[] = {
 }  // namespace
 
 bool add_engine(PyObject* module) {
-  accumulation = PyThread_allocate_lock();
-  if (!accumulation) return false;
   str_apply = PyUnicode_InternFromString("apply");
   str_release = PyUnicode_InternFromString("release");
-  str_steps = PyUnicode_InternFromString("steps");
-  str_cpu = PyUnicode_InternFromString("cpu");
-  str_cuda = PyUnicode_InternFromString("cuda");
-  return str_apply && str_release && str_steps && str_cpu && str_cuda &&
-         add_accumulation_lock(module) && PyModule_AddFunctions(module, functions) == 0;
+  return str_apply && str_release && PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace dtorch::core

@@ -219,7 +219,7 @@ PyObject* unary_way(OpFunction* op, PyObject* const* args, Py_ssize_t nargs) {
   if (nargs != 1 || !is_tensor(args[0])) return nullptr;
   Tensor* a = as_tensor(args[0]);
   const Ref array = hold(a->array);
-  if (!is_array(array.get()) || a->mode & inference) return nullptr;
+  if (!is_array(array.get()) || a->mode & is_inference) return nullptr;
   PyObject* result = compute_unary(op, array.get());
   return result ? finish(op, args, 1, result, a->mode) : nullptr;
 }
@@ -231,7 +231,7 @@ PyObject* binary_way(OpFunction* op, PyObject* const* args, Py_ssize_t nargs) {
   const Ref b_held = hold(b_is ? as_tensor(args[1])->array : nullptr);
   PyObject *a = a_held.get(), *b = b_held.get();
   const int mode = (a_is ? as_tensor(args[0])->mode : 0) | (b_is ? as_tensor(args[1])->mode : 0);
-  if (mode & inference) return nullptr;
+  if (mode & is_inference) return nullptr;
   PyObject* result;
   if (a_is && b_is) {
     if (!is_array(a) || !is_array(b)) return nullptr;

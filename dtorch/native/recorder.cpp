@@ -3,6 +3,7 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <deque>
@@ -106,6 +107,42 @@ PyObject* edge_of(PyObject* object) {
   PyObject* edge = nr ? PyTuple_Pack(2, tensor->grad_fn, nr) : nullptr;
   Py_XDECREF(nr);
   return edge;
+}
+
+// (shape, dtype), remembered for the shapes seen last.
+PyObject* array_info(PyArrayObject* array) {
+  struct Entry {
+    PyObject* info = nullptr;
+    PyArray_Descr* descr = nullptr;
+    int ndim = 0;
+    npy_intp dims[4] = {};
+  };
+  static Entry cache[8];
+  static unsigned next = 0;
+  const int ndim = PyArray_NDIM(array);
+  const npy_intp* dims = PyArray_DIMS(array);
+  PyArray_Descr* descr = PyArray_DESCR(array);
+  if (ndim <= 4) {
+    for (const Entry& entry : cache) {
+      if (entry.info && entry.descr == descr && entry.ndim == ndim &&
+          std::equal(dims, dims + ndim, entry.dims)) {
+        return Py_NewRef(entry.info);
+      }
+    }
+  }
+  PyObject* shape = PyTuple_New(ndim);
+  if (!shape) return nullptr;
+  for (int i = 0; i < ndim; ++i) PyTuple_SET_ITEM(shape, i, PyLong_FromSsize_t(dims[i]));
+  PyObject* info = PyTuple_Pack(2, shape, reinterpret_cast<PyObject*>(descr));
+  Py_DECREF(shape);
+  if (info && ndim <= 4) {
+    Entry& entry = cache[next++ % 8];
+    Py_XSETREF(entry.info, Py_NewRef(info));
+    entry.descr = descr;  // kept alive by info
+    entry.ndim = ndim;
+    std::copy_n(dims, ndim, entry.dims);
+  }
+  return info;
 }
 
 PyObject* info_of(PyObject* array) {
@@ -327,7 +364,7 @@ bool set_history(PyObject* op, PyObject* const* values, Py_ssize_t count, PyObje
   if (mode == plain) return true;
   const GradMode enabled = current_grad_mode();
   if (enabled == GradMode::inference) {
-    for (Py_ssize_t i = 0; i < out_count; ++i) as_tensor(outs[i])->mode = inference;
+    for (Py_ssize_t i = 0; i < out_count; ++i) as_tensor(outs[i])->mode = is_inference;
   }
   if (enabled != GradMode::enabled) return enabled != GradMode::error;
   PyObject* recorder = PyObject_GetAttr(op, str_recorder);

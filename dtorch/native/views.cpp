@@ -285,7 +285,7 @@ using OnArray = PyObject* (*)(OpFunction*, PyObject* input, PyArrayObject*, PyOb
 
 template <OnArray f>
 PyObject* way(OpFunction* function, PyObject* const* args, Py_ssize_t nargs) {
-  if (!nargs || !is_tensor(args[0]) || as_tensor(args[0])->mode & inference) return nullptr;
+  if (!nargs || !is_tensor(args[0]) || as_tensor(args[0])->mode & is_inference) return nullptr;
   const Ref held = hold(as_tensor(args[0])->array);
   if (!is_array(held.get())) return nullptr;
   return f(function, args[0], as_array(held.get()), args + 1, nargs - 1);
