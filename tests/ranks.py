@@ -3,11 +3,14 @@
 import multiprocessing
 import os
 import secrets
+import signal
 import time
 import traceback
 from multiprocessing import connection
 
 import pytest
+
+from dtorch.multiprocessing.processes import is_stopped
 
 fork = multiprocessing.get_context("fork")
 
@@ -74,6 +77,23 @@ def _run(end, body, rank, args):
         error.add_note(traceback.format_exc())
         result = error
     end.send(result)
+
+
+class Stopped:
+    """For one rank to be stopped, and for the others to know that it is."""
+
+    def __init__(self):
+        self._pid = fork.Value("i", 0)
+
+    def stop(self):
+        """Stop this process."""
+        self._pid.value = os.getpid()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def wait(self):
+        """Until it is stopped."""
+        while not (self._pid.value and is_stopped(self._pid.value)):
+            time.sleep(0.001)
 
 
 @pytest.fixture

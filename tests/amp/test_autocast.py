@@ -114,13 +114,13 @@ def test_one_object_serves_for_several_threads() -> None:
         dtorch.set_autocast_dtype("cpu", f16)
         with region:
             inside.set()
-            assert outside.wait(20)
+            assert outside.wait(100)
             found.append(product())
         found.append(dtorch.get_autocast_dtype("cpu"))
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
-    assert inside.wait(20)
+    assert inside.wait(100)
     with region:
         pass
     outside.set()

@@ -199,7 +199,7 @@ def test_batches_of_changing_sizes_arrive():
 def test_requests_and_batches_that_fill_the_connection_pass_each_other(persistent):
     loader = DataLoader(
         range(400_000), 50_000, num_workers=2, prefetch_factor=4, persistent_workers=persistent,
-        collate_fn=np.array, timeout=30,
+        collate_fn=np.array, timeout=100,
     )  # fmt: skip
     for _ in range(2):
         assert np.array_equal(np.concatenate(list(loader)), np.arange(400_000))
@@ -256,7 +256,9 @@ def test_prefetch_bounds_what_is_fetched_ahead(tmp_path):
 
     iterator = iter(DataLoader(Noting(100), num_workers=2, prefetch_factor=3))
     next(iterator)
-    time.sleep(0.3)
+    while len(os.listdir(tmp_path)) < 7:
+        time.sleep(0.01)
+    time.sleep(0.1)
     assert len(os.listdir(tmp_path)) == 7
 
 

@@ -247,8 +247,10 @@ class Hanging(Numbers):
 
 
 def test_timeout_names_the_worker_and_where_it_is_and_ends_the_workers():
-    iterator = iter(DataLoader(Hanging(), num_workers=1, timeout=0.3))
+    loader = DataLoader(Hanging(), num_workers=1, timeout=100)
+    iterator = iter(loader)
     assert [next(iterator).item() for _ in range(3)] == [0, 1, 2]
+    loader.timeout = 0.3
     pid = iterator._pool.workers[0].pid
     with pytest.raises(RuntimeError, match=r"batch 3 within timeout=0\.3") as caught:
         next(iterator)
@@ -258,8 +260,10 @@ def test_timeout_names_the_worker_and_where_it_is_and_ends_the_workers():
 
 
 def test_timeout_says_that_a_worker_was_stopped():
-    iterator = iter(DataLoader(Numbers(), num_workers=2, timeout=0.3))
+    loader = DataLoader(Numbers(), num_workers=2, timeout=100)
+    iterator = iter(loader)
     next(iterator)
+    loader.timeout = 0.3
     pids = [worker.pid for worker in iterator._pool.workers]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)

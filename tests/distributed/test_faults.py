@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from ranks import Stopped
 
 import dtorch
 from dtorch import distributed as dist
@@ -76,10 +77,13 @@ def test_a_rank_that_is_gone_is_named_at_once(start_ranks, meeting, collective, 
 
 @pytest.mark.parametrize("collective", [name for name in COLLECTIVES if name != "recv from any"])
 def test_a_rank_that_was_stopped_is_named_when_the_time_is_up(start_ranks, meeting, collective):
+    stopped = Stopped()
+
     def body(rank):
         joined(rank, meeting)
         if rank == 1:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            stopped.stop()
+        stopped.wait()
         for part in (dist.group.WORLD._transport._peers, dist.process_group._state):
             part.timeout = 0.3
         COLLECTIVES[collective]()

@@ -293,7 +293,7 @@ def test_processes_that_want_the_same_file_download_it_once(serve: Any, tmp_path
     for process in processes:
         process.start()
     for process in processes:
-        process.join(30)
+        process.join(100)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert [done.get() for _ in processes] == [True] * 3
     done.close()

@@ -347,10 +347,10 @@ def test_fork_after_threads_were_started_is_safe():
     for worker in workers:
         worker.start()
     for _ in workers:
-        assert here.poll(20)
+        assert here.poll(100)
         assert here.recv() == expected
     for worker in workers:
-        worker.join(5)
+        worker.join(100)
         assert worker.exitcode == 0
     assert float((x @ x).exp().sum()) == expected
 

@@ -142,7 +142,7 @@ def test_what_cannot_be_pickled_is_an_error_of_put_and_takes_no_place(monkeypatc
         with pytest.raises(TypeError, match="lock") as caught:
             made.put({"weights": dtorch.ones(2), "guard": threading.Lock()})
         assert "dict was put into a queue: {'weights'" in caught.value.__notes__[0]
-    made.put(dtorch.ones(2), timeout=5)
+    made.put(dtorch.ones(2), timeout=100)
     assert made.get(timeout=100).tolist() == [1, 1]
     made.close()
 

@@ -78,7 +78,7 @@ def run_torch():
 
     def run(script: str, *args: Any) -> str:
         done = subprocess.run([python, "-W", "ignore", "-c", script, *map(str, args)],
-                              capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+                              capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
 

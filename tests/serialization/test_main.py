@@ -31,7 +31,7 @@ def test_inspect_lists_tensors(file, capsys):
 
 def test_the_module_runs(file):
     done = subprocess.run([sys.executable, "-m", "dtorch.serialization", "verify", file],
-                          capture_output=True, text=True, timeout=30, check=False)  # fmt: skip
+                          capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[0] == hashlib.sha256(file.read_bytes()).hexdigest()
 

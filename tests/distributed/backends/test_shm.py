@@ -1,11 +1,11 @@
 """What is shared memory's own: many ranks on few cores, counters, kills at any moment, stopped ranks."""
 
 import os
-import signal
 import time
 
 import numpy as np
 import pytest
+from ranks import Stopped
 
 from dtorch.core import backend
 from dtorch.distributed.backends.shm import SharedMemoryTransport
@@ -88,10 +88,13 @@ def test_random_kills_in_the_middle_of_collectives_never_hang(start_ranks):
 
 
 def test_a_rank_that_was_stopped_is_named_as_such_when_the_time_is_up(start_ranks, meeting):
+    stopped = Stopped()
+
     def body(rank):
         group = group_of(rank, meeting, 3)
         if rank == 2:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            stopped.stop()
+        stopped.wait()
         group._peers.timeout = 0.3
         group.all_reduce(np.ones(5), ReduceOp.SUM)
 

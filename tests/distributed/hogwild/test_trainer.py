@@ -13,6 +13,8 @@ import dtorch
 from dtorch import nn
 from dtorch.core.errors import ArgumentError
 from dtorch.distributed.hogwild import Hogwild
+from dtorch.distributed.hogwild.progress import Progress
+from dtorch.distributed.hogwild.trainer import _Run
 from dtorch.multiprocessing import ProcessExitedException, ProcessRaisedException, arena
 
 
@@ -277,11 +279,22 @@ def be_stopped_in_step_three(worker):
 
 
 def test_a_worker_that_does_no_more_steps_is_named_once(monkeypatch, capsys):
-    monkeypatch.setattr("dtorch.distributed.hogwild.trainer._STALLED_S", 0.5)
-    hogwild(be_stopped_in_step_three, grace=0.1).run(timeout=4)
-    text = capsys.readouterr().err
-    assert text.count("hogwild: worker 1 (pid ") == 1
-    assert "in step 3 for" in text
+    monkeypatch.setattr("dtorch.distributed.hogwild.trainer._STALLED_S", 0.2)
+    trainer = hogwild(be_stopped_in_step_three, grace=0.1)
+    ticks = []  # since it was named
+
+    def report_stalls(run):
+        report(run)
+        ticks.extend([1] if ticks or "in step 3 for" in "".join(told) else [])
+        if len(ticks) == 4:
+            trainer.stop()
+
+    told, say, report = [], Progress.say, _Run._report_stalls
+    monkeypatch.setattr(Progress, "say", lambda self, text: told.append(text) or say(self, text))
+    monkeypatch.setattr(_Run, "_report_stalls", report_stalls)
+    trainer.run()
+    (text,) = (text for text in told if "in step 3 for" in text)
+    assert text.startswith("hogwild: worker 1 (pid ")
     assert "stopped by a signal" in text
 
 
