@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.dtype import bfloat16, float16
 from dtorch.core.errors import ShapeError
 from dtorch.core.graph import Node, edge_of
+from dtorch.core.ops.joining import cat
 from dtorch.core.ops.normalization import update_statistics
 from dtorch.core.tensor import Tensor
 from dtorch.nn.module import Module
@@ -100,9 +102,18 @@ class SyncBatchNorm(_BatchNorm):
         dims = (0, *range(2, len(shape)))
         affine = (1, shape[1], *(1,) * (len(shape) - 2))
         group = self.process_group
-        count = _summed(input.new_full((1,), input.numel() / shape[1]), group).item()
-        mean = _summed(input.sum(dims), group) / count
-        deviation = input - mean.reshape(affine)
+        kind = input.dtype
+        if kind in (float16, bfloat16):
+            input = input.float()
+        # The sums are of what lies around a first mean, which all ranks share: far from 0 they would
+        # lose their digits.
+        sums = input.detach().sum(dims)
+        told = _summed(cat([sums, sums.new_full((1,), input.numel() / shape[1])]), group)
+        count = told[-1].item()
+        start = told[:-1] / count
+        around = input - start.reshape(affine)
+        mean = _summed(around.sum(dims), group) / count
+        deviation = around - mean.reshape(affine)
         squares = (deviation * deviation).sum(dims)
         var = _summed(squares, group) / count
         out = deviation * ((var + self.eps) ** -0.5).reshape(affine)
@@ -110,12 +121,14 @@ class SyncBatchNorm(_BatchNorm):
             counter = self.num_batches_tracked._array
             counter += 1
             momentum = 1.0 / int(counter) if self.momentum is None else self.momentum
-            update_statistics(self.running_mean, mean._array, momentum)
+            update_statistics(self.running_mean, (start + mean)._array, momentum)
             unbiased = var._array * (count / max(count - 1, 1))
             update_statistics(self.running_var, unbiased, momentum)
         if self.weight is not None:
             out = out * self.weight.reshape(affine)
-        return out if self.bias is None else out + self.bias.reshape(affine)
+        if self.bias is not None:
+            out = out + self.bias.reshape(affine)
+        return out.to(kind)
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import dtorch
+from dtorch.nn import functional as F  # noqa: N812 - everybody calls it so
 
 
 @pytest.mark.parametrize("start", [0.0, 1000.0, 1e6, 1e7, -1e7])
@@ -28,6 +31,34 @@ def test_gradient_of_a_variance_far_from_zero() -> None:
     wide = array.astype(np.float64)
     expected = 2 * (wide - wide.mean()) / (wide.size - 1)
     np.testing.assert_allclose(x.grad.numpy(), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("start", [0.0, 1000.0, -1e6])
+@pytest.mark.parametrize("rows", [(60, 8), (300, 4), (6, 8, 10)], ids=str)
+@pytest.mark.parametrize("layer", ["batch_norm", "layer_norm", "group_norm", "instance_norm"])
+def test_gradients_of_normalization_far_from_zero(layer: str, rows: Any, start: float) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal(rows) + start).astype(np.float32)
+    if layer == "instance_norm":
+        x = x.reshape(3, 4, -1)
+    weight, bias, grad = (rng.standard_normal(n).astype(np.float32) for n in (8, 8, x.shape))
+
+    def gradients(dtype: Any) -> list[Any]:
+        input, w, b = (dtorch.from_numpy(a).to(dtype).requires_grad_() for a in (x, weight, bias))
+        channels = x.shape[1]
+        out = {
+            "batch_norm": lambda: F.batch_norm(input, None, None, w[:channels], b[:channels], True),
+            "layer_norm": lambda: F.layer_norm(
+                input, (x.shape[-1],), w.repeat(2)[: x.shape[-1]], b.repeat(2)[: x.shape[-1]]
+            ),
+            "group_norm": lambda: F.group_norm(input, 2, w[:channels], b[:channels]),
+            "instance_norm": lambda: F.instance_norm(input),
+        }[layer]()
+        out.backward(dtorch.from_numpy(grad).to(dtype))
+        return [t.grad.double().numpy() for t in (input, w, b) if t.grad is not None]
+
+    for single, double in zip(gradients(dtorch.float32), gradients(dtorch.float64), strict=True):
+        np.testing.assert_allclose(single, double, rtol=1e-4, atol=2e-6 * np.abs(double).max())
 
 
 @pytest.mark.parametrize("start", [0.0, 1e4, -1e6])

@@ -10,7 +10,7 @@ import numpy as np
 from dtorch.core.backend import native
 from dtorch.core.ops.convolution import channel_sum
 from dtorch.core.ops.fused import fused_norm
-from dtorch.core.ops.normalization import factor_and_shift, normalize, normalize_by
+from dtorch.core.ops.normalization import around_zero, factor_and_shift, normalize, normalize_by
 from dtorch.core.shapes import sum_dims
 
 Ints = tuple[int, ...]
@@ -148,6 +148,7 @@ def _group_gradients(
 def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, eps, needs):
     if not _known(input, grad, weight, average, scale):
         return None
+    input, average = around_zero(input, average, scale, grouped, dims)
     shape, kind = input.shape, input.dtype
     d_input = np.empty(shape, kind) if needs[0] else None
     factors = _flat(weight), _flat(average), _flat(scale)

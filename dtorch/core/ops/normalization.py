@@ -97,11 +97,24 @@ def _broadcast_dims(affine: Ints, shape: Ints) -> Ints:
     )
 
 
+def around_zero(
+    input: Any, average: Any, scale: Any, grouped: Ints | None, dims: Ints
+) -> tuple[Any, Any]:
+    """The input and its mean; moved near 0 where the mean lies so far from it, measured in standard
+    deviations, that its rounding would be seen."""
+    far = np.abs(average * scale).max(initial=0)
+    if not far * np.finfo(average.dtype).eps > 1e-6:
+        return input, average
+    x = (input if grouped is None else input.reshape(grouped)) - average
+    return x.reshape(input.shape), _mean(x, dims)
+
+
 def _gradients(
     grad: Any, input: Any, weight: Any, bias_shape: Any, average: Any, scale: Any, grouped: Any,
     dims: Ints, affine: Ints, needs: tuple[bool, bool, bool],
 ) -> list[Any]:  # fmt: skip
     shape = input.shape
+    input, average = around_zero(input, average, scale, grouped, dims)
     x = input if grouped is None else input.reshape(grouped)
     hat = x - average
     hat *= scale
