@@ -72,6 +72,7 @@ newaxis = None
 if _typing.TYPE_CHECKING:
     from dtorch import (
         amp,
+        compat,
         cpu,
         cuda,
         data,
@@ -97,6 +98,7 @@ if _typing.TYPE_CHECKING:
 
 _ON_DEMAND = (
     "amp",
+    "compat",
     "cpu",
     "cuda",
     "data",

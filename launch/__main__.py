@@ -81,6 +81,11 @@ def _job(options: argparse.Namespace, error_dir: Path, screen: Output) -> Job:
         # The program's own trainer starts the workers, as they share its model.
         processes = 1
         variables = {**hogwild_variables(options.nproc_per_node), **variables}
+    if options.compat:
+        from dtorch.compat.importing import python_path  # noqa: PLC0415  # for this flag alone
+
+        path = variables.get("PYTHONPATH", os.environ.get("PYTHONPATH"))
+        variables = {**variables, "PYTHONPATH": python_path(path)}
     captured = processes > 1 or options.log_dir is not None
     if captured and screen.is_terminal:
         # Workers see a pipe, and would take any terminal for 80 columns wide.

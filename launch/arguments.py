@@ -7,6 +7,7 @@ import difflib
 import math
 import os
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -75,6 +76,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if options.target is None:
         parser.error("no program given: name the Python file to run after the flags")
     options.program = _program(parser, options)
+    if options.compat:
+        _check_compat(parser, options.program)
     _check_master(parser, options)
     _check_ranks(parser, options)
     return options
@@ -148,6 +151,12 @@ def _add_placement(parser: Parser) -> None:
 def _add_program(parser: Parser) -> None:
     parser.flag("-m", "--module", action="store_true", help="PROGRAM is a module, as in python -m")
     parser.flag("--no-python", action="store_true", help="PROGRAM is an executable, not Python")
+    parser.flag(
+        "--compat",
+        action="store_true",
+        help="PROGRAM was written for PyTorch: import torch gives it dtorch; it is not started if "
+        "it names what dtorch does not have (see python -m dtorch.compat --help)",
+    )
     parser.flag(
         "--env",
         metavar="NAME=VALUE",
@@ -272,6 +281,22 @@ def _program(parser: Parser, options: argparse.Namespace) -> Program:
     if not os.access(target, os.R_OK):
         parser.error(f"script not readable: {target}")
     return Program("script", target, args)
+
+
+def _check_compat(parser: Parser, program: Program) -> None:
+    """Leaves the process with a list if the program names what dtorch does not have."""
+    from dtorch.compat.scan import find_program, scan  # noqa: PLC0415  # 0.1 s for this flag alone
+
+    if program.kind == "executable":
+        parser.error("--compat and --no-python exclude each other")
+    try:
+        absences = scan(find_program(program.target, program.kind == "module"))
+    except (OSError, ImportError, SyntaxError) as error:
+        parser.error(str(error))
+    for absence in absences:
+        print(absence, file=sys.stderr)
+    if absences:
+        parser.exit(1, f"{parser.prog}: {program} was not started: dtorch lacks the above\n")
 
 
 def _check_master(parser: Parser, options: argparse.Namespace) -> None:

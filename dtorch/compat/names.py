@@ -1,0 +1,74 @@
+"""Which module of dtorch is meant by a name of PyTorch's."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from dtorch.version import __version__
+
+# The releases whose API dtorch follows.
+TORCH_VERSION = f"2.13.0+dtorch{__version__}"
+TORCHVISION_VERSION = f"0.28.0+dtorch{__version__}"
+
+ROOTS = {"torch": "dtorch", "torchvision": "dtorch.vision"}
+
+# Modules that have another place here. Below those that end with ".*" every module that has no
+# namesake is this one: PyTorch has a file for each kind of layer.
+_MOVED = {
+    "torch.autograd.grad_mode": "dtorch.autograd",
+    "torch.functional": "dtorch",
+    "torch.nn.modules": "dtorch.nn.modules",
+    "torch.nn.modules.*": "dtorch.nn",
+    "torch.nn.utils.stateless": "dtorch.nn.utils",
+    "torch.optim.adamax": "dtorch.optim",
+    "torch.optim.adamw": "dtorch.optim",
+    "torch.optim.nadam": "dtorch.optim",
+    "torch.optim.radam": "dtorch.optim",
+    "torch.storage": "dtorch.core.storage",
+    "torch.utils.data._utils": "dtorch.data",
+    "torch.utils.data._utils.*": "dtorch.data",
+}
+
+
+def is_theirs(name: str) -> bool:
+    """Whether a module belongs to PyTorch or torchvision."""
+    return name.partition(".")[0] in ROOTS
+
+
+def find_ours(name: str) -> str | None:
+    """The module of dtorch that a module of PyTorch's is, or None.
+
+    >>> find_ours("torch.nn.functional"), find_ours("torch.nn.modules.batchnorm")
+    ('dtorch.nn.functional', 'dtorch.nn')
+    """
+    if name in _MOVED:
+        return _MOVED[name]
+    parent, _, last = name.rpartition(".")
+    if not parent:
+        return ROOTS.get(name)
+    above = _MOVED.get(f"{parent}.*") or find_ours(parent)
+    if above is not None and exists(f"{above}.{last}"):
+        return f"{above}.{last}"
+    return _MOVED.get(f"{parent}.*")
+
+
+def load(name: str) -> ModuleType:
+    """The module of dtorch that a module of PyTorch's is, imported.
+
+    Raises:
+        ModuleNotFoundError: there is none.
+    """
+    ours = find_ours(name)
+    if ours is None:
+        raise ModuleNotFoundError(f"dtorch has no {name}", name=name)
+    return importlib.import_module(ours)
+
+
+def exists(name: str) -> bool:
+    """Whether a module can be imported; the packages above it are."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ModuleNotFoundError, ValueError):  # something above it is no package
+        return False

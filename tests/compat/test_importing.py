@@ -1,0 +1,146 @@
+"""`import torch` gives dtorch, in every process of a program."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dtorch
+import dtorch.compat
+from dtorch.compat.importing import PACKAGES
+from dtorch.compat.names import ROOTS, find_ours
+
+IN_CHILD = """
+import torch, torchvision, sys
+import torch.nn.functional as F
+import dtorch
+assert torch.nn is dtorch.nn and F is dtorch.nn.functional and torch.Tensor is dtorch.Tensor
+assert torchvision.transforms is dtorch.vision.transforms
+print(torch.__version__, dtorch.__version__)
+"""
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    dtorch.compat.install()
+    yield
+    dtorch.compat.uninstall()
+
+
+def test_modules_of_torch_are_those_of_dtorch(installed):
+    import torch
+    import torch.optim.lr_scheduler
+    import torch.utils.data.dataloader
+    import torchvision.models
+    from torch.nn.modules.batchnorm import BatchNorm2d
+    from torch.utils.data import DataLoader
+
+    assert torch.nn is dtorch.nn
+    assert torch.optim.lr_scheduler is dtorch.optim.lr_scheduler
+    assert torchvision.models is dtorch.vision.models
+    assert BatchNorm2d is dtorch.nn.BatchNorm2d
+    assert DataLoader is dtorch.utils.data.DataLoader
+    assert torch.utils.data.dataloader is dtorch.utils.data.dataloader
+    assert "Linear" not in dir(torch)
+    assert set(dtorch.__all__) <= set(dir(torch))
+
+
+def test_versions_are_those_whose_api_dtorch_follows(installed):
+    import torch
+    import torchvision
+
+    assert torch.__version__ == dtorch.compat.TORCH_VERSION == importlib.metadata.version("torch")
+    assert torch.__version__.endswith(f"+dtorch{dtorch.__version__}")
+    assert torchvision.__version__ == importlib.metadata.version("torchvision")
+    assert torchvision.__version__ == dtorch.compat.TORCHVISION_VERSION
+    assert tuple(map(int, torch.__version__.partition("+")[0].split("."))) >= (2, 0, 0)
+
+
+def test_what_a_program_sets_on_torch_is_set_on_dtorch(installed, monkeypatch):
+    import torch
+
+    torch.of_a_program = 3
+    assert dtorch.of_a_program == 3
+    del torch.of_a_program
+    assert not hasattr(dtorch, "of_a_program")
+
+
+def test_what_is_absent_is_named_with_the_nearest_thing(installed):
+    import torch
+
+    with pytest.raises(AttributeError, match=r"torch\.rnadn does not exist.*torch\.randn"):
+        _ = torch.rnadn
+    with pytest.raises(ModuleNotFoundError, match=r"torch\.optin .*torch\.optim"):
+        import torch.optin
+    assert not hasattr(torch, "rnadn")
+
+
+def test_pickles_made_under_the_name_of_torch_are_of_dtorch(installed):
+    import torch
+
+    made = pickle.dumps(torch.nn.Linear(2, 3))
+    assert b"dtorch.nn.linear" in made
+    assert type(pickle.loads(made)) is dtorch.nn.Linear
+
+
+def test_an_import_of_torch_in_a_child_process_is_dtorch_too(installed):
+    done = subprocess.run(
+        [sys.executable, "-c", IN_CHILD], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [dtorch.compat.TORCH_VERSION, dtorch.__version__]
+
+
+def test_uninstalling_leaves_nothing_behind(monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    path, finders = list(sys.path), list(sys.meta_path)
+    dtorch.compat.install()
+    dtorch.compat.install()
+    import torch  # noqa: F401
+
+    assert dtorch.compat.is_installed()
+    dtorch.compat.uninstall()
+    dtorch.compat.uninstall()
+    assert (sys.path, sys.meta_path) == (path, finders)
+    assert not any(name.partition(".")[0] in ROOTS for name in sys.modules)
+    assert "PYTHONPATH" not in os.environ
+
+
+def test_pytorch_itself_is_not_replaced_behind_a_programs_back(monkeypatch):
+    theirs = type(sys)("torch")
+    theirs.__file__ = "/elsewhere/torch/__init__.py"
+    monkeypatch.setitem(sys.modules, "torch", theirs)
+    with pytest.raises(ValueError, match="torch  has been imported from /elsewhere"):
+        dtorch.compat.install()
+    assert not dtorch.compat.is_installed()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("torch", "dtorch"),
+        ("torchvision.models.resnet", "dtorch.vision.models.resnet"),
+        ("torch.nn.modules.conv", "dtorch.nn.conv"),
+        ("torch.nn.modules.batchnorm", "dtorch.nn"),
+        ("torch.nothing.at.all", None),
+        ("torch.nn.functional.relu", None),
+    ],
+)
+def test_modules_have_counterparts(theirs, ours):
+    assert find_ours(theirs) == ours
+
+
+def test_the_packages_on_the_path_say_what_importing_says():
+    for root, version in (
+        ("torch", dtorch.compat.TORCH_VERSION),
+        ("torchvision", dtorch.compat.TORCHVISION_VERSION),
+    ):
+        metadata = Path(PACKAGES, f"{root}.dist-info", "METADATA").read_text()
+        assert f"Name: {root}\nVersion: {version}\n" in metadata
+        assert Path(PACKAGES, root, "__init__.py").is_file()
