@@ -125,7 +125,7 @@ _OF_AUTOCAST = (
 __all__ = [
     "Size", "Storage", "Tensor", "UntypedStorage", "Variable", "__array_namespace_info__",
     "__version__", "amp", "autocast", "autograd", "bool", "broadcast_shapes", "broadcast_tensors",
-    "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "cpu", "cuda", "data", "device",
+    "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "compat", "cpu", "cuda", "data", "device",
     "distributed", "double", "e", "enable_grad", "fft", "float", "from_dlpack",
     "get_autocast_dtype", "get_num_threads", "half", "hub", "inf", "inference_mode", "int",
     "is_autocast_available", "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
