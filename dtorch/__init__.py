@@ -35,6 +35,7 @@ from dtorch.core.creation import *
 from dtorch.core.device import device
 from dtorch.core.dtype import *
 from dtorch.core.functions import broadcast_tensors
+from dtorch.core.generator import *
 from dtorch.core.interop import (
     __array_namespace_info__,
     from_dlpack,

@@ -7,7 +7,7 @@
 True
 """
 
-from dtorch.core.random import (
+from dtorch.core.generator import (
     Generator,
     default_generator,
     fork_rng,

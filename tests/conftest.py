@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dtorch.core.random import manual_seed
+from dtorch.core.generator import manual_seed
 
 # Shells start background jobs with SIGINT ignored, and nohup ignores SIGHUP; the programs that tests
 # send signals to would inherit that.

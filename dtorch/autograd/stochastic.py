@@ -16,7 +16,8 @@ import numpy as np
 from dtorch.autograd.function import Function
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
-from dtorch.core.random import bernoulli, default_generator, randn
+from dtorch.core.generator import default_generator
+from dtorch.core.random import bernoulli, randn
 from dtorch.core.tensor import Tensor
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from collections.abc import Callable
 from dtorch.core.coo import layout
 from dtorch.core.dtype import dtype
+from dtorch.core.generator import Generator
 from dtorch.core.ops.matrix import QR, SignLogdet
 from dtorch.core.ops.reduction import MinMax
 from dtorch.core.ops.selection import ValuesIndices
-from dtorch.core.random import Generator
 from dtorch.core.tensor import Tensor
 
 Number: TypeAlias = builtins.complex | np.number[Any]

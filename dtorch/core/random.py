@@ -1,21 +1,13 @@
-"""Random numbers: a counter-based generator (Philox), seeded and restored exactly.
-
-Reference: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
-"""
+"""Tensors of random numbers, and tensors overwritten with them."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-import secrets
-import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
-from dtorch.core.device import as_device
 from dtorch.core.dtype import (
     as_dtype,
     dtype,
@@ -25,209 +17,27 @@ from dtorch.core.dtype import (
     iinfo,
     int64,
 )
-from dtorch.core.elements import placed, require_cpu
+from dtorch.core.elements import placed
 from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.generator import Generator, source_of
 from dtorch.core.half import SINGLE, convert, widened
 from dtorch.core.inplace import bump, check_inplace, cut_history
-from dtorch.core.interrupts import at_fork
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.tensor import Tensor
 
 __all__ = [
-    "Generator", "bernoulli", "default_generator", "fork_rng", "get_rng_state", "initial_seed",
-    "manual_seed", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",
-    "randint_like", "randn", "randn_like", "randperm", "seed", "set_rng_state",
+    "bernoulli", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "randperm",
 ]  # fmt: skip
-
-_WORDS = 4 + 2 + 4 + 1 + 1 + 1 + 1  # counter, key, buffer, position, cached half, its flag, seed
-
-
-class Generator:
-    """A source of random numbers; a process forked from this one goes on with a copy of it.
-
-    >>> a, b = Generator().manual_seed(1), Generator().manual_seed(1)
-    >>> bool((rand(3, generator=a) == rand(3, generator=b)).all())
-    True
-    """
-
-    numpy: np.random.Generator
-
-    def __init__(self, device: Any = "cpu") -> None:
-        require_cpu("Generator", device)
-        self.device = as_device(device)
-        self.manual_seed(secrets.randbits(63))
-        _generators.add(self)
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Start the stream that belongs to ``seed``; returns the generator.
-
-        Args:
-            seed: 64 bits; a negative one stands for ``2**64 + seed``.
-        Raises:
-            ArgumentError: a seed that does not fit.
-        """
-        if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
-            raise TypeError(f"manual_seed: seed is {type(seed).__name__}, expected an int")
-        if not -(2**63) <= seed < 2**64:
-            raise ArgumentError(f"manual_seed: seed is {seed}, expected -2**63 to 2**64 - 1")
-        self._seed = int(seed) & (2**64 - 1)
-        vars(self).pop("numpy", None)
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        # Only called where there is no such attribute yet. Loaders seed before every sample, and
-        # few samples draw: the engine is made when it is first needed.
-        if name != "numpy":
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}", obj=self)
-        engine = np.random.Generator(np.random.Philox(key=self._seed))
-        return vars(self).setdefault("numpy", engine)
-
-    @property
-    def _philox(self) -> Any:
-        return self.numpy.bit_generator
-
-    def seed(self) -> int:
-        """Seed with a random number, which is returned."""
-        self.manual_seed(secrets.randbits(63))
-        return self._seed
-
-    def initial_seed(self) -> int:
-        """The number last seeded with."""
-        return self._seed
-
-    def get_state(self) -> Tensor:
-        """The whole state, as a uint8 tensor."""
-        state: Any = self._philox.state
-        words = np.zeros(_WORDS, np.uint64)
-        words[0:4] = state["state"]["counter"]
-        words[4:6] = state["state"]["key"]
-        words[6:10] = state["buffer"]
-        words[10:14] = [state["buffer_pos"], state["uinteger"], state["has_uint32"], self._seed]
-        return wrap(words.view(np.uint8))  # type: ignore[no-any-return]
-
-    def set_state(self, new_state: Tensor) -> None:
-        """Go on from a state that `get_state` gave.
-
-        Raises:
-            ArgumentError: it is none.
-        """
-        array = getattr(new_state, "_array", None)
-        if array is None or array.dtype != np.uint8 or array.shape != (_WORDS * 8,):
-            raise ArgumentError(
-                f"set_state: expected a uint8 tensor of {_WORDS * 8} elements from get_state()"
-            )
-        words = array.copy().view(np.uint64)
-        used, number, waits = map(int, words[10:13])
-        if not (used <= 4 and number < 2**32 and waits <= 1):
-            raise ArgumentError("set_state: the tensor holds no state that get_state() gives")
-        state: Any = self._philox.state
-        state["state"] = {"counter": words[0:4], "key": words[4:6]}
-        state["buffer"] = words[6:10]
-        state["buffer_pos"], state["uinteger"], state["has_uint32"] = used, number, waits
-        self._philox.state = state
-        self._seed = int(words[13])
-
-    def detach(self) -> tuple[int, np.random.Generator | None]:
-        """The engine itself, for `attach`; the generator starts its seed's stream anew."""
-        return self._seed, vars(self).pop("numpy", None)
-
-    def attach(self, engine: tuple[int, np.random.Generator | None]) -> None:
-        """Go on with an engine that `detach` gave."""
-        self._seed, numpy = engine
-        vars(self).pop("numpy", None)
-        if numpy is not None:
-            self.numpy = numpy
-
-    def clone_state(self) -> Generator:
-        """Another generator that goes on where this one stands."""
-        twin = Generator(self.device)
-        twin.set_state(self.get_state())
-        return twin
-
-    def _keep_state(self) -> None:
-        """Before a fork: NumPy may lock the generator to read its state, so the child cannot."""
-        self._at_fork = self._philox.state if "numpy" in vars(self) else None
-
-    def _renew(self) -> None:
-        """In a forked process another thread may have held the lock, and never release it here."""
-        if self._at_fork is not None:
-            philox = np.random.Philox(key=0)
-            philox.state = self._at_fork
-            self.numpy = np.random.Generator(philox)
-
-
-_generators: weakref.WeakSet[Generator] = weakref.WeakSet()
-
-
-def _keep_states() -> None:
-    for generator in list(_generators):  # others may be made meanwhile
-        generator._keep_state()
-
-
-def _renew_generators() -> None:
-    for generator in list(_generators):
-        generator._renew()
-
-
-at_fork(before=_keep_states, after_in_child=_renew_generators)
-
-default_generator = Generator()
-
-
-def manual_seed(seed: int) -> Generator:
-    """Seed the default generator, which is returned; see `Generator.manual_seed`."""
-    return default_generator.manual_seed(seed)
-
-
-def seed() -> int:
-    """Seed the default generator with a random number, which is returned."""
-    return default_generator.seed()
-
-
-def initial_seed() -> int:
-    """The number the default generator was last seeded with."""
-    return default_generator.initial_seed()
-
-
-def get_rng_state() -> Tensor:
-    """The state of the default generator, as a uint8 tensor."""
-    return default_generator.get_state()
-
-
-def set_rng_state(new_state: Tensor) -> None:
-    """Set the state of the default generator."""
-    default_generator.set_state(new_state)
-
-
-@contextlib.contextmanager
-def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
-    """Give the state of the default generator back at the end of the block."""
-    if not enabled:
-        yield
-        return
-    state = get_rng_state()
-    try:
-        yield
-    finally:
-        set_rng_state(state)
-
-
-def _source(generator: Generator | None) -> np.random.Generator:
-    return (default_generator if generator is None else generator).numpy
-
-
-def draw_seed(generator: Generator | None = None) -> int:
-    """64 random bits, for streams of their own."""
-    return int(_source(generator).integers(2**64, dtype=np.uint64, endpoint=False))
 
 
 def uniform(shape: tuple[int, ...], numpy_dtype: Any, generator: Generator | None) -> np.ndarray:
     """Uniform numbers in [0, 1) of any floating dtype; of complex ones, both parts."""
     if numpy_dtype.kind == "c":
         return _of_pairs(uniform, shape, numpy_dtype, generator)
-    values = _source(generator).random(shape, _wide(numpy_dtype))
+    values = source_of(generator).random(shape, _wide(numpy_dtype))
     return values if values.dtype == numpy_dtype else _within(values, 0, 1, numpy_dtype)
 
 
@@ -261,7 +71,7 @@ def standard_normal(
     """Standard normal numbers of any floating or complex dtype."""
     if numpy_dtype.kind == "c":
         return _of_pairs(standard_normal, shape, numpy_dtype, generator) * math.sqrt(0.5)
-    values: np.ndarray = _source(generator).standard_normal(shape, _wide(numpy_dtype))
+    values: np.ndarray = source_of(generator).standard_normal(shape, _wide(numpy_dtype))
     return values if values.dtype == numpy_dtype else values.astype(numpy_dtype)
 
 
@@ -283,7 +93,7 @@ def whole_numbers(
             f"{name}: {kind} cannot hold numbers from {low} to {high - 1}, expected {least} to "
             f"{most} at most"
         )
-    values = _source(generator).integers(low, high, shape)
+    values = source_of(generator).integers(low, high, shape)
     if kind.category == 2:
         return _within(values.astype(np.float64), low, high, numpy_dtype)
     return values.astype(numpy_dtype)
@@ -365,7 +175,7 @@ def randperm(
         raise ArgumentError(f"randperm: n is {n}, expected at least 0")
     if n > _consecutive(wanted) + 1:
         raise ArgumentError(f"randperm: {wanted} cannot hold {n} different whole numbers from 0 on")
-    array = _source(generator).permutation(n).astype(numpy_dtype)
+    array = source_of(generator).permutation(n).astype(numpy_dtype)
     return _made(array, out, requires_grad, device)
 
 
@@ -392,7 +202,7 @@ def bernoulli(
     probability = input._array if p is None else np.full(input._array.shape, float(p))
     if probability.size and not ((probability >= 0) & (probability <= 1)).all():
         raise ArgumentError("bernoulli: probabilities must lie between 0 and 1")
-    hit = _source(generator).random(probability.shape) < probability
+    hit = source_of(generator).random(probability.shape) < probability
     return _made(np.asarray(hit).astype(input._array.dtype), out, False, None)
 
 
@@ -447,7 +257,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     rate = input._array.astype(np.float64)
     if rate.size and not (rate >= 0).all():
         raise ArgumentError("poisson: means must not be negative")
-    array = np.asarray(_source(generator).poisson(rate)).astype(input._array.dtype)
+    array = np.asarray(source_of(generator).poisson(rate)).astype(input._array.dtype)
     return wrap(array)  # type: ignore[no-any-return]
 
 
@@ -479,7 +289,7 @@ def multinomial(
             "multinomial: weights must be finite and not negative, and each row sum to more than 0"
         )
     draw = _with_replacement if replacement else _without_replacement
-    array = draw(weights, num_samples, _source(generator))
+    array = draw(weights, num_samples, source_of(generator))
     return _made(array[0] if input.ndim == 1 else array, out, False, None)
 
 
@@ -576,7 +386,7 @@ def bernoulli_(self: Any, p: Any = 0.5, *, generator: Generator | None = None) -
     probability = p._array if isinstance(p, TensorBase) else np.asarray(p)
     if probability.size and not ((probability >= 0) & (probability <= 1)).all():
         raise ArgumentError("bernoulli_: probabilities must lie between 0 and 1")
-    hit = _source(generator).random(self._array.shape, np.float32) < probability
+    hit = source_of(generator).random(self._array.shape, np.float32) < probability
     return _overwrite("bernoulli_", self, hit)
 
 
@@ -608,7 +418,7 @@ def exponential_(self: Any, lambd: float = 1, *, generator: Generator | None = N
     _expect_floating("exponential_", self)
     if not lambd > 0:
         raise ArgumentError(f"exponential_: lambd is {lambd}, expected more than 0")
-    values = _source(generator).standard_exponential(self._array.shape) / lambd
+    values = source_of(generator).standard_exponential(self._array.shape) / lambd
     return _overwrite("exponential_", self, values)
 
 
@@ -620,7 +430,7 @@ def cauchy_(
     _expect_floating("cauchy_", self)
     if not sigma > 0:
         raise ArgumentError(f"cauchy_: sigma is {sigma}, expected more than 0")
-    values = _source(generator).standard_cauchy(self._array.shape) * sigma + median
+    values = source_of(generator).standard_cauchy(self._array.shape) * sigma + median
     return _overwrite("cauchy_", self, values)
 
 
@@ -632,7 +442,7 @@ def log_normal_(
     _expect_floating("log_normal_", self)
     if not std > 0:
         raise ArgumentError(f"log_normal_: std is {std}, expected more than 0")
-    values = np.exp(_source(generator).standard_normal(self._array.shape) * std + mean)
+    values = np.exp(source_of(generator).standard_normal(self._array.shape) * std + mean)
     return _overwrite("log_normal_", self, values)
 
 
@@ -642,7 +452,7 @@ def geometric_(self: Any, p: float, *, generator: Generator | None = None) -> An
     _expect_floating("geometric_", self, "iufV")
     if not 0 < p < 1:
         raise ArgumentError(f"geometric_: p is {p}, expected between 0 and 1")
-    return _overwrite("geometric_", self, _source(generator).geometric(p, self._array.shape))
+    return _overwrite("geometric_", self, source_of(generator).geometric(p, self._array.shape))
 
 
 _IN_PLACE = (uniform_, normal_, bernoulli_, random_, exponential_, cauchy_, log_normal_, geometric_)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dtorch.core.random import Generator, default_generator
+from dtorch.core.generator import Generator, default_generator
 from dtorch.cuda.device import is_available
 
 

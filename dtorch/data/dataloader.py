@@ -14,7 +14,7 @@ from typing import Any
 
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError
-from dtorch.core.random import Generator, default_generator
+from dtorch.core.generator import Generator, default_generator
 from dtorch.data.collate import default_collate, default_convert
 from dtorch.data.dataset import IterableDataset
 from dtorch.data.failure import ExceptionWrapper, WorkerDied

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
-from dtorch.core.random import Generator, randperm
+from dtorch.core.generator import Generator
+from dtorch.core.random import randperm
 from dtorch.core.tensor import Tensor
 
 T_co = TypeVar("T_co", covariant=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sized
 
 from dtorch.core.errors import ArgumentError
-from dtorch.core.random import Generator
+from dtorch.core.generator import Generator
 from dtorch.data.sampler import Sampler
 
 

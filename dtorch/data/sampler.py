@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from dtorch.core.errors import ArgumentError
-from dtorch.core.random import Generator, default_generator
+from dtorch.core.generator import Generator, default_generator
 from dtorch.core.tensor import Tensor
 
 T_co = TypeVar("T_co", covariant=True)

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.random import mtrand
 
+from dtorch.core.generator import Generator, default_generator
 from dtorch.core.interrupts import at_fork
-from dtorch.core.random import Generator, default_generator
 
 _MASK = (1 << 64) - 1
 _ODD = 0x9E37_79B9_7F4A_7C15  # spreads neighbouring numbers (Knuth's multiplicative hash)

@@ -17,10 +17,11 @@ import numpy as np
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.generator import Generator
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump, expect_writable, overwrite
-from dtorch.core.random import Generator, standard_normal as _normal, uniform as _uniform
+from dtorch.core.random import standard_normal as _normal, uniform as _uniform
 from dtorch.core.tensor import Tensor
 
 _GAINS = {

@@ -15,8 +15,8 @@ from dtorch.autograd.function import Function
 from dtorch.autograd.graph import saved_tensors_hooks
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
 from dtorch.core.errors import ArgumentError, GradError
+from dtorch.core.generator import fork_rng, get_rng_state, set_rng_state
 from dtorch.core.grad_mode import enable_grad
-from dtorch.core.random import fork_rng, get_rng_state, set_rng_state
 
 __all__ = ["checkpoint", "checkpoint_sequential"]
 

@@ -12,8 +12,8 @@ from dtorch.autograd import grad
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
 from dtorch.core.creation import from_numpy
 from dtorch.core.errors import DtypeError
+from dtorch.core.generator import manual_seed
 from dtorch.core.op import Op
-from dtorch.core.random import manual_seed
 
 STEP = 1e-6
 # Singular vectors are determined but for a complex factor of size 1, which is not differentiable.

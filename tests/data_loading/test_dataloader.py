@@ -16,7 +16,7 @@ import pytest
 
 import dtorch
 from dtorch.core import backend
-from dtorch.core.random import default_generator
+from dtorch.core.generator import default_generator
 from dtorch.data import DataLoader, IterableDataset, TensorDataset, dataloader, get_worker_info
 from dtorch.data.dataloader import DataLoaderIter, pin_memory_batch
 from dtorch.data.pool import default_context

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dtorch
-from dtorch.core.random import default_generator
+from dtorch.core.generator import default_generator
 from dtorch.data import DataLoader, IterableDataset, get_worker_info
 from dtorch.data.seeding import Seeds, Streams, draw_seeds, generators_kept, seed_sample
 from dtorch.vision import transforms

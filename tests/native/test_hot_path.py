@@ -17,8 +17,9 @@ from dtorch.core import engine, functions
 from dtorch.core.backend import native
 from dtorch.core.base import TensorBase
 from dtorch.core.creation import from_numpy, ones, tensor
+from dtorch.core.generator import manual_seed
 from dtorch.core.op import REGISTRY
-from dtorch.core.random import manual_seed, randn
+from dtorch.core.random import randn
 from dtorch.core.tensor import Tensor
 
 if native is None:

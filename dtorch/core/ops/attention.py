@@ -11,6 +11,7 @@ from dtorch.core import backend
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.generator import draw_seed
 from dtorch.core.grad_mode import mode
 from dtorch.core.op import structured
 from dtorch.core.ops import attention_tiles as tiles
@@ -21,7 +22,6 @@ from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.repetition import repeat_interleave
 from dtorch.core.ops.view import transpose
-from dtorch.core.random import draw_seed
 from dtorch.core.shapes import broadcast_shapes
 
 

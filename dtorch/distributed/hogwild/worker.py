@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtorch.core.backend import set_num_threads, share_cache
-from dtorch.core.random import manual_seed
+from dtorch.core.generator import manual_seed
 from dtorch.core.tensor import Tensor
 from dtorch.distributed.hogwild.board import Board
 from dtorch.multiprocessing.connections import Connection

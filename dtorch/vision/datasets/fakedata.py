@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core.random import Generator
+from dtorch.core.generator import Generator
 from dtorch.vision.datasets.vision import Transform, VisionDataset, image_of
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtorch.core.errors import ArgumentError
-from dtorch.core.random import default_generator
+from dtorch.core.generator import default_generator
 from dtorch.vision.transforms.random import chance, integer, permutation
 from dtorch.vision.transforms.transform import Transform, check_probability
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dtorch.core.creation import from_numpy
 from dtorch.core.errors import ArgumentError
-from dtorch.core.random import default_generator
+from dtorch.core.generator import default_generator
 from dtorch.core.tensor import Tensor
 from dtorch.vision.optional import is_pil_image
 from dtorch.vision.transforms import functional

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from dtorch.core.random import default_generator
+from dtorch.core.generator import default_generator
 
 
 def chance(p: float) -> bool:

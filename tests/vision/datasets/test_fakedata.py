@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dtorch.core.random import get_rng_state
+from dtorch.core.generator import get_rng_state
 from dtorch.vision.datasets import FakeData
 
 

@@ -11,7 +11,8 @@ from dtorch.autograd.variable import Variable
 from dtorch.core import backend
 from dtorch.core.creation import tensor, zeros
 from dtorch.core.errors import ArgumentError
-from dtorch.core.random import manual_seed, randn
+from dtorch.core.generator import manual_seed
+from dtorch.core.random import randn
 from dtorch.nn.functional import cross_entropy
 from dtorch.nn.init import without_drawing, zeros_
 from dtorch.nn.linear import Linear

@@ -10,7 +10,7 @@ import pytest
 
 from dtorch.core.creation import zeros
 from dtorch.core.errors import ArgumentError
-from dtorch.core.random import manual_seed
+from dtorch.core.generator import manual_seed
 from dtorch.model_zoo import DownloadError, cache
 from dtorch.serialization.saving import save
 from dtorch.vision import models

@@ -10,7 +10,7 @@ import pytest
 
 from dtorch.core.creation import ones, zeros
 from dtorch.core.errors import ArgumentError
-from dtorch.core.random import manual_seed
+from dtorch.core.generator import manual_seed
 from dtorch.vision import transforms as T  # noqa: N812
 from dtorch.vision.transforms.policies import AutoAugmentPolicy
 
