@@ -395,6 +395,21 @@ def _backward_pass(create_graph: bool) -> Iterator[None]:
         restore(settings)
 
 
+class _Ends(threading.local):
+    """What waits for the end of the backward pass under way in this thread."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[], None]] = []
+
+
+_ends = _Ends()
+
+
+def at_end_of_backward(callback: Callable[[], None]) -> None:
+    """Have a hook's backward pass call ``callback`` once all gradients are there, unless it fails."""
+    _ends.callbacks.append(callback)
+
+
 def run_backward(
     tensors: Sequence[TensorBase],
     gradients: Sequence[Any],
@@ -403,6 +418,22 @@ def run_backward(
     inputs: Sequence[TensorBase] | None = None,
 ) -> None:
     """Accumulate the gradients of ``tensors`` into the leaves (or only into ``inputs``)."""
+    try:
+        _accumulate_all(tensors, gradients, retain_graph, create_graph, inputs)
+    except BaseException:
+        _ends.callbacks.clear()
+        raise
+    while _ends.callbacks:
+        _ends.callbacks.pop()()
+
+
+def _accumulate_all(
+    tensors: Sequence[TensorBase],
+    gradients: Sequence[Any],
+    retain_graph: bool,
+    create_graph: bool,
+    inputs: Sequence[TensorBase] | None,
+) -> None:
     roots = [_root(t, g, create_graph) for t, g in zip(tensors, gradients, strict=True)]
     targets = None if inputs is None else [edge_of(t) for t in inputs]
     with _backward_pass(create_graph):

@@ -15,6 +15,7 @@ from dtorch.core.errors import ArgumentError
 from dtorch.core.interrupts import at_fork
 from dtorch.core.storage import Storage
 from dtorch.distributed.backends.arrays import Array
+from dtorch.distributed.backends.header import asked_at, call_site
 from dtorch.distributed.backends.registry import DEFAULT, find_transport
 from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.errors import DistributedError
@@ -102,23 +103,35 @@ class ProcessGroup:
         return self._transport.recv(array, src, tag)
 
     def run(self, call: Callable[[Transport], None], async_op: bool = False) -> Work | None:
-        """Run a collective after those that were started before it."""
+        """Run a collective after those that were started before it, or only start it."""
         if async_op:
-            if self._worker is None:
-                self._worker = ThreadPoolExecutor(
-                    1, "dtorch-collectives", core_backend.install_allocator_in_this_thread
-                )
-            self._last = self._worker.submit(self._take_turn, call)
-            return Work(self._last)
+            return self.start(call)
         if self._last is not None:
             wait([self._last])  # what it raised is for its Work to say
             self._last = None
         self._take_turn(call)
         return None
 
+    def start(self, call: Callable[[Transport], None]) -> Work:
+        """Have a thread run a collective after those that were started before it."""
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(
+                1, "dtorch-collectives", core_backend.install_allocator_in_this_thread
+            )
+        self._last = self._worker.submit(self._take_turn_later, call, call_site())
+        return Work(self._last)
+
     def _take_turn(self, call: Callable[[Transport], None]) -> None:
         with self._turn:
             call(self._transport)
+
+    def _take_turn_later(self, call: Callable[[Transport], None], site: str) -> None:
+        asked_at.set(site)
+        self._take_turn(call)
+
+    def abort(self, reason: str) -> None:
+        """Break the group for all members: this one does not go on."""
+        self._transport.abort(self.rank(), reason)
 
     def close(self) -> None:
         """Finish what was started and leave."""

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import select
+import threading
 import time
 from collections.abc import Callable
 from typing import NoReturn
@@ -43,6 +44,7 @@ class Peers:
         self._mine = rank * Region.WORD
         # With more ranks than cores a spinning rank keeps the awaited one from running.
         self._spins = _SPINS if len(pids) <= len(os.sched_getaffinity(0)) else 0
+        self._main_thread = threading.main_thread().ident
         self._pidfds: dict[int, int] = {}  # descriptor -> rank
         self._poll = select.poll()
         self._dead: set[int] = set()
@@ -78,9 +80,11 @@ class Peers:
             CollectiveTimeout: one did not come in time.
         """
         words = self._words
+        # Elsewhere than in the main thread, which goes on meanwhile, it would take the interpreter.
+        spins = self._spins if threading.get_ident() == self._main_thread else 0
         for other, at in self._others:
             if (words[at] - target) & _WORD >= _HALF:
-                for _ in range(self._spins):
+                for _ in range(spins):
                     if (words[at] - target) & _WORD < _HALF:
                         break
                 else:

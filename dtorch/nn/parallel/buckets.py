@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from dtorch.core.creation import tensor_from_storage
+from dtorch.core.engine import at_end_of_backward
 from dtorch.core.tensor import Tensor
-from dtorch.distributed.process_group import ProcessGroup
+from dtorch.distributed.backends.transport import Transport
+from dtorch.distributed.errors import DistributedError
+from dtorch.distributed.process_group import ProcessGroup, Work
 from dtorch.distributed.reduce_op import ReduceOp
 
 FIRST_NBYTES = 1 << 20  # small, so that the first exchange starts early in the backward pass
@@ -22,6 +27,7 @@ class Bucket:
         members: numbers of the parameters.
         grads: for each member, a tensor over its part, which becomes the parameter's ``grad``.
         missing: how many members have no gradient yet in this backward pass.
+        average: the collective that averages the bucket over the ranks, where it lies.
     """
 
     def __init__(
@@ -34,24 +40,22 @@ class Bucket:
         offsets = np.cumsum([0, *(-(-parameter.numel() // step) * step for parameter in mine)])
         # All zero, also the gaps, which are averaged with the rest.
         storage = group.allocate(int(offsets[-1]) * numpy_dtype.itemsize)
-        self._flat: np.ndarray = storage._bytes.view(numpy_dtype)
+        flat = storage._bytes.view(numpy_dtype)
         self.grads = [
             tensor_from_storage(storage, parameter.dtype, int(offset), tuple(parameter.shape))
             for parameter, offset in zip(mine, offsets, strict=False)
         ]
         self.missing = len(self.members)
 
-    def average(self, group: ProcessGroup) -> None:
-        """Average the bucket over the ranks, where it lies."""
-        flat = self._flat
-        group.run(lambda transport: transport.all_reduce(flat, ReduceOp.AVG))
+        self.average = partial(Transport.all_reduce, array=flat, op=ReduceOp.AVG)
 
 
 class Reducer:
     """Averages gradients over the ranks of a group while a backward pass produces them.
 
     Gradients arrive roughly in the reverse order of the parameters, so buckets are made in that
-    order. All ranks average the buckets in the same order, whichever is full first.
+    order. All ranks average the buckets in the same order, whichever is full first: in the
+    background while the pass goes on, but for the last one, which nothing is left to hide.
     """
 
     def __init__(self, parameters: Sequence[Tensor], group: ProcessGroup, cap_nbytes: int) -> None:
@@ -67,13 +71,14 @@ class Reducer:
             for position, member in enumerate(bucket.members)
         }
         self._ready: set[int] = set()
-        self._averaged = 0
+        self._begun = 0  # how many buckets are averaged, or are being averaged
+        self._works: deque[Work] = deque()  # of those in the background
         self._unused: set[int] | None = None
 
     @property
     def unfinished(self) -> list[int]:
         """Parameters without a gradient in a backward pass that has given one to others."""
-        if not self._ready - (self._unused or set()) or self._averaged == len(self._buckets):
+        if not self._ready - (self._unused or set()) or self._begun == len(self._buckets):
             return []
         return sorted(set(range(len(self._parameters))) - self._ready)
 
@@ -87,14 +92,15 @@ class Reducer:
         Args:
             unused: parameters that it will not reach; None if it must reach all.
         """
+        self._wait()  # for what a pass that failed had begun
         self._ready.clear()
-        self._averaged = 0
+        self._begun = 0
         self._unused = unused
         for bucket in self._buckets:
             bucket.missing = len(bucket.members)
 
     def arrived(self, member: int) -> None:
-        """The gradient of a parameter is complete; once all are, they are averages."""
+        """The gradient of a parameter is complete; at the end of the pass it is the average."""
         if not self._ready:
             for unused in sorted(self._unused or ()):
                 bucket, position = self._place[unused]
@@ -102,11 +108,33 @@ class Reducer:
                 self._count(unused)
         self._adopt(member)
         self._count(member)
-        while self._averaged < len(self._buckets) and not self._buckets[self._averaged].missing:
-            self._buckets[self._averaged].average(self._group)
-            self._averaged += 1
-            if self._averaged == len(self._buckets) and self._unused is not None:
+        while self._works and self._works[0].is_completed():
+            self._works.popleft().wait()  # raises what went wrong
+        while self._begun < len(self._buckets) - 1 and not self._buckets[self._begun].missing:
+            self._works.append(self._group.start(self._buckets[self._begun].average))
+            self._begun += 1
+        if self._works or not self._buckets[-1].missing:
+            at_end_of_backward(self._finish)
+
+    def _finish(self) -> None:
+        """Have all averages, if the pass that ends here was the last one to give a gradient."""
+        self._wait()
+        if self._begun == len(self._buckets) - 1 and not self._buckets[-1].missing:
+            self._group.run(self._buckets[-1].average)
+            self._begun += 1
+            if self._unused is not None:
                 self._adopt_of_others(self._unused)
+
+    def _wait(self) -> None:
+        """Until nothing is averaged in the background; whoever gives up tells the other ranks."""
+        try:
+            while self._works:
+                self._works.popleft().wait()
+        except DistributedError:
+            raise
+        except BaseException as error:
+            self._group.abort(f"it left a backward pass with {type(error).__name__}: {error}")
+            raise
 
     def _count(self, member: int) -> None:
         self._ready.add(member)
@@ -125,7 +153,7 @@ class Reducer:
         """Take the average where any rank had a gradient; elsewhere ``grad`` stays as it was."""
         used = np.ones(len(self._parameters), np.uint8)
         used[list(unused)] = 0
-        self._group.run(lambda transport: transport.all_reduce(used, ReduceOp.MAX))
+        self._group.run(partial(Transport.all_reduce, array=used, op=ReduceOp.MAX))
         for member in unused:
             if used[member]:
                 bucket, position = self._place[member]

@@ -1,14 +1,20 @@
 """DistributedDataParallel: the gradients of n processes are those of one with all the data."""
 
+import contextlib
 import os
+import signal
+import time
 
 import numpy as np
 import pytest
+from loopback import LoopbackTransport, mesh
 
 import dtorch
 from dtorch import distributed as dist
 from dtorch.core.errors import ArgumentError, DtorchError, GradError
 from dtorch.core.parameter import Parameter
+from dtorch.distributed.backends.registry import TRANSPORTS
+from dtorch.distributed.rendezvous import name_from
 from dtorch.nn.module import Module
 from dtorch.nn.parallel import DistributedDataParallel
 from dtorch.nn.parallel.buckets import assign
@@ -310,6 +316,151 @@ def test_a_rank_killed_in_the_backward_pass_is_named_by_the_other(start_ranks, m
     error = start_ranks(2, body).join().results[0]
     assert isinstance(error, dist.PeerLost)
     assert error.rank == 1
+
+
+def test_a_full_bucket_is_averaged_while_the_backward_pass_goes_on(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net(), bucket_cap_mb=1e-6)
+        x = data_of(rank)[0].requires_grad_()
+
+        def wait_for_average(grad):  # that of `first` is still to come
+            deadline = time.monotonic() + 120
+            while not model._reducer._works[0].is_completed():
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+
+        hidden = x * 1.0
+        hidden.register_hook(wait_for_average)
+        model(hidden).mean().backward()
+        dist.destroy_process_group()
+        return grads(model)
+
+    for averaged in run_ranks(2, body):
+        assert close(averaged, reference()[0])
+
+
+def test_a_parameter_used_twice_or_under_two_names_is_averaged_once(run_ranks, meeting):
+    class Tied(Net):
+        def __init__(self):
+            super().__init__()
+            self.tied = self.first
+
+        def forward(self, x):
+            return super().forward(x) + (x @ self.tied).sum()
+
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Tied(), bucket_cap_mb=1e-6)
+        model(data_of(rank)[0]).mean().backward()
+        dist.destroy_process_group()
+        plain = Tied()
+        (plain(data_of(0)[0]).mean() + plain(data_of(1)[0]).mean()).backward()
+        return close(grads(model), [grad / 2 for grad in grads(plain)])
+
+    assert run_ranks(2, body) == [True] * 2
+
+
+def test_collectives_of_hooks_take_their_turn_between_buckets(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net(), bucket_cap_mb=1e-6)
+        seen = []
+
+        def sum_up(_):
+            x = dtorch.ones(3) * (rank + 1)
+            dist.all_reduce(x)
+            seen.append(x.tolist())
+
+        for parameter in model.parameters():
+            parameter.register_post_accumulate_grad_hook(sum_up)
+        for _ in range(3):
+            model.zero_grad()
+            model(data_of(rank)[0]).mean().backward()
+        dist.destroy_process_group()
+        return grads(model), seen
+
+    for averaged, seen in run_ranks(2, body):
+        assert close(averaged, reference()[0])
+        assert seen == [[3, 3, 3]] * 12
+
+
+def test_a_pass_that_fails_on_all_ranks_leaves_the_model_usable(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net(), bucket_cap_mb=1e-6)
+        x = data_of(rank)[0].requires_grad_()
+        hidden = x * 1.0
+        hidden.register_hook(lambda grad: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            (model(hidden).mean() + hidden.sum()).backward()
+        with contextlib.suppress(GradError):  # where the hook came before the last parameter
+            model(x)
+        model.zero_grad()
+        model(x).mean().backward()
+        dist.destroy_process_group()
+        return grads(model)
+
+    for averaged in run_ranks(2, body):
+        assert close(averaged, reference()[0])
+
+
+def test_an_interrupt_while_others_are_waited_for_comes_at_once_and_they_are_told(
+    start_ranks, meeting
+):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net(), bucket_cap_mb=1e-6, broadcast_buffers=False)
+        if rank == 1:
+            dist.recv(dtorch.ones(1), 0)  # which never comes
+
+        def interrupt(*_):
+            if model._reducer._begun:
+                raise KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+        try:
+            model(data_of(rank)[0]).mean().backward()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    results = start_ranks(2, body).join().results
+    assert isinstance(results[0], KeyboardInterrupt)
+    assert isinstance(results[1], dist.PeerLost)
+    assert "KeyboardInterrupt" in str(results[1])
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_gradients_are_averaged_in_silence(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting)
+        model = DistributedDataParallel(Net(), bucket_cap_mb=1e-6)
+        loss = model(data_of(rank)[0]).mean() * (float("inf") if rank else float("-inf"))
+        loss.backward()
+        dist.destroy_process_group()
+        return bool(model.module.scale.grad.isnan().all())
+
+    assert run_ranks(2, body) == [True] * 2
+
+
+def test_any_registered_transport_will_do(monkeypatch, start_ranks, meeting):
+    monkeypatch.setitem(TRANSPORTS, "loopback", LoopbackTransport)
+
+    def body(rank):
+        dist.init_process_group(
+            "loopback", f"file:///{meeting}", rank=rank, world_size=3, timeout=600
+        )
+        assert dist.get_backend() == "loopback"
+        model = DistributedDataParallel(Net(seed=rank), bucket_cap_mb=1e-6)
+        model(data_of(rank, 3)[0]).mean().backward()
+        dist.destroy_process_group()
+        return grads(model)
+
+    with mesh(name_from(f"file:///{meeting}"), 3):
+        ranks = start_ranks(3, body)
+    for averaged in ranks.join().values():
+        assert close(averaged, reference(3)[0])
 
 
 def test_buckets_go_from_the_last_parameter_to_the_first_and_start_small():
