@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.errors import DtypeError
-from dtorch.core.quiet import quietly
 
 
 class ReduceOp(enum.Enum):
@@ -39,7 +38,7 @@ _COMBINE: dict[ReduceOp, Callable[..., Any]] = {
 }
 
 
-@quietly
+@np.errstate(all="ignore")  # inf and nan are values like others
 def reduce_into(out: np.ndarray, parts: list[np.ndarray], op: ReduceOp) -> None:
     """Combine the parts in their order, which is the ranks', into ``out``.
 

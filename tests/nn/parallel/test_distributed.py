@@ -324,14 +324,15 @@ def test_a_full_bucket_is_averaged_while_the_backward_pass_goes_on(run_ranks, me
         model = DistributedDataParallel(Net(), bucket_cap_mb=1e-6)
         x = data_of(rank)[0].requires_grad_()
 
-        def wait_for_average(grad):  # that of `first` is still to come
+        def wait_for_averages(grad):
+            assert model._reducer._begun
             deadline = time.monotonic() + 120
-            while not model._reducer._works[0].is_completed():
+            while not all(work.is_completed() for work in model._reducer._works):
                 assert time.monotonic() < deadline
                 time.sleep(0.001)
 
         hidden = x * 1.0
-        hidden.register_hook(wait_for_average)
+        hidden.register_hook(wait_for_averages)
         model(hidden).mean().backward()
         dist.destroy_process_group()
         return grads(model)
