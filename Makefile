@@ -34,7 +34,7 @@ train: $(STAMPS)/dtorch $(STAMPS)/examples
 	$(BIN)/dtorch-launch --nproc-per-node 2 examples/digits.py
 
 # What meets kernels. It also runs with those of processors that have fewer instructions than this.
-KERNEL_TESTS := tests/core/test_every_op.py tests/nn/test_layer_outputs.py tests/nn/test_rnn.py \
+KERNEL_TESTS := tests/core/test_every_kernel.py tests/nn/test_layer_outputs.py tests/nn/test_rnn.py \
     $(addprefix tests/native/test_,$(addsuffix .py,activation attention convolution copies \
     cross_entropy division fused gelu half_loops half matmul normalization optimizer pooling \
     recurrent slices softmax sums))

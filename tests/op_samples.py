@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 
 from dtorch.core import functions  # noqa: F401 - fills the registry
-from dtorch.core.base import TensorBase
+from dtorch.core.base import REQUIRES_GRAD, TensorBase
 from dtorch.core.creation import from_numpy
-from dtorch.core.op import REGISTRY, Op
+from dtorch.core.op import Op, public_ops
 
 
 class Maker:
-    """Makes tensors for samples: ``make(2, 3, low=0.1)``; the same ones for the same seed."""
+    """Makes tensors for samples: ``make(2, 3, low=0.1)``; the same ones for the same seed.
 
-    def __init__(self, dtype: Any = np.float64, seed: int = 0) -> None:
+    Args:
+        many: make samples of so many elements that kernels hand them to threads.
+    """
+
+    def __init__(self, dtype: Any = np.float64, seed: int = 0, many: bool = False) -> None:
         self.dtype = np.dtype(dtype)
+        self.many = many
         self.random = np.random.default_rng(seed)
 
     def __call__(self, *shape: int, low: float = -1.0, high: float = 1.0) -> Any:
@@ -35,22 +40,28 @@ class Maker:
         result.is_constant = True
         return result
 
+    def size(self, few: int, many: int) -> int:
+        """The size of a dim: ``few``, or ``many`` where samples of many elements are asked for."""
+        return many if self.many else few
+
     def index(self, *shape: int, high: int) -> Any:
         """Whole numbers from 0 to ``high`` - 1."""
         return from_numpy(self.random.integers(0, high, shape))
 
 
-def samples_of(op: Op, dtype: Any = np.float64) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+def samples_of(
+    op: Op, dtype: Any = np.float64, many: bool = False
+) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
     """The samples of one operation, with inputs of ``dtype``."""
     assert op.make_samples is not None, f"operation {op.name} has no samples"
-    return list(op.make_samples(Maker(dtype)))
+    return list(op.make_samples(Maker(dtype, many=many)))
 
 
 def every_sample(applies: Callable[[Op, int], bool] = lambda op, number: True) -> Any:
     """Run a test for ``(op, number)``: every sample of every public operation it applies to."""
     parameters = [
         pytest.param(op, number, id=f"{op.name}-{number}")
-        for op in REGISTRY.values()
+        for op in public_ops().values()
         if op.make_samples is not None
         for number in range(len(samples_of(op)))
         if applies(op, number)
@@ -63,7 +74,8 @@ def map_tensors(function: Any, value: Any) -> Any:
     if isinstance(value, TensorBase):
         return function(value)
     if isinstance(value, (list, tuple)):
-        return type(value)(map_tensors(function, v) for v in value)
+        parts = [map_tensors(function, v) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if isinstance(value, dict):
         return {k: map_tensors(function, v) for k, v in value.items()}
     return value
@@ -80,3 +92,29 @@ def differentiable(value: Any) -> list[Any]:
 
     map_tensors(collect, value)
     return found
+
+
+def outputs(result: Any) -> list[Any]:
+    """The tensors of a result, or its plain values as they are."""
+    if isinstance(result, (list, tuple)):
+        return [tensor for part in result for tensor in outputs(part)]
+    return [result]
+
+
+def arrays(result: Any) -> list[np.ndarray]:
+    return [
+        r.numpy(force=True) if isinstance(r, TensorBase) else np.asarray(r) for r in outputs(result)
+    ]
+
+
+def recorded(value: Any) -> bool:
+    return isinstance(value, TensorBase) and value._mode == REQUIRES_GRAD
+
+
+def scattered(tensor: Any) -> Any:
+    """The same elements with gaps between them and the dims in reverse order of memory."""
+    array = tensor.numpy()
+    wide = np.zeros(tuple(2 * n for n in array.shape[::-1]), array.dtype).T
+    part = wide[(*(slice(None, None, 2) for _ in array.shape), ...)]
+    part[...] = array
+    return from_numpy(part)

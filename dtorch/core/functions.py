@@ -5,11 +5,11 @@ checkers their signatures.
 """
 
 from dtorch.core import backend, ops
-from dtorch.core.op import REGISTRY
+from dtorch.core.op import public_ops
 
 if backend.has_kernels("cpu"):
     from dtorch.core import kernels  # noqa: F401  # importing them registers them
 
-globals().update({name: op.function for name, op in REGISTRY.items()})
-__all__ = [*REGISTRY, "broadcast_tensors"]
+globals().update({name: op.function for name, op in public_ops().items()})
+__all__ = [*public_ops(), "broadcast_tensors"]
 broadcast_tensors = ops.view.broadcast_tensors

@@ -71,7 +71,7 @@ Policy = Callable[["Op", Callable[[list[Any]], Any], list[Any], bool], Any]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-REGISTRY: dict[str, Op] = {}
+REGISTRY: dict[str, Op] = {}  # all operations, also those that are not public
 METHODS: dict[str, Any] = {}  # what `method` gave to tensors
 
 # The native module records which of an operation's tensors want a gradient in a word of 64 bits.
@@ -179,18 +179,18 @@ class Op:
         # Both show the source of the block to those who ask `inspect` for it.
         self.function = _named(self._make_function(), self)
         self.inplace_function = _named(self._make_inplace(), self, "_") if inplace else None
+        if self.name in REGISTRY:
+            raise ValueError(f"operation {self.name} is defined twice")
+        REGISTRY[self.name] = self
         if public:
-            self._register()
+            self._give_methods()
 
     @cached_property
     def doc(self) -> str:
         """The documentation, without the indentation of the source."""
         return inspect.cleandoc(self.body.__doc__ or "")
 
-    def _register(self) -> None:
-        if self.name in REGISTRY:
-            raise ValueError(f"operation {self.name} is defined twice")
-        REGISTRY[self.name] = self
+    def _give_methods(self) -> None:
         if self.method:
             setattr(OpMethods, self.name, self.function)
         if self.inplace_function is not None:
@@ -575,6 +575,11 @@ class Op:
     def run_inplace(self, values: list[Any]) -> Any:
         """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
         return change(self, values)
+
+
+def public_ops() -> dict[str, Op]:
+    """The operations that are called by name."""
+    return {name: op for name, op in REGISTRY.items() if op.public}
 
 
 def method(name: str, value: Any) -> None:

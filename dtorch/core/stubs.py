@@ -20,7 +20,7 @@ from typing import Any
 
 from dtorch.core import functions, public
 from dtorch.core.elementwise import ElementwiseOp
-from dtorch.core.op import METHODS, REGISTRY, Op
+from dtorch.core.op import METHODS, Op, public_ops
 from dtorch.core.views import ViewOp
 
 WIDTH = 100
@@ -284,9 +284,10 @@ def _wrapped(head: str, names: Sequence[str]) -> str:
 
 def methods() -> str:
     """The text of ``op_methods.pyi``."""
-    stub = Stub({name for name, op in REGISTRY.items() if op.method} | set(METHODS), "    ")
+    ops = public_ops()
+    stub = Stub({name for name, op in ops.items() if op.method} | set(METHODS), "    ")
     found: dict[str, Callable[[], None]] = {}
-    for name, op in REGISTRY.items():
+    for name, op in ops.items():
         if op.method:
             found[name] = partial(stub.add_op, name, op, method=True)
         if op.inplace:
@@ -305,10 +306,10 @@ def methods() -> str:
 def function_signatures() -> str:
     """The text of ``functions.pyi``."""
     names = sorted(vars(functions)["__all__"])
-    stub = Stub(names, "")
+    stub, ops = Stub(names, ""), public_ops()
     for name in names:
-        if name in REGISTRY:
-            stub.add_op(name, REGISTRY[name], method=False)
+        if name in ops:
+            stub.add_op(name, ops[name], method=False)
         else:
             stub.add_function(name, getattr(functions, name), method=False)
     return stub.text("\n")

@@ -6,40 +6,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-from op_samples import differentiable, every_sample, map_tensors, samples_of
+from op_samples import (
+    arrays,
+    differentiable,
+    every_sample,
+    map_tensors,
+    outputs,
+    recorded,
+    samples_of,
+    scattered,
+)
 
 from dtorch.autograd import grad
-from dtorch.core.base import REQUIRES_GRAD, TensorBase
+from dtorch.core.base import TensorBase
 from dtorch.core.composites import CompositeOp
 from dtorch.core.creation import from_numpy
 from dtorch.core.functions import view_as_real
-from dtorch.core.op import REGISTRY, Op
+from dtorch.core.op import Op, public_ops
 from dtorch.core.tensor import Tensor
 
 SINGLE = {np.dtype(np.float64): np.float32, np.dtype(np.complex128): np.complex64}
-
-
-def outputs(result: Any) -> list[Any]:
-    """The tensors of a result, or its plain values as they are."""
-    if isinstance(result, (list, tuple)):
-        return [tensor for part in result for tensor in outputs(part)]
-    return [result]
-
-
-def arrays(result: Any) -> list[np.ndarray]:
-    return [
-        r.numpy(force=True) if isinstance(r, TensorBase) else np.asarray(r) for r in outputs(result)
-    ]
 
 
 def close(actual: Any, expected: Any, rtol: float = 1e-10, atol: float = 1e-12) -> None:
     for a, e in zip(arrays(actual), arrays(expected), strict=True):
         np.testing.assert_allclose(a, e, rtol=rtol, atol=atol)
         assert a.shape == e.shape
-
-
-def recorded(value: Any) -> bool:
-    return isinstance(value, TensorBase) and value._mode == REQUIRES_GRAD
 
 
 def parts(output: Any) -> Any:
@@ -296,14 +288,6 @@ def test_out_receives_the_result(op: Op, number: int) -> None:
 def test_memory_order_of_operands_does_not_matter(op: Op, number: int) -> None:
     args, kwargs = samples_of(op)[number]
 
-    def scattered(tensor: Any) -> Any:
-        """The same elements with gaps between them and the dims in reverse order of memory."""
-        array = tensor.numpy()
-        wide = np.zeros(tuple(2 * n for n in array.shape[::-1]), array.dtype).T
-        part = wide[(*(slice(None, None, 2) for _ in array.shape), ...)]
-        part[...] = array
-        return from_numpy(part)
-
     close(
         op.function(*map_tensors(scattered, args), **map_tensors(scattered, kwargs)),
         op.function(*args, **kwargs),
@@ -330,19 +314,9 @@ def test_single_precision_agrees_with_double(op: Op, number: int) -> None:
         np.testing.assert_allclose(n, w, rtol=2e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in REGISTRY.values()])
+@pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in public_ops().values()])
 def test_block_is_complete(op: Op) -> None:
     assert op.make_samples is not None, "no samples"
     assert op.reference is not None, "no reference"
     assert op.doc, "no documentation"
     assert isinstance(op, CompositeOp) or op.body is not None
-
-
-@every_sample(lambda op, number: "cpu" in op.kernels)
-def test_kernel_equals_the_body(op: Op, number: int) -> None:
-    args, kwargs = samples_of(op)[number]
-    bound = op.bind(args, kwargs)
-    values = op.prepare(bound, op.unwrap(bound)[0])
-    fast = op.kernels["cpu"](*values)
-    if fast is not None:
-        close(fast, op.run_body(np, values), rtol=1e-12)

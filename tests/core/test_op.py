@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,16 @@ import pytest
 
 import dtorch
 from dtorch.core import backend
-from dtorch.core.op import Op, structured
+from dtorch.core.op import REGISTRY, Op, structured
+
+
+@pytest.fixture(autouse=True)
+def _forget_operations() -> Iterator[None]:
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
+
 
 compiled = pytest.mark.skipif(not backend.has_kernels("cpu"), reason="kernels are compiled")
 

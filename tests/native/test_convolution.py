@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import ml_dtypes
 import numpy as np
 import pytest
@@ -258,16 +254,6 @@ def test_other_convolutions_of_bfloat16_are_widened(groups, kernel, bias):
     check_bfloat16(channel_sum, (delta,))
 
 
-def test_scattered_arrays_give_the_same():
-    x, weight, bias = make(2, 20, 20, 9, 12)
-    spread = np.zeros((2, 9, 12, 40), np.float32).transpose(0, 3, 1, 2)[:, ::2]
-    spread[...] = x
-    args = (bias, (1, 1), (1, 1), (1, 1), 1)
-    expected = conv.kernels["cpu"](x, weight, *args)
-    turned = np.asfortranarray(weight)
-    np.testing.assert_array_equal(conv.kernels["cpu"](spread, turned, *args), expected)
-
-
 def test_result_does_not_depend_on_the_number_of_threads(native):
     before = native.get_num_threads()
     found = []
@@ -304,39 +290,3 @@ def test_wrong_arrays_are_refused(native):
         native.winograd_convolution(x, weight, None, 2, (0, 0), False, np.empty_like(x))
     with pytest.raises(TypeError):
         native.convolution(x, weight.astype(float), None, *geometry, 1, np.empty_like(x))
-
-
-EVERY_VARIANT = """
-import numpy as np
-from dtorch.core.ops.convolution import channel_sum, conv, conv_input, conv_weight
-rng = np.random.default_rng(0)
-for dtype, bound in ((np.float32, 5e-6), (np.float64, 1e-13)):
-    for groups, k, stride in ((1, 3, 1), (1, 5, 2), (20, 3, 1)):
-        x = rng.standard_normal((2, 20, 15, 17)).astype(dtype)
-        w = rng.standard_normal((40, 20 // groups, k, k)).astype(dtype)
-        geometry = ((stride,) * 2, (1, 1), (1, 1), groups)
-        y = conv.kernels["cpu"](x, w, None, *geometry)
-        for op, values in (
-            (conv, (x, w, None, *geometry)),
-            (conv_input, (y, w, None, x.shape, *geometry)),
-            (conv_weight, (y, x, w.shape, *geometry)),
-        ):
-            expected = op.run_body(np, [v.astype(float) if hasattr(v, "astype") else v for v in values])
-            error = np.linalg.norm(op.kernels["cpu"](*values) - expected) / np.linalg.norm(expected)
-            assert error < bound, (op, dtype, groups, error)
-"""
-
-
-@pytest.mark.parametrize("capability", ["baseline", "avx2", "avx512"])
-def test_every_variant_that_this_processor_has_gives_the_same(native, capability):
-    result = subprocess.run(
-        [sys.executable, "-c", EVERY_VARIANT],
-        env={**os.environ, "DTORCH_CPU_CAPABILITY": capability},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    if "this processor does not have" in result.stderr:
-        pytest.skip(f"this processor does not have {capability}")
-    assert (result.returncode, result.stderr) == (0, "")

@@ -18,7 +18,6 @@ from dtorch.core.backend import native
 from dtorch.core.base import TensorBase
 from dtorch.core.creation import from_numpy, ones, tensor
 from dtorch.core.generator import manual_seed
-from dtorch.core.op import REGISTRY
 from dtorch.core.random import randn
 from dtorch.core.tensor import Tensor
 
@@ -178,17 +177,6 @@ def test_engine_gives_the_gradients_of_the_python_engine(seed: int) -> None:
             assert leaf.grad is None
         else:
             np.testing.assert_allclose(leaf.grad.numpy(), expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("op", "arg"), [("mul", "input"), ("mul", "other"), ("relu", "input")], ids="-".join
-)
-def test_gradient_kernels_of_single_loops_equal_the_formulas(op: str, arg: str) -> None:
-    formula = REGISTRY[op].formulas[arg]
-    kernel = formula.kernels["cpu"]
-    a, b = np.random.default_rng(0).normal(size=(2, 50)).astype(np.float32)
-    np.testing.assert_array_equal(kernel(a, b), formula.function(a, b))
-    assert kernel(a.astype(np.complex64), b.astype(np.complex64)) is None
 
 
 def test_functions_pickle_by_name_and_bind_as_methods() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dtorch.core import backend
-from dtorch.core.ops.normalization import _gradients, normalize, normalize_by
+from dtorch.core.ops.normalization import _gradients, standardize
 
 pytestmark = pytest.mark.skipif(backend.native is None, reason="no native module")
 
@@ -15,7 +15,7 @@ SUM_ERROR = 5e-2 if "asan" in os.environ.get("LD_PRELOAD", "") else 5e-3
 
 def gradients(*values):
     *values, needs = values
-    return normalize.formulas["input"].kernels["cpu"](*values, 1e-5, needs)
+    return standardize.formulas["input"].kernels["cpu"](*values, 1e-5, needs)
 
 
 TOLERANCE = {np.dtype(np.float32): 3e-5, np.dtype(np.float64): 1e-12}
@@ -51,8 +51,8 @@ def close(got, expected, dtype):
 def test_kernels_equal_the_definition(by_channel, data):
     x, weight, bias, grouped, dims, affine, _ = values = data.draw(inputs(by_channel))
     wide = [v.astype(np.float64) if isinstance(v, np.ndarray) else v for v in values]
-    got = normalize.kernels["cpu"](*values)
-    expected = normalize.run_body(np, wide)
+    got = standardize.kernels["cpu"](*values)
+    expected = standardize.run_body(np, wide)
     for one, other in zip(got, expected, strict=True):
         assert one.shape == other.shape
         assert one.dtype == x.dtype
@@ -89,7 +89,7 @@ def test_groups_equal_the_definition(data):
     )
     values = (x, weight, bias, (n, groups, each, side, 3), (2, 3, 4), (1, shape[1], 1, 1), 1e-5)
     wide = [v.astype(np.float64) if isinstance(v, np.ndarray) else v for v in values]
-    got, expected = normalize.kernels["cpu"](*values), normalize.run_body(np, wide)
+    got, expected = standardize.kernels["cpu"](*values), standardize.run_body(np, wide)
     for one, other in zip(got, expected, strict=True):
         assert one.shape == other.shape
         close(one, other, dtype)
@@ -110,7 +110,7 @@ def test_groups_equal_the_definition(data):
 
 def test_variance_keeps_its_digits_far_from_zero():
     x = np.random.default_rng(0).standard_normal((8, 4, 30, 30)).astype(np.float32) + 1000
-    *_, variance, _ = normalize.kernels["cpu"](x, None, None, None, (0, 2, 3), (1, 4, 1, 1), 1e-5)
+    *_, variance, _ = standardize.kernels["cpu"](x, None, None, None, (0, 2, 3), (1, 4, 1, 1), 1e-5)
     np.testing.assert_allclose(variance.ravel(), x.astype(np.float64).var((0, 2, 3)), rtol=1e-4)
 
 
@@ -132,7 +132,7 @@ def test_many_numbers_far_from_zero_are_standardised(kind, mean, long):
     else:
         x = x.reshape(2, 1, columns)
         grouped = grouped and (2, 1, 1, columns)
-    got = normalize.kernels["cpu"](x, None, None, grouped, dims, affine, 1e-5)
+    got = standardize.kernels["cpu"](x, None, None, grouped, dims, affine, 1e-5)
     wide = x.astype(np.float64)
     axes = tuple(d - 1 if grouped else d for d in dims) if grouped else dims
     spread = wide.var(axis=axes, keepdims=True)
@@ -149,7 +149,7 @@ def test_gradients_of_long_rows_keep_their_digits():
     for dims, affine, columns in (((0, 2), (1, 1, 1), None), ((1, 2), (1, 300_000), 300_000)):
         w = weight if columns is None else np.ones(columns, np.float32)
         values = (x, w, w, None, dims, affine, 1e-5)
-        _, average, _, scale = normalize.kernels["cpu"](*values)
+        _, average, _, scale = standardize.kernels["cpu"](*values)
         rest = (None, dims, affine, (True, True, True))
         got = gradients(grad, x, w, w.shape, average, scale, *rest)
         wide = [a.astype(np.float64) for a in (grad, x, w)]
@@ -162,7 +162,7 @@ def test_gradients_of_many_rows_keep_their_digits():
     grad = np.full((300_000, 3), 0.1, np.float32)
     x = np.random.default_rng(0).standard_normal(grad.shape).astype(np.float32)
     w = np.ones(3, np.float32)
-    _, average, _, scale = normalize.kernels["cpu"](x, w, w, None, (1,), (3,), 1e-5)
+    _, average, _, scale = standardize.kernels["cpu"](x, w, w, None, (1,), (3,), 1e-5)
     found = gradients(grad, x, w, (3,), average, scale, None, (1,), (3,), (False, True, True))
     np.testing.assert_allclose(found[2], grad.sum(0, dtype=float), rtol=1e-6)
 
@@ -173,11 +173,11 @@ def test_groups_far_from_zero_give_their_weight_its_gradient(columns):
     x = (rng.standard_normal((3, 4, 500, columns)) + 1000).astype(np.float32)
     grad, weight = rng.standard_normal(x.shape).astype(np.float32), np.ones(4, np.float32)
     rest = ((3, 2, 2, 500, columns), (2, 3, 4), (1, 4, 1, 1))
-    _, average, _, scale = normalize.kernels["cpu"](x, weight, None, *rest, 1e-5)
+    _, average, _, scale = standardize.kernels["cpu"](x, weight, None, *rest, 1e-5)
     needs = (False, True, False)
     found = gradients(grad, x, weight, None, average, scale, *rest, needs)
     wide = [a.astype(np.float64) for a in (grad, x, weight)]
-    _, average, _, scale = normalize.run_body(np, (*wide[1:], None, *rest, 1e-5))
+    _, average, _, scale = standardize.run_body(np, (*wide[1:], None, *rest, 1e-5))
     right = _gradients(*wide, None, average, scale, *rest, needs)
     np.testing.assert_allclose(found[1], right[1], rtol=1e-5, atol=1e-3)
 
@@ -185,27 +185,19 @@ def test_groups_far_from_zero_give_their_weight_its_gradient(columns):
 def test_infinity_and_nan_stay_in_their_row():
     x = np.ones((4, 50), np.float32)
     x[0, 0], x[1, 7], x[2, 0] = np.inf, np.inf, np.nan
-    out, average, *_ = normalize.kernels["cpu"](x, None, None, None, (1,), (50,), 1e-5)
+    out, average, *_ = standardize.kernels["cpu"](x, None, None, None, (1,), (50,), 1e-5)
     assert np.isnan(out[:3]).all()
     assert (out[3] == 0).all()
     np.testing.assert_array_equal(average.ravel(), [np.inf, np.inf, np.nan, 1])
 
 
-def test_given_statistics():
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((3, 5, 4, 7)).astype(np.float32)
-    mean, weight, bias = rng.standard_normal((3, 5)).astype(np.float32)
-    variance = rng.uniform(0.5, 2, 5).astype(np.float32)
-    for w, b in ((weight, bias), (None, None), (weight, None)):
-        values = (x, mean, variance, w, b, 1e-5)
-        close(normalize_by.kernels["cpu"](*values), normalize_by.run_body(np, values), x.dtype)
-
-
 def test_what_the_kernels_do_not_know_is_left_to_the_definition():
     x = np.ones((2, 4, 3), np.float32)
-    assert normalize.kernels["cpu"](x, None, None, None, (1,), (1, 4, 1), 0.0) is None
-    assert normalize.kernels["cpu"](x.astype(np.float16), None, None, None, (2,), (3,), 0.0) is None
-    assert normalize.kernels["cpu"](x[:, :, :0], None, None, None, (2,), (0,), 1e-5) is None
+    assert standardize.kernels["cpu"](x, None, None, None, (1,), (1, 4, 1), 0.0) is None
+    assert (
+        standardize.kernels["cpu"](x.astype(np.float16), None, None, None, (2,), (3,), 0.0) is None
+    )
+    assert standardize.kernels["cpu"](x[:, :, :0], None, None, None, (2,), (0,), 1e-5) is None
 
 
 def test_result_does_not_depend_on_the_number_of_threads(native):
@@ -215,7 +207,9 @@ def test_result_does_not_depend_on_the_number_of_threads(native):
     try:
         for count in (1, 3):
             native.set_num_threads(count)
-            _, average, _, scale = normalize.kernels["cpu"](x, None, None, None, (1,), (257,), 1e-5)
+            _, average, _, scale = standardize.kernels["cpu"](
+                x, None, None, None, (1,), (257,), 1e-5
+            )
             found.append(
                 gradients(
                     grad, x, x[0], (257,), average, scale, None, (1,), (257,), (True, True, True)

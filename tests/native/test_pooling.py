@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -78,42 +74,6 @@ def test_a_place_outside_is_refused(native):
     for place in (4, -1):
         with pytest.raises(IndexError, match="outside"):
             native.add_at_places(delta, np.array([[0, place]]), out)
-
-
-EVERY_VARIANT = """
-import numpy as np
-from dtorch.core.ops.pooling import largest, max_pool, window_sum
-rng = np.random.default_rng(0)
-for dtype in (np.float32, np.float64):
-    for width in (1, 2, 5, 16, 33, 70):
-        x = rng.integers(-4, 4, (2, 7, width)).astype(dtype)
-        x[0, 3, width // 2] = np.nan
-        for k, s, p, d in ((1, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (2, 2, 0, 1), (3, 3, 1, 2)):
-            counts = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n in (7, width))
-            if min(counts) < 1:
-                continue
-            values = (x, (k, k), (s, s), (p, p), (d, d), counts)
-            got, expected = max_pool.kernels["cpu"](*values), max_pool.run_body(np, values)
-            for one, other in zip(got, expected):
-                np.testing.assert_array_equal(one, other)
-            np.testing.assert_array_equal(largest.kernels["cpu"](*values), expected[0])
-            if d == 1:
-                values = (x, (k, k), (s, s), (p, p), counts, 3)
-                got, expected = window_sum.kernels["cpu"](*values), window_sum.run_body(np, values)
-                np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
-"""
-
-
-@pytest.mark.parametrize("capability", ["baseline", "avx2", "avx512"])
-def test_every_variant_that_this_processor_has_gives_the_same(native, capability):
-    result = subprocess.run(
-        [sys.executable, "-c", EVERY_VARIANT],
-        env={**os.environ, "DTORCH_CPU_CAPABILITY": capability},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    if "this processor does not have" in result.stderr:
-        pytest.skip(f"this processor does not have {capability}")
-    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_places_are_found_where_a_gradient_is_recorded():

@@ -10,7 +10,12 @@ import numpy as np
 from dtorch.core.backend import native
 from dtorch.core.ops.convolution import channel_sum
 from dtorch.core.ops.fused import fused_norm
-from dtorch.core.ops.normalization import around_zero, factor_and_shift, normalize, normalize_by
+from dtorch.core.ops.normalization import (
+    around_zero,
+    factor_and_shift,
+    standardize,
+    standardize_by,
+)
 from dtorch.core.shapes import sum_dims
 
 Ints = tuple[int, ...]
@@ -72,7 +77,7 @@ def _flat(array: Any) -> Any:
     return None if array is None else np.ascontiguousarray(array).reshape(-1)
 
 
-@normalize.kernel("cpu")
+@standardize.kernel("cpu")
 def _(input, weight, bias, grouped, dims, affine, eps):
     if not _known(input, weight, bias):
         return None
@@ -144,7 +149,7 @@ def _group_gradients(
     return found
 
 
-@normalize.gradient_kernel("input", "weight", "bias")
+@standardize.gradient_kernel("input", "weight", "bias")
 def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, eps, needs):
     if not _known(input, grad, weight, average, scale):
         return None
@@ -182,7 +187,7 @@ def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, ep
     ]
 
 
-@normalize_by.kernel("cpu")
+@standardize_by.kernel("cpu")
 def _(input, average, variance, weight, bias, eps):
     return _finish_planes(input, *factor_and_shift(np, average, variance, weight, bias, eps))
 

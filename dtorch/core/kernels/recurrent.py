@@ -39,12 +39,10 @@ def _(input, hidden, cell, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse):
 
 @lstm_deltas.kernel("cpu")
 def _(d_out, d_hidden, d_cell, w_hh, w_hr, gates, squashed, cells, sizes, reverse):
-    if not _known(w_hr, d_out, d_hidden, d_cell, w_hh, gates):
+    if not _known(w_hr, d_out, d_hidden, d_cell, w_hh, gates, squashed, cells):
         return None
-    delta = np.empty_like(gates)
+    delta = np.empty(gates.shape, gates.dtype)
     dh, dc = d_hidden.copy(order="C"), d_cell.copy(order="C")
-    grad, weight = np.ascontiguousarray(d_out), np.ascontiguousarray(w_hh)
-    native.lstm_backward(
-        grad, gates, squashed, cells, weight, *_steps(sizes, reverse), dh, dc, delta
-    )
+    known = map(np.ascontiguousarray, (d_out, gates, squashed, cells, w_hh))
+    native.lstm_backward(*known, *_steps(sizes, reverse), dh, dc, delta)
     return delta, dh, dc, None

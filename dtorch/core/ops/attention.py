@@ -130,6 +130,20 @@ def _(grad, query, key, value, mask, options, out, log_sums):
     return tiles.backward(xp, grad, q, k, v, m, options, out, log_sums)
 
 
+@tiled_attention.samples
+def _(make):
+    n, width = make.size(3, 150), make.size(4, 64)
+    shape = (2, 2, n, width)
+    mask = make.constant(n, n)
+    for given, options in (
+        (None, Options(0.5, True, 0.0, 0)),
+        (None, Options(0.5, False, 0.3, 7)),
+        (mask, Options(0.5, False, 0.0, 0)),
+        (mask > -0.9, Options(0.5, False, 0.0, 0)),
+    ):
+        yield (make(*shape), make(*shape), make(*shape), given, options), {}
+
+
 def attend(
     query: Any, key: Any, value: Any, mask: Any, dropout_p: float, is_causal: bool, scale: float
 ) -> Any:

@@ -248,6 +248,12 @@ def _(grad, condition):
     return keep(grad, condition)
 
 
+@keep.samples
+def _(make):
+    yield (make(3, 4), make(3, 4) > 0), {}
+    yield (make(3, 4), make(4) > 0), {}
+
+
 @composite(tensors=("input", "other"), aliases={"tensor1": "input", "tensor2": "other"})
 def equal(input: Any, other: Any) -> bool:
     """Whether two tensors have the same sizes and elements."""

@@ -226,6 +226,49 @@ def _(grad, delta, input_shape, stride, padding, dilation, groups):
     return conv_input(conjugate(delta), grad, None, input_shape, stride, padding, dilation, groups)
 
 
+def _geometries(make):
+    """Sizes of input and weight, strides, padding, dilation and groups."""
+    n, c, side = make.size(2, 8), make.size(4, 16), make.size(5, 24)
+    image = (n, c, side, side)
+    yield image, (c, c, 3, 3), (1, 1), (1, 1), (1, 1), 1
+    yield image, (c, c, 3, 3), (2, 2), (1, 1), (1, 1), 1
+    yield image, (3, c, 1, 1), (1, 1), (0, 0), (1, 1), 1
+    yield image, (c, 1, 3, 3), (1, 1), (0, 1), (1, 1), c
+    yield (n, c, side * side), (2, c // 2, 4), (2,), (1,), (2,), 2
+
+
+def _result_shape(shape, weight, stride, padding, dilation):
+    sides = zip(shape[2:], weight[2:], stride, padding, dilation, strict=True)
+    return (shape[0], weight[0], *(window_count("conv", *side) for side in sides))
+
+
+@conv.samples
+def _(make):
+    for shape, weight, *geometry, groups in _geometries(make):
+        bias = make(weight[0]) if groups == 1 else None
+        yield (make(*shape), make(*weight), bias, *geometry, groups), {}
+
+
+@conv_input.samples
+def _(make):
+    for shape, weight, *geometry, groups in _geometries(make):
+        delta = make(*_result_shape(shape, weight, *geometry))
+        bias = make(shape[1]) if groups == 1 else None
+        yield (delta, make(*weight), bias, shape, *geometry, groups), {}
+
+
+@conv_weight.samples
+def _(make):
+    for shape, weight, *geometry, groups in _geometries(make):
+        delta = make(*_result_shape(shape, weight, *geometry))
+        yield (delta, make(*shape), weight, *geometry, groups), {}
+
+
+@channel_sum.samples
+def _(make):
+    yield (make(2, make.size(3, 30), make.size(4, 2000)),), {}
+
+
 # -- public forms -------------------------------------------------------------------------------
 
 

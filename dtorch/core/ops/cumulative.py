@@ -66,7 +66,7 @@ def _(grad, dim):
 
 @cumsum.samples
 def _(make):
-    yield (make(2, 3), 1), {}
+    yield (make(make.size(2, 300), make.size(3, 300)), 1), {}
     yield (make(2, 3), 0), {}
 
 
@@ -103,7 +103,7 @@ def _(grad, input, out, dim):
 
 @cumprod.samples
 def _(make):
-    yield (make(2, 3), 1), {}
+    yield (make(make.size(2, 9000), make.size(3, 8), low=0.5), 1), {}
     yield (make(3, 2), 0), {}
     yield (make.constant(2, 4).round(), 1), {}
 
@@ -273,3 +273,10 @@ def _(make):
 @diff.expect
 def _(input, n=1, dim=-1, prepend=None):
     return np.diff(input, n, dim, *([] if prepend is None else [prepend]))
+
+
+@running_back.samples
+def _(make):
+    n = make.size(3, 300)
+    yield (make(n, n), 0), {}
+    yield (make(n, n), 1), {}

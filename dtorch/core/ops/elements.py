@@ -152,8 +152,8 @@ for _op, _add in ((index_add, True), (index_copy, False)):
         yield (make(3, 4), 1, make.index(1, high=1).new_tensor([2, 0]), make(3, 2)), {}
         yield (make(3, 4), 0, make.index(1, high=1).new_tensor([2]), make(1, 4)), {}
         if _add:
-            index = make.index(1, high=1).new_tensor([1, 2, 1])
-            yield (make(3, 4), 0, index, make(3, 4)), {"alpha": 0.5}
+            n = make.size(3, 300)
+            yield (make(n, n), 0, make.index(n, high=n), make(n, n)), {"alpha": 0.5}
 
     @_op.expect
     def _(input, dim, index, source, alpha=1, _add=_add):

@@ -85,6 +85,14 @@ def _(grad, index, padding_idx, by_frequency):
     return rows_scaled(grad, index, padding_idx, by_frequency)
 
 
+@rows_added.samples
+def _(make):
+    rows, columns = make.size(4, 300), make.size(3, 300)
+    index = make.index(2, rows, high=rows)
+    for padding_idx in (None, 1):
+        yield (make(2, rows, columns), index, (rows, columns), padding_idx, False), {}
+
+
 @structured(tensors=("weight", "index"), public=False)
 def rows_scaled(
     xp: Any, weight: Any, index: Any, padding_idx: int | None, by_frequency: bool

@@ -11,7 +11,7 @@ from typing import Any
 from dtorch.core.errors import ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.convolution import check_conv, conv
-from dtorch.core.ops.normalization import normalize_by
+from dtorch.core.ops.normalization import standardize_by
 
 Ints = tuple[int, ...]
 
@@ -23,8 +23,8 @@ def fused_norm(
     xp: Any, input: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float,
     added: Any = None, low: float = -math.inf, high: float = math.inf,
 ) -> Any:  # fmt: skip
-    """`normalize_by`, then ``+ added``, clamped to ``low`` and ``high``."""
-    out = normalize_by.run_body(xp, (input, average, variance, weight, bias, eps))
+    """`standardize_by`, then ``+ added``, clamped to ``low`` and ``high``."""
+    out = standardize_by.run_body(xp, (input, average, variance, weight, bias, eps))
     return _add_and_clamp(xp, out, added, low, high)
 
 
@@ -48,6 +48,15 @@ def _check_added(name: str, added: Any, shape: Ints) -> None:
         )
 
 
+@fused_norm.samples
+def _(make):
+    c = make.size(4, 16)
+    shape = (3, c, make.size(5, 2000))
+    statistics = (make(c), make(c, low=0.5), make(c), make(c), 1e-5)
+    yield (make(*shape), *statistics, make(*shape), 0.0, 6.0), {}
+    yield (make(*shape), *statistics), {}
+
+
 @structured(
     tensors=(
         "input", "weight", "bias", "average", "variance", "norm_weight", "norm_bias", "added",
@@ -59,10 +68,10 @@ def fused_conv(
     groups: int, average: Any, variance: Any, norm_weight: Any, norm_bias: Any, eps: float,
     added: Any = None, low: float = -math.inf, high: float = math.inf,
 ) -> Any:  # fmt: skip
-    """`conv`, then `normalize_by` if ``average`` is given, ``+ added``, clamped."""
+    """`conv`, then `standardize_by` if ``average`` is given, ``+ added``, clamped."""
     out = conv.run_body(xp, (input, weight, bias, stride, padding, dilation, groups))
     if average is not None:
-        out = normalize_by.run_body(xp, (out, average, variance, norm_weight, norm_bias, eps))
+        out = standardize_by.run_body(xp, (out, average, variance, norm_weight, norm_bias, eps))
     _check_added("fused_conv", added, out.shape)
     return _add_and_clamp(xp, out, added, low, high)
 
@@ -70,3 +79,13 @@ def fused_conv(
 @fused_conv.shape
 def _(input, weight, bias, stride, padding, dilation, groups, *rest):
     check_conv(input, weight, bias, stride, padding, dilation, groups)
+
+
+@fused_conv.samples
+def _(make):
+    n, c, side = make.size(2, 8), make.size(4, 16), make.size(5, 24)
+    image, weight = make(n, c, side, side), make(c, c, 3, 3)
+    geometry = ((1, 1), (1, 1), (1, 1), 1)
+    statistics = (make(c), make(c, low=0.5), make(c), make(c), 1e-5)
+    yield (image, weight, None, *geometry, *statistics, make(n, c, side, side), 0.0), {}
+    yield (image, weight, make(c), *geometry, *(None,) * 4, 1e-5, None, 0.0, 6.0), {}

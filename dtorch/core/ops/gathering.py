@@ -79,7 +79,8 @@ def _(grad, dim, index, input_shape):
 
 @gather.samples
 def _(make):
-    yield (make(3, 4), 1, make.index(3, 2, high=4)), {}
+    n = make.size(4, 300)
+    yield (make(n, n), 1, make.index(n, 2, high=n)), {}
     yield (make(3, 4), 0, make.index(2, 4, high=3)), {}
 
 
@@ -126,7 +127,8 @@ def _(grad, dim, index, src_shape):
 
 @scatter_add.samples
 def _(make):
-    yield (make(3, 4), 1, make.index(3, 2, high=4), make(3, 3)), {}
+    n = make.size(4, 300)
+    yield (make(n, n), 1, make.index(n, n - 1, high=n), make(n, n)), {}
     yield (make(3, 4), 0, make.index(2, 4, high=3), make(2, 4)), {}
 
 

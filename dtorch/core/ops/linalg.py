@@ -93,12 +93,13 @@ def _(grad, input, other_shape):
 
 @matmul.samples
 def _(make):
-    yield (make(2, 3), make(3, 4)), {}
+    n = make.size(3, 200)
+    yield (make(n - 1, n), make(n, n + 1)), {}
     yield (make(5, 2, 3), make(5, 3, 4)), {}
     yield (make(5, 2, 3), make(3, 4)), {}
     yield (make(2, 3), make(5, 3, 4)), {}
     yield (make(3), make(3)), {}
-    yield (make(2, 3), make(3)), {}
+    yield (make(n - 1, n), make(n)), {}
     yield (make(3), make(3, 2)), {}
     yield (make(4, 2, 3), make(3)), {}
     yield (make(3), make(4, 3, 2)), {}
@@ -589,6 +590,18 @@ def _(grad, input, weight, needs):
 def product_and_row_sums(xp: Any, input: Any, other: Any) -> tuple[Any, Any]:
     """``input @ other`` of matrices, and the sums of the rows of ``input``."""
     return backend.matmul(input, other), sum_dims(input, (1,))
+
+
+@affine.samples
+def _(make):
+    n, inner, outer = make.size(3, 300), make.size(4, 200), make.size(2, 100)
+    yield (make(2, n, inner), make(outer, inner), make(outer)), {}
+
+
+@product_and_row_sums.samples
+def _(make):
+    n, inner, outer = make.size(3, 300), make.size(4, 200), make.size(2, 100)
+    yield (make(n, inner), make(inner, outer)), {}
 
 
 @composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")

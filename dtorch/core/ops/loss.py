@@ -235,6 +235,18 @@ def _(grad, input, target, weight, top, log_sum, total, ignore_index, reduction)
     return _row_gradient(xp, delta, input, target, weight, top, log_sum, ignore_index)
 
 
+@row_cross_entropy.samples
+def _(make):
+    n, classes = make.size(4, 300), make.size(3, 300)
+    for weight, reduction in (
+        (None, "mean"),
+        (make.constant(classes, low=0.5), "sum"),
+        (None, "none"),
+    ):
+        target = make.index(n, high=classes)
+        yield (make(n, classes, low=-9, high=9), target, weight, 1, reduction), {}
+
+
 def _row_gradient(
     xp: Any, delta: Any, input: Any, target: Any, weight: Any, top: Any, log_sum: Any,
     ignore_index: int,

@@ -27,7 +27,7 @@ Ints = tuple[int, ...]
     tensors=("input", "weight", "bias"), outputs=("out", "average", "variance", "scale"),
     returns=3, public=False, wide=True, rounded=1,
 )  # fmt: skip
-def normalize(
+def standardize(
     xp: Any, input: Any, weight: Any, bias: Any, grouped: Ints | None, dims: Ints, affine: Ints,
     eps: float,
 ) -> Any:  # fmt: skip
@@ -69,7 +69,7 @@ def _few(scale: Any, affine: Ints, out: Any) -> bool:
     return 4 * math.prod(np.broadcast_shapes(scale.shape, affine)) <= int(out.size)
 
 
-@normalize.gradient("input", "weight", "bias")
+@standardize.gradient("input", "weight", "bias")
 def _(grad, input, weight, bias_shape, average, scale, grouped, dims, affine, eps, needs):
     if isinstance(grad, TensorBase):
         found = recorded_gradients(
@@ -150,6 +150,15 @@ def _gradients(
     return found
 
 
+@standardize.samples
+def _(make):
+    n, c, m = make.size(3, 8), make.size(4, 16), make.size(5, 600)
+    yield (make(n, c, m), make(c), make(c), None, (0, 2), (1, c, 1), 1e-5), {}
+    yield (make(n, c, m), make(m), make(m), None, (2,), (m,), 1e-5), {}
+    yield (make(n, c, m), None, None, None, (1, 2), (c, m), 1e-5), {}
+    yield (make(n, c, m), make(c), make(c), (n, 2, c // 2, m), (2, 3), (1, c, 1), 1e-5), {}
+
+
 def factor_and_shift(
     xp: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float
 ) -> tuple[Any, Any]:
@@ -162,7 +171,7 @@ def factor_and_shift(
 
 
 @structured(tensors=("input", "average", "variance", "weight", "bias"), public=False, wide=True)
-def normalize_by(
+def standardize_by(
     xp: Any, input: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float
 ) -> Any:
     """Channels of ``(N, C, *)`` normalised by a given mean and variance."""
@@ -177,13 +186,13 @@ def _per_channel(value: Any, ndim: int) -> Any:
     return value.reshape((1, -1) + (1,) * (ndim - 2))
 
 
-@normalize_by.gradient("input")
+@standardize_by.gradient("input")
 def _(grad, variance, weight, eps):
     scale = (variance + eps) ** -0.5
     return grad * _per_channel(scale if weight is None else scale * weight, grad.ndim)
 
 
-@normalize_by.gradient("weight")
+@standardize_by.gradient("weight")
 def _(grad, input, average, variance, eps):
     hat = (input - _per_channel(average, grad.ndim)) * _per_channel(
         (variance + eps) ** -0.5, grad.ndim
@@ -191,9 +200,17 @@ def _(grad, input, average, variance, eps):
     return sum(grad * hat, (0, *range(2, grad.ndim)))
 
 
-@normalize_by.gradient("bias")
+@standardize_by.gradient("bias")
 def _(grad):
     return sum(grad, (0, *range(2, grad.ndim)))
+
+
+@standardize_by.samples
+def _(make):
+    c = make.size(4, 16)
+    statistics = (make.constant(c), make.constant(c, low=0.5))
+    yield (make(3, c, make.size(5, 2000)), *statistics, make(c), make(c), 1e-5), {}
+    yield (make(3, c, make.size(5, 2000)), *statistics, None, None, 1e-5), {}
 
 
 def _check_channels(name: str, input: Any, **given: Any) -> None:
@@ -229,7 +246,7 @@ def batch_norm(
     _check_channels("batch_norm", input, running_mean=running_mean, running_var=running_var,
                     weight=weight, bias=bias)  # fmt: skip
     if not training and running_mean is not None:
-        return normalize_by(input, running_mean, running_var, weight, bias, eps)
+        return standardize_by(input, running_mean, running_var, weight, bias, eps)
     count = math.prod(shape) // max(shape[1], 1)
     if training and count == 1:
         raise ShapeError(
@@ -237,7 +254,7 @@ def batch_norm(
             "batch, or eval()"
         )
     affine = (1, shape[1], *(1,) * (len(shape) - 2))
-    out, average, variance = normalize(
+    out, average, variance = standardize(
         input, weight, bias, None, (0, *range(2, len(shape))), affine, eps
     )
     if training and running_mean is not None and count:
@@ -304,14 +321,14 @@ def instance_norm(
             raise ArgumentError(
                 "instance_norm: use_input_stats=False needs running_mean and running_var"
             )
-        return normalize_by(input, running_mean, running_var, weight, bias, eps)
+        return standardize_by(input, running_mean, running_var, weight, bias, eps)
     count = math.prod(shape[2:])
     if count == 1:
         raise ShapeError(
             f"instance_norm: one value per channel and sample, input has shape {shape}"
         )
     affine = (1, shape[1], *(1,) * (len(shape) - 2))
-    out, average, variance = normalize(
+    out, average, variance = standardize(
         input, weight, bias, None, tuple(range(2, len(shape))), affine, eps
     )
     if running_mean is not None and math.prod(shape):
@@ -368,7 +385,7 @@ def layer_norm(
     Reference: Ba et al. 2016, arXiv:1607.06450.
     """
     sizes, dims = _trailing("layer_norm", input, normalized_shape, weight=weight, bias=bias)
-    return normalize(input, weight, bias, None, dims, sizes, eps)[0]
+    return standardize(input, weight, bias, None, dims, sizes, eps)[0]
 
 
 @layer_norm.samples
@@ -411,7 +428,7 @@ def group_norm(
     _check_channels("group_norm", input, weight=weight, bias=bias)
     grouped = (n, num_groups, c // num_groups, *sides)
     affine = (1, c, *(1,) * len(sides))
-    return normalize(
+    return standardize(
         input, weight, bias, grouped, tuple(range(2, len(grouped))), affine, eps
     )[0]  # fmt: skip
 

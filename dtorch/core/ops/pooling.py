@@ -365,6 +365,52 @@ def _(grad, kernel, step, pad, counts, divisor):
     return window_sum(grad, kernel, step, pad, counts, divisor)
 
 
+def _windows_of(make, *, spread):
+    """An input, with kernel, step, padding, spread and number of windows."""
+    n, side = make.size(2, 30), make.size(6, 50)
+    for kernel, step, pad, apart in (
+        ((2, 2), (2, 2), (0, 0), (1, 1)),
+        ((3, 3), (2, 2), (1, 1), (1, 1)),
+        ((3, 2), (1, 2), (1, 0), (1, 1)),
+        ((3, 3), (1, 1), (1, 1), (2, 2)),
+        ((4,), (3,), (2,), (1,)),
+    ):
+        if not spread and max(apart) > 1:
+            continue
+        input = make(n, *(side,) * 2)
+        sides = tuple(input.shape)[-len(kernel) :]
+        places = zip(sides, kernel, step, pad, apart, strict=True)
+        counts = tuple(window_count("pool", *place) for place in places)
+        yield input, kernel, step, pad, *((apart,) if spread else ()), counts
+
+
+@max_pool.samples
+@largest.samples
+def _(make):
+    for values in _windows_of(make, spread=True):
+        yield values, {}
+
+
+@unpool_sum.samples
+def _(make):
+    n, side = make.size(2, 30), make.size(4, 40)
+    places = make.index(n, side, side, high=4 * side * side)
+    yield (make(n, side, side), places, (n, 2 * side, 2 * side), 2), {}
+
+
+@window_sum.samples
+def _(make):
+    for values in _windows_of(make, spread=False):
+        yield (*values, 3.0), {}
+
+
+@window_spread.samples
+def _(make):
+    for input, kernel, step, pad, counts in _windows_of(make, spread=False):
+        delta = make(*tuple(input.shape)[: -len(kernel)], *counts)
+        yield (delta, tuple(input.shape), kernel, step, pad, counts, 3.0), {}
+
+
 def _divisor(
     sides: Ints, kernel: Ints, step: Ints, pad: Ints, counts: Ints, count_include_pad: bool
 ) -> Any:

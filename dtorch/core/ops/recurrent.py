@@ -205,6 +205,35 @@ def lstm_deltas(
     return delta, dh, dc, dw_hr
 
 
+def _batch_sizes(make):
+    """Sequences, width, and how many sequences reach each step."""
+    n = make.size(3, 40)
+    return n, make.size(2, 64), (n, n, n - 1, *(n // 2,) * make.size(1, 10))
+
+
+@lstm.samples
+def _(make):
+    n, width, sizes = _batch_sizes(make)
+    for reverse in (False, True):
+        biases = (None, None) if reverse else (make(4 * width), make(4 * width))
+        yield (
+            make(sum(sizes), 3), make(n, width), make(n, width), make(4 * width, 3),
+            make(4 * width, width), *biases, None, sizes, reverse,
+        ), {}  # fmt: skip
+
+
+@lstm_deltas.samples
+def _(make):
+    n, width, sizes = _batch_sizes(make)
+    total = sum(sizes)
+    for reverse in (False, True):
+        yield (
+            make(total, width), make(n, width), make(n, width), make(4 * width, width), None,
+            make(total, 4 * width, low=0.1, high=0.9), make(total, width), make(total, width),
+            sizes, reverse,
+        ), {}  # fmt: skip
+
+
 def _lstm_composed(
     input: Any, hidden: Any, cell: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, w_hr: Any,
     sizes: Sizes, reverse: bool,

@@ -138,6 +138,32 @@ def _(grad, dim, index, input_shape):
     return scatter_sum(grad, dim, index, input_shape)
 
 
+def _places(make):
+    """A shape, a dim of it, and indices along it."""
+    n, m = make.size(3, 300), make.size(4, 300)
+    yield (n, m), 0, make.index(2 * n, m, high=n)
+    yield (n, m), 1, make.index(n, m // 2, high=m)
+
+
+@gather_along.samples
+def _(make):
+    for shape, dim, index in _places(make):
+        yield (make(*shape), dim, index), {}
+
+
+@scatter_sum.samples
+def _(make):
+    for shape, dim, index in _places(make):
+        yield (make(*tuple(index.shape)), dim, index, shape), {}
+
+
+@add_rows.samples
+def _(make):
+    n, m = make.size(3, 300), make.size(4, 300)
+    yield (make(2 * n, m), 0, make.index(2 * n, high=n), (n, m)), {}
+    yield (make(m, 2 * n), 1, make.index(2 * n, high=n), (m, n)), {}
+
+
 def along(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
     """The full index that replaces only dimension ``dim`` of each place in ``index`` by it."""
     if index.ndim == 0:

@@ -7,14 +7,14 @@ star; the stub beside it (``make stubs``) names them for type checkers.
 from typing import Any
 
 from dtorch.core import functions
-from dtorch.core.op import REGISTRY
+from dtorch.core.op import public_ops
 
 HOMES = ("general", "nn", "linalg", "fft")
 
 
 def names_of(home: str) -> dict[str, str]:
     """The operations of a home, by their names there: ``det`` in ``linalg`` is ``linalg_det``."""
-    own = [name for name, op in REGISTRY.items() if op.public and op.home == home]
+    own = [name for name, op in public_ops().items() if op.home == home]
     return dict(sorted((name.removeprefix(f"{home}_"), name) for name in own))
 
 
