@@ -106,10 +106,8 @@ class ElementwiseOp(Op):
     def _explain_shapes(self, values: Sequence[Any]) -> None:
         broadcast_shapes(self.name, *(v.shape for v in values if hasattr(v, "shape")))
 
-    def check_operand(self, i: int, value: Any) -> None:
-        if isinstance(value, (NUMBERS, generic)):
-            return
-        super().check_operand(i, value)
+    def takes_operand(self, i: int, value: Any) -> bool:
+        return isinstance(value, (NUMBERS, generic)) or super().takes_operand(i, value)
 
     def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
         combined = self.result_dtype(values)

@@ -45,7 +45,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, update_wrapper
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -466,30 +466,33 @@ class Op:
                 raw[i] = arrays = []
                 for j, element in enumerate(value):
                     if not isinstance(element, TensorBase):
-                        raise TypeError(
-                            f"{self.name}: {self.params[i]}[{j}] is "
-                            f"{type(element).__name__}, expected a tensor"
-                        )
+                        self._refuse(f"{self.params[i]}[{j}]", element)
                     arrays.append(element._array)
                     combined |= element._mode
                     found = True
                 values[i] = list(value)  # a record of the call must not change with the caller's
-            elif value is not None:
-                self.check_operand(i, value)
+            elif not self.takes_operand(i, value):
+                self._refuse(self.params[i], value)
         if not found:
             i = self.tensor_indices[0]
             if isinstance(values[i], (list, tuple)):
                 raise ArgumentError(f"{self.name}: got no tensors, expected at least one")
-            raise TypeError(
-                f"{self.name}: {self.params[i]} is {type(values[i]).__name__}, expected a tensor"
-            )
+            self._refuse(self.params[i], values[i])
         return raw, combined
 
-    def check_operand(self, i: int, value: Any) -> None:
-        """Complain about an operand that is no tensor; some kinds of operation take numbers."""
-        raise TypeError(
-            f"{self.name}: {self.params[i]} is {type(value).__name__}, expected a tensor"
-        )
+    def takes_operand(self, i: int, value: Any) -> bool:
+        """Whether the operation takes an operand that is no tensor; some kinds take numbers."""
+        return value is None and not (self.public and self.defaults[i] is MISSING)
+
+    def _refuse(self, name: str, value: Any) -> NoReturn:
+        got, remedy = type(value).__name__, ""
+        if value is None:
+            got = "None"
+        elif isinstance(value, ndarray):
+            got, remedy = "a NumPy array", "; dtorch.from_numpy() makes a tensor of it"
+        elif isinstance(value, (list, NUMBERS)):
+            remedy = "; dtorch.tensor() makes one of it"
+        raise TypeError(f"{self.name}: {name} is {got}, expected a tensor{remedy}")
 
     def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
         """What kinds of operation do to arrays before they compute; promotion, for instance."""

@@ -700,7 +700,7 @@ class Tensor(OpMethods, TensorBase):
 
     def __bool__(self) -> bool:  # type: ignore[valid-type]
         if self._array.size != 1:
-            raise GradError(
+            raise ShapeError(
                 f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use any() or all()"
             )
         return bool(self._array.item())
@@ -727,7 +727,14 @@ class Tensor(OpMethods, TensorBase):
         return tensor_str(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and not self._array.ndim else str(self)
+        if not spec:
+            return str(self)
+        if self._array.ndim:
+            raise TypeError(
+                f"format: {spec!r} is for a number, the tensor has shape {tuple(self.shape)}; format "
+                "its item(), or call set_printoptions() and print the tensor"
+            )
+        return format(self.item(), spec)
 
     def __copy__(self) -> Tensor:
         result = self.data

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 
 import dtorch
 from dtorch.core import backend
+from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import REGISTRY, Op, structured
+from dtorch.nn import functional
 
 
 @pytest.fixture(autouse=True)
@@ -155,3 +158,49 @@ def test_functions_are_pickled_by_name(name: str) -> None:
 def test_methods_of_other_names_leave_the_name_of_the_function() -> None:
     assert dtorch.masked_scatter.__name__ == "masked_scatter"
     assert dtorch.Tensor.view.__name__ == "view"
+
+
+# -- errors -----------------------------------------------------------------------------------------
+
+WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "missing operand": (lambda: dtorch.add(None), TypeError, "add.. misses the argument 'other'"),
+    "None": (lambda: dtorch.add(None, dtorch.ones(2)), TypeError, "add: input is None, expected a"),
+    "array": (lambda: dtorch.add(dtorch.ones(2), np.ones(2)), TypeError,
+              "add: other is a NumPy array, expected a tensor; dtorch.from_numpy"),
+    "text": (lambda: dtorch.mul(dtorch.ones(2), "2"), TypeError, "mul: other is str, expected a"),
+    "shapes": (lambda: dtorch.ones(2, 3) + dtorch.ones(4), ShapeError, "add: shapes"),
+    "in place": (lambda: dtorch.ones(2).add_(dtorch.ones(3)), ShapeError, "add: shapes"),
+    "composite": (lambda: functional.conv2d(dtorch.ones(1, 3, 8, 8), dtorch.ones(4, 5, 3, 3)),
+                  ShapeError, "conv2d: input of shape"),
+    "loss": (lambda: functional.cross_entropy(dtorch.ones(2, 3), dtorch.ones(2)), DtypeError,
+             "cross_entropy: target is dtorch.float32 .* expected int64 class numbers, or prob"),
+    "not several": (lambda: dtorch.cat(dtorch.ones(2), dtorch.ones(2)), TypeError,
+                    r"cat: tensors is a single tensor, expected a list or .* cat\(\[a, b\]\)"),
+    "sizes": (lambda: dtorch.zeros(-1), ShapeError, "zeros: sizes"),
+    "truth": (lambda: bool(dtorch.ones(2)), ShapeError, "truth of a tensor of shape"),
+    "format": (lambda: f"{dtorch.ones(2):.2f}", TypeError, "format: '.2f' is for a number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_errors_name_the_operation_and_end_soon_below_the_caller(case: str) -> None:
+    call, kind, message = WRONG[case]
+    with pytest.raises(kind, match=message) as raised:
+        call()
+    ours = [
+        f for f in traceback.extract_tb(raised.value.__traceback__) if "test_op" not in f.filename
+    ]
+    assert len(ours) <= 2
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_errors_of_others_keep_the_calls_that_led_to_them() -> None:
+    @structured(public=False)
+    def failing(xp: Any, input: Any) -> Any:
+        """Divides by zero."""
+        return 1 // 0
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        failing(dtorch.ones(1))
+    assert traceback.extract_tb(raised.value.__traceback__)[-1].name == "failing"

@@ -21,8 +21,9 @@ from dtorch.core.tensor import Tensor
 
 def _expect_several(name: str, tensors: Any) -> None:
     if not isinstance(tensors, (list, tuple)):
+        what = "a single tensor" if hasattr(tensors, "dtype") else type(tensors).__name__
         raise TypeError(
-            f"{name}: tensors is {type(tensors).__name__}, expected a list or tuple of tensors"
+            f"{name}: tensors is {what}, expected a list or tuple of them, as in {name}([a, b])"
         )
     if not tensors:
         raise ArgumentError(f"{name}: got no tensors, expected at least one")
