@@ -312,5 +312,5 @@ def test_where_of_a_condition_alone_gives_places() -> None:
 
 @pytest.mark.parametrize("join", [dtorch.cat, dtorch.stack])
 def test_joining_needs_several_tensors(join: Any) -> None:
-    with pytest.raises(TypeError, match="expected a list or tuple of tensors"):
+    with pytest.raises(TypeError, match="expected a list or tuple of them"):
         join(dtorch.ones(2, 2))

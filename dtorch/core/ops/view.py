@@ -177,7 +177,7 @@ def t(xp: Any, input: Any) -> Any:
             f"t: input has shape {tuple(input.shape)}, expected at most 2 dimensions; "
             "use transpose or permute"
         )
-    return input.T
+    return xp.swapaxes(input, 0, -1) if input.ndim else input.view()
 
 
 @t.gradient("input")
