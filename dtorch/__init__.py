@@ -12,7 +12,18 @@ import sys as _sys
 import typing as _typing
 from math import e, inf, nan, pi
 
-from dtorch import autograd, fft, linalg, nn, optim, random, sparse
+from dtorch import amp, autograd, fft, linalg, nn, optim, random, serialization, sparse
+from dtorch.amp.autocast import autocast
+from dtorch.amp.state import (
+    clear_autocast_cache,
+    get_autocast_dtype,
+    is_autocast_available,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
 from dtorch.autograd import (
     Variable,
     enable_grad,
@@ -25,6 +36,7 @@ from dtorch.autograd import (
 from dtorch.core import (
     creation as _creation,
     dtype as _dtype,
+    generator as _generator,
     random as _random,
     typed as _typed,
     typed_storage as _typed_storage,
@@ -72,7 +84,6 @@ newaxis = None
 
 if _typing.TYPE_CHECKING:
     from dtorch import (
-        amp,
         compat,
         cpu,
         cuda,
@@ -81,24 +92,11 @@ if _typing.TYPE_CHECKING:
         hub,
         model_zoo,
         multiprocessing,
-        serialization,
         utils,
         vision,
     )
-    from dtorch.amp.autocast import autocast
-    from dtorch.amp.state import (
-        clear_autocast_cache,
-        get_autocast_dtype,
-        is_autocast_available,
-        is_autocast_cache_enabled,
-        is_autocast_enabled,
-        set_autocast_cache_enabled,
-        set_autocast_dtype,
-        set_autocast_enabled,
-    )
 
 _ON_DEMAND = (
-    "amp",
     "compat",
     "cpu",
     "cuda",
@@ -107,20 +105,8 @@ _ON_DEMAND = (
     "hub",
     "model_zoo",
     "multiprocessing",
-    "serialization",
     "utils",
     "vision",
-)
-
-_OF_AUTOCAST = (
-    "clear_autocast_cache",
-    "get_autocast_dtype",
-    "is_autocast_available",
-    "is_autocast_cache_enabled",
-    "is_autocast_enabled",
-    "set_autocast_cache_enabled",
-    "set_autocast_dtype",
-    "set_autocast_enabled",
 )
 
 __all__ = [
@@ -139,6 +125,7 @@ __all__ = [
 ]  # fmt: skip
 __all__ += _creation.__all__
 __all__ += _dtype.__all__
+__all__ += _generator.__all__
 __all__ += _random.__all__
 __all__ += _typed.__all__
 __all__ += _typed_storage.__all__
@@ -151,10 +138,6 @@ if not _typing.TYPE_CHECKING:  # checkers know the names above, and that there a
         # Loaded when first asked for: sockets and processes are a third of the time of an import.
         if name in _ON_DEMAND:
             return _importlib.import_module(f"dtorch.{name}")
-        if name == "autocast":
-            return _importlib.import_module("dtorch.amp").autocast
-        if name in _OF_AUTOCAST:
-            return getattr(_importlib.import_module("dtorch.amp.state"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

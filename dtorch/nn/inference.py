@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from dtorch.amp.state import DEVICES, is_autocast_enabled
 from dtorch.core.grad_mode import is_grad_enabled
-from dtorch.core.ops.convolution import conv2d
 from dtorch.core.ops.fused import fused_conv, fused_norm
 from dtorch.core.tensor import Tensor
 from dtorch.nn.activation import Hardtanh, ReLU, ReLU6
@@ -104,7 +104,7 @@ def _is_plain(module: Any) -> bool:
 
 def _records_nothing() -> bool:
     """Whether layers are run for their results alone, in the dtypes they have."""
-    return not is_grad_enabled() and conv2d.policy is None
+    return not (is_grad_enabled() or any(map(is_autocast_enabled, DEVICES)))
 
 
 def in_order(layers: Iterable[Any], input: Any) -> Any:

@@ -46,7 +46,7 @@ class StoredStorage(NamedTuple):
         return self.array.reshape(-1).view(np.uint8).data
 
 
-class View(NamedTuple):
+class Place(NamedTuple):
     """What of a storage a tensor shows, counted in elements."""
 
     key: int
@@ -64,20 +64,20 @@ class StorageTable:
         self._keys: dict[int, int] = {}
         self._alive: list[Any] = []  # so that no id is given away again meanwhile
 
-    def view_of(self, tensor: Any) -> View:
+    def view_of(self, tensor: Any) -> Place:
         """The number of the tensor's storage and the tensor's place in it."""
         array = tensor._array
         if tensor._storage is None and type(array) is np.ndarray and array.base is None \
                 and array.flags.c_contiguous:  # fmt: skip
             key = self._add(array, array, array.dtype, "cpu")
-            return View(key, array.size, 0, array.shape, _stride(array))
+            return Place(key, array.size, 0, array.shape, _stride(array))
         if tensor.is_cuda:
             copy = np.ascontiguousarray(backend.to_numpy(array))
             key = self._add(tensor, copy, copy.dtype, str(tensor.device))
-            return View(key, copy.size, 0, copy.shape, _stride(copy))
+            return Place(key, copy.size, 0, copy.shape, _stride(copy))
         return self._shared_view(tensor)
 
-    def _shared_view(self, tensor: Any) -> View:
+    def _shared_view(self, tensor: Any) -> Place:
         array, storage = tensor._array, storage_of(tensor)
         try:
             memory = storage._bytes
@@ -90,11 +90,11 @@ class StorageTable:
             return self._copied_view(tensor)
         key = self._add(storage, memory, array.dtype, location_tag(storage))
         numel = memory.nbytes // array.dtype.itemsize
-        return View(key, numel, offset, array.shape, _stride(array))
+        return Place(key, numel, offset, array.shape, _stride(array))
 
-    def _copied_view(self, tensor: Any) -> View:
+    def _copied_view(self, tensor: Any) -> Place:
         copy = np.array(tensor._array, order="C")
-        return View(self._add(tensor, copy, copy.dtype, "cpu"), copy.size, 0, copy.shape,
+        return Place(self._add(tensor, copy, copy.dtype, "cpu"), copy.size, 0, copy.shape,
                     _stride(copy))  # fmt: skip
 
     def add_storage(self, storage: Storage) -> tuple[int, int]:

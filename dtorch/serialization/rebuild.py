@@ -31,7 +31,7 @@ _QUANTISED = 32  # what is charged for an element: it takes four bytes, and twel
 _ITEM, _HASHED_ITEM = 16, 100  # what is charged for one in a tuple, in a set or a dict
 
 
-class TypedStorage:
+class FileStorage:
     """A storage with the type that its place in the file gives it.
 
     Attributes:
@@ -84,16 +84,16 @@ class Rebuild:
     def __init__(self, room: Room) -> None:
         self._room = room
 
-    def tensor(self, storage: TypedStorage, offset: int, size: Any, stride: Any) -> Tensor:
+    def tensor(self, storage: FileStorage, offset: int, size: Any, stride: Any) -> Tensor:
         """``_rebuild_tensor``: before 0.4."""
         return self.tensor_v2(storage, offset, size, stride)
 
     def tensor_v2(
-        self, storage: TypedStorage, offset: int, size: Any, stride: Any,
+        self, storage: FileStorage, offset: int, size: Any, stride: Any,
         requires_grad: bool = False, hooks: Any = None, metadata: Any = None,
     ) -> Tensor:  # fmt: skip
         """``_rebuild_tensor_v2``."""
-        if type(storage) is not TypedStorage:
+        if type(storage) is not FileStorage:
             raise CheckpointError(f"checkpoint: a tensor over {shown(storage)}")
         offset, size, stride = storage.offset + _INDEX(offset), _tuple(size), _tuple(stride)
         storage.is_viewed = True
@@ -118,20 +118,20 @@ class Rebuild:
         return tensor
 
     def tensor_v3(
-        self, storage: TypedStorage, offset: int, size: Any, stride: Any, requires_grad: bool,
+        self, storage: FileStorage, offset: int, size: Any, stride: Any, requires_grad: bool,
         hooks: Any, d: dtype, metadata: Any = None,
     ) -> Tensor:  # fmt: skip
         """``_rebuild_tensor_v3``: types that have no storage class of their own."""
         if not isinstance(d, dtype):
             raise CheckpointError(f"checkpoint: a tensor's dtype is {shown(d)}")
-        if type(storage) is not TypedStorage:
+        if type(storage) is not FileStorage:
             raise CheckpointError(f"checkpoint: a tensor over {shown(storage)}")
         storage.is_viewed = True
-        typed = TypedStorage(storage.storage, d, names.UNTYPED_STORAGE)
+        typed = FileStorage(storage.storage, d, names.UNTYPED_STORAGE)
         return self.tensor_v2(typed, offset, size, stride, requires_grad, hooks, metadata)
 
     def quantised(
-        self, storage: TypedStorage, offset: int, size: Any, stride: Any, quantiser: Any,
+        self, storage: FileStorage, offset: int, size: Any, stride: Any, quantiser: Any,
         requires_grad: bool = False, hooks: Any = None,
     ) -> Tensor:  # fmt: skip
         """``_rebuild_qtensor``: gives the numbers that the stored integers stand for, float32."""

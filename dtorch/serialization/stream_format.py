@@ -21,7 +21,7 @@ from dtorch.serialization.location import DeviceStorage, Restore
 from dtorch.serialization.machine import PickleMachine
 from dtorch.serialization.pickle_reader import PickleReader, no_references
 from dtorch.serialization.pickler import CheckpointPickler
-from dtorch.serialization.rebuild import TypedStorage, storage_id
+from dtorch.serialization.rebuild import FileStorage, storage_id
 from dtorch.serialization.room import Room, shown
 from dtorch.serialization.source import Source, byteswapped
 from dtorch.serialization.source_code import check_source
@@ -97,14 +97,14 @@ class _StreamStorages:
 
     def __init__(self, storages: dict[str, Any]) -> None:
         self._storages = storages
-        self.given: list[TypedStorage] = []
+        self.given: list[FileStorage] = []
 
     def __call__(self, pid: Any) -> Any:
         if type(pid) is tuple and len(pid) == 4 and type(pid[0]) is str and pid[0] == "module":
             check_source(*pid[1:])
             return pid[1]
         type_name, key, *_ = storage_id(pid)
-        typed = TypedStorage(self._storages[key], names.STORAGE_DTYPES[type_name], type_name)
+        typed = FileStorage(self._storages[key], names.STORAGE_DTYPES[type_name], type_name)
         view = pid[5:]
         if view and type(view[0]) is tuple:
             typed.offset = operator.index(view[0][1])

@@ -15,7 +15,7 @@ from dtorch.serialization import names
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.location import Restore
 from dtorch.serialization.pickle_reader import PickleReader
-from dtorch.serialization.rebuild import Rebuild, TypedStorage, storage_id
+from dtorch.serialization.rebuild import FileStorage, Rebuild, storage_id
 from dtorch.serialization.room import Room, shown
 from dtorch.serialization.source import Part, Source
 from dtorch.serialization.source_code import check_source
@@ -93,8 +93,8 @@ def _key(value: Any) -> int:
     return value
 
 
-def _read_storages(reader: PickleReader, restore: Restore) -> dict[int, TypedStorage]:
-    storages: dict[int, TypedStorage] = {}
+def _read_storages(reader: PickleReader, restore: Restore) -> dict[int, FileStorage]:
+    storages: dict[int, FileStorage] = {}
     for _ in range(reader.plain()):
         key, location, type_name = reader.plain()
         (numel,) = _COUNT.unpack(reader.read(_COUNT.size))
@@ -102,16 +102,16 @@ def _read_storages(reader: PickleReader, restore: Restore) -> dict[int, TypedSto
         d = names.STORAGE_DTYPES[type_name]
         memory, owner = reader.array(numel * d.itemsize)
         restored = restore(Storage.from_bytes(memory, owner), location)
-        storages[_key(key)] = TypedStorage(restored, d, type_name)
+        storages[_key(key)] = FileStorage(restored, d, type_name)
     for view_key, root_key, offset, _size in reader.plain():
         root = storages[_key(root_key)]
-        view = storages[_key(view_key)] = TypedStorage(root.storage, root.dtype, root.type_name)
+        view = storages[_key(view_key)] = FileStorage(root.storage, root.dtype, root.type_name)
         view.offset = root.offset + _key(offset)
     return storages
 
 
 def _read_tensors(
-    reader: PickleReader, storages: dict[int, TypedStorage], room: Room
+    reader: PickleReader, storages: dict[int, FileStorage], room: Room
 ) -> dict[int, Any]:
     rebuild = Rebuild(room)
     tensors = {}
@@ -122,7 +122,7 @@ def _read_tensors(
         size, stride, offset = numbers[:ndim], numbers[ndim:-1], numbers[-1]
         storage = None if storage_key is None else storages.get(_key(storage_key))
         if storage is None:  # a tensor without elements
-            storage = TypedStorage(Storage.from_bytes(np.empty(0, np.uint8)),
+            storage = FileStorage(Storage.from_bytes(np.empty(0, np.uint8)),
                                    names.tensor_dtype(type_name), "")  # fmt: skip
         tensors[_key(key)] = rebuild.tensor_v2(storage, offset, size, stride)
     return tensors

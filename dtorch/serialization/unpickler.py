@@ -19,7 +19,7 @@ from dtorch.core.typed_storage import typed_storage
 from dtorch.serialization import names
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.machine import PickleMachine
-from dtorch.serialization.rebuild import Rebuild, TypedStorage
+from dtorch.serialization.rebuild import FileStorage, Rebuild
 from dtorch.serialization.room import Room
 from dtorch.serialization.safe_globals import find_safe_global
 
@@ -221,14 +221,14 @@ def telling_damage() -> Iterator[None]:
         ) from error
 
 
-def public_storage(storage: TypedStorage) -> Any:
+def public_storage(storage: FileStorage) -> Any:
     """What stands for a storage outside: one of core, typed where the file says a type."""
     if not isinstance(storage.storage, Storage) or storage.type_name == names.UNTYPED_STORAGE:
         return storage.storage
     return typed_storage(storage.storage, storage.dtype)
 
 
-def without_types(obj: Any, given: Iterable[TypedStorage]) -> Any:
+def without_types(obj: Any, given: Iterable[FileStorage]) -> Any:
     """The object, where storages that were saved by themselves are those of core."""
     if all(storage.is_viewed for storage in given):
         return obj
@@ -242,15 +242,15 @@ def without_types(obj: Any, given: Iterable[TypedStorage]) -> Any:
         seen.add(id(container))
         pairs = container.items() if isinstance(container, dict) else enumerate(container)
         for key, value in pairs:
-            if isinstance(value, TypedStorage):
+            if isinstance(value, FileStorage):
                 container[key] = public_storage(value)
             elif isinstance(value, (dict, list)):
                 todo.append(value)
             elif type(value) is tuple:
                 todo.extend(item for item in value if isinstance(item, (dict, list)))
-                if any(isinstance(item, TypedStorage) for item in value):
+                if any(isinstance(item, FileStorage) for item in value):
                     container[key] = tuple(
-                        public_storage(item) if isinstance(item, TypedStorage) else item
+                        public_storage(item) if isinstance(item, FileStorage) else item
                         for item in value
                     )
     return holder[0]

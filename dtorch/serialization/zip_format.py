@@ -11,7 +11,7 @@ from dtorch.serialization import names
 from dtorch.serialization.archive import Archive
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.location import Restore
-from dtorch.serialization.rebuild import TypedStorage, storage_id
+from dtorch.serialization.rebuild import FileStorage, storage_id
 from dtorch.serialization.room import Room
 from dtorch.serialization.source import Source, byteswapped
 from dtorch.serialization.torchscript import read_state_dict
@@ -29,13 +29,13 @@ class _ZipStorages:
         self._archive = archive
         self._restore = restore
         self._storages: dict[str, tuple[Any, int]] = {}
-        self.given: list[TypedStorage] = []
+        self.given: list[FileStorage] = []
         order = archive.read("byteorder") if "byteorder" in archive else b"little"
         if order not in (b"little", b"big"):
             raise CheckpointError(f"checkpoint: its byte order is {order!r}")
         self._foreign = order.decode() != sys.byteorder
 
-    def __call__(self, pid: Any) -> TypedStorage:
+    def __call__(self, pid: Any) -> FileStorage:
         type_name, key, location, numel = storage_id(pid)
         d = names.STORAGE_DTYPES[type_name]
         if key not in self._storages:
@@ -45,7 +45,7 @@ class _ZipStorages:
             raise CheckpointError(
                 f"checkpoint: storage {key} has {nbytes} bytes, expected {numel} elements of {d}"
             )
-        typed = TypedStorage(storage, d, type_name)
+        typed = FileStorage(storage, d, type_name)
         self.given.append(typed)
         return typed
 

@@ -75,7 +75,7 @@ def test_lines_of_users_modules_stay():
 
 def test_all_lines_are_shown_where_the_environment_asks_for_them(monkeypatch):
     monkeypatch.setenv("DTORCH_FULL_TRACEBACK", "1")
-    assert len(frames_of_ours(raised(lambda: Net()(x)))) > 5
+    assert {"__call__", "forward"} <= set(frames_of_ours(raised(lambda: Net()(x))))
 
 
 def test_an_error_that_the_user_catches_further_in_is_as_it_was():
