@@ -287,11 +287,6 @@ def cross_entropy(
     scores = log_softmax(input, dim)
     if tuple(target.shape) == tuple(input.shape) and target.is_floating_point():
         return _against_probabilities(scores, target, weight, reduction, label_smoothing, dim)
-    if target._array.dtype.kind not in "iu":
-        raise DtypeError(
-            f"cross_entropy: target is {target.dtype} of shape {tuple(target.shape)}, expected "
-            f"int64 class numbers, or probabilities of the input's shape {tuple(input.shape)}"
-        )
     loss = negative_likelihood(scores, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
         return loss
