@@ -9,7 +9,12 @@ from compiled_checks import COMPILER, compiled, run
 HERE = pathlib.Path(__file__).parent
 SOURCES = {
     "thread_pool_check.cpp": ("thread_pool.cpp", "system_limits.cpp"),
-    "allocator_check.cpp": ("allocator.cpp", "system_limits.cpp"),
+    "allocator_check.cpp": (
+        "allocator.cpp",
+        "small_blocks.cpp",
+        "large_blocks.cpp",
+        "system_limits.cpp",
+    ),
 }
 
 
