@@ -4,7 +4,8 @@ from hypothesis import given, settings, strategies as st
 
 import dtorch
 from dtorch.core import backend
-from dtorch.core.ops.pooling import largest, max_pool, unpool_sum, window_spread, window_sum
+from dtorch.core.ops.max_pooling import largest, max_pool, unpool_sum
+from dtorch.core.ops.pooling import window_spread, window_sum
 from dtorch.nn import functional
 
 pytestmark = pytest.mark.skipif(backend.native is None, reason="no native module")

@@ -10,27 +10,22 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.backend import native
-from dtorch.core.op import Op
-from dtorch.core.ops.activation import (
+from dtorch.core.elementwise import ElementwiseOp
+from dtorch.core.ops.activation import gelu, logsigmoid, mish, sigmoid, silu, softplus
+from dtorch.core.ops.bounds import clamp
+from dtorch.core.ops.rectifiers import (
     SELU_ALPHA,
     SELU_SCALE,
     celu,
     elu,
-    gelu,
     hardsigmoid,
     hardswish,
     hardtanh,
     leaky_relu,
-    logsigmoid,
-    mish,
     relu,
     relu6,
     selu,
-    sigmoid,
-    silu,
-    softplus,
 )
-from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.trigonometric import tanh
 
 
@@ -63,11 +58,13 @@ def _gradient(name: str, parameters: Callable[..., Any], grad: Any, known: Any, 
     return out
 
 
-def _register(op: Op, name: str, parameters: Callable[..., Any] = lambda *rest: rest) -> None:
+def _register(
+    op: ElementwiseOp, name: str, parameters: Callable[..., Any] = lambda *rest: rest
+) -> None:
     """Let an operation compute by the compiled function ``name``, which has `parameters` for the
     operation's arguments after the input."""
     op.gradient_kernel("input")(partial(_gradient, name, parameters))
-    if op not in (sigmoid, tanh):  # those have loops of their own
+    if op.loop is None:
         op.kernel("cpu")(partial(_value, name, parameters))
 
 

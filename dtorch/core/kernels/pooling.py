@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.backend import native
-from dtorch.core.ops.pooling import largest, max_pool, unpool_sum, window_spread, window_sum
+from dtorch.core.ops.max_pooling import largest, max_pool, unpool_sum
+from dtorch.core.ops.pooling import window_spread, window_sum
 
 Ints = tuple[int, ...]
 

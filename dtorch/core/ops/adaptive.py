@@ -12,7 +12,8 @@ import numpy as np
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import structured
-from dtorch.core.ops.pooling import sides_of_input, unpool_sum, window_sum
+from dtorch.core.ops.max_pooling import unpool_sum
+from dtorch.core.ops.pooling import sides_of_input, window_sum
 from dtorch.core.ops.resampling import Taps, resample
 from dtorch.core.random import uniform
 from dtorch.core.shapes import merged, per_dim

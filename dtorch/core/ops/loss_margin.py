@@ -11,11 +11,12 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
-from dtorch.core.ops.activation import logsigmoid, relu
+from dtorch.core.ops.activation import logsigmoid
 from dtorch.core.ops.bounds import clamp, minimum
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.loss import legacy_reduction, reduced
+from dtorch.core.ops.rectifiers import relu
 from dtorch.core.ops.reduction import mean, sum
 from dtorch.core.ops.similarity import pairwise_distance
 from dtorch.core.ops.view import unsqueeze

@@ -16,10 +16,11 @@ from dtorch.core import backend
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.op import structured
-from dtorch.core.ops.activation import relu, sigmoid
+from dtorch.core.ops.activation import sigmoid
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul, product_and_row_sums
+from dtorch.core.ops.rectifiers import relu
 from dtorch.core.ops.trigonometric import tanh
 from dtorch.core.ops.view import permute
 from dtorch.core.shapes import sum_dims
