@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dtorch.core.backend import compiled
 from dtorch.core.errors import StorageError
 from dtorch.core.interrupts import undisturbed
-from dtorch.multiprocessing import atomics, layout
+from dtorch.multiprocessing import layout
+from dtorch.multiprocessing.atomics import atomic_add, atomic_load
 from dtorch.multiprocessing.layout import HOLD, HOLD_MASK, SENT_MASK, TAKEN, TAKEN_MASK
 from dtorch.multiprocessing.memory import Mapping
 from dtorch.multiprocessing.messages import Messages
@@ -19,6 +21,14 @@ from dtorch.multiprocessing.processes import start_time
 
 _UNCOUNTED = -1  # "row" of a forked child for which the table had no room
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
+
+
+@compiled
+def is_unused(address: int, stride: int, count: int) -> bool:
+    """Whether these cells of one block, at equal distances, say that nobody uses it."""
+    places = range(address, address + stride * count, stride)
+    cells = [atomic_load(place) for place in places]
+    return cells == [atomic_load(place) for place in places] and layout.count(cells) == (0, 0)
 
 
 class Ledger:
@@ -51,11 +61,11 @@ class Ledger:
 
     def hold(self, index: int) -> None:
         """This process uses the block once more."""
-        atomics.add(self._row() + 8 * index, HOLD)
+        atomic_add(self._row() + 8 * index, HOLD)
 
     def release(self, index: int) -> None:
         """This process uses the block once less."""
-        atomics.add(self._mine + 8 * index, -HOLD & _WORD)
+        atomic_add(self._mine + 8 * index, -HOLD & _WORD)
 
     def send(self, index: int) -> bytes:
         """A message with the block leaves this process, which holds it. Returns its ticket."""
@@ -77,18 +87,14 @@ class Ledger:
 
     def is_held_here(self, index: int) -> bool:
         """Whether this process uses the block."""
-        return bool(atomics.load(self._mine + 8 * index) & HOLD_MASK)
+        return bool(atomic_load(self._mine + 8 * index) & HOLD_MASK)
 
     def is_free(self, index: int) -> bool:
         """Whether no process uses the block and no message has it. Once true, it stays true."""
         slots_used = self.slots_used
-        if slots_used == 1 and not atomics.load(self._mine + 8 * index):
+        if slots_used == 1 and not atomic_load(self._mine + 8 * index):
             return True
-        if atomics.is_unused is not None:
-            return atomics.is_unused(self._cells_at + 8 * index, self._row_nbytes, slots_used)
-        column = self._cells[:slots_used, index]
-        cells = column.tolist()
-        return cells == column.tolist() and layout.count(cells) == (0, 0)
+        return is_unused(self._cells_at + 8 * index, self._row_nbytes, slots_used)
 
     def blocks_in_use(self) -> np.ndarray:
         """Indices of the blocks that are held or under way (a snapshot, for statistics)."""

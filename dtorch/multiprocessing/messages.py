@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from dtorch.multiprocessing import atomics, layout
+from dtorch.core.backend import compiled, tell
+from dtorch.multiprocessing import layout
+from dtorch.multiprocessing.atomics import atomic_add, atomic_load, atomic_store
 from dtorch.multiprocessing.layout import (
     BLOCK_MASK,
     COUNT_MASK,
@@ -33,6 +35,73 @@ from dtorch.multiprocessing.memory import Mapping
 TICKET = struct.Struct("<QII")  # arena id, number of the record, token
 NO_TICKET = b""  # of a message for which there was no record
 
+Lock = Callable[[], AbstractContextManager[None]]
+
+tell("set_layout", layout)  # the compiled forms below and in `ledger` know of it
+
+
+@compiled
+def send_message(
+    table: int, count: int, slot: int, cell: int, block: int, first: int, lock: Lock
+) -> tuple[int, int] | None:
+    """Count a message as sent, and give it a record.
+
+    Args:
+        table, count: address and number of the records.
+        slot: row of this process in the table of processes.
+        cell: address of this process's cell of the block.
+        block: the second word of the record.
+        first: number of the record to look at first.
+        lock: keeps other processes out, which the compiled form does not need.
+
+    Returns:
+        Number of the record, and the token of this use of it; None if all are in use.
+    """
+    with lock():
+        for number in (*range(first, count), *range(first)):
+            record = table + RECORD.size * number
+            word = atomic_load(record)
+            if word & KIND_MASK == FREE:
+                token = (word >> layout.TOKEN_SHIFT) + 1 & layout.TOKEN_MASK
+                sent = atomic_load(cell) >> SENT_SHIFT
+                atomic_store(record, state(SENDING, slot, sent, token))
+                atomic_store(record + 8, block)
+                atomic_store(record + 16, layout.NO_CHANNEL)
+                atomic_add(cell, SENT)
+                atomic_store(record, state(SENT_STATE, 0, 0, token))
+                return number, token
+    atomic_add(cell, SENT)
+    return None
+
+
+@compiled
+def take_message(
+    table: int, count: int, slot: int, cell: int, number: int, token: int, holds: int, lock: Lock
+) -> bool:
+    """Count a message as taken, and ``holds`` new users of its block with it.
+
+    Args:
+        number, token: of the record; -1 for a message without one.
+
+    Returns:
+        False if somebody else was before us.
+    """
+    if number >= count:  # it comes from another process
+        raise IndexError("take_message: no such record")
+    before, record = atomic_load(cell), table + RECORD.size * number
+    if number >= 0:
+        taken = before >> TAKEN_SHIFT & COUNT_MASK
+        with lock():
+            if atomic_load(record) != state(SENT_STATE, 0, 0, token):
+                return False
+            atomic_store(record, state(TAKING, slot, taken, token))
+    # One store, so that a process killed here has either done all of it or nothing.
+    atomic_store(cell, (before & ~TAKEN_MASK | (before + TAKEN) & TAKEN_MASK) + holds)
+    if number >= 0:
+        atomic_store(record + 8, 0)
+        atomic_store(record, state(FREE, 0, 0, token))
+    return True
+
 
 class Messages:
     """The table of messages under way, as one process sees it.
@@ -41,10 +110,7 @@ class Messages:
     a pickle.
     """
 
-    def __init__(
-        self, mapping: Mapping, plan: layout.Layout,
-        slot_lock: Callable[[], AbstractContextManager[None]],
-    ) -> None:  # fmt: skip
+    def __init__(self, mapping: Mapping, plan: layout.Layout, slot_lock: Lock) -> None:
         nbytes = RECORD.size * layout.MAX_MESSAGES
         table = mapping.array[plan.messages_at : plan.messages_at + nbytes]
         self._table = table.view(np.uint64).reshape(layout.MAX_MESSAGES, 3)
@@ -61,37 +127,13 @@ class Messages:
             slot: row of this process in the table of processes.
         """
         block = index + 1 | slot << SENDER_SHIFT
-        if atomics.send_message is None:
-            record = self._send(cell, block, slot)
-        else:
-            record = atomics.send_message(
-                self._at, layout.MAX_MESSAGES, slot, cell, block, self._next
-            )
+        record = send_message(
+            self._at, layout.MAX_MESSAGES, slot, cell, block, self._next, self._slot_lock
+        )
         if record is None:
             return NO_TICKET
         self._next = (record[0] + 1) % layout.MAX_MESSAGES
         return TICKET.pack(self._arena_id, *record)
-
-    def _send(self, cell: int, block: int, slot: int) -> tuple[int, int] | None:
-        sent = atomics.load(cell) >> SENT_SHIFT
-        for number in self._free_records():
-            word = atomics.load(self._address(number))
-            token = (word >> layout.TOKEN_SHIFT) + 1 & layout.TOKEN_MASK
-            if word & KIND_MASK == FREE and self._exchange(
-                number, word, state(SENDING, slot, sent, token)
-            ):
-                self._table[number, 1:] = block, layout.NO_CHANNEL
-                atomics.add(cell, SENT)
-                atomics.store(self._address(number), state(SENT_STATE, 0, 0, token))
-                return number, token
-        atomics.add(cell, SENT)
-        return None
-
-    def _free_records(self) -> Iterator[int]:
-        """Numbers of records that are probably free, beginning after the last one used."""
-        yield self._next
-        free = np.flatnonzero(self._kinds() == FREE)
-        yield from np.roll(free, -int(np.searchsorted(free, self._next))).tolist()
 
     def take(self, cell: int, ticket: bytes, slot: int, holds: int) -> bool:
         """Count a message as taken, and ``holds`` new users of its block with it.
@@ -103,29 +145,16 @@ class Messages:
             False if somebody else was before us.
         """
         number, token = TICKET.unpack(ticket)[1:] if ticket else (-1, 0)
-        if atomics.take_message is None:
-            return self._take(cell, number, token, slot, holds)
-        return atomics.take_message(self._at, layout.MAX_MESSAGES, slot, cell, number, token, holds)
-
-    def _take(self, cell: int, number: int, token: int, slot: int, holds: int) -> bool:
-        before = atomics.load(cell)
-        if number >= 0:
-            taken = before >> TAKEN_SHIFT & COUNT_MASK
-            expected = state(SENT_STATE, 0, 0, token)
-            if not self._exchange(number, expected, state(TAKING, slot, taken, token)):
-                return False
-        # One store, so that a process killed here has either done all of it or nothing.
-        atomics.store(cell, (before & ~TAKEN_MASK | (before + TAKEN) & TAKEN_MASK) + holds)
-        if number >= 0:
-            self._free(number, token)
-        return True
+        return take_message(
+            self._at, layout.MAX_MESSAGES, slot, cell, number, token, holds, self._slot_lock
+        )
 
     def set_channel(self, ticket: bytes, channel: int) -> None:
         """The message is about to be written into a channel."""
         _, number, token = TICKET.unpack(ticket)
         address = self._address(number)
-        if atomics.load(address) == state(SENT_STATE, 0, 0, token):
-            atomics.store(address + 16, channel)
+        if atomic_load(address) == state(SENT_STATE, 0, 0, token):
+            atomic_store(address + 16, channel)
 
     def channels(self) -> set[int]:
         """The known channels of messages under way."""
@@ -171,17 +200,7 @@ class Messages:
 
     def _free(self, number: int, token: int) -> None:
         self._table[number, 1] = 0
-        atomics.store(self._address(number), state(FREE, 0, 0, token))
+        atomic_store(self._address(number), state(FREE, 0, 0, token))
 
     def _address(self, number: int) -> int:
         return self._at + RECORD.size * number
-
-    def _exchange(self, number: int, expected: int, desired: int) -> bool:
-        address = self._address(number)
-        if atomics.compare_exchange is not None:
-            return atomics.compare_exchange(address, expected, desired)
-        with self._slot_lock():
-            if atomics.load(address) != expected:
-                return False
-            atomics.store(address, desired)
-            return True

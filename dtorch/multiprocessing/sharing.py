@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from dtorch.core import backend
 from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import arena
 from dtorch.multiprocessing.blocks import Block
+
+
+@backend.compiled
+def enter_shared_memory(allocate: Callable[[int], tuple[Block, int]]) -> Any:
+    """Have NumPy take its memory from ``allocate``; returns what it had before."""
+    raise StorageError(
+        "shared_memory() needs dtorch's native module, which this installation lacks (or "
+        "DTORCH_NATIVE=0 turns off); create the tensors as usual and call share_memory_()"
+    )
 
 
 @contextlib.contextmanager
@@ -30,13 +40,8 @@ def shared_memory() -> Iterator[None]:
     >>> batch.is_shared()
     True
     """
+    previous = enter_shared_memory(_allocate)
     native = backend.native
-    if native is None:
-        raise StorageError(
-            "shared_memory() needs dtorch's native module, which this installation lacks (or "
-            "DTORCH_NATIVE=0 turns off); create the tensors as usual and call share_memory_()"
-        )
-    previous = native.enter_shared_memory(_allocate)
     try:
         yield
     except MemoryError as error:

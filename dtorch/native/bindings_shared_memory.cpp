@@ -181,7 +181,8 @@ void set_layout(nb::handle module) {
 
 // (number of the record, token), or None where no record was free
 nb::object send_message(std::uintptr_t table, std::size_t count, std::uint64_t slot,
-                        std::uintptr_t cell, std::uint64_t block, std::size_t first) {
+                        std::uintptr_t cell, std::uint64_t block, std::size_t first,
+                        nb::handle /* only the Python form needs the lock */) {
   const auto record = dtorch::shared::send({table, count, slot}, cell, block, first);
   if (!record) return nb::none();
   return nb::make_tuple(record->number, record->token);
@@ -189,7 +190,7 @@ nb::object send_message(std::uintptr_t table, std::size_t count, std::uint64_t s
 
 // number: -1 for a message without a record
 bool take_message(std::uintptr_t table, std::size_t count, std::uint64_t slot, std::uintptr_t cell,
-                  std::ptrdiff_t number, std::uint64_t token, std::uint64_t holds) {
+                  std::ptrdiff_t number, std::uint64_t token, std::uint64_t holds, nb::handle) {
   // Numbers come from other processes.
   if (number >= 0 && static_cast<std::size_t>(number) >= count) {
     throw nb::index_error("take_message: no such record");
@@ -205,14 +206,12 @@ void dtorch::bind_shared_memory(nb::module_& m) {
   m.def("atomic_load", shared::load, "address"_a);
   m.def("atomic_store", shared::store, "address"_a, "value"_a);
   m.def("atomic_add", shared::add, "address"_a, "value"_a);
-  m.def("atomic_compare_exchange", shared::compare_exchange, "address"_a, "expected"_a,
-        "desired"_a);
   m.def("set_layout", set_layout, "module"_a);
   m.def("is_unused", shared::is_unused, "address"_a, "stride"_a, "count"_a);
   m.def("send_message", send_message, "table"_a, "count"_a, "slot"_a, "cell"_a, "block"_a,
-        "first"_a);
+        "first"_a, "lock"_a);
   m.def("take_message", take_message, "table"_a, "count"_a, "slot"_a, "cell"_a, "number"_a,
-        "token"_a, "holds"_a);
+        "token"_a, "holds"_a, "lock"_a);
   m.def("futex_wait", shared::wait, "address"_a, "value"_a, "seconds"_a,
         nb::call_guard<nb::gil_scoped_release>());
   m.def("futex_wake", shared::wake, "address"_a);

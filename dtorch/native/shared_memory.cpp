@@ -51,6 +51,10 @@ Reading read_cells(std::uintptr_t first, std::size_t stride, std::size_t count) 
   return reading;
 }
 
+bool compare_exchange(std::uintptr_t word, std::uint64_t expected, std::uint64_t desired) noexcept {
+  return at(word).compare_exchange_strong(expected, desired);
+}
+
 }  // namespace
 
 void set_layout(const Layout& given) noexcept { layout = given; }
@@ -59,9 +63,6 @@ std::uint64_t load(std::uintptr_t word) noexcept { return at(word).load(); }
 void store(std::uintptr_t word, std::uint64_t value) noexcept { at(word).store(value); }
 std::uint64_t add(std::uintptr_t word, std::uint64_t value) noexcept {
   return at(word).fetch_add(value);
-}
-bool compare_exchange(std::uintptr_t word, std::uint64_t expected, std::uint64_t desired) noexcept {
-  return at(word).compare_exchange_strong(expected, desired);
 }
 
 bool is_unused(std::uintptr_t first, std::size_t stride, std::size_t count) noexcept {

@@ -14,7 +14,6 @@ std::uint64_t load(std::uintptr_t word) noexcept;
 void store(std::uintptr_t word, std::uint64_t value) noexcept;
 // Wraps around; returns the value before.
 std::uint64_t add(std::uintptr_t word, std::uint64_t value) noexcept;
-bool compare_exchange(std::uintptr_t word, std::uint64_t expected, std::uint64_t desired) noexcept;
 
 // Of the cells of blocks and the records of messages: the constants of these names of layout.py,
 // which describes both.

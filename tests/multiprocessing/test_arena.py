@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from dtorch.core.errors import StorageError
-from dtorch.multiprocessing import arena, atomics, broker, layout
+from dtorch.multiprocessing import arena, broker, layout
 from dtorch.multiprocessing.allocator import KEEP_WARM, size_class
+from dtorch.multiprocessing.atomics import atomic_load, atomic_store
 from dtorch.multiprocessing.budget import check_available
 from dtorch.multiprocessing.memory import Mapping, check_sealed, create_memory
 
@@ -328,10 +329,10 @@ def test_counts_survive_the_wrap_around_of_their_fields():
     block = arena.allocate(64)
     ledger, index = block.arena.ledger, block.index
     cell = ledger._mine + 8 * index
-    atomics.store(cell, layout.TAKEN_MASK | layout.SENT_MASK | 1)  # both at their largest
+    atomic_store(cell, layout.TAKEN_MASK | layout.SENT_MASK | 1)  # both at their largest
     assert not ledger.is_free(index)
     arena.receive(arena.send(block))
-    assert atomics.load(cell) == 1
+    assert atomic_load(cell) == 1
 
 
 def test_pages_mapped_at_once_keep_what_they_hold_and_others_stay_unused():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dtorch.core.creation import zeros
 from dtorch.core.dtype import int64
 from dtorch.core.tensor import Tensor
-from dtorch.multiprocessing import atomics
+from dtorch.multiprocessing.atomics import atomic_load, atomic_store, futex_wait, futex_wake
 
 _LINE = 8  # words; each worker counts on a cache line of its own
 _GATE, _STOP = 0, 1
@@ -34,29 +34,29 @@ class Board:
 
     def open_gate(self) -> None:
         """Let the workers begin."""
-        atomics.store(self._at + 8 * _GATE, 1)
-        atomics.wake(self._at + 8 * _GATE)
+        atomic_store(self._at + 8 * _GATE, 1)
+        futex_wake(self._at + 8 * _GATE)
 
     def wait_at_gate(self) -> None:
         """Until it is opened, or everything is to stop."""
-        while not (atomics.load(self._at + 8 * _GATE) or self.is_stopping()):
-            atomics.wait(self._at + 8 * _GATE, 0, _LOOK_EVERY_S)
+        while not (atomic_load(self._at + 8 * _GATE) or self.is_stopping()):
+            futex_wait(self._at + 8 * _GATE, 0, _LOOK_EVERY_S)
 
     def stop(self) -> None:
         """Ask all workers to finish the step they are in."""
-        atomics.store(self._at + 8 * _STOP, 1)
+        atomic_store(self._at + 8 * _STOP, 1)
 
     def is_stopping(self) -> bool:
         """Whether `stop` was called."""
-        return atomics.load(self._at + 8 * _STOP) != 0
+        return atomic_load(self._at + 8 * _STOP) != 0
 
     def steps(self, rank: int) -> int:
         """Steps that a worker has done."""
-        return atomics.load(self._line(rank))
+        return atomic_load(self._line(rank))
 
     def set_steps(self, rank: int, steps: int) -> None:
         """Called by that worker alone."""
-        atomics.store(self._line(rank), steps)
+        atomic_store(self._line(rank), steps)
 
     def _line(self, rank: int) -> int:
         return self._at + 8 * _LINE * (rank + 1)
