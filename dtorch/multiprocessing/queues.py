@@ -60,6 +60,7 @@ class Queue:
 
     def _in_this_process(self) -> None:
         self._closed = False
+        self._leaving = threading.Lock()
         self._feeder: _Feeder | None = None
         self._finish: Any = None
         self._join: Any = None
@@ -169,7 +170,7 @@ class Queue:
         return bool(try_holding(self._wlock, _write_if_there_is_room, self._writer, message))
 
     def _leave_to_feeder(self, message: Message) -> None:
-        with undisturbed():
+        with undisturbed(), self._leaving:
             if self._feeder is None:
                 self._feeder = _Feeder(self._reader, self._writer, self._wlock, self._places)
                 self._finish = Finalize(self, self._feeder.finish, exitpriority=10)
@@ -208,7 +209,6 @@ class _Feeder:
 
     def __init__(self, reader: Connection, writer: Connection, wlock: Any, places: Any) -> None:
         self._left: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
         self._count = self._done = 0
         self.thread = threading.Thread(
             target=self._run, args=(reader, writer, wlock, places), name="dtorch-queue", daemon=True
@@ -216,10 +216,9 @@ class _Feeder:
         self.thread.start()
 
     def leave(self, message: Message) -> None:
-        """Have it written after those before."""
-        with self._lock:
-            self._count += 1
-            self._left.put(message)
+        """Have it written after those before; one thread at a time may call this."""
+        self._count += 1
+        self._left.put(message)
 
     def is_idle(self) -> bool:
         """Whether everything is written."""

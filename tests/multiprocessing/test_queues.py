@@ -2,6 +2,7 @@
 
 import gc
 import queue as standard
+import sys
 import threading
 import time
 from multiprocessing.reduction import ForkingPickler
@@ -185,6 +186,29 @@ def test_threads_and_processes_that_write_at_once_keep_each_their_order(queue):
         sender.join()
     for process in senders[2:]:
         process.close()
+
+
+def test_threads_whose_messages_are_the_first_to_be_left_have_one_thread_write():
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            made = fork.Queue()
+            with made._wlock:
+                senders = [threading.Thread(target=_send, args=(made, i, 5)) for i in range(4)]
+                for sender in senders:
+                    sender.start()
+                for sender in senders:
+                    sender.join()
+            found = {}
+            for _ in range(20):
+                name, number, _ = made.get(timeout=100)
+                found.setdefault(name, []).append(number)
+            assert list(found.values()) == [list(range(5))] * 4
+            made.close()
+            made.join_thread()
+    finally:
+        sys.setswitchinterval(switch)
 
 
 def test_what_was_put_arrives_although_its_process_has_exited(queue):
