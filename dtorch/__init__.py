@@ -12,7 +12,7 @@ import sys as _sys
 import typing as _typing
 from math import e, inf, nan, pi
 
-from dtorch import amp, autograd, fft, linalg, nn, optim, random, serialization, sparse
+from dtorch import amp, autograd, compiler, fft, linalg, nn, optim, random, serialization, sparse
 from dtorch.amp.autocast import autocast
 from dtorch.amp.state import (
     clear_autocast_cache,
@@ -33,10 +33,12 @@ from dtorch.autograd import (
     no_grad,
     set_grad_enabled,
 )
+from dtorch.compiler import compile
 from dtorch.core import (
     creation as _creation,
     dtype as _dtype,
     generator as _generator,
+    numerics as _numerics,
     random as _random,
     typed as _typed,
     typed_storage as _typed_storage,
@@ -53,6 +55,7 @@ from dtorch.core.interop import (
     from_dlpack,
     set_namespace as _set_namespace,
 )
+from dtorch.core.numerics import *
 from dtorch.core.ops.diagonal import tril_indices, triu_indices
 from dtorch.core.ops.joining import cartesian_prod, meshgrid
 from dtorch.core.ops.sparse import spadd, sparse_coo_tensor, spmm, sspaddmm, sspmm
@@ -84,12 +87,14 @@ newaxis = None
 
 if _typing.TYPE_CHECKING:
     from dtorch import (
+        backends,
         compat,
         cpu,
         cuda,
         data,
         distributed,
         hub,
+        jit,
         model_zoo,
         multiprocessing,
         utils,
@@ -97,12 +102,14 @@ if _typing.TYPE_CHECKING:
     )
 
 _ON_DEMAND = (
+    "backends",
     "compat",
     "cpu",
     "cuda",
     "data",
     "distributed",
     "hub",
+    "jit",
     "model_zoo",
     "multiprocessing",
     "utils",
@@ -112,7 +119,7 @@ _ON_DEMAND = (
 __all__ = [
     "Size", "Storage", "Tensor", "UntypedStorage", "Variable", "__array_namespace_info__",
     "__version__", "amp", "autocast", "autograd", "bool", "broadcast_shapes", "broadcast_tensors",
-    "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "compat", "cpu", "cuda", "data", "device",
+    "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "backends", "compat", "compile", "compiler", "cpu", "jit", "cuda", "data", "device",
     "distributed", "double", "e", "enable_grad", "fft", "float", "from_dlpack",
     "get_autocast_dtype", "get_num_threads", "half", "hub", "inf", "inference_mode", "int",
     "is_autocast_available", "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
@@ -126,6 +133,7 @@ __all__ = [
 __all__ += _creation.__all__
 __all__ += _dtype.__all__
 __all__ += _generator.__all__
+__all__ += _numerics.__all__
 __all__ += _random.__all__
 __all__ += _typed.__all__
 __all__ += _typed_storage.__all__

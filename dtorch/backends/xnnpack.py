@@ -1,0 +1,3 @@
+"""XNNPACK, which dtorch does not use."""
+
+enabled = False
