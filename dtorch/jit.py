@@ -26,10 +26,32 @@ ScriptFunction = Callable[..., Any]
 Attribute = Any
 
 __all__ = [
-    "Attribute", "Final", "ScriptFunction", "ScriptModule", "annotate", "enable_onednn_fusion",
-    "export", "freeze", "fork", "fuser", "ignore", "interface", "is_scripting", "is_tracing",
-    "isinstance", "load", "optimize_for_inference", "optimized_execution", "save", "script",
-    "script_if_tracing", "script_method", "trace", "trace_module", "unused", "wait",
+    "Attribute",
+    "Final",
+    "ScriptFunction",
+    "ScriptModule",
+    "annotate",
+    "enable_onednn_fusion",
+    "export",
+    "fork",
+    "freeze",
+    "fuser",
+    "ignore",
+    "interface",
+    "is_scripting",
+    "is_tracing",
+    "isinstance",
+    "load",
+    "optimize_for_inference",
+    "optimized_execution",
+    "save",
+    "script",
+    "script_if_tracing",
+    "script_method",
+    "trace",
+    "trace_module",
+    "unused",
+    "wait",
 ]  # fmt: skip
 
 
@@ -103,8 +125,9 @@ def annotate(the_type: Any, the_value: F) -> F:
 
 def isinstance(obj: Any, target_type: Any) -> bool:
     """Whether an object is of a class; of ``List[int]`` and the like, whether it is a list."""
-    kinds = target_type if type(target_type) is tuple else (target_type,)
-    return builtins.isinstance(obj, tuple(get_origin(kind) or kind for kind in kinds))
+    kinds: tuple[Any, ...] = target_type if type(target_type) is tuple else (target_type,)
+    classes: list[type] = [get_origin(kind) or kind for kind in kinds]
+    return builtins.isinstance(obj, tuple(classes))
 
 
 def is_scripting() -> bool:
