@@ -118,17 +118,18 @@ _ON_DEMAND = (
 
 __all__ = [
     "Size", "Storage", "Tensor", "UntypedStorage", "Variable", "__array_namespace_info__",
-    "__version__", "amp", "autocast", "autograd", "bool", "broadcast_shapes", "broadcast_tensors",
-    "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "backends", "compat", "compile", "compiler", "cpu", "jit", "cuda", "data", "device",
-    "distributed", "double", "e", "enable_grad", "fft", "float", "from_dlpack",
-    "get_autocast_dtype", "get_num_threads", "half", "hub", "inf", "inference_mode", "int",
-    "is_autocast_available", "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
-    "is_inference_mode_enabled", "layout", "linalg", "load", "long", "meshgrid", "model_zoo",
-    "multiprocessing", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random", "save",
-    "serialization", "set_autocast_cache_enabled", "set_autocast_dtype", "set_autocast_enabled",
-    "set_grad_enabled", "set_num_threads", "set_printoptions", "short", "spadd", "sparse",
-    "sparse_coo", "sparse_coo_tensor", "spmm", "sspaddmm", "sspmm", "strided", "tril_indices",
-    "triu_indices", "utils", "vision",
+    "__version__", "amp", "autocast", "autograd", "backends", "bool", "broadcast_shapes",
+    "broadcast_tensors", "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache",
+    "compat", "compile", "compiler", "cpu", "cuda", "data", "device", "distributed", "double",
+    "e", "enable_grad", "fft", "float", "from_dlpack", "get_autocast_dtype", "get_num_threads",
+    "half", "hub", "inf", "inference_mode", "int", "is_autocast_available",
+    "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
+    "is_inference_mode_enabled", "jit", "layout", "linalg", "load", "long", "meshgrid",
+    "model_zoo", "multiprocessing", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random",
+    "save", "serialization", "set_autocast_cache_enabled", "set_autocast_dtype",
+    "set_autocast_enabled", "set_grad_enabled", "set_num_threads", "set_printoptions", "short",
+    "spadd", "sparse", "sparse_coo", "sparse_coo_tensor", "spmm", "sspaddmm", "sspmm",
+    "strided", "tril_indices", "triu_indices", "utils", "vision",
 ]  # fmt: skip
 __all__ += _creation.__all__
 __all__ += _dtype.__all__
