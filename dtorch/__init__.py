@@ -63,6 +63,7 @@ from dtorch.core.ops.view import common_shape as broadcast_shapes
 from dtorch.core.printing import set_printoptions
 from dtorch.core.public import general as _operations
 from dtorch.core.public.general import *
+from dtorch.core.questions import *
 from dtorch.core.random import *
 from dtorch.core.shapes import Size
 from dtorch.core.shared_memory import provide as _provide_shared_memory

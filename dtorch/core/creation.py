@@ -28,13 +28,11 @@ from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.storage import Storage, array_over, end_of
 from dtorch.core.tensor import Tensor
-from dtorch.core.typed_storage import TypedStorage
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "can_cast", "empty", "empty_like", "empty_strided", "eye",
-    "from_numpy", "frombuffer", "full", "full_like", "is_complex", "is_floating_point",
-    "is_nonzero", "is_storage", "is_tensor", "linspace", "logspace", "numel", "ones", "ones_like",
-    "range", "result_type", "tensor", "zeros", "zeros_like",
+    "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_strided", "eye", "from_numpy",
+    "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range", "tensor",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -506,53 +504,3 @@ for _name, _make in (("new_empty", empty), ("new_zeros", zeros), ("new_ones", on
     method(_name, _new(_name, _make))
 for _function in (new, new_tensor, new_full):
     method(_function.__name__, _function)
-
-
-def is_tensor(obj: Any) -> bool:
-    """Whether ``obj`` is a tensor."""
-    return isinstance(obj, TensorBase)
-
-
-def is_storage(obj: Any) -> bool:
-    """Whether ``obj`` is a storage, typed or of bytes."""
-    return isinstance(obj, (Storage, TypedStorage))
-
-
-def is_complex(input: Tensor) -> bool:
-    """Whether the tensor is of a complex dtype."""
-    return input.is_complex()
-
-
-def is_nonzero(input: Tensor) -> bool:
-    """Whether the one element of the tensor is not zero."""
-    if input.numel() != 1:
-        raise ShapeError(f"is_nonzero: input has shape {tuple(input.shape)}, expected one element")
-    return bool(input.item())
-
-
-def result_type(tensor1: Any, tensor2: Any) -> dtype:
-    """The dtype in which an operation on two tensors or numbers computes."""
-    ranks: tuple[list[dtype], list[dtype], list[dtype]] = ([], [], [])
-    for value in (tensor1, tensor2):
-        if isinstance(value, TensorBase):
-            ranks[0 if value._array.ndim else 1].append(from_numpy_dtype(value._array.dtype))
-        else:
-            ranks[2].append(dtypes.scalar_dtype(value))
-    return dtypes.result_dtype(*ranks)
-
-
-def can_cast(from_: Any, to: Any) -> bool:
-    """Whether results of one dtype can be written into another: not into a lower category."""
-    return as_dtype(from_).category <= as_dtype(to).category
-
-
-def is_floating_point(input: Tensor) -> bool:
-    """Whether the tensor is of a floating-point dtype."""
-    return input.is_floating_point()
-
-
-def numel(input: Tensor) -> int:
-    """Number of elements."""
-    if not isinstance(input, TensorBase):
-        raise TypeError(f"numel: got {type(input).__name__}, expected a tensor")
-    return input.numel()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from dtorch.core import backend
+from dtorch.core.backend import compiled
 from dtorch.core.errors import DtorchError, OutOfMemoryError, ShapeError
 from dtorch.core.quiet import restore, silence
 
@@ -78,17 +78,19 @@ def _asked(error: Exception) -> str:
     return f"asked for {_readable(nbytes)} ({nbytes} bytes) for sizes {tuple(shape)} of {kind}"
 
 
+@compiled
+def largest_allocation() -> int | None:
+    """Bytes that a process can have; None where that is not known."""
+    return None
+
+
 def _available() -> str:
-    free = _free()
-    if backend.native is None:
-        return (
-            "how much is available is not known"
-            if free is None
-            else f"{_readable(free)} are available"
-        )
-    most = backend.native.largest_allocation()
-    free = most if free is None else min(free, most)
-    return f"{_readable(free)} of {_readable(most)} are available"
+    free, most = _free(), largest_allocation()
+    known = [nbytes for nbytes in (free, most) if nbytes is not None]
+    if not known:
+        return "how much is available is not known"
+    of = "" if most is None else f" of {_readable(most)}"
+    return f"{_readable(min(known))}{of} are available"
 
 
 def _free() -> int | None:

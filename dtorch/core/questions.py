@@ -1,0 +1,67 @@
+"""Questions about tensors and dtypes that are functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtorch.core.base import TensorBase
+from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, result_dtype, scalar_dtype
+from dtorch.core.errors import ShapeError
+from dtorch.core.storage import Storage
+from dtorch.core.tensor import Tensor
+from dtorch.core.typed_storage import TypedStorage
+
+__all__ = [
+    "can_cast", "is_complex", "is_floating_point", "is_nonzero", "is_storage", "is_tensor", "numel",
+    "result_type",
+]  # fmt: skip
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether ``obj`` is a tensor."""
+    return isinstance(obj, TensorBase)
+
+
+def is_storage(obj: Any) -> bool:
+    """Whether ``obj`` is a storage, typed or of bytes."""
+    return isinstance(obj, (Storage, TypedStorage))
+
+
+def is_complex(input: Tensor) -> bool:
+    """Whether the tensor is of a complex dtype."""
+    return input.is_complex()
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element of the tensor is not zero."""
+    if input.numel() != 1:
+        raise ShapeError(f"is_nonzero: input has shape {tuple(input.shape)}, expected one element")
+    return bool(input.item())
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
+    """The dtype in which an operation on two tensors or numbers computes."""
+    ranks: tuple[list[dtype], list[dtype], list[dtype]] = ([], [], [])
+    for value in (tensor1, tensor2):
+        if isinstance(value, TensorBase):
+            ranks[0 if value._array.ndim else 1].append(from_numpy_dtype(value._array.dtype))
+        else:
+            ranks[2].append(scalar_dtype(value))
+    return result_dtype(*ranks)
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether results of one dtype can be written into another: not into a lower category."""
+    return as_dtype(from_).category <= as_dtype(to).category
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the tensor is of a floating-point dtype."""
+    return input.is_floating_point()
+
+
+def numel(input: Tensor) -> int:
+    """Number of elements."""
+    if not isinstance(input, TensorBase):
+        raise TypeError(f"numel: got {type(input).__name__}, expected a tensor")
+    return input.numel()

@@ -1,0 +1,43 @@
+"""Questions about tensors and dtypes."""
+
+from __future__ import annotations
+
+import pytest
+
+import dtorch
+from dtorch.core.errors import ShapeError
+
+
+def test_tensors_and_storages_are_told_apart() -> None:
+    x = dtorch.ones(2)
+    assert dtorch.is_tensor(x)
+    assert not dtorch.is_tensor(x.storage())
+    assert dtorch.is_storage(x.storage())
+    assert dtorch.is_storage(x.untyped_storage())
+    assert not dtorch.is_storage(x.numpy())
+
+
+def test_one_element_is_zero_or_not_and_more_are_neither() -> None:
+    assert dtorch.is_nonzero(dtorch.tensor([2.0]))
+    assert not dtorch.is_nonzero(dtorch.tensor(0))
+    with pytest.raises(ShapeError, match="expected one element"):
+        dtorch.is_nonzero(dtorch.ones(2))
+
+
+def test_numbers_and_tensors_without_dims_count_for_less_than_those_with_dims() -> None:
+    assert dtorch.result_type(dtorch.ones(2), 1.5) is dtorch.float32
+    assert dtorch.result_type(dtorch.ones(2), dtorch.tensor(1.0, dtype=dtorch.float64)) is (
+        dtorch.float32
+    )
+    assert dtorch.result_type(dtorch.ones(2, dtype=dtorch.int64), 1.5) is dtorch.float32
+
+
+def test_a_dtype_is_not_written_into_a_lower_category() -> None:
+    assert dtorch.can_cast(dtorch.float64, dtorch.float32)
+    assert not dtorch.can_cast(dtorch.float32, dtorch.int64)
+
+
+def test_elements_of_a_tensor_alone_are_counted() -> None:
+    assert dtorch.numel(dtorch.ones(2, 3)) == 6
+    with pytest.raises(TypeError, match="numel: got list"):
+        dtorch.numel([1, 2])
