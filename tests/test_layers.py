@@ -148,3 +148,15 @@ def test_each_way_to_import_is_seen(code, tmp_path, monkeypatch):
     (arrow,) = arrows_of(file)
     assert arrow.importer == "dtorch.core.backend"
     assert goes_up(arrow, LAYERS[0])
+
+
+def test_packages_above_core_reach_the_memory_of_tensors_by_one_name():
+    above = [file for file in FILES if not module_of(file).startswith("dtorch.core")]
+    fields = {
+        f"{module_of(file)}:{node.lineno}"
+        for file in above
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "_array"
+        if not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    }
+    assert not fields

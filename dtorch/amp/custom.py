@@ -76,7 +76,7 @@ def custom_bwd(bwd: F | None = None, *, device_type: str) -> Any:
 def _cast(value: Any, device_type: str, dtype: Any) -> Any:
     """A tensor, or those in tuples, lists and dicts, as ``dtype``."""
     if isinstance(value, Tensor):
-        own = from_numpy_dtype(value._array.dtype)
+        own = from_numpy_dtype(value.array.dtype)
         if own.is_floating_point and own.itemsize <= 4 and value.device.type == device_type:
             return value.to(dtype)
         return value

@@ -129,7 +129,7 @@ class GradScaler:
             if p.grad is not None
         ]  # fmt: skip
         for grad in grads:
-            if grad._array.dtype == np.float16:
+            if grad.array.dtype == np.float16:
                 raise ArgumentError(
                     "unscale_: a gradient is float16; keep parameters in float32 and compute in "
                     "float16 under autocast"
@@ -138,7 +138,7 @@ class GradScaler:
         factor = 1.0 / self._scale
         with no_grad():
             for grad in grads:
-                array = grad._array
+                array = grad.array
                 if isinstance(array, CooArray):
                     values = widened(array.values) * factor
                     array.values = narrowed(values, array.values.dtype)

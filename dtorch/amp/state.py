@@ -168,7 +168,7 @@ def _device_of(values: list[Any], op: Op) -> str:
     for i in op.tensor_indices:
         value = values[i][0] if isinstance(values[i], (list, tuple)) and values[i] else values[i]
         if isinstance(value, Tensor):
-            return "cpu" if backend.device_of(value._array).type == "cpu" else "cuda"
+            return "cpu" if backend.device_of(value.array).type == "cpu" else "cuda"
     return "cpu"
 
 
@@ -179,7 +179,7 @@ def _cast(value: Any, target: dtype) -> Any:
         return [_cast(element, target) for element in value]
     if not isinstance(value, Tensor):
         return value
-    own = from_numpy_dtype(value._array.dtype)
+    own = from_numpy_dtype(value.array.dtype)
     if own is target or not own.is_floating_point or own.itemsize > 4:
         return value
     if state.cache_enabled and own is float32 and value._mode == REQUIRES_GRAD and value.is_leaf:

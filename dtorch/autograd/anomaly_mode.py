@@ -52,7 +52,7 @@ def _look_for_nan(node: Any, grads: Sequence[Any], start: int) -> None:
     if not _state.check_nan:
         return
     for position, grad in enumerate(grads):
-        array = grad._array if isinstance(grad, TensorBase) else grad
+        array = grad.array if isinstance(grad, TensorBase) else grad
         if array is not None and array.dtype.kind in "fcV" and np.isnan(array).any():
             where = "" if node.hooks is None else node.hooks.trace
             raise GradError(

@@ -131,7 +131,7 @@ def grad(
 
 
 def _zeros_for(tensor: Tensor) -> Tensor:
-    return wrap(np.zeros_like(tensor._array))  # type: ignore[no-any-return]
+    return wrap(np.zeros_like(tensor.array))  # type: ignore[no-any-return]
 
 
 def _batched(
@@ -144,7 +144,7 @@ def _batched(
     """One pass for each entry of the batch, stacked."""
     if any(gradient is None for gradient in gradients):
         raise ArgumentError("grad: is_grads_batched needs a batch of gradients for each output")
-    sizes = {gradient._array.shape[:1] for gradient in gradients}
+    sizes = {gradient.array.shape[:1] for gradient in gradients}
     if len(sizes) != 1 or sizes == {()}:
         raise ArgumentError("grad: is_grads_batched needs batches of one size in the first dim")
     count = sizes.pop()[0]

@@ -71,19 +71,18 @@ def _grad(
                 "zeros"
             )
     return tuple(
-        wrap(np.zeros_like(t._array)) if g is None else g
-        for t, g in zip(inputs, found, strict=True)
+        wrap(np.zeros_like(t.array)) if g is None else g for t, g in zip(inputs, found, strict=True)
     )
 
 
 def _vector(name: str, v: Any, like: tuple[Any, ...], what: str) -> tuple[Any, ...]:
     if v is None:
-        if len(like) != 1 or like[0]._array.size != 1:
+        if len(like) != 1 or like[0].array.size != 1:
             raise ShapeError(f"{name}: v can be left out only where {what} has one element")
-        return (wrap(np.ones_like(like[0]._array)),)
+        return (wrap(np.ones_like(like[0].array)),)
     vectors, _ = _tuple(name, "v", v)
-    shapes = [tuple(t._array.shape) for t in vectors]
-    expected = [tuple(t._array.shape) for t in like]
+    shapes = [tuple(t.array.shape) for t in vectors]
+    expected = [tuple(t.array.shape) for t in like]
     if shapes != expected:
         raise ShapeError(f"{name}: v has shapes {shapes}, expected {expected} like {what}")
     return vectors
@@ -126,9 +125,9 @@ def _rows(
     output: Any, leaves: tuple[Any, ...], create_graph: bool, strict: bool, vectorize: bool
 ) -> tuple[Any, ...]:
     """For each input the gradients of all elements of ``output``."""
-    array = output._array
+    array = output.array
     if not array.size:
-        return tuple(wrap(np.zeros(array.shape + t._array.shape, array.dtype)) for t in leaves)
+        return tuple(wrap(np.zeros(array.shape + t.array.shape, array.dtype)) for t in leaves)
     units = np.eye(array.size, dtype=array.dtype).reshape(array.size, *array.shape)
     if vectorize and output._mode == REQUIRES_GRAD and not strict:
         stacked: Any = grad(
@@ -136,8 +135,8 @@ def _rows(
             is_grads_batched=True, materialize_grads=True,
         )  # fmt: skip
         full = [
-            g if g._array.shape[1:] == t._array.shape and len(g._array) == array.size
-            else wrap(np.zeros((array.size, *t._array.shape), t._array.dtype))
+            g if g.array.shape[1:] == t.array.shape and len(g.array) == array.size
+            else wrap(np.zeros((array.size, *t.array.shape), t.array.dtype))
             for g, t in zip(stacked, leaves, strict=True)
         ]  # fmt: skip
     else:
@@ -146,7 +145,7 @@ def _rows(
             for unit in units
         ]
         full = [stack(list(column)) for column in zip(*each, strict=True)]
-    return tuple(g.reshape(array.shape + t._array.shape) for g, t in zip(full, leaves, strict=True))
+    return tuple(g.reshape(array.shape + t.array.shape) for g, t in zip(full, leaves, strict=True))
 
 
 def hessian(
@@ -176,10 +175,8 @@ def hessian(
 
 
 def _one_element(name: str, output: Any) -> Any:
-    if not isinstance(output, TensorBase) or output._array.size != 1:
-        got = (
-            tuple(output._array.shape) if isinstance(output, TensorBase) else type(output).__name__
-        )
+    if not isinstance(output, TensorBase) or output.array.size != 1:
+        got = tuple(output.array.shape) if isinstance(output, TensorBase) else type(output).__name__
         raise ShapeError(f"{name}: func returned {got}, expected a tensor of one element")
     return output.reshape(())  # type: ignore[attr-defined]  # an operation
 
@@ -238,7 +235,7 @@ def jvp(
     with enable_grad():
         leaves, _, outputs, several_outputs = _run("jvp", func, inputs, create_graph)
         vectors = _vector("jvp", v, leaves, "inputs")
-        by = tuple(wrap(np.zeros_like(o._array)).requires_grad_() for o in outputs)
+        by = tuple(wrap(np.zeros_like(o.array)).requires_grad_() for o in outputs)
         first = _grad("jvp", outputs, leaves, by, True, strict)
         found = _grad("jvp", first, by, vectors, create_graph, False)
     return (
@@ -270,7 +267,7 @@ def vhp(
         leaves, several, outputs, _ = _run("vhp", func, inputs, create_graph)
         output = _one_element("vhp", outputs[0])
         vectors = _vector("vhp", v, leaves, "inputs")
-        ones = wrap(np.ones_like(output._array))
+        ones = wrap(np.ones_like(output.array))
         first = _grad("vhp", [output], leaves, [ones], True, strict)
         found = _grad("vhp", first, leaves, vectors, create_graph, strict)
     return _shown(outputs, False, create_graph), _shown(found, several, create_graph)

@@ -55,7 +55,7 @@ def gradcheck(
     if not checked:
         raise ValueError("gradcheck: none of the inputs requires grad")
     for tensor in checked:
-        if tensor._array.dtype not in (np.float64, np.complex128):
+        if tensor.array.dtype not in (np.float64, np.complex128):
             warnings.warn(
                 f"gradcheck: an input is {tensor.dtype}; finite differences need float64",  # type: ignore[attr-defined]
                 stacklevel=2,
@@ -88,10 +88,10 @@ def _check(
         for j, (tensor, exact) in enumerate(zip(checked, analytic, strict=True)):
             numeric = _numeric(functools.partial(_output, func, arguments, i), tensor, eps)
             _compare(i, j, exact, numeric, atol, rtol)
-        zeros = grad(output, checked, wrap(np.zeros_like(output._array)), retain_graph=True,
+        zeros = grad(output, checked, wrap(np.zeros_like(output.array)), retain_graph=True,
                      allow_unused=True)  # fmt: skip
         for j, g in enumerate(zeros):
-            if g is not None and g._array.any():
+            if g is not None and g.array.any():
                 raise GradError(
                     f"gradcheck: the gradient of input {j} for a zero gradient is not 0"
                 )
@@ -112,7 +112,7 @@ def _compare(
 
 def _outputs(result: Any) -> list[Any]:
     results = result if isinstance(result, (tuple, list)) else (result,)
-    return [r for r in results if isinstance(r, TensorBase) and r._array.dtype.kind in "fcV"]
+    return [r for r in results if isinstance(r, TensorBase) and r.array.dtype.kind in "fcV"]
 
 
 def _output(func: Callable[..., Any], arguments: tuple[Any, ...], number: int) -> Any:
@@ -129,9 +129,9 @@ def _parts(array: np.ndarray) -> np.ndarray:
 
 def _analytic(output: Any, inputs: Sequence[Any]) -> list[np.ndarray]:
     """Jacobians ``(input element, output element)`` by backward passes."""
-    array = output._array
+    array = output.array
     count = _parts(array).size
-    found = [np.zeros((_parts(t._array).size, count)) for t in inputs]
+    found = [np.zeros((_parts(t.array).size, count)) for t in inputs]
     for k in range(count):
         one_hot = np.zeros(array.shape, array.dtype)
         _parts(one_hot)[k] = 1
@@ -141,13 +141,13 @@ def _analytic(output: Any, inputs: Sequence[Any]) -> list[np.ndarray]:
             strict=True,
         ):
             if g is not None:
-                jacobian[:, k] = _parts(g._array)
+                jacobian[:, k] = _parts(g.array)
     return found
 
 
 def _numeric(function: Callable[[], Any], tensor: Any, eps: float) -> np.ndarray:
     """The same by central differences."""
-    array = tensor._array
+    array = tensor.array
     columns = []
     imaginary = (1, 1j) if array.dtype.kind == "c" else (1,)
     with no_grad():
@@ -155,9 +155,9 @@ def _numeric(function: Callable[[], Any], tensor: Any, eps: float) -> np.ndarray
             kept = array[place]
             for unit in imaginary:
                 array[place] = kept + eps * unit
-                up = _parts(function()._array).copy()
+                up = _parts(function().array).copy()
                 array[place] = kept - eps * unit
-                down = _parts(function()._array).copy()
+                down = _parts(function().array).copy()
                 array[place] = kept
                 columns.append((up - down) / (2 * eps))
     return np.array(columns).reshape(len(columns), -1)

@@ -28,7 +28,7 @@ from dtorch.core.ops.view import permute
 def as_view_of(tensor: Any) -> Any:
     """A new tensor over the same memory, without history; recorded changes of it are refused,
     since those of ``tensor`` would go unrecorded."""
-    array = tensor._array
+    array = tensor.array
     order = tuple(range(array.ndim))
     return wrap_view(tensor, array.view(), permute, (order,), None, True)
 
@@ -48,7 +48,7 @@ class SavedTensor:
         self.version = version_of(tensor)
         if nr is not None:
             counter = shared_version(tensor)
-            tensor = wrap(tensor._array)
+            tensor = wrap(tensor.array)
             set_counter(tensor, counter)
         self.tensor: Any = packed(tensor, nr)
 
@@ -59,7 +59,7 @@ class SavedTensor:
         check_version(name, f"saved tensor {position}", self.version, version_of(self.tensor))
         if self.nr is None or node is None:
             return self.tensor
-        output = wrap(self.tensor._array)
+        output = wrap(self.tensor.array)
         set_counter(output, shared_version(self.tensor))
         node.produce(output, self.nr)
         return output
@@ -74,14 +74,14 @@ class FunctionNode(Node):
         tensors = [(i, arg) for i, arg in enumerate(args) if isinstance(arg, TensorBase)]
         super().__init__(
             tuple(edge_of(t) for _, t in tensors),
-            tuple((t._array.shape, t._array.dtype) for _, t in tensors),
+            tuple((t.array.shape, t.array.dtype) for _, t in tensors),
             len(results),
         )
         self.function = function
         self.classic = not function._is_static()
         self.positions = tuple(i for i, _ in tensors)
         self.out_shapes = tuple(
-            (r._array.shape, r._array.dtype) if isinstance(r, TensorBase) else None for r in results
+            (r.array.shape, r.array.dtype) if isinstance(r, TensorBase) else None for r in results
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -202,7 +202,7 @@ class FunctionNode(Node):
                 f"{self.name}: backward returned {type(grad).__name__} for argument {position}, "
                 "expected a tensor or None"
             )
-        shape, expected = grad._array.shape, input[0]
+        shape, expected = grad.array.shape, input[0]
         lead = len(shape) - len(expected)
         fits = lead >= 0 and all(
             want in (1, size) for size, want in zip(shape[lead:], expected, strict=True)
@@ -212,7 +212,7 @@ class FunctionNode(Node):
                 f"{self.name}: backward returned shape {tuple(shape)} for argument {position} of "
                 f"shape {tuple(expected)}"
             )
-        return grad if create_graph else grad._array
+        return grad if create_graph else grad.array
 
 
 class _FirstEdge(Node):
@@ -258,7 +258,7 @@ class Once(Node):
     def __init__(self, call: FunctionNode, grads: list[Any]) -> None:
         super().__init__(
             (*call.edges, *(edge_of(g) for g in grads)),
-            (*call.inputs, *((g._array.shape, g._array.dtype) for g in grads)),
+            (*call.inputs, *((g.array.shape, g.array.dtype) for g in grads)),
         )
         self.call_name = call.name
 

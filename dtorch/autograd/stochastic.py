@@ -61,13 +61,13 @@ def _with_reward(backward: Any) -> Any:
 
 def _as_reward(name: str, reward: Any, like: Tensor) -> Tensor:
     if isinstance(reward, TensorBase):
-        if reward._array.shape != like._array.shape:
+        if reward.array.shape != like.array.shape:
             raise ShapeError(
-                f"{name}: reward has shape {tuple(reward._array.shape)}, expected "
-                f"{tuple(like._array.shape)} like the output, or a number"
+                f"{name}: reward has shape {tuple(reward.array.shape)}, expected "
+                f"{tuple(like.array.shape)} like the output, or a number"
             )
         return reward.detach()  # type: ignore[attr-defined, no-any-return]  # a Tensor
-    return wrap(np.full_like(like._array, reward))  # type: ignore[no-any-return]
+    return wrap(np.full_like(like.array, reward))  # type: ignore[no-any-return]
 
 
 class Bernoulli(StochasticFunction):
@@ -139,11 +139,11 @@ class Multinomial(StochasticFunction):
         self.with_replacement = with_replacement
 
     def forward(self, weights: Tensor) -> Tensor:
-        rows = weights._array.reshape(-1, weights._array.shape[-1]).astype(np.float64)
+        rows = weights.array.reshape(-1, weights.array.shape[-1]).astype(np.float64)
         if not (np.isfinite(rows).all() and (rows >= 0).all() and (rows.sum(1) > 0).all()):
             raise ArgumentError("Multinomial: weights must be finite, at least 0, and not all 0")
         picked = np.stack([self._draw(row / row.sum()) for row in rows])
-        sample: Tensor = wrap(picked.reshape(*weights._array.shape[:-1], self.num_samples))
+        sample: Tensor = wrap(picked.reshape(*weights.array.shape[:-1], self.num_samples))
         # Indices have no gradient; a float copy carries the reward's.
         self.indices = sample
         self.save_for_backward(weights)
@@ -156,14 +156,14 @@ class Multinomial(StochasticFunction):
 
     def backward(self, reward: Any) -> Any:
         saved: Any = self.saved_tensors
-        array = saved[0]._array
+        array = saved[0].array
         total = array.sum(-1, keepdims=True)
-        grad = np.broadcast_to(reward._array.sum(-1, keepdims=True) / total, array.shape).copy()
-        picked = self.indices._array
+        grad = np.broadcast_to(reward.array.sum(-1, keepdims=True) / total, array.shape).copy()
+        picked = self.indices.array
         rows = np.ogrid[tuple(slice(n) for n in picked.shape)]
         np.subtract.at(
             grad,
             (*rows[:-1], picked),
-            reward._array / np.take_along_axis(array, picked, -1),
+            reward.array / np.take_along_axis(array, picked, -1),
         )
         return wrap(grad)

@@ -39,7 +39,7 @@ class WatchedNode(OpNode):
             self.saved = saved
         for i in packed_at:
             tensor = saved[i].unpack(create_graph, self)  # type: ignore[index]
-            values[i] = tensor if create_graph else tensor._array
+            values[i] = tensor if create_graph else tensor.array
         return values
 
 
@@ -65,7 +65,7 @@ class Alias(Node):
     __slots__ = ()
 
     def __init__(self, leaf: TensorBase) -> None:
-        super().__init__((leaf,), ((leaf._array.shape, leaf._array.dtype),))
+        super().__init__((leaf,), ((leaf.array.shape, leaf.array.dtype),))
 
     def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
         return [grad]
@@ -102,7 +102,7 @@ class Packed:
         edge = self.edge if self.nr is None else (node, self.nr)
         if not link or edge is None:
             return tensor
-        linked = wrap(tensor._array)
+        linked = wrap(tensor.array)
         if isinstance(edge, TensorBase):
             edge = Alias(edge)
         linked._grad_fn, linked._output_nr = edge if type(edge) is tuple else (edge, 0)

@@ -36,6 +36,7 @@ class TensorBase:
 
     Attributes:
         _array: the NumPy (or CuPy) array, ready for the next operation.
+        array: the same for packages above core, which reach the memory by this name alone.
         _mode: PLAIN, REQUIRES_GRAD, VOLATILE, or INFERENCE (made by `inference_mode` from
             tensors that require grad); the modes of operands combine by ``|``.
         _grad_fn: node that produced it; None for a leaf.
@@ -52,6 +53,7 @@ class TensorBase:
                  "_output_nr", "_storage", "_view")  # fmt: skip
 
     _array: Any
+    array: Any
     _mode: int
     _grad_fn: Any
     _output_nr: int
@@ -60,6 +62,11 @@ class TensorBase:
     _storage: Any
     _grad: Any
     _hooks: Any
+
+
+# The same field under another name, at the same price; a kind of tensor that has no memory of its
+# own may define it otherwise.
+TensorBase.array = TensorBase._array  # type: ignore[misc]  # what the class has: a descriptor
 
 
 @compiled

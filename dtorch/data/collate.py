@@ -137,7 +137,7 @@ def default_convert(data: Any) -> Any:
 def _stack_tensors(batch: Sequence[Any]) -> Any:
     if any(sample._mode != PLAIN or sample.is_cuda for sample in batch):
         return stack(list(batch))
-    return wrap(_stack_arrays([sample._array for sample in batch]))
+    return wrap(_stack_arrays([sample.array for sample in batch]))
 
 
 def _stack_arrays(arrays: list[np.ndarray]) -> np.ndarray:
@@ -163,7 +163,7 @@ def _stack_arrays(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def _numeric(position: int, sample: Any) -> np.ndarray:
-    array = sample._array if isinstance(sample, TensorBase) else np.asarray(sample)
+    array = sample.array if isinstance(sample, TensorBase) else np.asarray(sample)
     try:
         from_numpy_dtype(array.dtype)
     except DtypeError:

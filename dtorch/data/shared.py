@@ -51,12 +51,12 @@ class SharedList(Sequence[T]):
     def __getitem__(self, index: int | slice) -> T | list[T]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        ends = self._ends._array
+        ends = self._ends.array
         place = index + len(ends) if index < 0 else index
         if not 0 <= place < len(ends):
             raise DimensionError(f"SharedList: index {index} in a list of {len(ends)}")
         start = ends[place - 1] if place else 0
-        item: T = pickle.loads(self._content._array[start : ends[place]])
+        item: T = pickle.loads(self._content.array[start : ends[place]])
         return item
 
     def __repr__(self) -> str:
@@ -86,10 +86,10 @@ class SharedDict(Mapping[Any, T]):
 
     def __getitem__(self, key: Any) -> T:
         code = _code(key)
-        codes = self._codes._array.view(np.uint64)
+        codes = self._codes.array.view(np.uint64)
         at = int(np.searchsorted(codes, np.uint64(code)))
         while at < len(codes) and int(codes[at]) == code:
-            place = int(self._places._array[at])
+            place = int(self._places.array[at])
             if self._keys[place] == key:
                 return self._values[place]
             at += 1

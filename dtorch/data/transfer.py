@@ -96,7 +96,7 @@ class BatchPickler(Pickler):
     def persistent_id(self, obj: Any) -> _Reference | None:
         """Tensors and arrays are taken out of the pickle."""
         if type(obj) is Tensor and not obj._mode and not obj.is_cuda and not obj.__dict__:
-            return self._place(obj._array, True)
+            return self._place(obj.array, True)
         if type(obj) is np.ndarray and obj.nbytes >= SMALL and obj.dtype.kind in "biufc":
             return self._place(obj, False)
         return None

@@ -290,7 +290,7 @@ def _source(name: str, tensor: Tensor, group: ProcessGroup) -> np.ndarray:
             f"{name}: tensor lies on {tensor.device}; backend {group.backend!r} moves tensors on "
             f"{' and '.join(group.device_types)}"
         )
-    array: np.ndarray = tensor._array
+    array: np.ndarray = tensor.array
     return array
 
 

@@ -75,7 +75,7 @@ def reduce_tensor(tensor: Tensor) -> _Reduced:
     if type(tensor) is Tensor and is_data(tensor):
         storage = storage_of(tensor)
         block = _block_of(storage)
-        array = tensor._array  # where it is now
+        array = tensor.array  # where it is now
         offset = address_of(array) - block.address if array.size else 0
         return rebuild_plain_tensor, (
             _sent(block, storage), tensor.dtype.name, offset, array.shape, array.strides,
@@ -98,7 +98,7 @@ def reduce_tensor(tensor: Tensor) -> _Reduced:
 def is_data(tensor: Tensor) -> bool:
     """Whether it is nothing but data: the common case, for which a message is all overhead."""
     return (
-        type(tensor._array) is np.ndarray
+        type(tensor.array) is np.ndarray
         and tensor._mode == PLAIN
         and tensor._grad is None
         and tensor._hooks is None
@@ -140,7 +140,7 @@ def rebuild_tensor(
     """The tensor that `reduce_tensor` took apart."""
     tensor = tensor_from_storage(storage, as_dtype(dtype), offset, size, stride)
     if cls is not type(tensor):
-        tensor = cls._wrap(tensor._array)
+        tensor = cls._wrap(tensor.array)
         storage.track(tensor)
     tensor._mode = mode
     tensor._grad = grad

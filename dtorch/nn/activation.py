@@ -407,7 +407,7 @@ class PReLU(Module):
 
     def reset_parameters(self) -> None:
         """Set the slopes to ``init`` again."""
-        self.weight._array.fill(self.init)
+        self.weight.array.fill(self.init)
 
     def forward(self, input: Tensor) -> Any:
         return functions.prelu(input, self.weight)

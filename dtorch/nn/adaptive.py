@@ -109,7 +109,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 f"AdaptiveLogSoftmaxWithLoss: input of shape {tuple(input_.shape)} and target of "
                 f"shape {tuple(target_.shape)}, expected (N, {self.in_features}) and (N,)"
             )
-        numbers = target._array
+        numbers = target.array
         if numbers.size and not 0 <= int(numbers.min()) <= int(numbers.max()) < self.n_classes:
             raise DimensionError(
                 f"AdaptiveLogSoftmaxWithLoss: targets from {int(numbers.min())} to "

@@ -29,7 +29,7 @@ def _additive(name: str, mask: Any, kind: Any) -> Any:
     """A mask as numbers to add: here a bool one is True where attention is forbidden."""
     if mask is None:
         return None
-    array = mask._array
+    array = mask.array
     if array.dtype == np.bool_ or array.dtype == np.uint8:
         return wrap(np.where(array != 0, kind.type(-np.inf), kind.type(0)))
     if array.dtype.kind not in "fV":
@@ -88,7 +88,7 @@ def multi_head_attention_forward(
             key_padding_mask = key_padding_mask.unsqueeze(0)
     _check_heads(query, key, value, embed_dim_to_check, num_heads)
     length, n, width = query.shape
-    kind = query._array.dtype
+    kind = query.array.dtype
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     q, k, v = _project(query, key, value, in_proj_weight, in_proj_bias, separate)
     if bias_k is not None:

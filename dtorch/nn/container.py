@@ -374,7 +374,7 @@ def _described(value: Any) -> str:
     if not isinstance(value, TensorBase):
         return f"Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
-    size = "x".join(str(n) for n in value._array.shape)
+    size = "x".join(str(n) for n in value.array.shape)
     return f"{kind} containing: [{value.dtype} of size {size}]"  # type: ignore[attr-defined]
 
 
@@ -480,7 +480,7 @@ class ParameterDict(Module):
                 lines.append(f"  ({key}): Object of type: {type(value).__name__}")
                 continue
             kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
-            size = "x".join(str(n) for n in value._array.shape)
+            size = "x".join(str(n) for n in value.array.shape)
             name = type_name(value.dtype, value.device)  # type: ignore[attr-defined]
             lines.append(f"  ({key}): {kind} containing: [{name} of size {size}]")
         return "\n".join(lines)

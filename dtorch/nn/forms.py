@@ -145,7 +145,7 @@ def gumbel_softmax(
         (2, 3)
     """
     refuse_dtypes("gumbel_softmax", "bic", logits.dtype)
-    array = logits._array
+    array = logits.array
     # The negative logarithm of uniform numbers is exponential, that of such is Gumbel noise.
     kind = np.dtype(np.float32) if is_half(array) else array.dtype
     exponential = -np.log1p(-uniform(array.shape, kind, None))
@@ -153,7 +153,7 @@ def gumbel_softmax(
     soft: Any = functions.softmax((logits + wrap(noise)) / tau, dim)
     if not hard:
         return soft
-    index = soft._array.argmax(dim, keepdims=True)
+    index = soft.array.argmax(dim, keepdims=True)
     one = np.zeros_like(array)
     np.put_along_axis(one, index, 1, dim)
     return wrap(one) - soft.detach() + soft

@@ -94,7 +94,7 @@ class _Gate(Node):
     def __init__(self, tensors: Sequence[TensorBase], look: Callable[..., Any]) -> None:
         super().__init__(
             tuple(edge_of(t) for t in tensors),
-            tuple((t._array.shape, t._array.dtype) for t in tensors),
+            tuple((t.array.shape, t.array.dtype) for t in tensors),
             len(tensors),
         )
         self.look = look
@@ -109,7 +109,7 @@ class _Gate(Node):
         changed = self.look(shown)
         if changed is None:
             return grads
-        return [g if create_graph or g is None else g._array for g in changed]
+        return [g if create_graph or g is None else g.array for g in changed]
 
 
 class _Gates:

@@ -83,7 +83,7 @@ def without_drawing() -> Iterator[None]:
 def _fill(tensor: Tensor, values: Any) -> Tensor:
     if np.ndim(values):
         expect_writable("init", tensor)
-        tensor._array[...] = values
+        tensor.array[...] = values
     else:
         overwrite("init", tensor, values)
     bump(tensor)
@@ -152,7 +152,7 @@ def trunc_normal_(
         )
     if _left_out.get():
         return tensor
-    shape, kind = tensor._array.shape, widened(tensor._array).dtype
+    shape, kind = tensor.array.shape, widened(tensor.array).dtype
     values = _normal(shape, kind, generator)
     outside = (values < low) | (values > high)
     while outside.any():
@@ -236,7 +236,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     centre = tuple(n // 2 for n in shape[2:])
     for group in range(groups):
         for d in range(min(per_group, shape[1])):
-            tensor._array[(group * per_group + d, d, *centre)] = 1
+            tensor.array[(group * per_group + d, d, *centre)] = 1
     return tensor
 
 
@@ -390,7 +390,7 @@ def sparse_(
     normal_(tensor, 0.0, std, generator)
     for column in range(columns):
         order = np.argsort(_uniform((rows,), np.dtype(np.float32), generator))
-        tensor._array[order[:zeros], column] = 0
+        tensor.array[order[:zeros], column] = 0
     return tensor
 
 

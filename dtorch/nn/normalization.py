@@ -118,9 +118,9 @@ class _BatchNorm(_NormBase):
         if training and self.track_running_stats:
             counter = buffers["num_batches_tracked"]
             if counter is not None:
-                counter._array += 1
+                counter.array += 1
                 if self.momentum is None:  # cumulative average
-                    momentum = 1.0 / int(counter._array)
+                    momentum = 1.0 / int(counter.array)
         elif training:
             mean = var = None
         return functions.batch_norm(

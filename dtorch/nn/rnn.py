@@ -155,7 +155,7 @@ class RNNBase(Module):
                 f"{type(self).__name__}: packed data have shape {tuple(data.shape)}, expected "
                 f"(elements, {self.input_size})"
             )
-        sizes = tuple(batch_sizes._array.tolist())
+        sizes = tuple(batch_sizes.array.tolist())
         states = self._states(hx, sizes[0], True, data)
         if order is not None and hx is not None:
             states = [index_select(h, 1, order) for h in states]

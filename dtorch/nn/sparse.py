@@ -71,7 +71,7 @@ class Embedding(Module):
         """Draw the table anew."""
         normal_(self.weight)
         if self.padding_idx is not None:
-            self.weight._array[self.padding_idx] = 0
+            self.weight.array[self.padding_idx] = 0
 
     def forward(self, input: Tensor) -> Tensor:
         return embedding(
@@ -169,7 +169,7 @@ class EmbeddingBag(Module):
         """Draw the table anew."""
         normal_(self.weight)
         if self.padding_idx is not None:
-            self.weight._array[self.padding_idx] = 0
+            self.weight.array[self.padding_idx] = 0
 
     def forward(
         self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None

@@ -24,7 +24,7 @@ class _SummedOverRanks(Node):
     __slots__ = ("group",)
 
     def __init__(self, tensor: TensorBase, group: Any) -> None:
-        super().__init__((edge_of(tensor),), ((tensor._array.shape, tensor._array.dtype),))
+        super().__init__((edge_of(tensor),), ((tensor.array.shape, tensor.array.dtype),))
         self.group = group
 
     def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:
@@ -32,7 +32,7 @@ class _SummedOverRanks(Node):
             return [_summed(grad, self.group)]
         total = wrap(grad.copy())
         _all_reduce(total, self.group)
-        return [total._array]
+        return [total.array]
 
 
 def _all_reduce(tensor: Any, group: Any) -> None:
@@ -118,11 +118,11 @@ class SyncBatchNorm(_BatchNorm):
         var = _summed(squares, group) / count
         out = deviation * ((var + self.eps) ** -0.5).reshape(affine)
         if self.track_running_stats and self.running_mean is not None:
-            counter = self.num_batches_tracked._array
+            counter = self.num_batches_tracked.array
             counter += 1
             momentum = 1.0 / int(counter) if self.momentum is None else self.momentum
-            update_statistics(self.running_mean, (start + mean)._array, momentum)
-            unbiased = var._array * (count / max(count - 1, 1))
+            update_statistics(self.running_mean, (start + mean).array, momentum)
+            unbiased = var.array * (count / max(count - 1, 1))
             update_statistics(self.running_var, unbiased, momentum)
         if self.weight is not None:
             out = out * self.weight.reshape(affine)

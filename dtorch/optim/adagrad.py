@@ -71,14 +71,14 @@ class Adagrad(Optimizer):
             if group["weight_decay"]:
                 raise GradError("Adagrad: a sparse gradient does not go with weight_decay")
             state = self.state[p]
-            state["step"]._array += 1
-            t = float(state["step"]._array)
+            state["step"].array += 1
+            t = float(state["step"].array)
             at, values = tuple(grad.indices), widened(grad.values)
-            total = widened(state["sum"]._array[at]) + values * values
-            state["sum"]._array[at] = total
+            total = widened(state["sum"].array[at]) + values * values
+            state["sum"].array[at] = total
             update = values / (np.sqrt(total) + group["eps"])
             update *= float(group["lr"]) / (1 + (t - 1) * group["lr_decay"])
-            p._array[at] = widened(p._array[at]) - update
+            p.array[at] = widened(p.array[at]) - update
 
         for turn in turns(self, group, sparse=sparse):
             t = turn.count()

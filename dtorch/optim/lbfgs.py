@@ -84,29 +84,29 @@ class LBFGS(Optimizer):
     def _flat_grad(self) -> np.ndarray:
         parts = []
         for p in self._params:
-            grad = np.zeros_like(p._array) if p._grad is None else p._grad._array
+            grad = np.zeros_like(p.array) if p._grad is None else p._grad.array
             if isinstance(grad, CooArray):
                 grad = grad.coalesce().to_dense()
             parts.append(real(widened(grad)).reshape(-1))
         return np.concatenate(parts)
 
     def _flat_params(self) -> list[np.ndarray]:
-        return [p._array.copy() for p in self._params]
+        return [p.array.copy() for p in self._params]
 
     def _move(self, step: float, direction: np.ndarray) -> None:
         at = 0
         for p in self._params:
-            wide = widened(p._array)
+            wide = widened(p.array)
             array = real(wide)
             array += direction[at : at + array.size].reshape(array.shape) * step
-            if wide is not p._array:
-                p._array[...] = wide
+            if wide is not p.array:
+                p.array[...] = wide
             changed(p)
             at += array.size
 
     def _set(self, values: list[np.ndarray]) -> None:
         for p, value in zip(self._params, values, strict=True):
-            p._array[...] = value
+            p.array[...] = value
             changed(p)
 
     def step(self, closure: Callable[[], T]) -> T:  # type: ignore[override]  # it needs a closure
@@ -203,7 +203,7 @@ class _Memory:
         self.kind = kind
 
         def vector(tensor: Any) -> Any:
-            return None if tensor is None else tensor._array.astype(kind, copy=False)
+            return None if tensor is None else tensor.array.astype(kind, copy=False)
 
         self.last_direction = vector(state.get("d"))
         self.step = state.get("t", 0)

@@ -206,7 +206,7 @@ class Optimizer:
         """Begin the state of a parameter where it lacks something."""
         for name, begin in (states or {}).items():
             if self.state[p].get(name) is None:
-                self.state[p][name] = wrap(begin(p._array))
+                self.state[p][name] = wrap(begin(p.array))
 
     def _step_group(self, group: dict[str, Any]) -> None:
         """What an algorithm does: change the parameters of a group; see `turns`."""
@@ -297,7 +297,7 @@ class Optimizer:
             value = state.get(name)
             if not isinstance(value, Tensor):
                 continue
-            expected = begin(p._array).shape
+            expected = begin(p.array).shape
             if value.shape != expected and (expected or value.numel() != 1):
                 raise ShapeError(
                     f"load_state_dict: {name!r} of parameter {key} has shape "
@@ -345,19 +345,19 @@ class Optimizer:
         if self.state:
             return
         params = [p for group in self.param_groups for p in group["params"]]
-        before = [(p, p._grad, p._array.copy()) for p in params]
+        before = [(p, p._grad, p.array.copy()) for p in params]
         try:
             for p in params:
-                p._grad = wrap(np.zeros_like(p._array))
+                p._grad = wrap(np.zeros_like(p.array))
             type(self).step.__wrapped__(self)  # type: ignore[attr-defined]  # no hooks
         finally:
             for p, grad, array in before:
                 p._grad = grad
-                p._array[...] = array
+                p.array[...] = array
                 changed(p)
         for state in self.state.values():
             if isinstance(state.get("step"), Tensor):
-                state["step"]._array[...] = 0
+                state["step"].array[...] = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
@@ -409,7 +409,7 @@ class Turn:
         self.grad = grad if _is_plain(grad) else real(widened(grad))
         self._states = states
         self._narrow: list[tuple[ndarray, ndarray]] = []
-        self.array = self._opened(param._array)
+        self.array = self._opened(param.array)
 
     def _opened(self, array: ndarray) -> ndarray:
         if _is_plain(array):
@@ -421,11 +421,11 @@ class Turn:
 
     def state(self, name: str) -> ndarray:
         """The numbers of a state that has the dtype of the parameter."""
-        return self._opened(self._states[self.param][name]._array)
+        return self._opened(self._states[self.param][name].array)
 
     def number(self, name: str) -> ndarray:
         """A state that is one number, as a 0-dim array."""
-        return self._states[self.param][name]._array  # type: ignore[no-any-return]
+        return self._states[self.param][name].array  # type: ignore[no-any-return]
 
     def count(self) -> int:
         """The number of the step."""
@@ -490,7 +490,7 @@ def turns(
         grad = p._grad
         if grad is None:
             continue
-        array = grad._array
+        array = grad.array
         if group.get("maximize"):
             array = -array
         if isinstance(array, CooArray):

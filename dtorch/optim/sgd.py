@@ -87,7 +87,7 @@ class SGD(Optimizer):
                 turn.close()
             else:
                 at = tuple(grad.indices)
-                p._array[at] = widened(p._array[at]) - widened(grad.values) * float(group["lr"])
+                p.array[at] = widened(p.array[at]) - widened(grad.values) * float(group["lr"])
 
         rest = fused.sgd(group["params"], group, self.state)
         for turn in turns(self, group, rest, sparse):

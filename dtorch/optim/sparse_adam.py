@@ -67,16 +67,16 @@ class SparseAdam(Optimizer):
         (beta1, beta2), lr = betas_of(group), float(group["lr"])
 
         def sparse(p: Any, grad: CooArray) -> None:
-            array = p._array
+            array = p.array
             self._begin(p, self._states(group, p))
             state = self.state[p]
             state["step"] = t = state.get("step", 0) + 1
             at, values = tuple(grad.indices), widened(grad.values)
-            average = widened(state["exp_avg"]._array[at])
-            square = widened(state["exp_avg_sq"]._array[at])
+            average = widened(state["exp_avg"].array[at])
+            square = widened(state["exp_avg_sq"].array[at])
             average += (values - average) * (1 - beta1)
             square += (values * values - square) * (1 - beta2)
-            state["exp_avg"]._array[at], state["exp_avg_sq"]._array[at] = average, square
+            state["exp_avg"].array[at], state["exp_avg_sq"].array[at] = average, square
             step = lr * math.sqrt(1 - beta2**t) / (1 - beta1**t)
             array[at] = widened(array[at]) - average / (np.sqrt(square) + group["eps"]) * step
 

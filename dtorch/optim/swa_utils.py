@@ -102,12 +102,12 @@ def get_swa_avg_fn() -> Callable[[Any, Any, Any], Any]:
 
 @entry("_toward")
 def _toward(mean: Any, current: Any, share: float) -> None:
-    array = mean._array
+    array = mean.array
     if from_numpy_dtype(array.dtype).category < 2:
-        array[...] = current._array
+        array[...] = current.array
     else:
         wide = widened(array)
-        array[...] = wide + (widened(current._array) - wide) * share
+        array[...] = wide + (widened(current.array) - wide) * share
     changed(mean)
 
 
@@ -174,7 +174,7 @@ class AveragedModel(Module):
             if not self.use_buffers:
                 for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
                     mine.copy_(theirs.detach())
-        self.n_averaged._array += 1
+        self.n_averaged.array += 1
 
     def _tensors(self, model: Module) -> list[Any]:
         if not self.use_buffers:

@@ -66,7 +66,7 @@ class StorageTable:
 
     def view_of(self, tensor: Any) -> Place:
         """The number of the tensor's storage and the tensor's place in it."""
-        array = tensor._array
+        array = tensor.array
         if tensor._storage is None and type(array) is np.ndarray and array.base is None \
                 and array.flags.c_contiguous:  # fmt: skip
             key = self._add(array, array, array.dtype, "cpu")
@@ -78,7 +78,7 @@ class StorageTable:
         return self._shared_view(tensor)
 
     def _shared_view(self, tensor: Any) -> Place:
-        array, storage = tensor._array, storage_of(tensor)
+        array, storage = tensor.array, storage_of(tensor)
         try:
             memory = storage._bytes
         except StorageError:  # a NumPy view with gaps, which nothing else can be known to share
@@ -93,7 +93,7 @@ class StorageTable:
         return Place(key, numel, offset, array.shape, _stride(array))
 
     def _copied_view(self, tensor: Any) -> Place:
-        copy = np.array(tensor._array, order="C")
+        copy = np.array(tensor.array, order="C")
         return Place(self._add(tensor, copy, copy.dtype, "cpu"), copy.size, 0, copy.shape,
                     _stride(copy))  # fmt: skip
 
@@ -231,7 +231,7 @@ class CheckpointPickler(pickle._Pickler):
         )
 
     def _save_subclass(self, tensor: Any, cls: type, state: dict[str, Any]) -> None:
-        plain: Any = Tensor._wrap(tensor._array)
+        plain: Any = Tensor._wrap(tensor.array)
         if tensor._storage is not None:
             plain._storage = tensor._storage
         plain._mode = tensor._mode
@@ -244,7 +244,7 @@ class CheckpointPickler(pickle._Pickler):
 
     def _tensor_args(self, tensor: Any, requires_grad: bool | None = None) -> bytes:
         key, numel, offset, size, stride = self.table.view_of(tensor)
-        d = from_numpy_dtype(tensor._array.dtype)
+        d = from_numpy_dtype(tensor.array.dtype)
         needs_grad = tensor.requires_grad if requires_grad is None else requires_grad
         return b"".join((
             pickle.MARK, self._storage_id(names.STORAGE_NAMES[d], key, numel), _int(offset),

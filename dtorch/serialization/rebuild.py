@@ -317,14 +317,14 @@ def _number(value: Any) -> float:
 
 def _memory_of(tensor: Tensor) -> np.ndarray:
     """The elements of a tensor, if there is a piece of memory for each of them."""
-    if not isinstance(tensor, Tensor) or type(tensor._array) is not np.ndarray:
+    if not isinstance(tensor, Tensor) or type(tensor.array) is not np.ndarray:
         raise CheckpointError(f"checkpoint: {shown(tensor)}, expected a tensor on the CPU")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise CheckpointError(
             f"checkpoint: elements of a quantised or sparse tensor of shape {tuple(tensor.shape)} "
             "share their memory"
         )
-    array: np.ndarray = tensor._array
+    array: np.ndarray = tensor.array
     return array
 
 

@@ -66,7 +66,7 @@ def _array(name: str, tensor: Any) -> np.ndarray:
         )
     if tensor.dtype.name not in _NAMES:
         raise CheckpointError(f"safetensors: {name!r} is {tensor.dtype}, which the format lacks")
-    return np.array(to_numpy(tensor._array), order="C", copy=None)
+    return np.array(to_numpy(tensor.array), order="C", copy=None)
 
 
 def _tensor(name: str, entry: dict[str, Any]) -> Tensor:

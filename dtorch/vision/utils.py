@@ -72,7 +72,7 @@ def _batch(tensor: Any) -> np.ndarray:
             f"make_grid: the tensor has shape {tuple(tensor.shape)}, expected (N, C, H, W), "
             "(C, H, W) or (H, W)"
         )
-    array = tensor.detach().cpu()._array
+    array = tensor.detach().cpu().array
     if tensor.ndim == 2:
         array = array[None]
     if tensor.ndim < 4:
@@ -115,7 +115,7 @@ def save_image(
     grid = make_grid(
         tensor, nrow, padding, normalize, range, scale_each, pad_value, value_range=value_range
     )
-    levels = np.clip(grid._array.astype(np.float32) * 255 + 0.5, 0, 255).astype(np.uint8)
+    levels = np.clip(grid.array.astype(np.float32) * 255 + 0.5, 0, 255).astype(np.uint8)
     to_pil_image(from_numpy(levels)).save(target, format=format)
 
 
@@ -211,13 +211,13 @@ def draw_segmentation_masks(
         uint8 ``(3, H, W)``.
     """
     _check_drawable("draw_segmentation_masks", image)
-    areas = masks._array if masks.ndim == 3 else masks._array[None]
+    areas = masks.array if masks.ndim == 3 else masks.array[None]
     if areas.dtype != np.bool_ or areas.shape[1:] != tuple(image.shape[1:]):
         raise ShapeError(
             f"draw_segmentation_masks: masks are {masks.dtype} {tuple(masks.shape)}, expected bool "
             f"(N, {image.shape[1]}, {image.shape[2]})"
         )
-    original = np.broadcast_to(image._array, (3, *image.shape[1:]))
+    original = np.broadcast_to(image.array, (3, *image.shape[1:]))
     painted = original.copy()
     for area, color in zip(
         areas, _colors("draw_segmentation_masks", colors, len(areas)), strict=True

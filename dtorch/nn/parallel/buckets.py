@@ -35,7 +35,7 @@ class Bucket:
     ) -> None:
         self.members = list(members)
         mine = [parameters[member] for member in self.members]
-        numpy_dtype = mine[0]._array.dtype
+        numpy_dtype = mine[0].array.dtype
         step = _ALIGN // numpy_dtype.itemsize
         offsets = np.cumsum([0, *(-(-parameter.numel() // step) * step for parameter in mine)])
         # All zero, also the gaps, which are averaged with the rest.
@@ -104,7 +104,7 @@ class Reducer:
         if not self._ready:
             for unused in sorted(self._unused or ()):
                 bucket, position = self._place[unused]
-                bucket.grads[position]._array[...] = 0
+                bucket.grads[position].array[...] = 0
                 self._count(unused)
         self._adopt(member)
         self._count(member)
@@ -146,7 +146,7 @@ class Reducer:
         parameter, grad = self._parameters[member], bucket.grads[position]
         if parameter._grad is not grad:
             if parameter._grad is not None:
-                grad._array[...] = parameter._grad._array
+                grad.array[...] = parameter._grad.array
             parameter._grad = grad
 
     def _adopt_of_others(self, unused: set[int]) -> None:
@@ -166,7 +166,7 @@ def assign(parameters: Sequence[Tensor], cap_nbytes: int) -> list[list[int]]:
     sizes: dict[np.dtype[np.generic], int] = {}
     full: list[list[int]] = []
     for member in reversed(range(len(parameters))):
-        array = parameters[member]._array
+        array = parameters[member].array
         bucket = open_buckets.setdefault(array.dtype, [])
         bucket.append(member)
         sizes[array.dtype] = sizes.get(array.dtype, 0) + array.nbytes

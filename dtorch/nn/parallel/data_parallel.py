@@ -54,7 +54,7 @@ def gather(outputs: Sequence[Any], target_device: Any, dim: int = 0) -> Any:
     first = outputs[0]
     if isinstance(first, TensorBase):
         moved = [out.to(place) for out in outputs]
-        if first._array.ndim == 0:
+        if first.array.ndim == 0:
             warnings.warn(
                 "gather: numbers were gathered; they are stacked to a vector", stacklevel=2
             )

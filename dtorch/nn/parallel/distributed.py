@@ -189,9 +189,9 @@ class DistributedDataParallel(Module):
         """Copy all buffers of the first rank, those of one dtype in one message."""
         by_dtype: dict[np.dtype[Any], list[Tensor]] = {}
         for buffer in self.module.buffers():
-            by_dtype.setdefault(buffer._array.dtype, []).append(buffer)
+            by_dtype.setdefault(buffer.array.dtype, []).append(buffer)
         for buffers in by_dtype.values():
-            flat = np.concatenate([buffer._array.reshape(-1) for buffer in buffers])
+            flat = np.concatenate([buffer.array.reshape(-1) for buffer in buffers])
             self._group.run(partial(Transport.broadcast, array=flat, src=0))
             if self._group.rank() != 0:
                 _unpack(flat, buffers)
@@ -200,7 +200,7 @@ class DistributedDataParallel(Module):
 def _unpack(flat: np.ndarray, tensors: list[Tensor]) -> None:
     start = 0
     for tensor in tensors:
-        array = tensor._array
+        array = tensor.array
         array[...] = flat[start : start + array.size].reshape(array.shape)
         shared_version(tensor).value += 1
         start += array.size

@@ -54,7 +54,7 @@ def get_total_norm(
     """
     given = [tensors] if isinstance(tensors, TensorBase) else tensors
     arrays = [
-        t._array.coalesce().values if isinstance(t._array, CooArray) else t._array for t in given
+        t.array.coalesce().values if isinstance(t.array, CooArray) else t.array for t in given
     ]
     if not arrays:
         return wrap(np.zeros((), np.float32))
@@ -103,7 +103,7 @@ def clip_grads_with_norm_(
     if not factor < 1 and not math.isnan(factor):
         return
     for grad in _gradients(parameters):
-        array = grad._array.values if isinstance(grad._array, CooArray) else grad._array
+        array = grad.array.values if isinstance(grad.array, CooArray) else grad.array
         array[...] = widened(array) * factor
         bump(grad)
 
@@ -168,6 +168,6 @@ def clip_grad_value_(
     """
     bound = float(clip_value)
     for grad in _gradients(parameters):
-        kind = grad._array.dtype.type
-        np.clip(grad._array, kind(-bound), kind(bound), out=grad._array)
+        kind = grad.array.dtype.type
+        np.clip(grad.array, kind(-bound), kind(bound), out=grad.array)
         bump(grad)

@@ -71,7 +71,7 @@ class _SpectralNorm(Module):
         self.eps = eps
         if weight.ndim > 1:
             matrix = as_matrix(weight.detach(), self.dim)
-            kind = weight._array.dtype
+            kind = weight.array.dtype
             self.register_buffer("_u", wrap(random_unit(matrix.shape[0], kind, eps)))
             self.register_buffer("_v", wrap(random_unit(matrix.shape[1], kind, eps)))
             iterate(matrix, self._u, self._v, 15, eps, left_first=True)
@@ -147,7 +147,7 @@ class _Turned(_Orthogonal):
 
     def __init__(self, weight: Any, kind: str) -> None:
         super().__init__(weight, kind)
-        self.register_buffer("base", wrap(_basis(_tall(weight, self.wide)._array)))
+        self.register_buffer("base", wrap(_basis(_tall(weight, self.wide).array)))
 
     def _turn(self, x: Any) -> Any:
         return matmul(self.base, super()._turn(x))
@@ -155,8 +155,8 @@ class _Turned(_Orthogonal):
     def right_inverse(self, value: Any) -> Any:
         """What to train so that ``value``, made orthogonal, results."""
         tall = _tall(value, self.wide)
-        self.base._array[...] = _basis(tall._array)
-        return _tall(wrap(np.zeros(tuple(tall.shape), tall._array.dtype)), self.wide)
+        self.base.array[...] = _basis(tall.array)
+        return _tall(wrap(np.zeros(tuple(tall.shape), tall.array.dtype)), self.wide)
 
 
 def _tall(x: Any, wide: bool) -> Any:

@@ -69,12 +69,12 @@ def _put(module: Module, name: str, mask: Any) -> Module:
         hook = PruningHook(name)
         del module._parameters[name]
         module.register_parameter(f"{name}_orig", original)
-        module.register_buffer(f"{name}_mask", wrap(mask.astype(original._array.dtype)))
+        module.register_buffer(f"{name}_mask", wrap(mask.astype(original.array.dtype)))
         module.register_forward_pre_hook(hook)
     else:
         hook = found[1]
         old = getattr(module, f"{name}_mask")
-        old._array[...] *= mask.astype(old._array.dtype)
+        old.array[...] *= mask.astype(old.array.dtype)
     setattr(module, name, hook.apply_mask(module))
     return module
 
@@ -82,8 +82,8 @@ def _put(module: Module, name: str, mask: Any) -> Module:
 def _kept(module: Module, name: str) -> Any:
     mask = module._buffers.get(f"{name}_mask")
     if mask is None:
-        return np.ones(_tensor(module, name)._array.shape, bool)
-    return mask._array != 0
+        return np.ones(_tensor(module, name).array.shape, bool)
+    return mask.array != 0
 
 
 def _lowest(scores: Any, kept: Any, amount: float) -> Any:
@@ -144,7 +144,7 @@ def l1_unstructured(
         [[1.0, -0.0]]
     """
     scores = _tensor(module, name) if importance_scores is None else importance_scores
-    return _put(module, name, _lowest(np.abs(scores._array), _kept(module, name), amount))
+    return _put(module, name, _lowest(np.abs(scores.array), _kept(module, name), amount))
 
 
 def _structured(module: Module, name: str, amount: float, dim: int, scores: Any) -> Module:
@@ -195,7 +195,7 @@ def ln_structured(
         1
     """
     scores = _tensor(module, name) if importance_scores is None else importance_scores
-    rows = np.moveaxis(widened(scores._array), dim, 0).reshape(
+    rows = np.moveaxis(widened(scores.array), dim, 0).reshape(
         scores.shape[dim], scores.numel() // max(scores.shape[dim], 1)
     )
     return _structured(module, name, amount, dim, np.linalg.norm(rows, n, axis=1))
@@ -227,7 +227,7 @@ def global_unstructured(
         )
     given = importance_scores or {}
     kept = [_kept(*pair) for pair in pairs]
-    arrays = [np.abs((given[pair] if pair in given else _tensor(*pair))._array) for pair in pairs]
+    arrays = [np.abs((given[pair] if pair in given else _tensor(*pair)).array) for pair in pairs]
     if pruning_method is random_unstructured:
         arrays = [uniform(a.shape, np.dtype(np.float64), None) for a in arrays]
     mask = _lowest(
@@ -250,7 +250,7 @@ def custom_from_mask(module: Module, name: str, mask: Any) -> Module:
         >>> (custom_from_mask(layer, "weight", dtorch.tensor([[1, 0]])).weight == 0).tolist()
         [[False, True]]
     """
-    return _put(module, name, mask._array != 0)
+    return _put(module, name, mask.array != 0)
 
 
 def remove(module: Module, name: str) -> Module:

@@ -94,14 +94,14 @@ def invert_permutation(permutation: Any) -> Any:
     """
     if permutation is None:
         return None
-    order = permutation._array
+    order = permutation.array
     inverse = np.empty_like(order)
     inverse[order] = np.arange(order.size)
     return wrap(inverse)
 
 
 def _lengths_of(lengths: Any, batch: int) -> np.ndarray:
-    array = lengths._array if isinstance(lengths, TensorBase) else np.asarray(lengths)
+    array = lengths.array if isinstance(lengths, TensorBase) else np.asarray(lengths)
     array = np.atleast_1d(array).astype(np.int64)
     if array.shape != (batch,):
         raise ShapeError(
@@ -142,7 +142,7 @@ def pack_padded_sequence(
             )
     else:
         order = wrap(np.argsort(-array, kind="stable"))
-        array = array[order._array]
+        array = array[order.array]
         input = index_select(input, 0 if batch_first else 1, order)
     if batch_first:
         input = input.transpose(0, 1)
@@ -180,7 +180,7 @@ def pad_packed_sequence(
         >>> padded.tolist(), lengths.tolist()
         ([[1, 2, 3], [4, 0, 0]], [3, 1])
     """
-    sizes = sequence.batch_sizes._array
+    sizes = sequence.batch_sizes.array
     steps, batch = sizes.size, int(sizes[0])
     if total_length is not None:
         if total_length < steps:
@@ -195,10 +195,10 @@ def pad_packed_sequence(
     for t, n in enumerate(sizes):
         place[t, :n] = starts[t] + np.arange(n)
     data = sequence.data
-    filler = wrap(np.full((1, *data.shape[1:]), padding_value, data._array.dtype))
+    filler = wrap(np.full((1, *data.shape[1:]), padding_value, data.array.dtype))
     lengths = (place < starts[-1]).sum(0)
     if sequence.unsorted_indices is not None:
-        back = sequence.unsorted_indices._array
+        back = sequence.unsorted_indices.array
         place, lengths = place[:, back], lengths[back]
     if batch_first:
         place = place.T
@@ -233,7 +233,7 @@ def pad_sequence(
     for p in parts:
         missing = longest - p.shape[0]
         if missing:
-            filler = wrap(np.full((missing, *p.shape[1:]), padding_value, p._array.dtype))
+            filler = wrap(np.full((missing, *p.shape[1:]), padding_value, p.array.dtype))
             p = cat([p, filler] if padding_side == "right" else [filler, p], 0)
         padded.append(p.unsqueeze(0 if batch_first else 1))
     return cat(padded, 0 if batch_first else 1)

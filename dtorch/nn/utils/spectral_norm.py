@@ -45,14 +45,14 @@ def random_unit(size: int, kind: Any, eps: float) -> Any:
 @entry("iterate")
 def iterate(matrix: Any, u: Any, v: Any, steps: int, eps: float, left_first: bool = False) -> None:
     """Turn ``u`` and ``v`` toward the singular vectors of the largest value, in place."""
-    array, left, right = (widened(t._array) for t in (matrix, u, v))
+    array, left, right = (widened(t.array) for t in (matrix, u, v))
     for _ in range(steps):
         if left_first:
             left = unit(backend.matmul(array, right), eps)
         right = unit(backend.matmul(array.T, left), eps)
         if not left_first:
             left = unit(backend.matmul(array, right), eps)
-    u._array[...], v._array[...] = left, right
+    u.array[...], v.array[...] = left, right
     bump(u)
     bump(v)
 
@@ -120,7 +120,7 @@ def spectral_norm(
         name, n_power_iterations, default_dim(module) if dim is None else dim, eps
     )  # fmt: skip
     matrix = as_matrix(weight.detach(), hook.dim)
-    kind = weight._array.dtype
+    kind = weight.array.dtype
     del module._parameters[name]
     module.register_parameter(f"{name}_orig", weight)
     setattr(module, name, weight.data)

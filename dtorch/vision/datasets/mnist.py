@@ -153,8 +153,8 @@ class MNIST(VisionDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """The image and its label, transformed."""
-        image = image_of(self.data._array[index])
-        return self._transformed(image, int(self.targets._array[index]))
+        image = image_of(self.data.array[index])
+        return self._transformed(image, int(self.targets.array[index]))
 
     def __len__(self) -> int:
         """Number of images."""

@@ -231,7 +231,7 @@ class RandomErasing(Transform):
                 i, j = integer(height - h + 1), integer(width - w + 1)
                 if value is None:
                     noise = default_generator.numpy.standard_normal((channels, h, w))
-                    return i, j, h, w, from_numpy(noise.astype(img._array.dtype))
+                    return i, j, h, w, from_numpy(noise.astype(img.array.dtype))
                 return i, j, h, w, img.new_tensor(value).reshape(-1, 1, 1)
         return 0, 0, height, width, img
 

@@ -325,10 +325,10 @@ class AugMix(_Policy):
         kept = float(random.beta(self.alpha, self.alpha))
         weights = random.dirichlet([self.alpha] * self.mixture_width) * (1 - kept)
         space = self._operations()
-        mixed = kept * img._array
+        mixed = kept * img.array
         for weight in weights:
-            mixed = mixed + weight * self._chain(img, space)._array
-        return rounded_to(mixed, img._array)
+            mixed = mixed + weight * self._chain(img, space).array
+        return rounded_to(mixed, img.array)
 
     def _of_pillow(self, img: Any) -> Any:
         return functional.to_pil_image(self(functional.pil_to_tensor(img)), img.mode)

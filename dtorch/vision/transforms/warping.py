@@ -195,7 +195,7 @@ class ElasticTransform(Transform):
                 # Four deviations to each side, and not more than the mirrored image has.
                 reach = min(int(4 * smooth + 0.5), min(height, width) - 1)
                 noise = gaussian_blur(noise, 2 * reach + 1, smooth)
-            moves.append(noise._array * (strength / side))
+            moves.append(noise.array * (strength / side))
         return from_numpy(np.stack(moves, -1).astype(np.float32))
 
     def __call__(self, img: Any) -> Any:

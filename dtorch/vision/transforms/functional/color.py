@@ -51,7 +51,7 @@ def _levels(operation: str, img: Any) -> np.ndarray:
     """The array of a tensor image whose numbers have a black and a white."""
     tensor = check_tensor(operation, img)
     refuse_dtypes(operation, "bc", tensor.dtype)
-    array: np.ndarray = tensor._array
+    array: np.ndarray = tensor.array
     return array
 
 
@@ -230,7 +230,7 @@ def solarize(img: Any, threshold: float) -> Any:
     if is_pil_image(img):
         return _with_tables("solarize", img, threshold)
     array = _levels("solarize", img)
-    return from_numpy(np.where(array >= threshold, invert(img)._array, array))
+    return from_numpy(np.where(array >= threshold, invert(img).array, array))
 
 
 def autocontrast(img: Any) -> Any:
@@ -269,7 +269,7 @@ def _equalized(plane: np.ndarray) -> np.ndarray:
 
 
 def _uint8(operation: str, img: Any) -> np.ndarray:
-    array: np.ndarray = check_tensor(operation, img)._array
+    array: np.ndarray = check_tensor(operation, img).array
     if array.dtype != np.uint8:
         raise DtypeError(f"{operation}: the tensor is {array.dtype}, expected uint8")
     return array
@@ -326,7 +326,7 @@ def _blurred_pillow(img: Any, kernel_size: Any, sigma: Any) -> Any:
         )
     if img.mode == "LAB":  # as bytes, its bands begin in the middle
         return in_bands(img, lambda band: _blurred_pillow(band, kernel_size, sigma))
-    planes = gaussian_blur(pil_to_tensor(img), kernel_size, sigma)._array
+    planes = gaussian_blur(pil_to_tensor(img), kernel_size, sigma).array
     return image_like(planes[0] if len(planes) == 1 else planes.transpose(1, 2, 0), img)
 
 

@@ -86,7 +86,7 @@ def convert_image_dtype(image: Tensor, dtype: Any = None) -> Tensor:
     White is 1 in floating point, the largest number in integers.
     """
     target = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
-    array = image._array
+    array = image.array
     source = array.dtype
     if source == target:
         return image
@@ -131,7 +131,7 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Any:
             "LA", "RGB", "RGBA" for 2, 3, 4 channels.
     """
     if isinstance(pic, Tensor):
-        array = pic.detach().cpu()._array
+        array = pic.detach().cpu().array
         if array.ndim not in (2, 3):
             raise ShapeError(
                 f"to_pil_image: the tensor has shape {array.shape}, expected "
@@ -242,6 +242,6 @@ def normalize(tensor: Tensor, mean: Any, std: Any, inplace: bool = False) -> Ten
         tensor -= from_numpy(centre)
         tensor /= from_numpy(deviation)
         return tensor
-    values = tensor._array - centre
+    values = tensor.array - centre
     values /= deviation
     return from_numpy(values)

@@ -108,7 +108,7 @@ def pad(img: Any, padding: Any, fill: Any = 0, padding_mode: str = "constant") -
         sides = tuple(max(side, 0) for side in sides)  # type: ignore[assignment]
     if is_pil_image(img):
         return _pad_pillow(img, sides, fill, padding_mode)
-    array = check_tensor("pad", img)._array
+    array = check_tensor("pad", img).array
     left, top, right, bottom = sides
     widths = [(0, 0)] * (array.ndim - 2) + [(top, bottom), (left, right)]
     if padding_mode != "constant":

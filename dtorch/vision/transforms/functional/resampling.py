@@ -62,7 +62,7 @@ def resize_tensor(
 ) -> Tensor:
     """A tensor image in another size."""
     mode = as_mode(interpolation)
-    array = image._array
+    array = image.array
     old_height, old_width = array.shape[-2:]
     if mode in (Mode.NEAREST, Mode.NEAREST_EXACT):
         half = 0.0 if mode is Mode.NEAREST else 0.5
@@ -94,7 +94,7 @@ def sample_tensor(
         ``(..., channels, height', width')``.
     """
     mode = as_mode(interpolation)
-    array = image._array
+    array = image.array
     height, width = array.shape[-2:]
     inside = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
     if mode in (Mode.NEAREST, Mode.NEAREST_EXACT):

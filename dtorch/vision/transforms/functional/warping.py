@@ -171,7 +171,7 @@ def elastic_transform(img: Any, displacement: Tensor, interpolation: Any = 2, fi
             f"elastic_transform: displacement has shape {tuple(displacement.shape)}, expected "
             f"{(1, height, width, 2)}"
         )
-    moves = displacement._array[0].astype(np.float64)
+    moves = displacement.array[0].astype(np.float64)
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     x, y = x + moves[..., 0] * width / 2, y + moves[..., 1] * height / 2
     if not is_pil_image(img):
@@ -183,5 +183,5 @@ def elastic_transform(img: Any, displacement: Tensor, interpolation: Any = 2, fi
             img, lambda band: elastic_transform(band, displacement, interpolation, fill)
         )
     way = 0 if img.mode in WITHOUT_BETWEEN else interpolation
-    moved = sample_tensor(pil_to_tensor(img), x, y, way, fill)._array
+    moved = sample_tensor(pil_to_tensor(img), x, y, way, fill).array
     return image_like(moved[0] if len(moved) == 1 else moved.transpose(1, 2, 0), img)
