@@ -39,6 +39,7 @@ from dtorch.core import (
     dtype as _dtype,
     generator as _generator,
     numerics as _numerics,
+    questions as _questions,
     random as _random,
     typed as _typed,
     typed_storage as _typed_storage,
@@ -136,6 +137,7 @@ __all__ += _creation.__all__
 __all__ += _dtype.__all__
 __all__ += _generator.__all__
 __all__ += _numerics.__all__
+__all__ += _questions.__all__
 __all__ += _random.__all__
 __all__ += _typed.__all__
 __all__ += _typed_storage.__all__
