@@ -183,12 +183,14 @@ def array_sum_dims(array: Any, first: int, last: int) -> Any:
 def array_sum(
     array: Any, dims: tuple[int, ...] | None, keepdims: bool = False, dtype: Any = None
 ) -> Any:
-    """What ``array.sum`` gives, of single precision with the digits of double where NumPy would add
-    up many numbers one by one."""
-    wide = _ACCUMULATORS.get((array.dtype if dtype is None else dtype).char)
+    """What ``array.sum`` gives, of half precision with the digits of single, and of single with those
+    of double where NumPy would add up many numbers one by one."""
+    kind = array.dtype if dtype is None else dtype
+    if kind.itemsize == 2 and kind.kind in "fV":
+        return array.sum(axis=dims, keepdims=keepdims, dtype=np.float32).astype(kind)
+    wide = _ACCUMULATORS.get(kind.char)
     if wide is not None and _adds_one_by_one(array, dims):
-        total = array.sum(axis=dims, keepdims=keepdims, dtype=wide)
-        return total.astype(array.dtype if dtype is None else dtype)
+        return array.sum(axis=dims, keepdims=keepdims, dtype=wide).astype(kind)
     return array.sum(axis=dims, keepdims=keepdims, dtype=dtype)
 
 

@@ -95,6 +95,15 @@ def test_renorm_and_normalize_at_zero(p: float) -> None:
     expect(gradient(lambda x: F.normalize(x, p), [[0.0, 0.0]]), [[1e12, 1e12]])
 
 
+@pytest.mark.parametrize("p", [2, 3, 0.5, -1, INF, -INF])
+def test_the_norm_of_one_number_is_its_size(p: float) -> None:
+    x = dtorch.tensor([[1e30, -2.0, 0.0]], requires_grad=True)
+    out = x.norm(p, 0)
+    assert out.tolist() == [dtorch.tensor(1e30).item(), 2.0, 0.0]
+    out.sum().backward()
+    assert x.grad.tolist() == [[1.0, -1.0, 0.0]]
+
+
 def test_slices_that_renorm_leaves_alone_have_their_gradient_whatever_their_norm() -> None:
     rows = [[float("nan"), 1.0], [float("inf"), 1.0], [0.25, 0.25], [3.0, 4.0]]
     got = gradient(lambda x: dtorch.renorm(x, 2, 0, 1.0), rows)

@@ -429,3 +429,38 @@ def test_products_under_autocast_are_rounded_once(name: str) -> None:
     with dtorch.autocast("cpu"):
         layer(operands[0].float()).float().sum().backward()
     assert layer.bias.grad.equal(dtorch.full((80,), 96.0))
+
+
+# Each uses the one element of x (1, 1) 2100 times.
+REPETITIONS: dict[str, Any] = {
+    "expand": lambda x: x.expand(300, 7),
+    "expand, then copied": lambda x: x.expand(300, 7).contiguous(),
+    "broadcast_tensors": lambda x: dtorch.broadcast_tensors(x, dtorch.zeros(300, 7))[0],
+    "repeat": lambda x: x.repeat(300, 7),
+    "tile": lambda x: x.tile((300, 7)),
+    "repeat_interleave": lambda x: x.repeat_interleave(2100),
+    "as_strided": lambda x: dtorch.as_strided(x, (2100,), (0,)),
+    "unfold": lambda x: x.expand(2100, 1).unfold(0, 1, 1),
+    "index": lambda x: x[dtorch.zeros(2100, dtype=dtorch.int64)],
+    "index_select": lambda x: x.index_select(0, dtorch.zeros(2100, dtype=dtorch.int64)),
+    "take": lambda x: x.take(dtorch.zeros(2100, dtype=dtorch.int64)),
+    "gather": lambda x: x.gather(0, dtorch.zeros(2100, 1, dtype=dtorch.int64)),
+    "meshgrid": lambda x: dtorch.meshgrid(x[0], x.new_ones(2100), indexing="ij")[0],
+    "pad": lambda x: nnf.pad(x[None], (1000, 1099), mode="replicate"),
+    "interpolate": lambda x: nnf.interpolate(x[None, None], (50, 42)),
+    "add": lambda x: x + x.new_zeros(300, 7),
+    "where": lambda x: dtorch.where(dtorch.ones(300, 7) > 0, x, 0.0),
+}
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+@pytest.mark.parametrize("name", REPETITIONS)
+def test_the_gradient_of_what_is_repeated_is_summed_in_single_precision(
+    name: str, half: Any
+) -> None:
+    for create_graph in (False, True):
+        x = dtorch.ones(1, 1, dtype=half, requires_grad=True)
+        out = REPETITIONS[name](x)
+        (found,) = dtorch.autograd.grad(out, [x], dtorch.ones_like(out), create_graph=create_graph)
+        assert found.dtype is half
+        assert found.item() == dtorch.tensor(2100.0).to(half).item()  # one by one gives 256

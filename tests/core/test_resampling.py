@@ -40,6 +40,11 @@ def test_places_on_the_edge_do_not_move_their_value(
     np.testing.assert_allclose(grid.grad.flatten().tolist(), expected, rtol=1e-7, atol=1e-12)
 
 
+def test_bytes_halfway_between_two_are_rounded_up() -> None:
+    x = dtorch.tensor([[[[7, 5, 4, 3]]]], dtype=dtorch.uint8)
+    assert F.interpolate(x, (1, 8), mode="bilinear").tolist() == [[[[7, 7, 6, 5, 4, 4, 3, 3]]]]
+
+
 def test_no_means_are_an_area_of_size_0() -> None:
     x = dtorch.ones(1, 2, 1, 5, requires_grad=True)
     out = F.interpolate(x, scale_factor=0.5, mode="area")

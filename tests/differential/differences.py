@@ -104,7 +104,7 @@ def _complex_lost(call: dict[str, Any], ours: Outcome, d: Disagreement) -> Any:
 def _singular(call: dict[str, Any], *_: Any) -> bool:
     """Whether a matrix is singular but for rounding."""
     matrix = _array(call["args"][0])
-    if matrix.ndim < 2 or not matrix.size or matrix.shape[-1] != matrix.shape[-2]:
+    if matrix.ndim < 2 or not matrix.size:
         return False
     exact = np.finfo(matrix.dtype).eps
     values = np.linalg.svd(matrix.astype(np.complex128), compute_uv=False)
@@ -273,7 +273,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (_of("F.embedding_bag", _message("step must be nonzero")), "a bag of no indices is empty"),
     (
-        _of("range logspace arange", _fraction_for_int),
+        _of("range linspace logspace arange", _fraction_for_int),
         "bounds are not rounded",
     ),
     (
@@ -361,7 +361,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "F.adaptive_avg_pool1d F.adaptive_avg_pool2d F.adaptive_avg_pool3d",
+            "F.adaptive_avg_pool1d F.adaptive_avg_pool2d F.adaptive_avg_pool3d F.interpolate",
             _message("non-zero size"),
         ),
         "gradients of nothing are zeros",
@@ -416,6 +416,136 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
             ),
         ),
         "a quantile that is nan is that of no element",
+    ),
+    (
+        _of("F.nll_loss", _message("grad_input must be contiguous")),
+        "PyTorch has no gradient of scores that lie transposed",
+    ),
+    (
+        _of(
+            "F.conv_transpose1d F.conv_transpose2d F.conv_transpose3d bmm baddbmm addbmm amax amin roll",
+            lambda call, ours, theirs, text: (
+                "error" in ours
+                and "error" not in theirs
+                and theirs["value"][0] == "tensor"
+                and (not theirs["value"][2].size or any(0 in v["shape"] for v in _operands(call)))
+            ),
+        ),
+        "dtypes, dims and options are checked even where there are no elements, and an output of size 0 "
+        "is refused, as PyTorch does for most dtypes",
+    ),
+    (
+        _of(
+            "F.batch_norm",
+            lambda call, ours, theirs, text: (
+                not call["kwargs"]["training"]
+                and text.startswith("gradient")
+                and any(v["layout"] in ("expanded", "gaps") for v in call["args"][1:])
+            ),
+        ),
+        "PyTorch reads running values as if they lay side by side, outside of their memory",
+    ),
+    (
+        _of(
+            "block_diag",
+            lambda call, *rest: (
+                any(v["shape"] == [0] for v in call["args"]) and _text("gradient")(call, *rest)
+            ),
+        ),
+        "PyTorch forgets the row of an empty block on the way back",
+    ),
+    (
+        _of(
+            "cross linalg.cross",
+            _elements(
+                lambda call, ours, d: (
+                    np.abs(d.pairs[0] - d.pairs[1])
+                    <= 4e-7
+                    * np.abs(_array(call["args"][0])).max()
+                    * np.abs(_array(call["args"][1])).max()
+                )
+            ),
+        ),
+        "one of two products that cancel is not rounded",
+    ),
+    (
+        _of(
+            "trapezoid",
+            _elements(
+                lambda call, ours, d: np.allclose(
+                    d.ours,
+                    np.trapezoid(_array(call["args"][0]), dx=0.5, axis=call["kwargs"]["dim"]),
+                    equal_nan=True,
+                )
+            ),
+        ),
+        "the sum of the means of neighbours, of which one may be infinite",
+    ),
+    (
+        _of(
+            "logcumsumexp",
+            _elements(
+                lambda call, ours, d: (
+                    d.what == "gradient"
+                    and ~np.isnan(d.pairs[0])
+                    & (np.isnan(d.pairs[1]) | (np.abs(_array(call["args"][0])[d.where]) > 1e9))
+                )
+            ),
+        ),
+        "PyTorch adds the logarithm of the gradient to numbers beside which it vanishes",
+    ),
+    (
+        _of(
+            "cumprod",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient")
+                    & _special(call)
+                    & np.isnan(d.pairs[1])
+                    & ~np.isnan(d.pairs[0])
+                )
+            ),
+        ),
+        "PyTorch divides by the elements, of which one is 0 or infinite",
+    ),
+    (
+        _of(
+            "logsumexp",
+            _elements(
+                lambda call, ours, d: (
+                    "complex" in repr(call)
+                    and (
+                        (d.what == "gradient" and not np.isfinite(ours["value"][2]).all())
+                        or np.abs(np.exp(d.pairs[0]) - np.exp(d.pairs[1]))
+                        <= 1e-5
+                        * np.exp(_array(call["args"][0]).real.max())
+                        * len(call["args"][0]["shape"])
+                    )
+                )
+            ),
+        ),
+        "sums of complex numbers that cancel, or are infinite",
+    ),
+    (
+        lambda call, ours, theirs, text: (
+            call["name"] in ("median", "nanmedian")
+            and not call["kwargs"]
+            and _empty(call)
+            and "no elements" in text
+        ),
+        "no integer is the median of nothing",
+    ),
+    (
+        _of("pow", _message("value cannot be converted")),
+        "an exponent need not be a number of the dtype",
+    ),
+    (
+        lambda call, ours, theirs, text: (
+            "error" in ours
+            and "TypeError" in theirs.get("error", ())
+            and bool(re.search("must be Tensor, not|invalid combination", theirs["message"]))
+        ),
+        "two things are wrong with the call, and the type is not",
     ),
     (_of("F.pad", _message("too small")), "nothing to repeat, and nothing asked for"),
     (_of(".__getitem__ .__setitem__", _text("stand only once")), "`...` stands once, as in NumPy"),

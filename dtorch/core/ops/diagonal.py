@@ -10,7 +10,7 @@ from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, int64
 from dtorch.core.entry import entry
-from dtorch.core.errors import ShapeError
+from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import method, structured
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.scatter import unslice
@@ -258,6 +258,9 @@ method("fill_diagonal_", _fill_diagonal)
 
 
 def _triangle_indices(function: Any, row: int, col: int, offset: int, dtype: Any) -> Any:
+    if row < 0 or col < 0:
+        name = function.__name__
+        raise ArgumentError(f"{name}: row is {row} and col {col}, expected at least 0 each")
     places = function(row, offset, col)
     return wrap(np.stack(places).astype((int64 if dtype is None else as_dtype(dtype)).numpy))
 

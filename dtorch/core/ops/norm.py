@@ -36,10 +36,13 @@ def norm(
         p = 2
     if p == "nuc":
         return sum(svd_reduced(input)[1], -1, keepdim)
+    dims = dim if dim is not None else None
+    over = normalize_dims("norm", dim, input.ndim)
+    if p != 0 and over and all(input.shape[d] == 1 for d in over):
+        return amax(absolute(input), over, keepdim)  # one number, whose powers might overflow
     if p == 2:
         return euclidean(input, dim, keepdim)
     size = absolute(input)
-    dims = dim if dim is not None else None
     if p == math.inf:
         return amax(size, dims if dims is not None else (), keepdim)
     if p == -math.inf:
@@ -49,7 +52,7 @@ def norm(
         return sum(counted + keep(size, False), dims, keepdim)
     if p == 1:
         return sum(size, dims, keepdim)
-    if p < 0 and any(not size.shape[d] for d in normalize_dims("norm", dim, size.ndim)):
+    if p < 0 and any(not size.shape[d] for d in over):
         raise ShapeError(
             f"norm: dim {dim} of shape {tuple(size.shape)} is empty; there is no {p}-norm of no "
             "elements"

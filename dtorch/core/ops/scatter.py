@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.op import structured
 
 
-@structured(tensors=("grad",), public=False)
+@structured(tensors=("grad",), public=False, wide=True)
 def unslice(xp: Any, grad: Any, index: Any, shape: Any) -> Any:
     """Zeros of ``shape`` to which ``grad`` is added at ``index``; repeated places add up."""
     out = xp.zeros(shape, grad.dtype)
@@ -18,6 +18,10 @@ def unslice(xp: Any, grad: Any, index: Any, shape: Any) -> Any:
     else:
         xp.add.at(out, index, grad)
     return out
+
+
+# Where nothing is added up nothing is rounded.
+unslice.keeps_half = lambda known: names_no_place_twice(known["index"])
 
 
 @unslice.gradient("grad")

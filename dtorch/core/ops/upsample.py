@@ -15,7 +15,7 @@ from dtorch.core.ops.adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, a
 from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.conversion import convert
 from dtorch.core.ops.resampling import Taps, resample
-from dtorch.core.ops.rounding import round
+from dtorch.core.ops.rounding import floor
 
 _DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _MODES = ("nearest", "nearest-exact", "area", *_DIMS)
@@ -157,7 +157,8 @@ def interpolate(
         for n, count, step in zip(shape[2:], counts, steps, strict=True)
     )
     if of_bytes:
-        return convert(clamp(round(resample(convert(input, float32), taps)), 0, 255), uint8)
+        smooth = resample(convert(input, float32), taps)
+        return convert(clamp(floor(smooth + 0.5), 0, 255), uint8)
     return resample(input, taps)
 
 
