@@ -102,7 +102,7 @@ class Handle(Protocol):
 
 
 class Engine(Protocol):
-    """Places workers: on this machine, and later by other means on others."""
+    """Starts workers, on the machine that the launcher runs on or on others."""
 
     def start(self, spec: WorkerSpec) -> Handle:
         """Starts one worker.

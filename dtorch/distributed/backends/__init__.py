@@ -1,1 +1,1 @@
-"""Transports of the collectives: one module for each way to move bytes between ranks."""
+"""Ways to move arrays between ranks: the protocol of transports, and shared memory as the first one."""
