@@ -71,10 +71,10 @@ class DistributedSampler(Sampler[int]):
 
 
 def _of_job(function: str, variable: str) -> int:
-    from dtorch.distributed import process_group  # noqa: PLC0415 - one process does not need it
+    from dtorch.distributed import membership  # noqa: PLC0415 - one process does not need it
 
-    if process_group.is_initialized():
-        return int(getattr(process_group, function)())
+    if membership.is_initialized():
+        return int(getattr(membership, function)())
     value = os.environ.get(variable)
     if value is None:
         raise RuntimeError(

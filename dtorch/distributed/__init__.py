@@ -27,10 +27,8 @@ from dtorch.distributed.errors import (
     PeerLost,
     RendezvousError,
 )
-from dtorch.distributed.process_group import (
+from dtorch.distributed.membership import (
     NotInitializedError,
-    ProcessGroup,
-    Work,
     destroy_process_group,
     get_backend,
     get_num_processes,
@@ -42,6 +40,7 @@ from dtorch.distributed.process_group import (
     is_initialized,
     new_group,
 )
+from dtorch.distributed.process_group import ProcessGroup, Work
 from dtorch.distributed.reduce_op import ReduceOp
 
 reduce_op = ReduceOp  # classic name

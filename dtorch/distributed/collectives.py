@@ -17,7 +17,8 @@ from dtorch.core.base import shared_version
 from dtorch.core.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from dtorch.core.tensor import Tensor
 from dtorch.distributed.backends.transport import Transport
-from dtorch.distributed.process_group import Group, ProcessGroup, Work, member
+from dtorch.distributed.membership import Group, member
+from dtorch.distributed.process_group import ProcessGroup, Work
 from dtorch.distributed.reduce_op import ReduceOp
 
 

@@ -23,11 +23,6 @@ class ReduceOp(enum.Enum):
     MAX = "max"
     AVG = "avg"
 
-    @property
-    def combine(self) -> Callable[..., Any]:
-        """NumPy's ufunc for two ranks."""
-        return _COMBINE[self]
-
 
 _COMBINE: dict[ReduceOp, Callable[..., Any]] = {
     ReduceOp.SUM: np.add,

@@ -42,9 +42,9 @@ def _all_reduce(tensor: Any, group: Any) -> None:
 
 
 def _has_ranks(group: Any) -> bool:
-    from dtorch.distributed import process_group  # noqa: PLC0415
+    from dtorch.distributed import membership  # noqa: PLC0415
 
-    return process_group.is_initialized() and process_group.get_world_size(group) > 1
+    return membership.is_initialized() and membership.get_world_size(group) > 1
 
 
 def _summed(tensor: Any, group: Any) -> Any:

@@ -84,7 +84,7 @@ def test_a_rank_that_was_stopped_is_named_when_the_time_is_up(start_ranks, meeti
         if rank == 1:
             stopped.stop()
         stopped.wait()
-        for part in (dist.group.WORLD._transport._peers, dist.process_group._state):
+        for part in (dist.group.WORLD._transport._peers, dist.membership._state):
             part.timeout = 0.3
         COLLECTIVES[collective]()
 

@@ -16,7 +16,8 @@ from dtorch.core.graph import AccumulateGrad
 from dtorch.core.tensor import Tensor
 from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.collectives import all_gather_object, broadcast
-from dtorch.distributed.process_group import ProcessGroup, member
+from dtorch.distributed.membership import member
+from dtorch.distributed.process_group import ProcessGroup
 from dtorch.nn.module import Module
 from dtorch.nn.parallel.buckets import Reducer
 

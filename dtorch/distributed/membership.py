@@ -1,0 +1,261 @@
+"""The groups that this process is in: joining the others of a job, making groups of some, leaving."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from dtorch.core.errors import ArgumentError
+from dtorch.core.interrupts import at_fork
+from dtorch.distributed.backends.registry import DEFAULT, find_transport
+from dtorch.distributed.backends.transport import Transport
+from dtorch.distributed.errors import DistributedError
+from dtorch.distributed.process_group import ProcessGroup
+from dtorch.distributed.rendezvous import name_from
+
+_log = logging.getLogger("dtorch.distributed")
+_told = False  # of a backend that another one stands in for
+_FOR_EVER_S = 2_000_000.0  # 23 days, the longest that system calls can wait
+DEFAULT_TIMEOUT = datetime.timedelta(minutes=30)
+
+
+class NotInitializedError(DistributedError, ValueError):
+    """A function of this package was called before `init_process_group`."""
+
+
+class _State:
+    """The groups of this process."""
+
+    def __init__(self) -> None:
+        self.world: ProcessGroup | None = None
+        self.others: list[ProcessGroup] = []
+        self.transport = find_transport("", DEFAULT)
+        self.meeting = ""
+        self.timeout = 0.0
+        self.made = 0  # groups made by new_group, by members or not
+
+
+_state = _State()
+
+
+def _forget() -> None:
+    """A forked child is not a rank."""
+    global _state
+    _state = _State()
+
+
+at_fork(after_in_child=_forget)
+
+
+class _WorldOfGroup(type):
+    @property
+    def WORLD(cls) -> ProcessGroup | None:  # noqa: N802 - the public name of the reference API
+        return _state.world
+
+
+class group(metaclass=_WorldOfGroup):  # noqa: N801 - the public name of the reference API
+    """``group.WORLD`` is the group of all processes, None before `init_process_group`."""
+
+
+class NonMember:
+    """What `new_group` gives to processes outside of the new group."""
+
+    def __repr__(self) -> str:
+        return "<not a member of this group>"
+
+
+NON_MEMBER = NonMember()
+Group = ProcessGroup | NonMember | None
+
+
+def is_available() -> bool:
+    """Whether the package can be used: always."""
+    return True
+
+
+def is_initialized() -> bool:
+    """Whether `init_process_group` has been called."""
+    return _state.world is not None
+
+
+def init_process_group(
+    backend: str | None = None,
+    init_method: str | None = None,
+    timeout: datetime.timedelta | float | None = None,
+    world_size: int = -1,
+    rank: int = -1,
+    store: Any = None,
+    group_name: str = "",
+) -> None:
+    """Join the other processes of the job.
+
+    Args:
+        backend: what moves the data: ``"shm"`` (shared memory, one machine), the default. The
+            names ``"gloo"``, ``"mpi"``, ``"nccl"`` and ``"tcp"``, also as in
+            ``"cpu:gloo,cuda:nccl"``, mean the same, which rank 0 says once.
+        init_method: ``env://`` (MASTER_ADDR and MASTER_PORT), ``tcp://host:port`` or
+            ``file:///path``: something that only this job's processes have in common.
+        timeout: seconds, or a timedelta, that a rank waits for the others. Default: 30 min.
+        world_size, rank: how many processes there are, and which one this is, from 0. Default:
+            the variables WORLD_SIZE and RANK, which dtorch-launch sets.
+        store: not supported.
+        group_name: tells apart groups with the same ``init_method``.
+    Raises:
+        ArgumentError: an unknown backend, or a number that is missing or out of range.
+        RendezvousError: the processes did not find each other.
+        DistributedError: it was called before.
+    Example:
+        >>> from dtorch import distributed
+        >>> distributed.init_process_group(init_method="file:///doc", rank=0, world_size=1)
+        >>> distributed.get_rank(), distributed.get_world_size()
+        (0, 1)
+        >>> distributed.destroy_process_group()
+    """
+    if _state.world is not None:
+        raise DistributedError(
+            "init_process_group: called twice; call destroy_process_group() before"
+        )
+    chosen = find_transport("init_process_group", backend)
+    if store is not None:
+        raise ArgumentError("init_process_group: store is not supported; use init_method")
+    world_size = _number("world_size", world_size, "WORLD_SIZE")
+    rank = _number("rank", rank, "RANK")
+    if world_size < 1 or not 0 <= rank < world_size:
+        raise ArgumentError(
+            f"init_process_group: rank {rank} of world_size {world_size}; expected 0 <= rank < "
+            "world_size"
+        )
+    seconds = _seconds(timeout)
+    meeting = name_from(init_method, group_name)
+    if rank == 0:
+        _tell_of_substitute(backend, chosen)
+    transport = chosen(meeting, rank, world_size, seconds)
+    _state.transport, _state.meeting, _state.timeout = chosen, meeting, seconds
+    _state.world = ProcessGroup(range(world_size), transport)
+
+
+def _tell_of_substitute(backend: str | None, chosen: type[Transport]) -> None:
+    global _told
+    first_start = os.environ.get("DTORCH_RESTART_COUNT", "0") == "0"
+    if backend is None or str(backend).lower() == chosen.name or _told or not first_start:
+        return
+    _told = True
+    _log.warning(
+        "init_process_group: backend %r becomes %r: processes of one machine exchange CPU tensors "
+        "through shared memory", backend, chosen.name,
+    )  # fmt: skip
+
+
+def _number(argument: str, value: int, variable: str) -> int:
+    if value >= 0:
+        return value
+    text = os.environ.get(variable, "")
+    if not text.isdecimal():
+        raise ArgumentError(
+            f"init_process_group: {argument} is not given and {variable} is "
+            f"{text!r}; start the script with dtorch-launch, or pass {argument}="
+        )
+    return int(text)
+
+
+def _seconds(timeout: datetime.timedelta | float | None) -> float:
+    if timeout is None:
+        timeout = DEFAULT_TIMEOUT
+    seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
+    if not seconds > 0:
+        raise ArgumentError(f"timeout is {seconds} s, expected more than 0")
+    return min(float(seconds), _FOR_EVER_S)
+
+
+def destroy_process_group(group: Group = None) -> None:
+    """Leave a group, or all of them; ranks that still wait for this one get PeerLost."""
+    world = member(group)
+    if world is None:
+        return
+    if world is _state.world:
+        for other in _state.others:
+            other.close()
+        world.close()
+        _forget()
+    else:
+        world.close()
+        _state.others.remove(world)
+
+
+def new_group(
+    ranks: Sequence[int] | None = None,
+    timeout: datetime.timedelta | float | None = None,
+    backend: str | None = None,
+) -> ProcessGroup | NonMember:
+    """A group of some of the processes. All processes must call it, in the same order.
+
+    Args:
+        ranks: global ranks of the members. Default: all.
+        timeout, backend: as of `init_process_group`. Default: those of the whole.
+    Returns:
+        The group; in processes outside of it something that collectives ignore.
+    Raises:
+        ArgumentError: a rank that does not exist, or one given twice.
+    """
+    world = _world()
+    members = sorted(range(world.size()) if ranks is None else ranks)
+    if len(set(members)) != len(members) or not set(members) <= set(range(world.size())):
+        raise ArgumentError(
+            f"new_group: ranks are {members}, expected different ones of {list(world.ranks)}"
+        )
+    chosen = find_transport("new_group", backend) if backend else _state.transport
+    # One that is gone, or never comes, is noticed by all, members or not.
+    world.run(Transport.barrier)
+    _state.made += 1
+    if world.rank() not in members:
+        return NON_MEMBER
+    seconds = _state.timeout if timeout is None else _seconds(timeout)
+    meeting = f"{_state.meeting}-{_state.made}"
+    pids = [world.pid_of(rank) for rank in members]
+    transport = chosen(meeting, members.index(world.rank()), len(members), seconds, pids)
+    made = ProcessGroup(members, transport)
+    _state.others.append(made)
+    return made
+
+
+def _world() -> ProcessGroup:
+    if _state.world is None:
+        raise NotInitializedError(
+            "the process group is not initialised; call dtorch.distributed.init_process_group()"
+        )
+    return _state.world
+
+
+def member(group: Group) -> ProcessGroup | None:
+    """The group meant by an argument; None if this process is not in it.
+
+    Raises:
+        NotInitializedError: before `init_process_group`.
+    """
+    if isinstance(group, NonMember):
+        return None
+    return _world() if group is None else group
+
+
+def get_rank(group: Group = None) -> int:
+    """This process's number in the group, from 0; -1 outside of it."""
+    found = member(group)
+    return -1 if found is None else found.rank()
+
+
+def get_world_size(group: Group = None) -> int:
+    """How many processes the group has; -1 outside of it."""
+    found = member(group)
+    return -1 if found is None else found.size()
+
+
+get_num_processes = get_world_size  # classic name
+
+
+def get_backend(group: Group = None) -> str:
+    """Name of what moves the group's data."""
+    found = member(group)
+    return "" if found is None else found.backend
