@@ -7,6 +7,7 @@
 tensor([3., 3.])
 """
 
+import datetime as _datetime  # noqa: F401 - NumPy imports it and makes an ImportError of Ctrl-C
 import importlib as _importlib
 import sys as _sys
 import typing as _typing

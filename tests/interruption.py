@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from dtorch.core import interrupts
+
 # Python runs handlers where a function begins, after a call of what is not written in Python, and
 # where a loop goes back; a call of a function that is begins one.
 _PLACES = ("RESUME", "CALL", "CALL_FUNCTION_EX", "CALL_KW", "JUMP_BACKWARD")
@@ -20,6 +22,10 @@ class _Tracer:
         self._last: dict[Any, str] = {}
         self.place = ""
 
+    def forget(self) -> None:
+        """Let go of the frames."""
+        self._last.clear()
+
     def __call__(self, frame: Any, event: str, arg: Any) -> Any:
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
@@ -31,7 +37,7 @@ class _Tracer:
             return self
         before = self._last.get(frame, "")
         self._last[frame] = dis.opname[frame.f_code.co_code[frame.f_lasti]]
-        if before in _PLACES and not self.place:
+        if before in _PLACES and not self.place and not interrupts._depth:
             if self._left == 0:
                 self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
                 raise KeyboardInterrupt
@@ -39,8 +45,8 @@ class _Tracer:
         return self
 
 
-def interruptions(work: Callable[[], Any]) -> Iterator[str]:
-    """Interrupt the work at the first place, then, from its beginning, at the second, and so on.
+def interruptions(work: Callable[[], Any], every: int = 1) -> Iterator[str]:
+    """Interrupt the work at the first place, then, from its beginning, at the next, and so on.
 
     Yields the place after each time, when it has to be as if the work had not been done, or had been
     done.
@@ -56,7 +62,8 @@ def interruptions(work: Callable[[], Any]) -> Iterator[str]:
             pass
         finally:
             sys.settrace(None)
+            tracer.forget()
         if not tracer.place:
             return
         yield tracer.place
-        nr += 1
+        nr += every

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 _HEADER = struct.Struct("<QQ")  # bytes of the pickle, number of buffers
 _MOST_FDS = 8
 _CHUNK = 1 << 16  # read at once; most messages are shorter
+
+
+class Patience(NamedTuple):
+    """With a sender that says nothing more in the middle of a message.
+
+    Attributes:
+        seconds: how long it may be silent.
+        complain: called after that, again and again; may raise.
+    """
+
+    seconds: float
+    complain: Callable[[], object]
 
 
 class Channel:
@@ -60,12 +73,13 @@ class Channel:
         return True
 
     def receive(
-        self, memory: Callable[[int], Any] = bytearray
+        self, memory: Callable[[int], Any] = bytearray, patience: Patience | None = None
     ) -> tuple[bytearray, list[Any], list[int]]:
         """The next message: its pickle, its buffers, and descriptors that came meanwhile.
 
         Args:
             memory: ``memory(nbytes)`` gives the writable memory for a buffer.
+            patience: None: for ever.
         Raises:
             EOFError: the other side is gone, or has posted its end.
         """
@@ -75,10 +89,10 @@ class Channel:
             if not data:
                 raise EOFError("the other side has closed the connection")
             self._arrived = memoryview(data)
-        nbytes, count = _HEADER.unpack(self._exactly(bytearray(_HEADER.size)))
-        sizes = struct.unpack(f"<{count}Q", self._exactly(bytearray(8 * count)))
-        message = self._exactly(bytearray(nbytes))
-        buffers = [self._exactly(memory(size)) for size in sizes]
+        nbytes, count = _HEADER.unpack(self._exactly(bytearray(_HEADER.size), patience))
+        sizes = struct.unpack(f"<{count}Q", self._exactly(bytearray(8 * count), patience))
+        message = self._exactly(bytearray(nbytes), patience)
+        buffers = [self._exactly(memory(size), patience) for size in sizes]
         fds: list[int] = []
         if not self._arrived:
             fds, self._fds = self._fds, []
@@ -89,18 +103,26 @@ class Channel:
         """Whether more was read than was asked for."""
         return bool(self._arrived)
 
-    def _exactly(self, buffer: Any) -> Any:
+    def _exactly(self, buffer: Any, patience: Patience | None) -> Any:
         view = memoryview(buffer)
         ready = self._arrived[: len(view)]
         view[: len(ready)] = ready
         self._arrived = self._arrived[len(ready) :]
         view = view[len(ready) :]
         while view:
+            if patience is not None:
+                self._wait(patience)
             count = self.socket.recv_into(view)
             if not count:
                 raise EOFError("the other side closed the connection within a message")
             view = view[count:]
         return buffer
+
+    def _wait(self, patience: Patience) -> None:
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        while not poll.poll(patience.seconds * 1000):
+            patience.complain()
 
     def close(self) -> None:
         """Close this end, which the other side sees."""

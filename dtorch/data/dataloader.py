@@ -310,7 +310,7 @@ class DataLoader:
 
     def _give_pool_back(self, pool: WorkerPool) -> None:
         self._layout = pool.layout
-        if self.persistent_workers and self._idle_pool is None:
+        if self.persistent_workers and self._idle_pool is None and not pool.is_torn:
             self._idle_pool = pool
         else:
             pool.stop()

@@ -114,6 +114,7 @@ class WorkerIterator(BatchIterator):
         super().__init__(loader, indices, progress)
         self._released = False
         self._pool: WorkerPool = loader._take_pool()
+        self._pool.is_torn = True
         self._pool.epoch += 1
         self._epoch = self._pool.epoch
         self._ready: dict[int, Answer] = {}
@@ -127,6 +128,7 @@ class WorkerIterator(BatchIterator):
             worker.begin(seeds)
             self._request(at_most=1)
         self._request()
+        self._pool.is_torn = False
         for _ in range(seen if loader.is_iterable else 0):
             self._take()
 
@@ -136,25 +138,36 @@ class WorkerIterator(BatchIterator):
         return batch
 
     def _take(self) -> Any:
-        while True:
-            if self._position == self._requested:
-                self._end()
-                raise StopIteration
+        if self._position < self._requested:
+            self._check_pool()
+            self._pool.is_torn = True
+        while self._position < self._requested:
             answer = self._wait_for(self._position)
             self._position += 1
             if answer.kind == "end":
                 self._exhausted.add(answer.worker.id)
             self._request()
-            if answer.kind == "error":
-                self._progress.batches += 1
-                answer.content.reraise()
+            if answer.kind == "end":
+                continue
+            self._pool.is_torn = False
             if answer.kind == "batch":
                 return answer.content
+            self._progress.batches += 1
+            answer.content.reraise()
+        self._pool.is_torn = False
+        self._end()
+        raise StopIteration
+
+    def _check_pool(self) -> None:
+        if self._pool.is_torn:
+            self._pool.stop()
+        if self._pool.is_stopped:
+            raise RuntimeError(
+                "DataLoader: a worker died in this epoch, or it was interrupted; begin a new one"
+            )
 
     def _wait_for(self, number: int) -> Answer:
-        if self._pool.is_stopped:
-            raise RuntimeError("DataLoader: a worker died in this epoch; begin a new one")
-        self._sort_in(self._pool.collect(0))
+        self._collect(0)
         timeout, begin = self._loader.timeout, time.monotonic()
         stalled = math.inf if timeout else _STALLED_S
         while number not in self._ready:
@@ -168,7 +181,7 @@ class WorkerIterator(BatchIterator):
             if waited >= stalled:
                 self._report_stall(number, waited)
                 stalled = waited + _STALLED_S
-            self._sort_in(self._pool.collect((timeout or stalled) - waited))
+            self._collect((timeout or stalled) - waited)
         return self._ready.pop(number)
 
     def _where(self, number: int) -> str:
@@ -187,10 +200,22 @@ class WorkerIterator(BatchIterator):
             stacklevel=4,
         )
 
-    def _sort_in(self, answers: list[Answer]) -> None:
-        for answer in answers:
+    def _collect(self, seconds: float) -> None:
+        patience = self._loader.timeout or _STALLED_S
+        for answer in self._pool.collect(seconds, patience, self._report_silence):
             if answer.epoch == self._epoch:
                 self._ready[answer.number] = answer
+
+    def _report_silence(self, worker: Worker) -> None:
+        timeout = self._loader.timeout
+        text = (
+            f"DataLoader: worker {worker.id} ({named(worker.pid)}) said nothing for "
+            f"{timeout or _STALLED_S} s in the middle of a batch"
+        )
+        if timeout:
+            self._pool.stop()
+            raise RuntimeError(text)
+        warnings.warn(f"{text}; pass timeout= to make this an error", stacklevel=2)
 
     def _request(self, at_most: int | None = None) -> None:
         workers, layout = self._pool.workers, self._pool.layout

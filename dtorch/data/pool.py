@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import pickle
@@ -13,13 +14,13 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cloudpickle
 
 from dtorch.core.interrupts import at_fork, undisturbed
-from dtorch.data.channel import Channel
+from dtorch.data.channel import Channel, Patience
 from dtorch.data.failure import WorkerDied, death_message
 from dtorch.data.seeding import Seeds
 from dtorch.data.transfer import BatchUnpickler, lend
@@ -140,9 +141,11 @@ class Worker:
         with contextlib.suppress(ConnectionError):  # reading from it tells what happened
             self.channel.post(pickle.dumps(request), fds)
 
-    def receive(self) -> Answer:
+    def receive(self, patience: Patience) -> Answer:
         """Its next message.
 
+        Args:
+            patience: should it say nothing more in the middle.
         Raises:
             WorkerDied: it has ended.
         """
@@ -153,7 +156,7 @@ class Worker:
             return blocks[-1].array
 
         try:
-            message, *_ = self.channel.receive(memory)
+            message, *_ = self.channel.receive(memory, patience)
         except (EOFError, ConnectionError):
             raise self.death() from None
         epoch, number = KEY.unpack_from(message)
@@ -192,12 +195,15 @@ class WorkerPool:
         workers: by number.
         epoch: number of the epoch they serve; answers of an earlier one are stale.
         layout: sizes of the large arrays of a batch, as seen so far.
+        is_torn: whether somebody is between two states of it, or was interrupted there: then what
+            was asked and answered is known no more.
     """
 
     def __init__(self, context: Any) -> None:
         self.workers: list[Worker] = []
         self.epoch = 0
         self.layout: list[int] = []
+        self.is_torn = False
         self._context = context
         self._stop = weakref.finalize(self, _stop_workers, self.workers, os.getpid())
         self._poll = select.poll()
@@ -230,31 +236,40 @@ class WorkerPool:
             if self._by_fd.pop(fd, None) is not None:
                 self._poll.unregister(fd)
 
-    def collect(self, timeout_s: float | None) -> list[Answer]:
-        """The messages that are there, or the first to come within ``timeout_s`` (None: ever).
+    def collect(
+        self, timeout_s: float, patience_s: float, complain: Callable[[Worker], object]
+    ) -> list[Answer]:
+        """The messages that are there, or the first to come within ``timeout_s``.
 
+        Args:
+            patience_s, complain: seconds after which ``complain(worker)`` is called if that says
+                nothing more in the middle of a message.
         Raises:
             WorkerDied: one of them has ended; the others have been stopped.
         """
         behind = [fd for fd, worker in self._by_fd.items() if not worker.flush()]
         for fd in behind:
             self._poll.modify(fd, select.POLLIN | select.POLLOUT)
-        events = self._poll.poll(None if timeout_s is None else timeout_s * 1000)
+        self.is_torn = False  # for as long as nothing else is done
+        events = self._poll.poll(timeout_s * 1000)
+        self.is_torn = True
         for fd in behind:
             self._poll.modify(fd, select.POLLIN)
         answers: list[Answer] = []
         try:
             for fd, event in events:
                 if event != select.POLLOUT:
-                    answers += self._answers_of(self._by_fd[fd])
+                    worker = self._by_fd[fd]
+                    patience = Patience(patience_s, functools.partial(complain, worker))
+                    answers += self._answers_of(worker, patience)
         except WorkerDied:
             self.stop()
             raise
         return answers
 
-    def _answers_of(self, worker: Worker) -> Iterator[Answer]:
+    def _answers_of(self, worker: Worker, patience: Patience) -> Iterator[Answer]:
         while True:
-            answer = worker.receive()
+            answer = worker.receive(patience)
             if answer.kind == "batch":
                 self._learn(answer.layout)
             yield answer
@@ -289,7 +304,8 @@ class WorkerPool:
 
     def stop(self) -> None:
         """End the workers: by closing the connection, then by signal."""
-        self._stop()
+        with undisturbed():
+            self._stop()
 
     @property
     def is_stopped(self) -> bool:

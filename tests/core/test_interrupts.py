@@ -234,6 +234,19 @@ def test_a_thread_may_fork():
     assert printed == ["child", "thread"]
 
 
+def test_numpy_finds_a_module_imported_in_which_it_would_turn_ctrl_c_into_another_error():
+    printed = run("""
+        import sys
+        class Finder:
+            def find_spec(name, path, target=None):
+                if name == "numpy":
+                    print("datetime" in sys.modules)
+        sys.meta_path.insert(0, Finder)
+        import dtorch
+    """)
+    assert printed == ["True"]
+
+
 def test_threads_that_compute_while_the_program_ends_do_not_abort_it():
     printed = run("""
         import threading, dtorch

@@ -7,6 +7,7 @@ import faulthandler
 import gc
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -16,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from interruption import interruptions
 
 import dtorch
 from dtorch.data import DataLoader, IterableDataset, WorkerDied, iterators
+from dtorch.data.channel import Channel
 from dtorch.multiprocessing import arena
 from dtorch.multiprocessing.processes import start_time
 
@@ -257,6 +260,27 @@ def test_timeout_names_the_worker_and_where_it_is_and_ends_the_workers():
     assert f"worker 0 (pid {pid}), fetching dataset indices [3]" in str(caught.value)
     assert "time.sleep" in str(caught.value)
     assert start_time(pid) is None
+
+
+def test_timeout_names_a_worker_that_was_stopped_in_the_middle_of_a_batch(monkeypatch):
+    def send_a_part(channel, message, buffers=()):
+        channel.socket.sendall(struct.pack("<QQ", 1000, 0) + b"begun")
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    monkeypatch.setattr(Channel, "send", send_a_part)
+    match = r"worker 0 \(pid \d+, stopped by a signal\) said nothing for 0.5 s in the middle"
+    with pytest.raises(RuntimeError, match=match):
+        list(DataLoader(range(3), num_workers=1, timeout=0.5))
+
+
+def test_a_loader_that_was_interrupted_at_any_step_goes_on_with_the_next_epoch():
+    loader = DataLoader(range(4), num_workers=1, persistent_workers=True)
+    iterator = iter(loader)
+    for _ in interruptions(lambda: next(iterator), every=11):  # noqa: B023 - the newest one
+        with contextlib.suppress(RuntimeError):
+            next(iterator)
+        iterator = iter(loader)
+    assert [number.item() for number in loader] == [0, 1, 2, 3]
 
 
 def test_timeout_says_that_a_worker_was_stopped():
