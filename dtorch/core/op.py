@@ -37,7 +37,9 @@ for it::
     def _(grad, out, alpha):
         ...
 
-Those for the CPU are compiled: without the native module they are not there.
+Those for the CPU are compiled: without the native module they are not there. Two options of a block
+name compiled code that stands behind whole calls: ``loop="exp"`` the loop over elements, a kernel that
+plain tensors come to at once, and ``way="transpose"`` the short way of another kind of operation.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -206,13 +207,10 @@ def _weights_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[s
     return (input, mat1, mat2), {"beta": beta, "alpha": alpha}
 
 
-@composite(
-    tensors=("input", "mat1", "mat2"),
-    aliases={"mat": "input"},
-    inplace=True,
-    wide=True,
-    takes="ifc",
-)
+_adding_product = partial(composite, aliases={"mat": "input"}, inplace=True, wide=True, takes="ifc")
+
+
+@_adding_product()
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * (mat1 @ mat2)``."""
     return _weighted("addmm", input, mm(mat1, mat2), beta, alpha)
@@ -244,13 +242,7 @@ def _(input, mat1, mat2, beta=1, alpha=1):
 addmm.classic(_weights_by_position)
 
 
-@composite(
-    tensors=("input", "mat", "vec"),
-    aliases={"tensor": "input"},
-    inplace=True,
-    wide=True,
-    takes="ifc",
-)
+@_adding_product(aliases={"tensor": "input"})
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * (mat @ vec)``."""
     return _weighted("addmv", input, mv(mat, vec), beta, alpha)
@@ -267,13 +259,7 @@ def _(input, mat, vec, beta=1, alpha=1):
     return beta * input + alpha * np.einsum("ij,j->i", mat, vec)
 
 
-@composite(
-    tensors=("input", "vec1", "vec2"),
-    aliases={"mat": "input"},
-    inplace=True,
-    wide=True,
-    takes="ifc",
-)
+@_adding_product()
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * outer(vec1, vec2)``."""
     return _weighted("addr", input, outer(vec1, vec2), beta, alpha)
@@ -290,13 +276,7 @@ def _(input, vec1, vec2, beta=1, alpha=1):
     return beta * input + alpha * np.einsum("i,j->ij", vec1, vec2)
 
 
-@composite(
-    tensors=("input", "batch1", "batch2"),
-    aliases={"mat": "input"},
-    inplace=True,
-    wide=True,
-    takes="ifc",
-)
+@_adding_product()
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2)``."""
     return _weighted("baddbmm", input, bmm(batch1, batch2), beta, alpha)
@@ -313,13 +293,7 @@ def _(input, batch1, batch2, beta=1, alpha=1):
     return beta * input + alpha * np.einsum("bij,bjk->bik", batch1, batch2)
 
 
-@composite(
-    tensors=("input", "batch1", "batch2"),
-    aliases={"mat": "input"},
-    inplace=True,
-    wide=True,
-    takes="ifc",
-)
+@_adding_product()
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)``."""
     b, n, k = _shape(batch1) if batch1.ndim == 3 else (0, 0, 0)
