@@ -134,8 +134,8 @@ def allocate(nbytes: int) -> Block:
 def send(block: Block) -> Handle:
     """A handle for one message: the block stays alive until the message is received.
 
-    The sender may exit before that. A handle can be received once. One that is pickled and written
-    to a pipe or queue is given up when nobody can read from there any more.
+    The sender may exit before that. A handle can be received once. One that goes through a pipe or
+    queue of this package is given up when nobody can read from there any more.
     """
     arena = block.arena
     with _process.lock:

@@ -16,10 +16,11 @@ from dtorch.core.interrupts import completed
 from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.ledger import Ledger
 from dtorch.multiprocessing.memory import Mapping, byte_interface, check_sealed, create_memory
+from dtorch.multiprocessing.messages import Ticket
 from dtorch.multiprocessing.processes import start_time
 
 # arena id, offset, bytes, index, generation, ticket of the message, address of the broker
-Handle = tuple[int, int, int, int, int, bytes, str]
+Handle = tuple[int, int, int, int, int, Ticket, str]
 
 
 class Arena:
@@ -175,7 +176,7 @@ class Block:
     def __array_interface__(self) -> dict[str, Any]:
         return byte_interface(self.address, self.nbytes)
 
-    def handle(self, ticket: bytes) -> Handle:
+    def handle(self, ticket: Ticket) -> Handle:
         """What another process needs to find the block, with the ticket of one message."""
         arena = self.arena
         return arena.id, self.offset, self.nbytes, self.index, self.generation, ticket, arena.broker

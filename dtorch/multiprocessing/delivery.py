@@ -18,14 +18,14 @@ from typing import Any, TypeVar
 from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.channels import open_channels
 from dtorch.multiprocessing.ledger import Ledger
-from dtorch.multiprocessing.messages import Messages
+from dtorch.multiprocessing.messages import Messages, Ticket
 
 _SURE_AFTER_S = 0.25  # a descriptor that is itself under way to a process is in nobody's table
 _SURE_OF_DEAD_AFTER_S = 2.0  # a process may be starting whose arguments a dead one has given
 _LOOK_EVERY_S = 0.5
 
 T = TypeVar("T")
-Tickets = list[tuple[Messages, bytes]]
+Tickets = list[tuple[Messages, tuple[int, int]]]
 
 
 class _Notes(threading.local):
@@ -37,7 +37,7 @@ class _Notes(threading.local):
 _notes = _Notes()
 
 
-def note(messages: Messages, ticket: bytes) -> None:
+def note(messages: Messages, ticket: Ticket) -> None:
     """This thread is pickling a message."""
     if ticket and _notes.tickets is not None:
         _notes.tickets.append((messages, ticket))

@@ -16,7 +16,7 @@ from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.atomics import atomic_add, atomic_load
 from dtorch.multiprocessing.layout import HOLD, HOLD_MASK, SENT_MASK, TAKEN, TAKEN_MASK
 from dtorch.multiprocessing.memory import Mapping
-from dtorch.multiprocessing.messages import Messages
+from dtorch.multiprocessing.messages import Messages, Ticket
 from dtorch.multiprocessing.processes import start_time
 
 _UNCOUNTED = -1  # "row" of a forked child for which the table had no room
@@ -67,12 +67,12 @@ class Ledger:
         """This process uses the block once less."""
         atomic_add(self._mine + 8 * index, -HOLD & _WORD)
 
-    def send(self, index: int) -> bytes:
+    def send(self, index: int) -> Ticket:
         """A message with the block leaves this process, which holds it. Returns its ticket."""
         cell = self._row() + 8 * index
         return self.messages.send(cell, index, self._record_slot())
 
-    def take(self, index: int, holds: int, ticket: bytes) -> None:
+    def take(self, index: int, holds: int, ticket: Ticket) -> None:
         """A message with the block arrived, and ``holds`` (0 or 1) new users with it.
 
         Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -32,8 +31,8 @@ from dtorch.multiprocessing.layout import (
 )
 from dtorch.multiprocessing.memory import Mapping
 
-TICKET = struct.Struct("<QII")  # arena id, number of the record, token
-NO_TICKET = b""  # of a message for which there was no record
+# Names one use of one record of an arena, by its number and token; None where there was no record.
+Ticket = tuple[int, int] | None
 
 Lock = Callable[[], AbstractContextManager[None]]
 
@@ -104,22 +103,17 @@ def take_message(
 
 
 class Messages:
-    """The table of messages under way, as one process sees it.
-
-    A *ticket* names one use of one record among all arenas; as bytes, so that it can be found in
-    a pickle.
-    """
+    """The table of messages under way, as one process sees it."""
 
     def __init__(self, mapping: Mapping, plan: layout.Layout, slot_lock: Lock) -> None:
         nbytes = RECORD.size * layout.MAX_MESSAGES
         table = mapping.array[plan.messages_at : plan.messages_at + nbytes]
         self._table = table.view(np.uint64).reshape(layout.MAX_MESSAGES, 3)
         self._at: int = mapping.address + plan.messages_at
-        self._arena_id = layout.HEADER.unpack_from(mapping.array.data)[1]
         self._slot_lock = slot_lock
         self._next = 0  # where to look for a free record first
 
-    def send(self, cell: int, index: int, slot: int) -> bytes:
+    def send(self, cell: int, index: int, slot: int) -> Ticket:
         """Count a message with a block as sent.
 
         Args:
@@ -130,12 +124,11 @@ class Messages:
         record = send_message(
             self._at, layout.MAX_MESSAGES, slot, cell, block, self._next, self._slot_lock
         )
-        if record is None:
-            return NO_TICKET
-        self._next = (record[0] + 1) % layout.MAX_MESSAGES
-        return TICKET.pack(self._arena_id, *record)
+        if record is not None:
+            self._next = (record[0] + 1) % layout.MAX_MESSAGES
+        return record
 
-    def take(self, cell: int, ticket: bytes, slot: int, holds: int) -> bool:
+    def take(self, cell: int, ticket: Ticket, slot: int, holds: int) -> bool:
         """Count a message as taken, and ``holds`` new users of its block with it.
 
         Args:
@@ -144,14 +137,14 @@ class Messages:
         Returns:
             False if somebody else was before us.
         """
-        number, token = TICKET.unpack(ticket)[1:] if ticket else (-1, 0)
+        number, token = ticket or (-1, 0)
         return take_message(
             self._at, layout.MAX_MESSAGES, slot, cell, number, token, holds, self._slot_lock
         )
 
-    def set_channel(self, ticket: bytes, channel: int) -> None:
+    def set_channel(self, ticket: tuple[int, int], channel: int) -> None:
         """The message is about to be written into a channel."""
-        _, number, token = TICKET.unpack(ticket)
+        number, token = ticket
         address = self._address(number)
         if atomic_load(address) == state(SENT_STATE, 0, 0, token):
             atomic_store(address + 16, channel)
@@ -161,13 +154,13 @@ class Messages:
         sent = self._kinds() == SENT_STATE
         return set(self._table[sent, 2].tolist()) - {layout.NO_CHANNEL}
 
-    def sent_into(self, channels: set[int]) -> Iterator[tuple[int, bytes]]:
+    def sent_into(self, channels: set[int]) -> Iterator[tuple[int, tuple[int, int]]]:
         """Block and ticket of the messages that went into these channels."""
         for number in np.flatnonzero(np.isin(self._table[:, 2], list(channels))).tolist():
             word, block, channel = self._table[number].tolist()
             kind, _, _, token = fields(word)
             if kind == SENT_STATE and channel in channels:
-                yield (block & BLOCK_MASK) - 1, TICKET.pack(self._arena_id, number, token)
+                yield (block & BLOCK_MASK) - 1, (number, token)
 
     def settle_dead(self, slot: int, row: np.ndarray) -> None:
         """Finish what a process was at that died; nobody else changes its ``row`` of cells."""

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from dtorch.core import backend
 from dtorch.multiprocessing import layout, messages
-from dtorch.multiprocessing.messages import NO_TICKET, Messages
+from dtorch.multiprocessing.messages import Messages
 
 if backend.native is None:
     pytest.skip("there is one way without the native module", allow_module_level=True)
@@ -53,7 +53,7 @@ def run(steps, words):
         if sends:
             answers.append(records.send(memory.cell(index), index, slot))
         else:
-            tickets = [NO_TICKET, *(a for a in answers if isinstance(a, bytes))]
+            tickets = [None, *(a for a in answers if isinstance(a, tuple))]
             answers.append(
                 records.take(memory.cell(index), tickets[which % len(tickets)], slot, holds)
             )
