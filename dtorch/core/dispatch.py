@@ -20,7 +20,8 @@ from dtorch.core.signature import MISSING
 Function = Callable[..., Any]
 
 ndarray = np.ndarray
-_SHORT_KINDS = ("biufcV", "fc", "biufV", "f")  # of NumPy, by what `guard` leaves out
+INTEGERS, COMPLEX = 1, 2  # bits of `guard`: what a short way leaves to the general function
+tell("set_guards", INTEGERS, COMPLEX)
 
 # Called with every node that is recorded, in this order.
 observers: dict[Callable[[Any], None], None] = {}
@@ -80,11 +81,12 @@ def elementwise_way(general: Function, ufunc: Any, loop: Any, arity: int, guard:
     """``general``, whose calls with one tensor, or two of one dtype, compute by a loop or a ufunc.
 
     Args:
-        guard: kinds of numbers left to ``general``: 1 integers and bool, 2 complex ones, 3 both.
+        guard: kinds of numbers left to ``general``: INTEGERS (and bool), COMPLEX, or both.
     """
     if ufunc is None:
         return general
-    return (_unary if arity == 1 else _binary)(general, ufunc, _SHORT_KINDS[guard])
+    kinds = "f" + "biuV" * (not guard & INTEGERS) + "c" * (not guard & COMPLEX)
+    return (_unary if arity == 1 else _binary)(general, ufunc, kinds)
 
 
 def _binary(general: Function, ufunc: Function, short: str) -> Function:

@@ -69,9 +69,9 @@ class ElementwiseOp(Op):
 
     @property
     def guard(self) -> int:
-        """What the short ways leave to the whole call: 1 integers and bool, 2 complex numbers."""
+        """What the short ways leave to the whole call."""
         integers = self.floating or "b" in self.refused or "i" in self.refused
-        return integers + 2 * ("c" in self.refused)
+        return dispatch.INTEGERS * integers | dispatch.COMPLEX * ("c" in self.refused)
 
     def compute(self, values: Sequence[Any]) -> Any:
         try:

@@ -432,7 +432,7 @@ class Op:
         if self.way is not None:
             return dispatch.named_way(function, self.way, self)
         if self.ufunc is not None and self.kind == "structured":
-            guard = 1 if self.refused else 0  # of integers: they are looked at here
+            guard = dispatch.INTEGERS if self.refused else 0  # they are looked at here
             return dispatch.whole_way(function, self.ufunc, len(self.tensors), guard)
         return function
 

@@ -204,7 +204,12 @@ class Storage(StorageBase):
                 )
 
     def _is_exported(self) -> bool:
-        """Whether anything but this storage and its tensors refers to the memory."""
+        """Whether anything but this storage and its tensors refers to the memory.
+
+        Nobody else is asked for leave to view it, so only the counts of references can tell; they
+        are compared with those of an array that is held in the same way. One reference too many
+        makes an error of a change that could be made, as in `numpy.ndarray.resize`.
+        """
         held = [self._source, *([] if self._flat is None else [self._flat])]
         held += [tensor._array for tensor in self.tensors()]
         root = _root_of(self._source)

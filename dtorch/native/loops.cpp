@@ -150,7 +150,7 @@ PyObject* array_choose(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
 // In place of a loop: `ufunc` is no function of single elements, and float16 and bfloat16 need not
 // be widened for it.
 constexpr int whole_array = -2;
-constexpr int guard_integers = 1, guard_complex = 2;
+int guard_integers = 0, guard_complex = 0;  // bits of a guard, set by core.dispatch
 
 PyObject* call_ufunc(OpFunction* op, PyObject* const* args, std::size_t nargs) {
   if (!op->ufunc || !silence) return nullptr;
@@ -345,6 +345,11 @@ PyObject* set_context(PyObject*, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* set_guards(PyObject*, PyObject* args) {
+  if (!PyArg_ParseTuple(args, "ii", &guard_integers, &guard_complex)) return nullptr;
+  Py_RETURN_NONE;
+}
+
 template <class F>
 PyCFunction fastcall(F* function) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
@@ -363,6 +368,7 @@ PyMethodDef functions[] = {
     {"array_choose", fastcall(array_choose), METH_FASTCALL,
      "The second where the first holds, else the third; or None."},
     {"set_context", set_context, METH_VARARGS, nullptr},
+    {"set_guards", set_guards, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
