@@ -29,32 +29,30 @@ from dtorch.core.ops.rectifiers import (
 from dtorch.core.ops.trigonometric import tanh
 
 
-def _known(kinds: str, *arrays: Any) -> bool:
-    first = arrays[0]
-    return all(
-        type(a) is np.ndarray
-        and a.dtype.char in kinds
-        and a.flags.c_contiguous
-        and a.shape == first.shape
-        and a.dtype == first.dtype
-        for a in arrays
-    )
+def _is_plain(array: Any, kinds: str = "fd") -> bool:
+    return type(array) is np.ndarray and array.dtype.char in kinds and array.flags.c_contiguous
 
 
-def _value(name: str, parameters: Callable[..., Any], input: Any, *rest: Any) -> Any:
-    if not _known("fd", input):
+def _are_alike(a: Any, b: Any) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype
+
+
+def _value(function: Any, parameters: Callable[..., Any], input: Any, *rest: Any) -> Any:
+    if not _is_plain(input):
         return None
     out = np.empty_like(input)
-    native.activate(native.Activation[name], input, out, *parameters(*rest))
+    native.activate(function, input, out, *parameters(*rest))
     return out
 
 
-def _gradient(name: str, parameters: Callable[..., Any], grad: Any, known: Any, *rest: Any) -> Any:
+def _gradient(
+    function: Any, parameters: Callable[..., Any], grad: Any, known: Any, *rest: Any
+) -> Any:
     """From the input; of `sigmoid` and `tanh` from the result."""
-    if not _known("fd", grad, known):
+    if not (_is_plain(grad) and _is_plain(known) and _are_alike(grad, known)):
         return None
     out = np.empty_like(grad)
-    native.activate_backward(native.Activation[name], grad, known, out, *parameters(*rest))
+    native.activate_backward(function, grad, known, out, *parameters(*rest))
     return out
 
 
@@ -63,9 +61,10 @@ def _register(
 ) -> None:
     """Let an operation compute by the compiled function ``name``, which has `parameters` for the
     operation's arguments after the input."""
-    op.gradient_kernel("input")(partial(_gradient, name, parameters))
+    function = native.Activation[name]
+    op.gradient_kernel("input")(partial(_gradient, function, parameters))
     if op.loop is None:
-        op.kernel("cpu")(partial(_value, name, parameters))
+        op.kernel("cpu")(partial(_value, function, parameters))
 
 
 for _op in (hardsigmoid, hardswish, hardtanh, leaky_relu, logsigmoid, mish, sigmoid, silu, softplus,
@@ -84,12 +83,12 @@ def _(input, min, max):
     if not bounds or not all(np.ndim(bound) == 0 and bound == bound for bound in bounds):
         return None
     low, high = -math.inf if min is None else min, math.inf if max is None else max
-    return _value("hardtanh", lambda *bounds: bounds, input, low, high)
+    return _value(native.Activation.hardtanh, lambda *bounds: bounds, input, low, high)
 
 
 @gelu.kernel("cpu")
 def _(input, approximate):
-    if approximate != "none" or not _known("f", input):
+    if approximate != "none" or not _is_plain(input, "f"):
         return None
     out = np.empty_like(input)
     native.gelu(input, out)
@@ -98,7 +97,9 @@ def _(input, approximate):
 
 @gelu.gradient_kernel("input")
 def _(grad, input, approximate):
-    if approximate != "none" or not _known("f", grad, input):
+    if approximate != "none" or not (
+        _is_plain(grad, "f") and _is_plain(input, "f") and _are_alike(grad, input)
+    ):
         return None
     out = np.empty_like(grad)
     native.gelu_backward(grad, input, out)
