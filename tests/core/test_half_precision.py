@@ -127,7 +127,7 @@ def test_gradient_of_a_product_is_formed_in_single_precision(half: Any) -> None:
 
 
 def test_products_of_different_dtypes_are_refused() -> None:
-    with pytest.raises(DtypeError, match="bfloat16 and float32"):
+    with pytest.raises(DtypeError, match=r"bfloat16 and .*float32"):
         dtorch.ones(2, 2).bfloat16() @ dtorch.ones(2, 2)
 
 
