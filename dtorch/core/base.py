@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import compiled, tell
 
 ndarray = np.ndarray
@@ -53,7 +54,7 @@ class TensorBase:
                  "_output_nr", "_storage", "_view")  # fmt: skip
 
     _array: Any
-    array: Any
+    array: Array
     _mode: int
     _grad_fn: Any
     _output_nr: int

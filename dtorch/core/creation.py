@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import dtype as dtypes
+from dtorch.core.arrays import Array
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
 from dtorch.core.dtype import (
     as_dtype,
@@ -36,7 +37,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _finish(array: Any, requires_grad: bool, out: Any = None, device: Any = None) -> Tensor:
+def _finish(array: Array, requires_grad: bool, out: Any = None, device: Any = None) -> Tensor:
     array = placed(array, device)
     if out is not None:
         return _write_out(array, out)
@@ -44,7 +45,7 @@ def _finish(array: Any, requires_grad: bool, out: Any = None, device: Any = None
     return tensor.requires_grad_() if requires_grad else tensor
 
 
-def _write_out(array: Any, out: Any) -> Tensor:
+def _write_out(array: Array, out: Any) -> Tensor:
     if out._mode == REQUIRES_GRAD:
         raise GradError("out= has no gradient, and this tensor requires grad")
     if out._array.shape != array.shape:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array
 from dtorch.core.base import TensorBase
 from dtorch.core.device import as_device
 from dtorch.core.dtype import dtype, from_numpy_dtype
@@ -18,7 +19,7 @@ from dtorch.core.typed_storage import TypedStorage
 ndarray = np.ndarray
 
 
-def placed(array: Any, place: Any) -> Any:
+def placed(array: Array, place: Any) -> Any:
     """``array`` itself where ``place`` names the CPU or nothing, else a copy on that card.
 
     Raises:

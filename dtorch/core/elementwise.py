@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import dispatch
+from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import PLAIN, TensorBase
 from dtorch.core.dtype import (
     dtype,
@@ -84,7 +85,7 @@ class ElementwiseOp(Op):
         except TypeError:
             raise self._undefined(values) from None
 
-    def run_body(self, xp: Any, values: Sequence[Any]) -> Any:
+    def run_body(self, xp: ArrayModule, values: Sequence[Any]) -> Any:
         if self.ufunc is None or len(values) > self.ufunc.nin:
             return super().run_body(xp, values)
         return self.ufunc(*values)

@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import compiled
 
 SINGLE = np.dtype(np.float32)
 
 
 @compiled
-def convert(array: Any, dtype: Any) -> Any:
+def convert(array: Array, dtype: Any) -> Any:
     """What ``array.astype`` gives."""
     return array.astype(dtype)
 
 
-def is_half(array: Any) -> bool:
+def is_half(array: Array) -> bool:
     """Whether a value is an array of float16 or bfloat16."""
     dtype = getattr(array, "dtype", None)
     return dtype is not None and dtype.itemsize == 2 and dtype.kind in "fV"

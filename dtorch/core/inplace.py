@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.base import (
     INFERENCE,
     REQUIRES_GRAD,
@@ -105,7 +106,7 @@ def expect_writable(name: str, target: TensorBase) -> None:
     _unlock(name, array, target)
 
 
-def _unlock(name: str, array: Any, target: TensorBase) -> None:
+def _unlock(name: str, array: Array, target: TensorBase) -> None:
     """Allow to write to an array of elements that do not repeat, even if it is part of an expanded
     one, which NumPy protects."""
     if not isinstance(array, np.ndarray) or array.flags.writeable:
@@ -192,7 +193,7 @@ def _is_leaf_that_requires_grad(tensor: TensorBase) -> bool:
     return tensor._mode == REQUIRES_GRAD and tensor._grad_fn is None
 
 
-def check_fits_inplace(name: str, array: Any, result: Any) -> None:
+def check_fits_inplace(name: str, array: Array, result: Any) -> None:
     """Complain unless ``result`` can overwrite ``array``."""
     if result.shape != array.shape:
         raise ShapeError(

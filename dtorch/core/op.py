@@ -52,6 +52,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from dtorch.core import backend, dispatch, history
+from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.entry import ERRORS, entry, told
@@ -365,7 +366,7 @@ class Op:
             return narrowed(result, half)
         return tuple(narrowed(r, half) if k < self.rounded else r for k, r in enumerate(result))
 
-    def run_body(self, xp: Any, values: Sequence[Any]) -> Any:
+    def run_body(self, xp: ArrayModule, values: Sequence[Any]) -> Any:
         """The definition itself, whatever kernels there are."""
         n = self.positional
         if n == len(values):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.dtype import (
     as_dtype,
@@ -115,7 +116,7 @@ def _floating(name: str, dtype: Any, out: Any = None) -> np.dtype[Any]:
     return wanted.numpy
 
 
-def _made(array: Any, out: Any, requires_grad: bool, device: Any) -> Tensor:
+def _made(array: Array, out: Any, requires_grad: bool, device: Any) -> Tensor:
     array = placed(array, device)
     if out is not None:
         if out._array.shape != array.shape:

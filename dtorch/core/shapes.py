@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import compiled
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
@@ -161,7 +162,7 @@ def sum_to(grad: Any, shape: tuple[int, ...]) -> Any:
     return (sum_dims(grad, dims) if dims else grad).reshape(shape)
 
 
-def sum_dims(array: Any, dims: tuple[int, ...], keepdims: bool = False) -> Any:
+def sum_dims(array: Array, dims: tuple[int, ...], keepdims: bool = False) -> Any:
     """Sum of an array over some dims, none of them negative; in the dtype of the array if that is a
     floating type."""
     if dims and (last := max(dims) + 1) - (first := min(dims)) == len(dims):
@@ -175,13 +176,13 @@ def sum_dims(array: Any, dims: tuple[int, ...], keepdims: bool = False) -> Any:
 
 
 @compiled
-def array_sum_dims(array: Any, first: int, last: int) -> Any:
+def array_sum_dims(array: Array, first: int, last: int) -> Any:
     """Sum over the dims ``first`` to ``last - 1``; None where there is no loop for it."""
     return None
 
 
 def array_sum(
-    array: Any, dims: tuple[int, ...] | None, keepdims: bool = False, dtype: Any = None
+    array: Array, dims: tuple[int, ...] | None, keepdims: bool = False, dtype: Any = None
 ) -> Any:
     """What ``array.sum`` gives, of half precision with the digits of single, and of single with those
     of double where NumPy would add up many numbers one by one."""
@@ -198,7 +199,7 @@ _ACCUMULATORS = {"f": np.dtype(np.float64), "F": np.dtype(np.complex128)}
 _FEW_SUMMANDS = 256  # whose rounding errors do not matter
 
 
-def _adds_one_by_one(array: Any, dims: tuple[int, ...] | None) -> bool:
+def _adds_one_by_one(array: Array, dims: tuple[int, ...] | None) -> bool:
     """Whether many numbers are added up in their order, which loses digits: NumPy sums neighbours in
     memory in pairs, but row upon row otherwise."""
     longer = [d for d in range(array.ndim) if array.shape[d] > 1]
@@ -285,7 +286,7 @@ def contiguous_stride(size: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(stride))
 
 
-def repeats(array: Any) -> bool:
+def repeats(array: Array) -> bool:
     """Whether several elements share a place in memory, as those of an expanded array do."""
     return (
         0 in array.strides
@@ -297,7 +298,7 @@ def repeats(array: Any) -> bool:
     )
 
 
-def each_once(array: Any) -> Any:
+def each_once(array: Array) -> Any:
     """An expanded array without the repetitions."""
     if 0 not in array.strides or not array.size:
         return array

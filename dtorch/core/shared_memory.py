@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import compiled
 from dtorch.core.errors import StorageError
 
@@ -59,6 +60,6 @@ def allocate(nbytes: int) -> SharedBlock:
 
 
 @compiled
-def shared_block_of(array: Any) -> SharedBlock | None:
+def shared_block_of(array: Array) -> SharedBlock | None:
     """The block in which NumPy made an array; without the native module it makes none there."""
     return None

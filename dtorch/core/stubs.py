@@ -102,7 +102,7 @@ class Stub:
 
         def name(match: re.Match[str]) -> str:
             word = match[0]
-            if word == "Any":
+            if word in ("Any", "Array"):
                 return any_means
             if word == "TensorBase":
                 return "Tensor"
@@ -122,7 +122,7 @@ class Stub:
         scope = inspect.unwrap(function).__globals__
         if tensor:
             kind = self.translate(annotation, scope, tensor)
-        elif annotation != "Any":
+        elif annotation not in ("Any", "Array"):
             kind = self.translate(annotation, scope, "Any")
         elif parameter.kind is Parameter.VAR_POSITIONAL:
             kind = "Ints" if parameter.name in ("shape", "size", "sizes") else "Any"

@@ -17,6 +17,7 @@ from typing import Any, overload
 import numpy as np
 
 from dtorch.core import backend, dtype as dtypes
+from dtorch.core.arrays import Array
 from dtorch.core.base import (
     INFERENCE,
     PLAIN,
@@ -74,7 +75,7 @@ class Tensor(OpMethods, TensorBase):
         return tensor
 
     @classmethod
-    def _wrap(cls, array: Any) -> Tensor:
+    def _wrap(cls, array: Array) -> Tensor:
         """A plain tensor over ``array``; nothing is copied."""
         tensor: Tensor = object.__new__(cls)
         fill(tensor, array)

@@ -56,7 +56,7 @@ class SharedList(Sequence[T]):
         if not 0 <= place < len(ends):
             raise DimensionError(f"SharedList: index {index} in a list of {len(ends)}")
         start = ends[place - 1] if place else 0
-        item: T = pickle.loads(self._content.array[start : ends[place]])
+        item: T = pickle.loads(self._content.array[start : ends[place]].data)
         return item
 
     def __repr__(self) -> str:

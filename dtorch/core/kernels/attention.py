@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import native
 from dtorch.core.ops.attention import stacked, tiled_attention
 
@@ -18,7 +19,7 @@ def _known(query: Any, mask: Any, *arrays: Any) -> bool:
     )
 
 
-def _rows_dense(array: Any) -> Any:
+def _rows_dense(array: Array) -> Any:
     """With columns side by side, and steps that lead forward."""
     steps = array.strides
     fits = steps[-1] == array.itemsize and min(steps) >= 0
@@ -29,7 +30,7 @@ def _forward_steps(mask: Any) -> Any:
     return mask if mask is None or min(mask.strides) >= 0 else np.ascontiguousarray(mask)
 
 
-def _like(array: Any, *last: int) -> Any:
+def _like(array: Array, *last: int) -> Any:
     """A new array whose dims before the last two have the order in memory that those of ``array``
     have: heads stay beside each other in what the next layer reads as one row."""
     order = sorted(range(array.ndim - 1), key=lambda dim: -array.strides[dim])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import native
 from dtorch.core.half import is_half
 from dtorch.core.ops.convolution import channel_sum, conv, conv_input, conv_weight
@@ -33,7 +34,7 @@ def _takes(*arrays: Any) -> bool:
     )
 
 
-def _images(array: Any) -> Any:
+def _images(array: Array) -> Any:
     """Contiguous, and signals as images of one row."""
     if array.ndim == 3:
         array = array[:, :, None]
@@ -47,7 +48,7 @@ def _geometry(stride: Ints, padding: Ints, dilation: Ints, groups: int) -> tuple
 
 
 def _suits_winograd(
-    array: Any, weight_shape: Ints, sides: Ints, stride: Ints, padding: Ints, dilation: Ints,
+    array: Array, weight_shape: Ints, sides: Ints, stride: Ints, padding: Ints, dilation: Ints,
     groups: int,
 ) -> bool:  # fmt: skip
     """Whether it gains for a batch of ``array``; ``sides`` are those of the convolution's result."""
@@ -109,7 +110,7 @@ def _seen(sides: Ints, stride: Ints) -> tuple[Any, ...]:
     return (..., *(slice(0, s * n, s) for n, s in zip(sides, stride, strict=True)))
 
 
-def _matrices(array: Any) -> Any:
+def _matrices(array: Array) -> Any:
     """A batch of channels by places."""
     return np.ascontiguousarray(array).reshape(merged(array.shape, 2, array.ndim))
 

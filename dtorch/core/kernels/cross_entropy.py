@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import native
 from dtorch.core.ops.loss import check_targets, row_cross_entropy, row_reduced
 
@@ -18,7 +19,7 @@ def _known(input: Any, target: Any, weight: Any) -> bool:
     )
 
 
-def _ordered(array: Any) -> Any:
+def _ordered(array: Array) -> Any:
     return None if array is None else np.ascontiguousarray(array)
 
 

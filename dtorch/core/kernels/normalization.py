@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import native
 from dtorch.core.ops.convolution import channel_sum
 from dtorch.core.ops.fused import fused_norm
@@ -64,16 +65,16 @@ def _is_by_group(grouped: Any, dims: Ints, affine: Ints) -> bool:
     )
 
 
-def _planes(array: Any) -> Any:
+def _planes(array: Array) -> Any:
     shape = array.shape
     return np.ascontiguousarray(array).reshape(shape[0], shape[1], -1)
 
 
-def _rows(array: Any, columns: int) -> Any:
+def _rows(array: Array, columns: int) -> Any:
     return np.ascontiguousarray(array).reshape(-1, columns)
 
 
-def _flat(array: Any) -> Any:
+def _flat(array: Array) -> Any:
     return None if array is None else np.ascontiguousarray(array).reshape(-1)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import native
 from dtorch.core.ops.max_pooling import largest, max_pool, unpool_sum
 from dtorch.core.ops.pooling import window_spread, window_sum
@@ -14,11 +15,11 @@ from dtorch.core.ops.pooling import window_spread, window_sum
 Ints = tuple[int, ...]
 
 
-def _takes(array: Any, nd: int) -> bool:
+def _takes(array: Array, nd: int) -> bool:
     return nd in (1, 2) and array.size != 0 and array.dtype in (np.float32, np.float64)
 
 
-def _planes(array: Any, nd: int) -> Any:
+def _planes(array: Array, nd: int) -> Any:
     """Contiguous ``(planes, height, width)``, signals being images of one row."""
     sides = array.shape[-nd:] if nd == 2 else (1, array.shape[-1])
     return np.ascontiguousarray(array).reshape(-1, *sides)

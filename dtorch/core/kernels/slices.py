@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import native
 from dtorch.core.ops.cumulative import (
     accumulator,
@@ -28,7 +29,7 @@ from dtorch.core.ops.sorting import topk
 from dtorch.core.shapes import normalize_dim
 
 
-def _slices(array: Any, dim: int) -> Any:
+def _slices(array: Array, dim: int) -> Any:
     """An array as (outer, slices along ``dim``, inner); a 0-dim one has one slice."""
     shape = array.shape or (1,)
     return array.reshape(math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :]))
@@ -38,7 +39,7 @@ def _contiguous(dim: int, *arrays: Any) -> list[Any]:
     return [_slices(np.ascontiguousarray(array), dim) for array in arrays]
 
 
-def _fits(array: Any, index: Any, dim: int) -> bool:
+def _fits(array: Array, index: Any, dim: int) -> bool:
     """Whether an index has the shape of an array but for ``dim``."""
     return (
         array.ndim == index.ndim

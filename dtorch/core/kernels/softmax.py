@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.backend import native
 from dtorch.core.ops.softmax import log_softmax, softmax
 from dtorch.core.shapes import merged
 
 
-def _rows(array: Any, dim: int) -> Any:
+def _rows(array: Array, dim: int) -> Any:
     """The array as contiguous rows along ``dim``; None where they lie otherwise."""
     if type(array) is not np.ndarray or array.dtype.char not in "fd" or not array.size:
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
@@ -26,7 +27,7 @@ def _samples(make):
 
 
 @elementwise(loop="sigmoid", floating=True)
-def sigmoid(xp: Any, input: Any) -> Any:
+def sigmoid(xp: ArrayModule, input: Array) -> Array:
     """Logistic function ``1 / (1 + exp(-input))``, without overflow."""
     if input.dtype.kind == "c":
         return 1 / (1 + xp.exp(-input))
@@ -44,7 +45,7 @@ sigmoid.expect(lambda input: 0.5 + 0.5 * np.tanh(input / 2))
 
 
 @elementwise(home="nn", takes="f")
-def softplus(xp: Any, input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+def softplus(xp: ArrayModule, input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """Smooth ``relu``: ``log(1 + exp(beta * input)) / beta``; the input itself above a threshold.
 
     Args:
@@ -85,7 +86,7 @@ tanhshrink.expect(lambda input: input - np.sinh(input) / np.cosh(input))
 
 
 @elementwise(home="nn", floating=True, takes="ifc")
-def softsign(xp: Any, input: Any) -> Any:
+def softsign(xp: ArrayModule, input: Array) -> Array:
     """``input / (1 + |input|)``."""
     return input / (1 + xp.abs(input))
 
@@ -104,7 +105,7 @@ softsign.expect(lambda input: np.sign(input) - np.sign(input) / (1 + np.abs(inpu
 
 
 @elementwise(loop="logsigmoid", home="nn", takes="f")
-def logsigmoid(xp: Any, input: Any) -> Any:
+def logsigmoid(xp: ArrayModule, input: Array) -> Array:
     """Logarithm of `sigmoid`, without overflow."""
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))
 
@@ -124,7 +125,7 @@ logsigmoid.expect(lambda input: -np.logaddexp(0, -input))
 
 
 @elementwise(home="nn", takes="f")
-def gelu(xp: Any, input: Any, approximate: str = "none") -> Any:
+def gelu(xp: ArrayModule, input: Array, approximate: str = "none") -> Array:
     """Gaussian error linear unit: ``input`` times the normal distribution function of it.
 
     Args:
@@ -175,7 +176,7 @@ def _(input, approximate="none"):
 
 
 @elementwise(loop="silu", home="nn", takes="fc")
-def silu(xp: Any, input: Any) -> Any:
+def silu(xp: ArrayModule, input: Array) -> Array:
     """Sigmoid linear unit: ``input * sigmoid(input)``, also known as swish."""
     return input * sigmoid.body(xp, input)
 
@@ -191,7 +192,7 @@ silu.expect(lambda input: input / (1 + np.exp(-input)))
 
 
 @elementwise(loop="mish", home="nn", takes="f")
-def mish(xp: Any, input: Any) -> Any:
+def mish(xp: ArrayModule, input: Array) -> Array:
     """``input * tanh(softplus(input))``.
 
     Reference: Misra 2019, arXiv:1908.08681.

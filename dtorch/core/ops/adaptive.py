@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import structured
@@ -93,7 +94,7 @@ def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
 
 
 @structured(tensors=("input",), outputs=("out", "index"), public=False, wide=True)
-def largest_between(xp: Any, input: Any, bounds: Any) -> Any:
+def largest_between(xp: ArrayModule, input: Any, bounds: Any) -> Any:
     """Largest value between the bounds given for each of the last dims, and its flat index."""
     nd = len(bounds)
     sides = input.shape[-nd:]
@@ -225,7 +226,7 @@ def _starts(sample: Any, n: int, count: int, kernel: int) -> Any:
 
 
 @structured(tensors=("input",), outputs=("out", "index"), public=False, wide=True)
-def largest_from(xp: Any, input: Any, starts: Any, kernel: Ints) -> Any:
+def largest_from(xp: ArrayModule, input: Array, starts: Any, kernel: Ints) -> Any:
     """Largest value of the windows that begin at ``starts``, and its flat index.
 
     Args:

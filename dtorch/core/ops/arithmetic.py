@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.dtype import dtype, finfo, from_numpy_dtype
 from dtorch.core.elementwise import ElementwiseOp, elementwise
@@ -29,14 +30,14 @@ def _scaled_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[st
     return (input, other), {"alpha": alpha}
 
 
-def refuse_factor(name: str, argument: str, factor: Any, array: Any) -> None:
+def refuse_factor(name: str, argument: str, factor: Any, array: Array) -> None:
     """Complain about a factor that the dtype of the operands cannot hold."""
     own, given = from_numpy_dtype(array.dtype), from_numpy_dtype(np.asarray(factor).dtype)
     if given.category > max(own.category, 1):
         raise ArgumentError(f"{name}: {argument} is {factor!r}, expected an int beside {own}")
 
 
-def _with_scaled(xp: Any, combine: Any, input: Any, other: Any, alpha: Any) -> Any:
+def _with_scaled(xp: ArrayModule, combine: Any, input: Any, other: Any, alpha: Any) -> Any:
     """``combine(input, alpha * other)``, in the memory of the product where it has the size."""
     refuse_factor("add" if combine is xp.add else "sub", "alpha", alpha, other)
     scaled = xp.asarray(alpha).astype(other.dtype) * other
@@ -50,7 +51,7 @@ def _with_scaled(xp: Any, combine: Any, input: Any, other: Any, alpha: Any) -> A
 
 
 @elementwise(loop="add", aliases={"value": "other"})
-def add(xp: Any, input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def add(xp: ArrayModule, input: Array, other: Array, *, alpha: Any = 1) -> Array:
     """Sum ``input + alpha * other``.
 
     Args:
@@ -89,7 +90,7 @@ add.operator("__add__", "__radd__", "__iadd__")
 
 
 @elementwise(loop="sub", aliases={"value": "other"})
-def sub(xp: Any, input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def sub(xp: ArrayModule, input: Array, other: Array, *, alpha: Any = 1) -> Array:
     """Difference ``input - alpha * other``."""
     return input - other if alpha == 1 else _with_scaled(xp, xp.subtract, input, other, alpha)
 
@@ -121,7 +122,7 @@ sub.operator("__sub__", "__rsub__", "__isub__")
 
 
 @elementwise(ufunc=np.multiply, loop="mul", aliases={"value": "other"})
-def mul(xp: Any, input: Any, other: Any) -> Any:
+def mul(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Product of the elements."""
     return xp.multiply(input, other)
 
@@ -165,7 +166,7 @@ class _DivisionOp(ElementwiseOp):
         return floor_divide.result_dtype(values[:2])
 
 
-def _div(xp: Any, input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+def _div(xp: ArrayModule, input: Array, other: Array, *, rounding_mode: str | None = None) -> Array:
     """Quotient of the elements; of integers a floating one.
 
     Args:
@@ -228,7 +229,7 @@ div.operator("__truediv__", "__rtruediv__", "__itruediv__")
 
 
 @elementwise(loop="floor_divide", aliases={"value": "other"}, takes="ifc")
-def floor_divide(xp: Any, input: Any, other: Any) -> Any:
+def floor_divide(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Quotient rounded down; integers stay integers."""
     _refuse_zero_divisor("floor_divide", other)
     return xp.floor_divide(input, other)
@@ -263,7 +264,7 @@ def _refuse_zero_divisor(name: str, other: Any) -> None:
 
 
 @elementwise(loop="remainder", aliases={"divisor": "other"}, takes="ifc")
-def remainder(xp: Any, input: Any, other: Any) -> Any:
+def remainder(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Remainder of the division, with the sign of the divisor.
 
     >>> import dtorch
@@ -299,7 +300,7 @@ remainder.operator("__mod__", "__rmod__", "__imod__")
 
 
 @elementwise(loop="fmod", aliases={"divisor": "other"}, takes="ifc")
-def fmod(xp: Any, input: Any, other: Any) -> Any:
+def fmod(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Remainder of the division, with the sign of the dividend."""
     _refuse_zero_divisor("fmod", other)
     return xp.fmod(input, other)
@@ -327,7 +328,7 @@ def _(input, other):
 
 
 @elementwise(ufunc=np.negative, loop="neg")
-def neg(xp: Any, input: Any) -> Any:
+def neg(xp: ArrayModule, input: Array) -> Array:
     """The elements with the opposite sign."""
     return xp.negative(input)
 
@@ -352,7 +353,7 @@ neg.unary_operator("__neg__")
 
 
 @elementwise(loop="abs", takes="ifc")
-def abs(xp: Any, input: Any) -> Any:
+def abs(xp: ArrayModule, input: Array) -> Array:
     """Absolute values; of complex numbers the real moduli."""
     return xp.absolute(input)
 
@@ -376,12 +377,12 @@ abs.unary_operator("__abs__")
 
 
 @elementwise(loop="sign", takes="bif")
-def sign(xp: Any, input: Any) -> Any:
+def sign(xp: ArrayModule, input: Array) -> Array:
     """-1, 0 or 1 by the sign of the element; the gradient is zero."""
     return _sign(xp, input)
 
 
-def _sign(xp: Any, input: Any) -> Any:
+def _sign(xp: ArrayModule, input: Any) -> Any:
     """The sign, 0 of nan."""
     if input.dtype == np.bool_:
         return input.copy()
@@ -405,7 +406,7 @@ def _(input):
 
 
 @elementwise()
-def sgn(xp: Any, input: Any) -> Any:
+def sgn(xp: ArrayModule, input: Array) -> Array:
     """``input / |input|``, 0 at 0: the sign, or the complex number of size 1 in its direction."""
     return _sign(xp, input)
 
@@ -485,7 +486,7 @@ addcdiv.classic(_value_in_the_middle)
 
 
 @elementwise(aliases={"start": "input"}, takes="fc")
-def lerp(xp: Any, input: Any, end: Any, weight: Any) -> Any:
+def lerp(xp: ArrayModule, input: Array, end: Array, weight: Array) -> Array:
     """Point between ``input`` (weight 0) and ``end`` (weight 1).
 
     >>> import dtorch
@@ -540,7 +541,7 @@ def _(input, other):
 
 
 @elementwise(ufunc=np.positive)
-def positive(xp: Any, input: Any) -> Any:
+def positive(xp: ArrayModule, input: Array) -> Array:
     """The elements as they are."""
     return xp.positive(input)
 
@@ -564,7 +565,7 @@ positive.unary_operator("__pos__")
 
 
 @elementwise(ufunc=np.copysign, floating=True)
-def copysign(xp: Any, input: Any, other: Any) -> Any:
+def copysign(xp: ArrayModule, input: Array, other: Array) -> Array:
     """The size of ``input`` with the sign of ``other``."""
     return xp.copysign(input, other)
 
@@ -590,7 +591,9 @@ def _(input, other):
 
 
 @elementwise(wide=False)  # the largest number is that of the narrow dtype
-def nan_to_num(xp: Any, input: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+def nan_to_num(
+    xp: ArrayModule, input: Array, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+) -> Array:
     """The elements with numbers in place of nan, inf and -inf.
 
     Args:

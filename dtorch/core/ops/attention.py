@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
@@ -26,7 +27,7 @@ from dtorch.core.shapes import broadcast_shapes
 
 
 @structured(tensors=("scores", "bias"), public=False, wide=True)
-def masked_softmax(xp: Any, scores: Any, bias: Any) -> Any:
+def masked_softmax(xp: ArrayModule, scores: Array, bias: Array) -> Array:
     """Softmax over the last dim of ``scores + bias``; zeros where all of them are -inf."""
     out = scores + bias if bias is not None else scores.copy()
     if not out.size:
@@ -91,7 +92,7 @@ def plain_attention(query: Any, key: Any, value: Any, mask: Any, options: Option
     return matmul(weights, value)
 
 
-def stacked(xp: Any, query: Any, key: Any, value: Any, mask: Any) -> Any:
+def stacked(xp: ArrayModule, query: Any, key: Any, value: Any, mask: Any) -> Any:
     """The arrays with the same dims before the last two, not copied."""
     lead = np.broadcast_shapes(
         query.shape[:-2], key.shape[:-2], value.shape[:-2], () if mask is None else mask.shape[:-2]
@@ -107,7 +108,7 @@ def stacked(xp: Any, query: Any, key: Any, value: Any, mask: Any) -> Any:
     public=False, wide=True,
 )  # fmt: skip
 def tiled_attention(
-    xp: Any, query: Any, key: Any, value: Any, mask: Any, options: Options
+    xp: ArrayModule, query: Array, key: Array, value: Array, mask: Array, options: Options
 ) -> tuple[Any, Any]:
     """Attention of checked operands; a mask is bool or of their dtype, and has no gradient.
 

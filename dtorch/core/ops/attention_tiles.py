@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 
 KEYS_AT_ONCE = 128
 
@@ -73,12 +74,12 @@ def _tiles(keys: int) -> list[range]:
     return [range(k, min(k + KEYS_AT_ONCE, keys)) for k in range(0, keys, KEYS_AT_ONCE)]
 
 
-def _swapped(array: Any) -> Any:
+def _swapped(array: Array) -> Any:
     return array.swapaxes(-1, -2)
 
 
 def _scores(
-    xp: Any, query: Any, key: Any, mask: Any, tile: range, options: Options, total: int
+    xp: ArrayModule, query: Any, key: Any, mask: Any, tile: range, options: Options, total: int
 ) -> Any:
     """Scaled and masked scores of some keys, ``(*, L, keys)``."""
     kind = query.dtype.type
@@ -97,14 +98,14 @@ def _scores(
     return scores
 
 
-def _factors(xp: Any, scores: Any, tile: range, options: Options) -> Any:
+def _factors(xp: ArrayModule, scores: Any, tile: range, options: Options) -> Any:
     *lead, rows, _ = scores.shape
     factors = dropout_factors(tuple(lead), rows, tile, options)
     return xp.asarray(factors.astype(scores.dtype))
 
 
 def forward(
-    xp: Any, query: Any, key: Any, value: Any, mask: Any, options: Options
+    xp: ArrayModule, query: Any, key: Any, value: Any, mask: Any, options: Options
 ) -> tuple[Any, Any]:
     """Result and logarithms of the sums, of arrays with the same dims before the last two."""
     kind, lead = query.dtype, query.shape[:-1]
@@ -128,8 +129,8 @@ def forward(
 
 
 def backward(
-    xp: Any, grad: Any, query: Any, key: Any, value: Any, mask: Any, options: Options, out: Any,
-    log_sums: Any,
+    xp: ArrayModule, grad: Any, query: Any, key: Any, value: Any, mask: Any, options: Options, out:
+    Any, log_sums: Any,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Gradients of query, key and value, of the sizes of these arrays."""
     products = (grad * out).sum(-1, keepdims=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
@@ -16,7 +17,9 @@ from dtorch.core.ops.comparison import choose, keep, logical_not
     tensors=("input", "min", "max"), promoted=("input", "min", "max"), takes="bif",
     beyond={"min": "lower", "max": "upper"},
 )  # fmt: skip
-def clamp(xp: Any, input: Any, min: Any = None, max: Any = None) -> Any:
+def clamp(
+    xp: ArrayModule, input: Array, min: Array | None = None, max: Array | None = None
+) -> Array:
     """The elements, but at least ``min`` and at most ``max`` (numbers, tensors, or None).
 
     Raises:
@@ -78,13 +81,13 @@ _LOWER, _UPPER = (
 
 
 @elementwise(ufunc=np.maximum, loop="maximum", takes="bif", beyond=_LOWER)
-def maximum(xp: Any, input: Any, other: Any) -> Any:
+def maximum(xp: ArrayModule, input: Array, other: Array) -> Array:
     """The larger of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.maximum(input, other)
 
 
 @elementwise(ufunc=np.minimum, loop="minimum", takes="bif", beyond=_UPPER)
-def minimum(xp: Any, input: Any, other: Any) -> Any:
+def minimum(xp: ArrayModule, input: Array, other: Array) -> Array:
     """The smaller of two elements; nan if one is nan. Equal ones share the gradient."""
     return xp.minimum(input, other)
 
@@ -159,13 +162,13 @@ def _(input, min=None, max=None):
 
 
 @elementwise(ufunc=np.fmax, takes="bif", beyond=_LOWER)
-def fmax(xp: Any, input: Any, other: Any) -> Any:
+def fmax(xp: ArrayModule, input: Array, other: Array) -> Array:
     """The larger of two elements; if one is nan, the other. Of equal ones the first has the gradient."""
     return xp.fmax(input, other)
 
 
 @elementwise(ufunc=np.fmin, takes="bif", beyond=_UPPER)
-def fmin(xp: Any, input: Any, other: Any) -> Any:
+def fmin(xp: ArrayModule, input: Array, other: Array) -> Array:
     """The smaller of two elements; if one is nan, the other. Of equal ones the first has the gradient."""
     return xp.fmin(input, other)
 

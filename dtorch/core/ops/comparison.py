@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import ElementwiseOp, elementwise
@@ -25,37 +26,37 @@ def _comparison(op: ElementwiseOp, operator: str, reference: Any) -> None:
 
 
 @elementwise(ufunc=np.equal, loop="eq", beyond="keep")
-def eq(xp: Any, input: Any, other: Any) -> Any:
+def eq(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Whether the elements are equal."""
     return xp.equal(input, other)
 
 
 @elementwise(ufunc=np.not_equal, loop="ne", beyond="keep")
-def ne(xp: Any, input: Any, other: Any) -> Any:
+def ne(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Whether the elements differ."""
     return xp.not_equal(input, other)
 
 
 @elementwise(ufunc=np.less, loop="lt", takes="bif", beyond="keep")
-def lt(xp: Any, input: Any, other: Any) -> Any:
+def lt(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Whether the element is less."""
     return xp.less(input, other)
 
 
 @elementwise(ufunc=np.less_equal, loop="le", takes="bif", beyond="keep")
-def le(xp: Any, input: Any, other: Any) -> Any:
+def le(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Whether the element is less or equal."""
     return xp.less_equal(input, other)
 
 
 @elementwise(ufunc=np.greater, loop="gt", takes="bif", beyond="keep")
-def gt(xp: Any, input: Any, other: Any) -> Any:
+def gt(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Whether the element is greater."""
     return xp.greater(input, other)
 
 
 @elementwise(ufunc=np.greater_equal, loop="ge", takes="bif", beyond="keep")
-def ge(xp: Any, input: Any, other: Any) -> Any:
+def ge(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Whether the element is greater or equal."""
     return xp.greater_equal(input, other)
 
@@ -74,61 +75,61 @@ def _mask_samples(make):
 
 
 @elementwise(ufunc=np.logical_and)
-def logical_and(xp: Any, input: Any, other: Any) -> Any:
+def logical_and(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Whether both elements are not zero."""
     return xp.logical_and(input, other)
 
 
 @elementwise(ufunc=np.logical_or)
-def logical_or(xp: Any, input: Any, other: Any) -> Any:
+def logical_or(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Whether one of the elements is not zero."""
     return xp.logical_or(input, other)
 
 
 @elementwise(ufunc=np.logical_xor)
-def logical_xor(xp: Any, input: Any, other: Any) -> Any:
+def logical_xor(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Whether exactly one of the elements is not zero."""
     return xp.logical_xor(input, other)
 
 
 @elementwise(ufunc=np.logical_not)
-def logical_not(xp: Any, input: Any) -> Any:
+def logical_not(xp: ArrayModule, input: Array) -> Array:
     """Whether the element is zero."""
     return xp.logical_not(input)
 
 
 @elementwise(ufunc=np.bitwise_and)
-def bitwise_and(xp: Any, input: Any, other: Any) -> Any:
+def bitwise_and(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Bits set in both: of integers, or bool."""
     return xp.bitwise_and(input, other)
 
 
 @elementwise(ufunc=np.bitwise_or)
-def bitwise_or(xp: Any, input: Any, other: Any) -> Any:
+def bitwise_or(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Bits set in one of them: of integers, or bool."""
     return xp.bitwise_or(input, other)
 
 
 @elementwise(ufunc=np.bitwise_xor)
-def bitwise_xor(xp: Any, input: Any, other: Any) -> Any:
+def bitwise_xor(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Bits set in exactly one of them: of integers, or bool."""
     return xp.bitwise_xor(input, other)
 
 
 @elementwise(takes="bi")
-def bitwise_left_shift(xp: Any, input: Any, other: Any) -> Any:
+def bitwise_left_shift(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Bits of integers moved up by ``other`` places: ``input * 2 ** other`` without the overflow."""
     return xp.left_shift(input, other)
 
 
 @elementwise(takes="bi")
-def bitwise_right_shift(xp: Any, input: Any, other: Any) -> Any:
+def bitwise_right_shift(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Bits of integers moved down by ``other`` places; the sign stays."""
     return xp.right_shift(input, other)
 
 
 @elementwise(ufunc=np.invert)
-def bitwise_not(xp: Any, input: Any) -> Any:
+def bitwise_not(xp: ArrayModule, input: Array) -> Array:
     """All bits inverted: of integers, or bool."""
     return xp.invert(input)
 
@@ -171,19 +172,19 @@ def _special_samples(make):
 
 
 @elementwise(inplace=False)
-def isnan(xp: Any, input: Any) -> Any:
+def isnan(xp: ArrayModule, input: Array) -> Array:
     """Whether the element is nan."""
     return input != input
 
 
 @elementwise(inplace=False)
-def isinf(xp: Any, input: Any) -> Any:
+def isinf(xp: ArrayModule, input: Array) -> Array:
     """Whether the element is inf or -inf."""
     return xp.isinf(input)
 
 
 @elementwise(inplace=False)
-def isfinite(xp: Any, input: Any) -> Any:
+def isfinite(xp: ArrayModule, input: Array) -> Array:
     """Whether the element is neither infinite nor nan."""
     return xp.isfinite(input)
 
@@ -204,7 +205,7 @@ for _op, _reference in (
     inplace=False,
     public=False,
 )
-def choose(xp: Any, condition: Any, input: Any, other: Any) -> Any:
+def choose(xp: ArrayModule, condition: Array, input: Array, other: Array) -> Array:
     """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast."""
     return xp.where(condition, input, other)
 
@@ -233,7 +234,7 @@ def _(condition, input, other):
 @elementwise(
     tensors=("input", "condition"), promoted=("input",), inplace=False, public=False, wide=False
 )
-def keep(xp: Any, input: Any, condition: Any) -> Any:
+def keep(xp: ArrayModule, input: Array, condition: Array | bool) -> Array:
     """The element where ``condition`` holds, 0 elsewhere.
 
     For gradients: the 0 is written, so that it stays 0 where the element is infinite or nan.

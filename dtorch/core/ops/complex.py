@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
@@ -30,7 +31,7 @@ def holds_complex(value: Any) -> bool:
 
 
 @elementwise()
-def conj(xp: Any, input: Any) -> Any:
+def conj(xp: ArrayModule, input: Array) -> Array:
     """Complex conjugate; real tensors are their own."""
     return input.copy() if input.dtype.kind == "b" else xp.conjugate(input)
 
@@ -51,7 +52,7 @@ def _(input):
 
 
 @view()
-def real(xp: Any, input: Any) -> Any:
+def real(xp: ArrayModule, input: Array) -> Array:
     """A view of the real parts; of a real tensor, of all of it."""
     return input.real.view()
 
@@ -62,7 +63,7 @@ def _(grad):
 
 
 @view()
-def imag(xp: Any, input: Any) -> Any:
+def imag(xp: ArrayModule, input: Array) -> Array:
     """A view of the imaginary parts.
 
     Raises:
@@ -89,7 +90,7 @@ imag.expect(lambda input: np.array([z.imag for z in input.ravel()]).reshape(inpu
 
 
 @elementwise(inplace=False, wide=False, takes="f")
-def complex(xp: Any, real: Any, imag: Any) -> Any:
+def complex(xp: ArrayModule, real: Array, imag: Array) -> Array:
     """Complex numbers from real and imaginary parts of one floating dtype."""
     out = xp.empty(xp.broadcast_shapes(real.shape, imag.shape), _complex_of("complex", real))
     out.real = real
@@ -124,7 +125,7 @@ def _(real, imag):
 
 
 @view()
-def view_as_real(xp: Any, input: Any) -> Any:
+def view_as_real(xp: ArrayModule, input: Array) -> Array:
     """A view with a last dim of size 2: real and imaginary part.
 
     Raises:
@@ -148,7 +149,7 @@ view_as_real.expect(lambda input: np.stack([input.real, input.imag], -1))
 
 
 @view()
-def view_as_complex(xp: Any, input: Any) -> Any:
+def view_as_complex(xp: ArrayModule, input: Array) -> Array:
     """A view that takes a last dim of size 2 as real and imaginary part.
 
     Raises:
@@ -182,7 +183,7 @@ def _(input):
 
 
 @elementwise(inplace=False, floating=True)
-def angle(xp: Any, input: Any) -> Any:
+def angle(xp: ArrayModule, input: Array) -> Array:
     """Angle of the complex number to the positive real axis, in radians."""
     if input.dtype.kind != "c":  # -0.0 is a positive real number here
         return xp.where(input != input, input, xp.where(input < 0, math.pi, 0)).astype(input.dtype)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
 from dtorch.core.engine import run_grad
 from dtorch.core.op import structured
 
 
 @structured(tensors=("input",), public=False)
-def alias(xp: Any, input: Any) -> Any:
+def alias(xp: ArrayModule, input: Array) -> Array:
     """The same elements, at a new place of the graph."""
     return input
 

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend, half
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.op import method, structured
 from dtorch.core.ops.copies import in_order
 
 
 @structured(tensors=("input",), public=False)
-def convert(xp: Any, input: Any, dtype: Any) -> Any:
+def convert(xp: ArrayModule, input: Array, dtype: Any) -> Array:
     """The elements as ``dtype``; floating to integer truncates toward zero, complex to real takes
     the real part."""
     target = dtype.numpy
@@ -32,7 +33,7 @@ def _converted(input: Any, dtype: Any) -> Any:
 
 
 @structured(tensors=("input",), public=False)
-def move(xp: Any, input: Any, device: Any, source: Any) -> Any:
+def move(xp: ArrayModule, input: Array, device: Any, source: Any) -> Array:
     """The elements on another device; ``source`` is where they lie."""
     return backend.to_device(input, device)
 
@@ -48,7 +49,7 @@ def _moved(input: Any, device: Any) -> Any:
 
 
 @structured(tensors=("input",))
-def clone(xp: Any, input: Any, *, memory_format: Any = None) -> Any:
+def clone(xp: ArrayModule, input: Array, *, memory_format: Any = None) -> Array:
     """A copy with memory of its own, in the same order of memory."""
     return input.copy("K")
 
@@ -78,7 +79,7 @@ def _contiguous(input: Any, memory_format: Any = None) -> Any:
 
 
 @structured(tensors=("input",), public=False)
-def dense(xp: Any, input: Any) -> Any:
+def dense(xp: ArrayModule, input: Array) -> Array:
     """A copy whose elements lie in the order of their indices."""
     return in_order(input) if xp is np else xp.ascontiguousarray(input)
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import structured
@@ -31,9 +32,9 @@ Ints = tuple[int, ...]
 
 @structured(tensors=("input", "weight", "bias"), public=False, wide=True)
 def conv(
-    xp: Any, input: Any, weight: Any, bias: Any, stride: Ints, padding: Ints, dilation: Ints,
-    groups: int,
-) -> Any:  # fmt: skip
+    xp: ArrayModule, input: Array, weight: Array, bias: Array, stride: Ints, padding: Ints,
+    dilation: Ints, groups: int,
+) -> Array:  # fmt: skip
     """Cross-correlation of ``(n, c, *sides)`` with ``(o, c / groups, *kernel)``, plus ``(o,)``."""
     columns = columns_of(xp, input, weight.shape[2:], stride, padding, dilation)
     n, c, *window = columns.shape
@@ -71,7 +72,7 @@ def _check(name: str, input: Ints, weight: Ints, groups: int) -> None:
 
 
 def columns_of(
-    xp: Any, input: Any, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
+    xp: ArrayModule, input: Any, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
 ) -> Any:
     """Windows of the input as a view ``(n, c, *kernel, *windows)``."""
     name = f"conv{len(kernel)}d"
@@ -91,7 +92,7 @@ def columns_of(
     return xp.lib.stride_tricks.as_strided(input, shape, strides)
 
 
-def _padded(xp: Any, input: Any, padding: Ints) -> Any:
+def _padded(xp: ArrayModule, input: Any, padding: Ints) -> Any:
     sides = [n + 2 * p for n, p in zip(input.shape[2:], padding, strict=True)]
     out = xp.zeros((*input.shape[:2], *sides), input.dtype)
     inner = tuple(slice(p, p + n) for p, n in zip(padding, input.shape[2:], strict=True))
@@ -116,9 +117,9 @@ def _(grad):
 
 @structured(tensors=("delta", "weight", "bias"), public=False, wide=True)
 def conv_input(
-    xp: Any, delta: Any, weight: Any, bias: Any, shape: Ints, stride: Ints, padding: Ints,
-    dilation: Ints, groups: int,
-) -> Any:  # fmt: skip
+    xp: ArrayModule, delta: Array, weight: Array, bias: Array, shape: Ints, stride: Ints, padding:
+    Ints, dilation: Ints, groups: int,
+) -> Array:  # fmt: skip
     """The input of shape ``shape`` to which each output hands back its weighted share."""
     n, o, *sides = delta.shape
     kernel = weight.shape[2:]
@@ -135,7 +136,7 @@ def conv_input(
 
 
 def from_columns(
-    xp: Any, columns: Any, shape: Ints, stride: Ints, padding: Ints, dilation: Ints
+    xp: ArrayModule, columns: Any, shape: Ints, stride: Ints, padding: Ints, dilation: Ints
 ) -> Any:
     """Sum of the windows ``(n, c, *kernel, *windows)`` at their places: `columns_of` transposed."""
     nd = len(stride)
@@ -182,7 +183,7 @@ def _(grad):
 
 
 @structured(tensors=("input",), public=False, wide=True)
-def channel_sum(xp: Any, input: Any) -> Any:
+def channel_sum(xp: ArrayModule, input: Array) -> Array:
     """Sum of ``(n, c, *sides)`` over all but ``c``."""
     return sum.run_body(xp, (input, (0, *range(2, input.ndim)), False, None))
 
@@ -197,9 +198,9 @@ _ONE_PRODUCT = 1 << 18  # elements of all weight gradients of a batch that are f
 
 @structured(tensors=("delta", "input"), public=False, wide=True)
 def conv_weight(
-    xp: Any, delta: Any, input: Any, shape: Ints, stride: Ints, padding: Ints, dilation: Ints,
-    groups: int,
-) -> Any:  # fmt: skip
+    xp: ArrayModule, delta: Array, input: Array, shape: Ints, stride: Ints, padding: Ints, dilation:
+    Ints, groups: int,
+) -> Array:  # fmt: skip
     """The weight of shape ``shape`` to which each output hands back its weighted window."""
     n, o, *sides = delta.shape
     columns = columns_of(xp, input, shape[2:], stride, padding, dilation)

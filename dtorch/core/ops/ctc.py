@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
@@ -49,7 +50,12 @@ def _log_add(*parts: Any) -> Any:
     outputs=("out", "forward"), returns=1, public=False,
 )  # fmt: skip
 def ctc(
-    xp: Any, log_probs: Any, labels: Any, input_lengths: Any, target_lengths: Any, blank: int
+    xp: ArrayModule,
+    log_probs: Array,
+    labels: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    blank: int,
 ) -> Any:
     """Negative log-likelihood of each sequence; hidden, the scores of all beginnings.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype
 from dtorch.core.op import structured
@@ -32,7 +33,7 @@ def wide_accumulator(target: Any) -> Any:
 
 
 @structured(tensors=("input",), inplace=True)
-def cumsum(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
+def cumsum(xp: ArrayModule, input: Array, dim: int, *, dtype: Any = None) -> Array:
     """Running sum along ``dim``.
 
     >>> import dtorch
@@ -52,7 +53,7 @@ def _(grad, dim):
 
 
 @structured(tensors=("input",), public=False, wide=True)
-def running_back(xp: Any, input: Any, dim: int) -> Any:
+def running_back(xp: ArrayModule, input: Array, dim: int) -> Array:
     """Running sum from the end."""
     if not input.ndim:
         return input.copy()
@@ -76,7 +77,7 @@ def _(input, dim):
 
 
 @structured(tensors=("input",), inplace=True)
-def cumprod(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
+def cumprod(xp: ArrayModule, input: Array, dim: int, *, dtype: Any = None) -> Array:
     """Running product along ``dim``.
 
     >>> import dtorch
@@ -114,7 +115,7 @@ def _(input, dim):
 
 
 @structured(tensors=("input", "factor"), public=False)
-def recurrence_back(xp: Any, input: Any, factor: Any, dim: int) -> Any:
+def recurrence_back(xp: ArrayModule, input: Array, factor: Array, dim: int) -> Array:
     """``out[i] = input[i] + factor[i+1] * out[i+1]`` along ``dim``, from the end."""
     out = input.copy()
     lines, factors = xp.moveaxis(out, dim, 0), xp.moveaxis(factor, dim, 0)
@@ -124,7 +125,7 @@ def recurrence_back(xp: Any, input: Any, factor: Any, dim: int) -> Any:
 
 
 @structured(tensors=("input", "factor"), public=False)
-def recurrence(xp: Any, input: Any, factor: Any, dim: int) -> Any:
+def recurrence(xp: ArrayModule, input: Array, factor: Array, dim: int) -> Array:
     """``out[i] = input[i] + factor[i] * out[i-1]`` along ``dim``."""
     out = input.copy()
     lines, factors = xp.moveaxis(out, dim, 0), xp.moveaxis(factor, dim, 0)
@@ -160,7 +161,7 @@ def _(grad, factor, out, dim):
 
 
 @structured(tensors=("input",), takes="f", wide=True)
-def logcumsumexp(xp: Any, input: Any, dim: int) -> Any:
+def logcumsumexp(xp: ArrayModule, input: Array, dim: int) -> Array:
     """Logarithm of the running sum of ``exp(input)`` along ``dim``, without overflow."""
     dim = normalize_dim("logcumsumexp", dim, input.ndim)
     return xp.logaddexp.accumulate(input, dim) if input.ndim else input.copy()
@@ -188,7 +189,7 @@ def _(input, dim):
     return np.log(np.cumsum(np.exp(input), dim))
 
 
-def _running_extreme(xp: Any, name: str, input: Any, dim: int) -> Any:
+def _running_extreme(xp: ArrayModule, name: str, input: Any, dim: int) -> Any:
     dim = normalize_dim(name, dim, input.ndim)
     if not input.ndim:
         return input.copy(), xp.zeros((), np.int64)
@@ -202,7 +203,7 @@ def _running_extreme(xp: Any, name: str, input: Any, dim: int) -> Any:
 
 
 @selection
-def cummax(xp: Any, input: Any, dim: int) -> Any:
+def cummax(xp: ArrayModule, input: Array, dim: int) -> Any:
     """Running maximum along ``dim``, and the last index at which it was met.
 
     >>> import dtorch
@@ -213,7 +214,7 @@ def cummax(xp: Any, input: Any, dim: int) -> Any:
 
 
 @selection
-def cummin(xp: Any, input: Any, dim: int) -> Any:
+def cummin(xp: ArrayModule, input: Array, dim: int) -> Any:
     """Running minimum along ``dim``, and the last index at which it was met."""
     return _running_extreme(xp, "cummin", input, dim)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, int64
@@ -20,7 +21,7 @@ from dtorch.core.views import view
 
 
 @view(aliases={"axis1": "dim1", "axis2": "dim2"})
-def diagonal(xp: Any, input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+def diagonal(xp: ArrayModule, input: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
     """A view of the diagonal of two dims, put last; writable."""
     a = normalize_dim("diagonal", dim1, input.ndim)
     b = normalize_dim("diagonal", dim2, input.ndim)
@@ -75,7 +76,7 @@ def _expect_matrix(name: str, input: Any) -> None:
 
 
 @structured(tensors=("input",), inplace=True, aliases={"k": "diagonal"})
-def tril(xp: Any, input: Any, diagonal: int = 0) -> Any:
+def tril(xp: ArrayModule, input: Array, diagonal: int = 0) -> Array:
     """The lower triangles of matrices, zeros above.
 
     Args:
@@ -95,7 +96,7 @@ def _(grad, diagonal):
 
 
 @structured(tensors=("input",), inplace=True, aliases={"k": "diagonal"})
-def triu(xp: Any, input: Any, diagonal: int = 0) -> Any:
+def triu(xp: ArrayModule, input: Array, diagonal: int = 0) -> Array:
     """The upper triangles of matrices, zeros below.
 
     Args:
@@ -131,7 +132,9 @@ triu.expect(_triangle(np.greater_equal))
 
 
 @structured(tensors=("input",))
-def diag_embed(xp: Any, input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+def diag_embed(
+    xp: ArrayModule, input: Array, offset: int = 0, dim1: int = -2, dim2: int = -1
+) -> Array:
     """Matrices with the last dim of ``input`` on a diagonal, zeros elsewhere.
 
     Args:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
@@ -78,7 +79,9 @@ def _at(dim: int, index: Any) -> tuple[Any, ...]:
 @structured(
     tensors=("input", "index", "source"), inplace=True, aliases={"tensor": "source"}, wide=True
 )
-def index_add(xp: Any, input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
+def index_add(
+    xp: ArrayModule, input: Array, dim: int, index: Array, source: Array, *, alpha: Any = 1
+) -> Array:
     """``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``.
 
     >>> import dtorch
@@ -112,7 +115,7 @@ def _(grad, dim, index, source_shape, alpha):
 
 
 @structured(tensors=("input", "index", "source"), inplace=True, aliases={"tensor": "source"})
-def index_copy(xp: Any, input: Any, dim: int, index: Any, source: Any) -> Any:
+def index_copy(xp: ArrayModule, input: Array, dim: int, index: Array, source: Array) -> Array:
     """``input`` with the slices of ``source`` written at ``index`` along ``dim``; of several for
     one place the last."""
     dim, index = check_rows("index_copy", input, dim, index)
@@ -123,7 +126,7 @@ def index_copy(xp: Any, input: Any, dim: int, index: Any, source: Any) -> Any:
 
 
 @structured(tensors=("input", "index"), public=False)
-def _clear_rows(xp: Any, input: Any, dim: int, index: Any) -> Any:
+def _clear_rows(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     out = input.copy()
     out.reshape(out.shape or (1,))[_at(dim % max(input.ndim, 1), index.reshape(-1))] = 0
     return out
@@ -164,7 +167,7 @@ for _op, _add in ((index_add, True), (index_copy, False)):
 
 
 @structured(tensors=("input", "index", "value"), public=False)
-def _fill_rows(xp: Any, input: Any, dim: int, index: Any, value: Any) -> Any:
+def _fill_rows(xp: ArrayModule, input: Array, dim: int, index: Array, value: Array) -> Array:
     """``input`` with ``value`` (a 0-dim tensor) in the slices at ``index`` along ``dim``."""
     dim, index = check_rows("index_fill", input, dim, index)
     out = input.copy()
@@ -221,7 +224,7 @@ def _flat_index(name: str, input: Any, index: Any) -> Any:
 
 
 @structured(tensors=("input", "index"))
-def take(xp: Any, input: Any, index: Any) -> Any:
+def take(xp: ArrayModule, input: Array, index: Array) -> Array:
     """Elements of the flattened tensor; the result has the shape of ``index``."""
     return xp.take(input.reshape(-1), _flat_index("take", input, index))
 
@@ -245,7 +248,9 @@ def _(input, index):
 
 
 @structured(tensors=("input", "index", "source"), inplace=True, wide=True)
-def put(xp: Any, input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
+def put(
+    xp: ArrayModule, input: Array, index: Array, source: Array, accumulate: bool = False
+) -> Array:
     """``input`` with ``source`` written at ``index`` of the flattened tensor.
 
     Args:

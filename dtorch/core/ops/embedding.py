@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.half import widened
@@ -19,7 +20,9 @@ from dtorch.core.shapes import ends
 
 
 @structured(tensors=("weight", "index"), public=False)
-def lookup(xp: Any, weight: Any, index: Any, padding_idx: int | None, by_frequency: bool) -> Any:
+def lookup(
+    xp: ArrayModule, weight: Array, index: Array, padding_idx: int | None, by_frequency: bool
+) -> Array:
     """The rows of ``weight`` at ``index``."""
     return xp.take(weight, index, axis=0)
 
@@ -30,7 +33,7 @@ def _(grad, index, weight_shape, padding_idx, by_frequency):
 
 
 @structured(tensors=("weight", "index"), public=False)
-def sparse_lookup(xp: Any, weight: Any, index: Any, padding_idx: int | None) -> Any:
+def sparse_lookup(xp: ArrayModule, weight: Array, index: Array, padding_idx: int | None) -> Array:
     """Like `lookup`; the gradient is sparse and holds only the rows looked up."""
     return xp.take(weight, index, axis=0)
 
@@ -55,8 +58,13 @@ def look_up(
 
 @structured(tensors=("delta", "index"), public=False, wide=True)
 def rows_added(
-    xp: Any, delta: Any, index: Any, shape: Any, padding_idx: int | None, by_frequency: bool
-) -> Any:
+    xp: ArrayModule,
+    delta: Array,
+    index: Array,
+    shape: Any,
+    padding_idx: int | None,
+    by_frequency: bool,
+) -> Array:
     """Zeros of ``shape`` to whose rows at ``index`` those of ``delta`` are added.
 
     Args:
@@ -95,8 +103,8 @@ def _(make):
 
 @structured(tensors=("weight", "index"), public=False)
 def rows_scaled(
-    xp: Any, weight: Any, index: Any, padding_idx: int | None, by_frequency: bool
-) -> Any:
+    xp: ArrayModule, weight: Array, index: Array, padding_idx: int | None, by_frequency: bool
+) -> Array:
     """The transpose of `rows_added`."""
     out = xp.take(weight, index, axis=0)
     if by_frequency:

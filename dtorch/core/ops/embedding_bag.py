@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
@@ -18,7 +19,7 @@ from dtorch.core.shapes import ends
 
 
 @structured(tensors=("input", "group"), public=False, wide=True)
-def group_sum(xp: Any, input: Any, group: Any, count: int) -> Any:
+def group_sum(xp: ArrayModule, input: Array, group: Array, count: int) -> Array:
     """Sums of the rows of each of ``count`` groups; ``group`` numbers the group of each row."""
     out = xp.zeros((count, *input.shape[1:]), input.dtype)
     xp.add.at(out, group, input)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.elementwise import elementwise
 from dtorch.core.ops.exponential import exp
 
@@ -43,7 +44,7 @@ _ERF_FAR = (
 )  # fmt: skip
 
 
-def erf_of(xp: Any, x: Any) -> Any:
+def erf_of(xp: ArrayModule, x: Any) -> Any:
     """The error function of an array, to the precision of its dtype."""
     if x.dtype == np.float64:
         return _erf(x)
@@ -57,7 +58,7 @@ def erf_of(xp: Any, x: Any) -> Any:
     return xp.clip(out, np.float32(-1), np.float32(1), out=out)
 
 
-def _polynomial(xp: Any, t: Any, coefficients: tuple[float, ...]) -> Any:
+def _polynomial(xp: ArrayModule, t: Any, coefficients: tuple[float, ...]) -> Any:
     out = np.asarray(t * np.float32(coefficients[-1]))
     for coefficient in coefficients[-2:0:-1]:
         out += np.float32(coefficient)
@@ -159,7 +160,7 @@ def _with_limits(x: Any, y: Any) -> Any:
 
 
 @elementwise(loop="erf", floating=True, takes="bif")
-def erf(xp: Any, input: Any) -> Any:
+def erf(xp: ArrayModule, input: Array) -> Array:
     """Error function ``2 / sqrt(pi)`` times the integral of ``exp(-t**2)`` from 0 to the element."""
     return erf_of(xp, input)
 
@@ -181,7 +182,7 @@ def _(input):
 
 
 @elementwise(floating=True, takes="bif")
-def erfc(xp: Any, input: Any) -> Any:
+def erfc(xp: ArrayModule, input: Array) -> Array:
     """Complement of the error function, ``1 - erf(input)``, exact also for large numbers."""
     return _erfc(input.astype(np.float64)).astype(input.dtype, copy=False)
 
@@ -192,7 +193,7 @@ def _(grad, input):
 
 
 @elementwise(home="", method=True, floating=True, takes="bif")
-def erfcx(xp: Any, input: Any) -> Any:
+def erfcx(xp: ArrayModule, input: Array) -> Array:
     """Scaled complement of the error function, ``exp(input**2) * erfc(input)``."""
     return _erfcx(input.astype(np.float64)).astype(input.dtype, copy=False)
 
@@ -203,7 +204,7 @@ def _(grad, input, out):
 
 
 @elementwise(floating=True, takes="bif")
-def erfinv(xp: Any, input: Any) -> Any:
+def erfinv(xp: ArrayModule, input: Array) -> Array:
     """Number whose error function is the element; inf at 1, nan beyond."""
     wide = input.astype(np.float64)
     single = input.dtype.itemsize < 8

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.elementwise import elementwise
 from dtorch.core.ops.comparison import choose, keep, logical_not
 
 
 @elementwise(ufunc=np.exp, loop="exp", floating=True, aliases={"tensor": "input"})
-def exp(xp: Any, input: Any) -> Any:
+def exp(xp: ArrayModule, input: Array) -> Array:
     """Exponential function ``e ** input``."""
     return xp.exp(input)
 
@@ -23,7 +24,7 @@ def _(grad, out):
 
 
 @elementwise(ufunc=np.expm1, floating=True)
-def expm1(xp: Any, input: Any) -> Any:
+def expm1(xp: ArrayModule, input: Array) -> Array:
     """``e ** input - 1``, exact also near 0."""
     return xp.expm1(input)
 
@@ -34,7 +35,7 @@ def _(grad, out):
 
 
 @elementwise(ufunc=np.log, floating=True)
-def log(xp: Any, input: Any) -> Any:
+def log(xp: ArrayModule, input: Array) -> Array:
     """Natural logarithm; -inf at 0, nan for negative numbers."""
     return xp.log(input)
 
@@ -45,7 +46,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.log1p, floating=True)
-def log1p(xp: Any, input: Any) -> Any:
+def log1p(xp: ArrayModule, input: Array) -> Array:
     """``log(1 + input)``, exact also near 0."""
     return xp.log1p(input)
 
@@ -56,7 +57,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.log2, floating=True)
-def log2(xp: Any, input: Any) -> Any:
+def log2(xp: ArrayModule, input: Array) -> Array:
     """Logarithm to the base 2."""
     return xp.log2(input)
 
@@ -67,7 +68,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.log10, floating=True)
-def log10(xp: Any, input: Any) -> Any:
+def log10(xp: ArrayModule, input: Array) -> Array:
     """Logarithm to the base 10."""
     return xp.log10(input)
 
@@ -78,7 +79,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.exp2, floating=True)
-def exp2(xp: Any, input: Any) -> Any:
+def exp2(xp: ArrayModule, input: Array) -> Array:
     """``2 ** input``."""
     return xp.exp2(input)
 
@@ -102,7 +103,7 @@ for _op, _reference in (
 
 
 @elementwise(ufunc=np.logaddexp, floating=True, takes="bif")
-def logaddexp(xp: Any, input: Any, other: Any) -> Any:
+def logaddexp(xp: ArrayModule, input: Array, other: Array) -> Array:
     """``log(exp(input) + exp(other))``, without overflow."""
     return xp.logaddexp(input, other)
 
@@ -138,7 +139,7 @@ def _(input, other):
 
 
 @elementwise(ufunc=np.logaddexp2, floating=True, takes="bif")
-def logaddexp2(xp: Any, input: Any, other: Any) -> Any:
+def logaddexp2(xp: ArrayModule, input: Array, other: Array) -> Array:
     """``log2(2 ** input + 2 ** other)``, without overflow."""
     return xp.logaddexp2(input, other)
 
@@ -163,7 +164,7 @@ for _op in (logaddexp, logaddexp2):
 
 
 @elementwise(floating=True, takes="bif")
-def xlogy(xp: Any, input: Any, other: Any) -> Any:
+def xlogy(xp: ArrayModule, input: Array, other: Array) -> Array:
     """``input * log(other)``, 0 where ``input`` is 0."""
     return xp.where((input == 0) & (other == other), 0, input * xp.log(other)).astype(
         other.dtype, copy=False

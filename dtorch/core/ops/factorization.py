@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.errors import LinAlgError
 from dtorch.core.op import structured
 from dtorch.core.ops.comparison import isfinite, keep
@@ -26,7 +27,7 @@ from dtorch.core.shapes import merged
 
 
 @structured(tensors=("input",), public=False)
-def cholesky_lower(xp: Any, input: Any) -> Any:
+def cholesky_lower(xp: ArrayModule, input: Array) -> Array:
     """The lower triangular factor L of positive definite ``L L^H``; reads the lower triangle."""
     expect_matrices("cholesky", input)
     try:
@@ -37,7 +38,7 @@ def cholesky_lower(xp: Any, input: Any) -> Any:
         ) from None
 
 
-def _bad_minor(xp: Any, input: Any) -> str:
+def _bad_minor(xp: ArrayModule, input: Any) -> str:
     """Which leading minor of which matrix is not positive definite."""
     n = input.shape[-1]
     for number, matrix in enumerate(input.reshape(merged(input.shape, 0, -2))):
@@ -60,7 +61,7 @@ def _(grad, out):
 
 
 @structured(tensors=("input",), outputs=("Q", "R"), public=False)
-def qr_pair(xp: Any, input: Any, complete: bool = False) -> Any:
+def qr_pair(xp: ArrayModule, input: Array, complete: bool = False) -> Any:
     """Orthonormal columns Q and an upper triangle R with ``Q R = input``; Q square if complete.
 
     The columns that only ``complete`` adds to Q span the rest of the space in some way: gradients
@@ -98,7 +99,7 @@ def _qr_back(to_q: Any, to_r: Any, Q: Any, R: Any) -> Any:
 
 
 @structured(tensors=("input",), outputs=("U", "S", "Vh"), public=False)
-def svd_reduced(xp: Any, input: Any, full_matrices: bool = False) -> Any:
+def svd_reduced(xp: ArrayModule, input: Array, full_matrices: bool = False) -> Any:
     """Singular value decomposition ``U diag(S) Vh``, the values descending.
 
     Gradients of the columns that only ``full_matrices`` adds are not defined and count as zero.
@@ -135,7 +136,7 @@ def _of(part: Any, factor: Any) -> Any:
 
 
 @structured(tensors=("input",), public=False)
-def _inverse_gaps(xp: Any, input: Any) -> Any:
+def _inverse_gaps(xp: ArrayModule, input: Array) -> Array:
     """``1 / input`` off the diagonal of matrices, 0 on it."""
     n = input.shape[-1]
     eye = xp.eye(n, dtype=bool)
@@ -149,7 +150,7 @@ def _(grad, out):
 
 
 @structured(tensors=("input",), outputs=("values", "vectors"), public=False)
-def eigh_pair(xp: Any, input: Any, uplo: str = "L") -> Any:
+def eigh_pair(xp: ArrayModule, input: Array, uplo: str = "L") -> Any:
     """Ascending eigenvalues and the eigenvectors of Hermitian matrices; one triangle is read."""
     expect_matrices("eigh", input)
     expect_finite("eigh", xp, input)
@@ -170,7 +171,7 @@ def _(grads, values, vectors):
 
 
 @structured(tensors=("input",), outputs=("values", "vectors"), public=False)
-def eig_pair(xp: Any, input: Any) -> Any:
+def eig_pair(xp: ArrayModule, input: Array) -> Any:
     """Complex eigenvalues and eigenvectors of square matrices."""
     expect_matrices("eig", input)
     expect_finite("eig", xp, input)
@@ -195,7 +196,7 @@ def _(grads, values, vectors):
 
 
 @structured(tensors=("input",), public=False)
-def expm(xp: Any, input: Any) -> Any:
+def expm(xp: ArrayModule, input: Array) -> Array:
     """Exponential of square matrices: scaling, a Taylor polynomial, repeated squaring."""
     expect_matrices("matrix_exp", input)
     if not input.size:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError
 from dtorch.core.op import structured
@@ -47,7 +48,7 @@ def _complex_of(input: Any) -> Any:
 
 
 @structured(tensors=("input",), public=False)
-def transform(xp: Any, input: Any, dim: int, norm: str, inverse: bool) -> Any:
+def transform(xp: ArrayModule, input: Array, dim: int, norm: str, inverse: bool) -> Array:
     """The transform along one dim, or its inverse."""
     function = xp.fft.ifft if inverse else xp.fft.fft
     return function(input, axis=dim, norm=norm).astype(_complex_of(input), copy=False)
@@ -60,7 +61,7 @@ def _(grad, dim, norm, inverse):
 
 
 @structured(tensors=("input",), public=False)
-def mirrored(xp: Any, input: Any, dim: int, n: int) -> Any:
+def mirrored(xp: ArrayModule, input: Array, dim: int, n: int) -> Array:
     """The whole spectrum of a real signal of ``n`` elements from its first half."""
     half = n // 2 + 1
     first = xp.take(input, range(half), dim)

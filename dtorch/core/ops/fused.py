@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.errors import ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.convolution import check_conv, conv
@@ -20,15 +21,15 @@ Ints = tuple[int, ...]
     tensors=("input", "average", "variance", "weight", "bias", "added"), public=False, wide=True
 )
 def fused_norm(
-    xp: Any, input: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float,
-    added: Any = None, low: float = -math.inf, high: float = math.inf,
-) -> Any:  # fmt: skip
+    xp: ArrayModule, input: Array, average: Array, variance: Array, weight: Array, bias: Array, eps:
+    float, added: Array | None = None, low: float = -math.inf, high: float = math.inf,
+) -> Array:  # fmt: skip
     """`standardize_by`, then ``+ added``, clamped to ``low`` and ``high``."""
     out = standardize_by.run_body(xp, (input, average, variance, weight, bias, eps))
     return _add_and_clamp(xp, out, added, low, high)
 
 
-def _add_and_clamp(xp: Any, out: Any, added: Any, low: float, high: float) -> Any:
+def _add_and_clamp(xp: ArrayModule, out: Any, added: Any, low: float, high: float) -> Any:
     if added is not None:
         out += added
     if low > -math.inf or high < math.inf:
@@ -64,10 +65,10 @@ def _(make):
     public=False, wide=True,
 )  # fmt: skip
 def fused_conv(
-    xp: Any, input: Any, weight: Any, bias: Any, stride: Ints, padding: Ints, dilation: Ints,
-    groups: int, average: Any, variance: Any, norm_weight: Any, norm_bias: Any, eps: float,
-    added: Any = None, low: float = -math.inf, high: float = math.inf,
-) -> Any:  # fmt: skip
+    xp: ArrayModule, input: Array, weight: Array, bias: Array, stride: Ints, padding: Ints,
+    dilation: Ints, groups: int, average: Array, variance: Array, norm_weight: Array, norm_bias:
+    Array, eps: float, added: Array | None = None, low: float = -math.inf, high: float = math.inf,
+) -> Array:  # fmt: skip
     """`conv`, then `standardize_by` if ``average`` is given, ``+ added``, clamped."""
     out = conv.run_body(xp, (input, weight, bias, stride, padding, dilation, groups))
     if average is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
@@ -25,7 +26,7 @@ from dtorch.core.shapes import ends, normalize_dim
 
 
 @structured(tensors=("input", "index"))
-def gather(xp: Any, input: Any, dim: int, index: Any) -> Any:
+def gather(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     """Elements picked along ``dim``: ``out[i, j] = input[index[i, j], j]`` for ``dim`` 0.
 
     Args:
@@ -90,7 +91,7 @@ def _(input, dim, index):
 
 
 @structured(tensors=("input", "index", "src"), inplace=True, wide=True)
-def scatter_add(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
+def scatter_add(xp: ArrayModule, input: Array, dim: int, index: Array, src: Array) -> Array:
     """``input`` with ``src`` added at ``index`` along ``dim``; repeated places add up.
 
     >>> import dtorch
@@ -143,7 +144,7 @@ def _(input, dim, index, src):
 
 
 @structured(tensors=("input", "index", "src"), public=False, wide=True)
-def _scatter(xp: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
+def _scatter(xp: ArrayModule, input: Array, dim: int, index: Array, src: Array) -> Array:
     dim, index = _check_index("scatter", input, dim, index)
     out = input.copy()
     out[along(xp, index, dim)] = covered("scatter", src, index, input)
@@ -162,7 +163,7 @@ def _(grad, dim, index, src_shape):
 
 
 @structured(tensors=("input", "index"), public=False)
-def _blank(xp: Any, input: Any, dim: int, index: Any) -> Any:
+def _blank(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     """``input`` with zeros at ``index`` along ``dim``."""
     out = input.copy()
     out[along(xp, index, dim % max(input.ndim, 1))] = 0
@@ -226,8 +227,15 @@ _REDUCE = {
 
 @structured(tensors=("input", "index", "src"), inplace=True, wide=True)
 def scatter_reduce(
-    xp: Any, input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True
-) -> Any:
+    xp: ArrayModule,
+    input: Array,
+    dim: int,
+    index: Array,
+    src: Array,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Array:
     """``input`` combined with the elements of ``src`` that ``index`` sends to each place.
 
     Args:
@@ -261,7 +269,7 @@ def _lowest_and_highest(numpy_dtype: Any) -> dict[str, Any]:
     return {"amax": -np.inf, "amin": np.inf}
 
 
-def _counts(xp: Any, shape: Any, at: Any, include_self: bool) -> Any:
+def _counts(xp: ArrayModule, shape: Any, at: Any, include_self: bool) -> Any:
     """How many elements make up each place."""
     count = xp.full(shape, int(include_self), np.int64)
     xp.add.at(count, at, 1)
@@ -269,7 +277,7 @@ def _counts(xp: Any, shape: Any, at: Any, include_self: bool) -> Any:
 
 
 @structured(tensors=("index",), public=False)
-def _send_counts(xp: Any, index: Any, dim: int, shape: Any, include_self: bool) -> Any:
+def _send_counts(xp: ArrayModule, index: Array, dim: int, shape: Any, include_self: bool) -> Array:
     return _counts(xp, shape, along(xp, index, dim), include_self)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import from_numpy_dtype, number_in, numbers_in
@@ -23,7 +24,7 @@ from dtorch.core.views import view
 
 
 @view(public=False)
-def _basic(xp: Any, input: Any, index: Any) -> Any:
+def _basic(xp: ArrayModule, input: Array, index: Any) -> Array:
     return input[index]
 
 
@@ -242,7 +243,7 @@ method("__setitem__", _setitem)
 
 
 @structured(tensors=("input", "value"), inplace=True, method=False, public=False)
-def put_slice(xp: Any, input: Any, index: Any, value: Any) -> Any:
+def put_slice(xp: ArrayModule, input: Array, index: Any, value: Array) -> Array:
     """``input`` with ``value`` at an advanced index."""
     out = input.copy()
     try:
@@ -263,7 +264,7 @@ def _(grad, index, value_shape):
 
 
 @structured(tensors=("input",), public=False)
-def zero_at(xp: Any, input: Any, index: Any) -> Any:
+def zero_at(xp: ArrayModule, input: Array, index: Any) -> Array:
     """``input`` with zeros at ``index``."""
     out = input.copy()
     out[index] = 0
@@ -278,7 +279,9 @@ def _(grad, index):
 @structured(
     tensors=("input", "src"), inplace=True, method=False, public=False, aliases={"source": "src"}
 )
-def copy(xp: Any, input: Any, src: Any, non_blocking: bool = False, broadcast: bool = True) -> Any:
+def copy(
+    xp: ArrayModule, input: Array, src: Array, non_blocking: bool = False, broadcast: bool = True
+) -> Array:
     """The elements of ``src``, broadcast to the shape and converted to the dtype of ``input``."""
     try:
         return xp.broadcast_to(src, input.shape).astype(input.dtype, copy=False)
@@ -312,7 +315,7 @@ method("copy_", copy_)
 
 
 @structured(tensors=("input", "value"), inplace=True, method=False, public=False, one_value=True)
-def fill(xp: Any, input: Any, value: Any) -> Any:
+def fill(xp: ArrayModule, input: Array, value: Array) -> Array:
     """``value`` at every place."""
     return xp.full_like(input, value)
 
@@ -364,7 +367,7 @@ def _parse_indices(name: str, input: Any, indices: Any) -> Any:
 
 
 @structured(tensors=("input", "value"), public=False, wide=True)
-def add_at(xp: Any, input: Any, index: Any, value: Any) -> Any:
+def add_at(xp: ArrayModule, input: Array, index: Any, value: Array) -> Array:
     """``input`` with ``value`` added at an advanced index; repeated places add up."""
     out = input.copy()
     xp.add.at(out, index, value)

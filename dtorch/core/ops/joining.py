@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import from_numpy_dtype, result_dtype
@@ -30,7 +31,7 @@ def _expect_several(name: str, tensors: Any) -> None:
 
 
 @structured(tensors=("tensors",), method=False, aliases={"inputs": "tensors", "dimension": "dim"})
-def cat(xp: Any, tensors: Sequence[Any], dim: int = 0) -> Any:
+def cat(xp: ArrayModule, tensors: Sequence[Any], dim: int = 0) -> Array:
     """Tensors one after the other along ``dim``; other sizes must agree.
 
     Dtypes are promoted; empty 1-D tensors are skipped, as they always were.

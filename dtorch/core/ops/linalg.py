@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype
@@ -25,7 +26,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 
 @structured(tensors=("input", "other"), ufunc=backend.matmul, takes="ifc")
-def matmul(xp: Any, input: Any, other: Any) -> Any:
+def matmul(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Matrix product of the last two dims; leading dims broadcast, 1-D operands are vectors.
 
     Products of float16 and bfloat16 are added up in float32 and rounded once.
@@ -537,7 +538,7 @@ def _(*matrices):
 
 
 @structured(tensors=("input", "weight", "bias"), public=False, wide=True)
-def affine(xp: Any, input: Any, weight: Any, bias: Any) -> Any:
+def affine(xp: ArrayModule, input: Array, weight: Array, bias: Array) -> Array:
     """``input @ weight.T + bias``, all of one dtype and ``bias`` of one dim."""
     return xp.matmul(input, weight.T) + bias
 
@@ -561,7 +562,7 @@ def _(grad, input, weight, needs):
 
 
 @structured(tensors=("input", "other"), outputs=("out", "sums"), public=False)
-def product_and_row_sums(xp: Any, input: Any, other: Any) -> tuple[Any, Any]:
+def product_and_row_sums(xp: ArrayModule, input: Array, other: Array) -> tuple[Any, Any]:
     """``input @ other`` of matrices, and the sums of the rows of ``input``."""
     return backend.matmul(input, other), sum_dims(input, (1,))
 

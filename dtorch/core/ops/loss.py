@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
@@ -46,7 +47,7 @@ def check_reduction(name: str, reduction: str) -> None:
     wide=True,
 )
 def negative_likelihood(
-    xp: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+    xp: ArrayModule, input: Array, target: Array, weight: Array, ignore_index: int, reduction: str
 ) -> Any:
     """``-weight[target] * input[target]`` of each place, or their mean or sum.
 
@@ -92,7 +93,9 @@ def check_targets(name: str, input: Any, target: Any, ignore_index: int) -> None
         )
 
 
-def _pick(xp: Any, input: Any, target: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
+def _pick(
+    xp: ArrayModule, input: Any, target: Any, weight: Any, ignore_index: int
+) -> tuple[Any, Any]:
     dim = 1 if input.ndim > 1 else 0
     used = target != ignore_index
     safe = xp.where(used, target, 0)
@@ -108,9 +111,9 @@ def _(grad, input_shape, target, weight, total, ignore_index, reduction):
 
 @structured(tensors=("delta", "target", "weight", "total"), public=False, wide=True)
 def likelihood_gradient(
-    xp: Any, delta: Any, target: Any, weight: Any, total: Any, shape: Any, ignore_index: int,
-    reduction: str,
-) -> Any:  # fmt: skip
+    xp: ArrayModule, delta: Array, target: Array, weight: Array, total: Array, shape: Any,
+    ignore_index: int, reduction: str,
+) -> Array:  # fmt: skip
     """Zeros of ``shape`` with ``-weight * delta`` at the targets."""
     dim = 1 if len(shape) > 1 else 0
     used = target != ignore_index
@@ -132,8 +135,14 @@ def _(grad, target, weight, total, ignore_index, reduction):
 
 @structured(tensors=("input", "target", "weight", "total"), public=False, wide=True)
 def likelihood_of(
-    xp: Any, input: Any, target: Any, weight: Any, total: Any, ignore_index: int, reduction: str
-) -> Any:
+    xp: ArrayModule,
+    input: Array,
+    target: Array,
+    weight: Array,
+    total: Array,
+    ignore_index: int,
+    reduction: str,
+) -> Array:
     """`negative_likelihood` with the divisor given."""
     picked, scale = _pick(xp, input, target, weight, ignore_index)
     losses = -picked * scale
@@ -191,7 +200,7 @@ def _(input, target, weight=None, ignore_index=-100, reduction="mean"):
     public=False, wide=True,
 )  # fmt: skip
 def row_cross_entropy(
-    xp: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+    xp: ArrayModule, input: Array, target: Array, weight: Array, ignore_index: int, reduction: str
 ) -> Any:
     """`negative_likelihood` of the log-softmax of the rows of a matrix, in one pass.
 
@@ -248,7 +257,7 @@ def _(make):
 
 
 def _row_gradient(
-    xp: Any, delta: Any, input: Any, target: Any, weight: Any, top: Any, log_sum: Any,
+    xp: ArrayModule, delta: Any, input: Any, target: Any, weight: Any, top: Any, log_sum: Any,
     ignore_index: int,
 ) -> Any:  # fmt: skip
     used = target != ignore_index

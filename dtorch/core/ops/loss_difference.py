@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
@@ -87,7 +88,7 @@ def l1_loss(
 
 
 @elementwise(method=False, public=False)
-def huber(xp: Any, input: Any, delta: float) -> Any:
+def huber(xp: ArrayModule, input: Array, delta: float) -> Array:
     """``input**2 / 2`` near 0, linear with slope ``delta`` where ``|input|`` exceeds it."""
     size = xp.abs(input)
     within = xp.minimum(size, input.dtype.type(delta))
@@ -208,7 +209,7 @@ def _(input, target, reduction="mean", beta=1.0):
 
 
 @elementwise(method=False, public=False, inplace=False)
-def bernoulli_surprise(xp: Any, input: Any, target: Any) -> Any:
+def bernoulli_surprise(xp: ArrayModule, input: Array, target: Array) -> Array:
     """``-target * log(input) - (1 - target) * log(1 - input)``, logarithms of at least -100."""
     low = input.dtype.type(-100)
     yes, no = xp.maximum(xp.log(input), low), xp.maximum(xp.log1p(-input), low)
@@ -258,7 +259,7 @@ def binary_cross_entropy(
     return reduced(name, losses if weight is None else losses * weight, reduction)
 
 
-def _expect_probabilities(name: str, what: str, array: Any, remedy: str = "") -> None:
+def _expect_probabilities(name: str, what: str, array: Array, remedy: str = "") -> None:
     if array.size and not (float(array.min()) >= 0 and float(array.max()) <= 1):
         raise ArgumentError(
             f"{name}: {what} from {float(array.min()):g} to {float(array.max()):g}, expected "
@@ -319,7 +320,7 @@ def _(input, target, weight=None, reduction="mean", pos_weight=1):
 
 
 @elementwise(method=False, public=False, inplace=False)
-def divergence(xp: Any, input: Any, target: Any) -> Any:
+def divergence(xp: ArrayModule, input: Array, target: Array) -> Array:
     """``target * (log(target) - input)``; 0 where ``target`` is 0."""
     return xp.where(target == 0, input.dtype.type(0), target * (xp.log(target) - input))
 

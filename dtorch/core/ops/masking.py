@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
@@ -18,7 +19,7 @@ from dtorch.core.shapes import broadcast_shapes
 
 
 @elementwise(tensors=("input", "mask", "value"), promoted=("input",))
-def masked_fill(xp: Any, input: Any, mask: Any, value: Any) -> Any:
+def masked_fill(xp: ArrayModule, input: Array, mask: Array, value: Array) -> Array:
     """``input`` with ``value`` (a number or a 0-dim tensor) where ``mask`` holds.
 
     >>> import dtorch
@@ -62,7 +63,7 @@ def _(input, mask, value):
 
 
 @structured(tensors=("input", "mask"))
-def masked_select(xp: Any, input: Any, mask: Any) -> Any:
+def masked_select(xp: ArrayModule, input: Array, mask: Array) -> Array:
     """The elements where ``mask`` holds, as a 1-D tensor.
 
     >>> import dtorch
@@ -93,7 +94,7 @@ def _(input, mask):
 
 
 @structured(tensors=("input", "mask", "source"), inplace=True)
-def masked_scatter(xp: Any, input: Any, mask: Any, source: Any) -> Any:
+def masked_scatter(xp: ArrayModule, input: Array, mask: Array, source: Array) -> Array:
     """``input`` with the elements of ``source``, in order, where ``mask`` holds.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError
@@ -87,7 +88,7 @@ class LeastSquares(NamedTuple):
 
 
 @structured(tensors=("input",), takes="fc")
-def det(xp: Any, input: Any) -> Any:
+def det(xp: ArrayModule, input: Array) -> Array:
     """Determinants of square matrices.
 
     >>> import dtorch
@@ -130,7 +131,7 @@ def _(input):
 
 
 @structured(tensors=("input",), outputs=("sign", "logabsdet"), public=False)
-def sign_and_log(xp: Any, input: Any) -> Any:
+def sign_and_log(xp: ArrayModule, input: Array) -> Any:
     """Sign and logarithm of the size of determinants."""
     expect_matrices("slogdet", input)
     return tuple(xp.linalg.slogdet(input))

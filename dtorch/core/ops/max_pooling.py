@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import REQUIRES_GRAD
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
@@ -27,7 +28,7 @@ Ints = tuple[int, ...]
 
 @structured(tensors=("input",), outputs=("out", "index"), public=False, wide=True)
 def max_pool(
-    xp: Any, input: Any, kernel: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints
+    xp: ArrayModule, input: Array, kernel: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints
 ) -> Any:
     """Largest value in each window, and its flat index in the last ``len(kernel)`` dims.
 
@@ -57,8 +58,8 @@ def max_pool(
 
 @structured(tensors=("input",), public=False, wide=True)
 def largest(
-    xp: Any, input: Any, kernel: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints
-) -> Any:
+    xp: ArrayModule, input: Array, kernel: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints
+) -> Array:
     """The values of `max_pool` alone, where no gradient is recorded."""
     return max_pool.run_body(xp, (input, kernel, step, pad, spread, counts))[0]
 
@@ -98,7 +99,7 @@ def _flat(index: Any, nd: int, total: int) -> Any:
 
 
 @structured(tensors=("delta", "index"), public=False, wide=True)
-def unpool_sum(xp: Any, delta: Any, index: Any, shape: Any, nd: int) -> Any:
+def unpool_sum(xp: ArrayModule, delta: Array, index: Array, shape: Any, nd: int) -> Array:
     """Zeros of ``shape`` to which ``delta`` is added at flat indices within each plane."""
     out = xp.zeros(math.prod(shape), delta.dtype)
     xp.add.at(out, _flat(index, nd, math.prod(shape[-nd:])), delta.reshape(-1))
@@ -111,7 +112,7 @@ def _(grad, index, nd):
 
 
 @structured(tensors=("input", "index"), public=False, wide=True)
-def pick(xp: Any, input: Any, index: Any, nd: int) -> Any:
+def pick(xp: ArrayModule, input: Array, index: Array, nd: int) -> Array:
     """The elements at flat indices within each plane."""
     at = _flat(index, nd, math.prod(input.shape[-nd:]))
     return input.reshape(-1)[at].reshape(index.shape)
@@ -243,7 +244,7 @@ for _nd, _op in enumerate((max_pool1d, max_pool2d, max_pool3d), 1):
 
 
 @structured(tensors=("input", "indices"), public=False)
-def unpool(xp: Any, input: Any, indices: Any, shape: Any, nd: int) -> Any:
+def unpool(xp: ArrayModule, input: Array, indices: Array, shape: Any, nd: int) -> Array:
     """Zeros of ``shape`` with ``input`` at flat indices within each plane."""
     out = xp.zeros(math.prod(shape), input.dtype)
     out[_flat(indices, nd, math.prod(shape[-nd:]))] = input.reshape(-1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, from_numpy_dtype
 from dtorch.core.errors import ArgumentError, ShapeError
@@ -68,7 +69,7 @@ def _array(value: Any) -> Any:
     return value._array if hasattr(value, "_array") else value
 
 
-def sum_of_squares(array: Any) -> Any:
+def sum_of_squares(array: Array) -> Any:
     """That of the magnitudes of all elements of an array."""
     flat = array.reshape(-1)
     settings = silence()
@@ -79,7 +80,7 @@ def sum_of_squares(array: Any) -> Any:
 
 
 @structured(tensors=("input",), public=False, wide=True)
-def euclidean(xp: Any, input: Any, dim: Any, keepdim: bool) -> Any:
+def euclidean(xp: ArrayModule, input: Array, dim: Any, keepdim: bool) -> Array:
     """Square root of the sum of squares; its gradient at 0 is taken as 0."""
     if isinstance(input, np.ndarray) and input.dtype.kind in "fc" and input.itemsize > 2:
         dims = normalize_dims("norm", dim, input.ndim)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
@@ -28,8 +29,8 @@ Ints = tuple[int, ...]
     returns=3, public=False, wide=True, rounded=1,
 )  # fmt: skip
 def standardize(
-    xp: Any, input: Any, weight: Any, bias: Any, grouped: Ints | None, dims: Ints, affine: Ints,
-    eps: float,
+    xp: ArrayModule, input: Array, weight: Array, bias: Array, grouped: Ints | None, dims: Ints,
+    affine: Ints, eps: float,
 ) -> Any:  # fmt: skip
     """The input less its mean over ``dims``, divided by its standard deviation over them, times
     ``weight``, plus ``bias``.
@@ -160,7 +161,7 @@ def _(make):
 
 
 def factor_and_shift(
-    xp: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float
+    xp: ArrayModule, average: Any, variance: Any, weight: Any, bias: Any, eps: float
 ) -> tuple[Any, Any]:
     """Normalisation by a given mean and variance is a multiplication and an addition."""
     factor = 1 / xp.sqrt(variance + variance.dtype.type(eps))
@@ -172,8 +173,14 @@ def factor_and_shift(
 
 @structured(tensors=("input", "average", "variance", "weight", "bias"), public=False, wide=True)
 def standardize_by(
-    xp: Any, input: Any, average: Any, variance: Any, weight: Any, bias: Any, eps: float
-) -> Any:
+    xp: ArrayModule,
+    input: Array,
+    average: Array,
+    variance: Array,
+    weight: Array,
+    bias: Array,
+    eps: float,
+) -> Array:
     """Channels of ``(N, C, *)`` normalised by a given mean and variance."""
     scale, shift = factor_and_shift(xp, average, variance, weight, bias, eps)
     shape = (-1, *(1,) * (input.ndim - 2))
@@ -227,8 +234,8 @@ def _check_channels(name: str, input: Any, **given: Any) -> None:
 
 @composite(tensors=("input", "running_mean", "running_var", "weight", "bias"), home="nn", takes="f")
 def batch_norm(
-    input: Any, running_mean: Any | None, running_var: Any | None, weight: Any = None, bias: Any = None,
-    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+    input: Any, running_mean: Any | None, running_var: Any | None, weight: Any = None, bias: Any =
+    None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Any:  # fmt: skip
     """Each channel standardised over the batch, then scaled and shifted.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, ShapeError
@@ -34,7 +35,7 @@ def _sizes(name: str, shape: tuple[int, ...], sides: Sides) -> tuple[int, ...]:
 
 
 @structured(tensors=("input",), public=False)
-def constant_pad(xp: Any, input: Any, pad: Any, value: Any) -> Any:
+def constant_pad(xp: ArrayModule, input: Array, pad: Any, value: Any) -> Array:
     """``input`` with ``value`` around it; negative numbers of elements crop."""
     sides = sides_of("pad", pad, input.ndim)
     sizes = _sizes("pad", input.shape, sides)
@@ -62,7 +63,7 @@ def _(grad, pad):
 
 
 @structured(tensors=("input",), public=False)
-def taken(xp: Any, input: Any, indices: Any) -> Any:
+def taken(xp: ArrayModule, input: Array, indices: Any) -> Array:
     """Elements at ``indices``: for each dim None or the positions to take, repeats allowed."""
     for dim, index in enumerate(indices):
         if index is not None:
@@ -76,7 +77,7 @@ def _(grad, indices, input_shape):
 
 
 @structured(tensors=("grad",), public=False)
-def put_back(xp: Any, grad: Any, indices: Any, shape: Any) -> Any:
+def put_back(xp: ArrayModule, grad: Array, indices: Any, shape: Any) -> Array:
     """The transpose of `taken`: what was taken several times adds up."""
     for dim, index in enumerate(indices):
         if index is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import structured
@@ -56,7 +57,14 @@ def windows(
 
 
 def padded_to(
-    xp: Any, input: Any, value: Any, kernel: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints
+    xp: ArrayModule,
+    input: Any,
+    value: Any,
+    kernel: Ints,
+    step: Ints,
+    pad: Ints,
+    spread: Ints,
+    counts: Ints,
 ) -> Any:
     """The input with ``value`` at both ends, as far as the windows reach."""
     nd = len(kernel)
@@ -133,8 +141,8 @@ def each_window(input, kernel_size, stride, padding, dilation, ceil_mode, nd):
 
 @structured(tensors=("input",), public=False, wide=True)
 def window_sum(
-    xp: Any, input: Any, kernel: Ints, step: Ints, pad: Ints, counts: Ints, divisor: Any
-) -> Any:
+    xp: ArrayModule, input: Array, kernel: Ints, step: Ints, pad: Ints, counts: Ints, divisor: Any
+) -> Array:
     """Sum of each window, divided by ``divisor``: a number or an array over the windows."""
     ones = (1,) * len(kernel)
     padded = padded_to(xp, input, 0, kernel, step, pad, ones, counts)
@@ -155,8 +163,15 @@ def _(grad, input_shape, kernel, step, pad, counts, divisor):
 
 @structured(tensors=("delta",), public=False, wide=True)
 def window_spread(
-    xp: Any, delta: Any, shape: Any, kernel: Ints, step: Ints, pad: Ints, counts: Ints, divisor: Any
-) -> Any:
+    xp: ArrayModule,
+    delta: Array,
+    shape: Any,
+    kernel: Ints,
+    step: Ints,
+    pad: Ints,
+    counts: Ints,
+    divisor: Any,
+) -> Array:
     """The transpose of `window_sum`."""
     nd = len(kernel)
     ones = (1,) * nd

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.comparison import choose, keep, logical_not
@@ -25,7 +26,7 @@ class _PowerOp(ElementwiseOp):
         return super()._number_as(i, value, target)
 
 
-def _pow(xp: Any, input: Any, exponent: Any) -> Any:
+def _pow(xp: ArrayModule, input: Array, exponent: Array) -> Array:
     """Power ``input ** exponent``; either may be a number.
 
     Integers to negative integer powers of a tensor are rounded towards zero.
@@ -51,7 +52,7 @@ def _pow(xp: Any, input: Any, exponent: Any) -> Any:
     return xp.power(input, exponent)
 
 
-def _inverse_power(xp: Any, input: Any, exponent: Any) -> Any:
+def _inverse_power(xp: ArrayModule, input: Any, exponent: Any) -> Any:
     """``input ** exponent`` of integers with ``exponent < 0``: only 1 and -1 give more than 0."""
     odd = 1 - 2 * (exponent & 1)
     return xp.where(input == 1, 1, xp.where(input == -1, odd, 0)).astype(input.dtype)
@@ -121,7 +122,7 @@ pow.operator("__pow__", "__rpow__", "__ipow__")
 
 
 @elementwise(tensors=("input",), public=False, inplace=False)
-def power(xp: Any, input: Any, p: Any) -> Any:
+def power(xp: ArrayModule, input: Array, p: Any) -> Array:
     """``input ** p``; the gradient at 0 is taken as 0."""
     return pow.body(xp, input, xp.asarray(p).astype(input.dtype))
 
@@ -133,7 +134,7 @@ def _(grad, input, p):
 
 
 @elementwise(tensors=("input",), public=False, inplace=False)
-def root(xp: Any, input: Any, p: Any) -> Any:
+def root(xp: ArrayModule, input: Array, p: Any) -> Array:
     """``input ** (1 / p)``; the gradient at 0 is taken as 0."""
     return pow.body(xp, input, xp.asarray(1 / p).astype(input.dtype))
 
@@ -145,7 +146,7 @@ def _(grad, input, p):
 
 
 @elementwise(loop="square")
-def square(xp: Any, input: Any) -> Any:
+def square(xp: ArrayModule, input: Array) -> Array:
     """Square of the elements."""
     return xp.square(input if input.dtype.kind != "b" else input.astype(np.int64))
 
@@ -166,7 +167,7 @@ def _(input):
 
 
 @elementwise(ufunc=np.sqrt, loop="sqrt", floating=True)
-def sqrt(xp: Any, input: Any) -> Any:
+def sqrt(xp: ArrayModule, input: Array) -> Array:
     """Square root; nan for negative numbers."""
     return xp.sqrt(input)
 
@@ -187,7 +188,7 @@ def _(input):
 
 
 @elementwise(loop="rsqrt", floating=True)
-def rsqrt(xp: Any, input: Any) -> Any:
+def rsqrt(xp: ArrayModule, input: Array) -> Array:
     """Reciprocal of the square root."""
     return 1 / xp.sqrt(input)
 
@@ -208,7 +209,7 @@ def _(input):
 
 
 @elementwise(loop="reciprocal", floating=True)
-def reciprocal(xp: Any, input: Any) -> Any:
+def reciprocal(xp: ArrayModule, input: Array) -> Array:
     """Reciprocal ``1 / input``."""
     return 1 / input
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
 from dtorch.core.elementwise import elementwise
@@ -20,7 +21,7 @@ def _samples(make):
 
 
 @elementwise(loop="relu", takes="if")
-def relu(xp: Any, input: Any) -> Any:
+def relu(xp: ArrayModule, input: Array) -> Array:
     """Rectified linear unit: ``max(input, 0)``; the gradient at 0 is 0."""
     return xp.maximum(input, input.dtype.type(0))
 
@@ -35,7 +36,7 @@ relu.expect(lambda input: np.where(input < 0, 0, input))
 
 
 @elementwise(home="nn", takes="f")
-def leaky_relu(xp: Any, input: Any, negative_slope: float = 0.01) -> Any:
+def leaky_relu(xp: ArrayModule, input: Array, negative_slope: float = 0.01) -> Array:
     """``input`` where positive, ``negative_slope * input`` elsewhere.
 
     Reference: Maas et al. 2013, "Rectifier nonlinearities improve neural network acoustic models".
@@ -58,7 +59,7 @@ leaky_relu.expect(lambda input, slope=0.01: np.maximum(input, 0) + slope * np.mi
 
 
 @elementwise(home="nn", takes="f")
-def elu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
+def elu(xp: ArrayModule, input: Array, alpha: float = 1.0) -> Array:
     """Exponential linear unit: ``input`` where positive, else ``alpha * (exp(input) - 1)``.
 
     Args:
@@ -91,7 +92,7 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @elementwise(home="nn", takes="f")
-def selu(xp: Any, input: Any) -> Any:
+def selu(xp: ArrayModule, input: Array) -> Array:
     """Self-normalising `elu`: mean 0 and variance 1 are kept from layer to layer.
 
     Reference: Klambauer et al. 2017, arXiv:1706.02515.
@@ -116,7 +117,7 @@ selu.expect(
 
 
 @elementwise(home="nn", takes="f")
-def celu(xp: Any, input: Any, alpha: float = 1.0) -> Any:
+def celu(xp: ArrayModule, input: Array, alpha: float = 1.0) -> Array:
     """``max(input, 0) + min(alpha * (exp(input / alpha) - 1), 0)``.
 
     Reference: Barron 2017, arXiv:1704.07483.
@@ -151,7 +152,7 @@ celu.expect(
 
 
 @elementwise(tensors=("input",), home="nn", takes="if")
-def threshold(xp: Any, input: Any, threshold: float, value: float) -> Any:
+def threshold(xp: ArrayModule, input: Array, threshold: float, value: float) -> Array:
     """``input`` where above ``threshold``, ``value`` elsewhere."""
     return xp.where(input <= threshold, number_in("threshold", value, input.dtype), input)
 
@@ -172,7 +173,7 @@ def _(input, threshold, value):
 
 
 @elementwise(home="nn", takes="if")
-def hardtanh(xp: Any, input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+def hardtanh(xp: ArrayModule, input: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
     """``input`` cut off at ``min_val`` and ``max_val``."""
     return xp.clip(input, _bound(input, min_val), _bound(input, max_val))
 
@@ -202,7 +203,7 @@ def _(input, min_val=-1.0, max_val=1.0):
 
 
 @elementwise(loop="relu6", home="nn", takes="if")
-def relu6(xp: Any, input: Any) -> Any:
+def relu6(xp: ArrayModule, input: Array) -> Array:
     """``min(max(input, 0), 6)``."""
     return xp.clip(input, input.dtype.type(0), input.dtype.type(6))
 
@@ -221,7 +222,7 @@ relu6.expect(lambda input: np.minimum(np.maximum(input, 0), 6))
 
 
 @elementwise(home="nn", takes="f")
-def hardshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
+def hardshrink(xp: ArrayModule, input: Array, lambd: float = 0.5) -> Array:
     """``input`` where its absolute value exceeds ``lambd``, 0 elsewhere."""
     return xp.where(xp.abs(input) <= lambd, input.dtype.type(0), input)
 
@@ -232,7 +233,7 @@ def _(grad, out):
 
 
 @elementwise(home="nn", takes="f")
-def softshrink(xp: Any, input: Any, lambd: float = 0.5) -> Any:
+def softshrink(xp: ArrayModule, input: Array, lambd: float = 0.5) -> Array:
     """``input`` moved toward 0 by ``lambd``, and no further than 0.
 
     Raises:
@@ -260,7 +261,7 @@ softshrink.expect(lambda input, lambd=0.5: np.sign(input) * np.maximum(np.abs(in
 
 
 @elementwise(loop="hardsigmoid", home="nn", takes="f")
-def hardsigmoid(xp: Any, input: Any) -> Any:
+def hardsigmoid(xp: ArrayModule, input: Array) -> Array:
     """``input / 6 + 1/2``, cut off at 0 and 1."""
     return xp.clip(input + input.dtype.type(3), 0, 6) / input.dtype.type(6)
 
@@ -271,7 +272,7 @@ def _(grad, input):
 
 
 @elementwise(loop="hardswish", home="nn", takes="f")
-def hardswish(xp: Any, input: Any) -> Any:
+def hardswish(xp: ArrayModule, input: Array) -> Array:
     """``input`` times `hardsigmoid` of it.
 
     Reference: Howard et al. 2019, arXiv:1905.02244.
@@ -296,7 +297,7 @@ hardswish.expect(lambda input: input * np.minimum(np.maximum(input / 6 + 0.5, 0)
 
 
 @elementwise(tensors=("input", "weight"), method=False, public=False, inplace=False)
-def slope_below(xp: Any, input: Any, weight: Any) -> Any:
+def slope_below(xp: ArrayModule, input: Array, weight: Array) -> Array:
     """``input`` where positive, ``weight * input`` elsewhere."""
     return xp.where(input > 0, input, weight * input)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.op import structured
@@ -102,8 +103,8 @@ def _in_order(parts: list[Any], reverse: bool) -> Any:
     public=False, wide=True, takes="f",
 )  # fmt: skip
 def lstm(
-    xp: Any, input: Any, hidden: Any, cell: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any,
-    w_hr: Any, sizes: Sizes, reverse: bool,
+    xp: ArrayModule, input: Array, hidden: Array, cell: Array, w_ih: Array, w_hh: Array, b_ih:
+    Array, b_hh: Array, w_hr: Array, sizes: Sizes, reverse: bool,
 ) -> Any:  # fmt: skip
     """Long short-term memory: gates i, f, g, o; ``c' = f c + i g``, ``h' = o tanh(c')``.
 
@@ -180,8 +181,8 @@ def lstm_cell(
     outputs=("delta", "d_first_hidden", "d_first_cell", "d_w_hr"), public=False,
 )  # fmt: skip
 def lstm_deltas(
-    xp: Any, d_out: Any, d_hidden: Any, d_cell: Any, w_hh: Any, w_hr: Any, gates: Any,
-    squashed: Any, cells: Any, sizes: Sizes, reverse: bool,
+    xp: ArrayModule, d_out: Array, d_hidden: Array, d_cell: Array, w_hh: Array, w_hr: Array, gates:
+    Array, squashed: Array, cells: Array, sizes: Sizes, reverse: bool,
 ) -> Any:  # fmt: skip
     """Gradients of the gates before their functions, of both states and of the projection."""
     width = gates.shape[1] // 4
@@ -262,8 +263,8 @@ def _lstm_composed(
     outputs=("out", "h_n", "gates", "inner", "hiddens"), returns=2, public=False, wide=True, takes="f",
 )  # fmt: skip
 def gru(
-    xp: Any, input: Any, hidden: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, sizes: Sizes,
-    reverse: bool,
+    xp: ArrayModule, input: Array, hidden: Array, w_ih: Array, w_hh: Array, b_ih: Array, b_hh:
+    Array, sizes: Sizes, reverse: bool,
 ) -> Any:  # fmt: skip
     """Gated recurrent unit: ``n = tanh(W x + b + r (U h + b'))``, ``h' = n + z (h - n)``.
 
@@ -355,8 +356,8 @@ def _gru_composed(
     outputs=("out", "h_n", "hiddens"), returns=2, public=False, wide=True, takes="f",
 )  # fmt: skip
 def rnn(
-    xp: Any, input: Any, hidden: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, sizes: Sizes,
-    reverse: bool, nonlinearity: str,
+    xp: ArrayModule, input: Array, hidden: Array, w_ih: Array, w_hh: Array, b_ih: Array, b_hh:
+    Array, sizes: Sizes, reverse: bool, nonlinearity: str,
 ) -> Any:  # fmt: skip
     """Plain recurrent network: ``h' = f(W x + b + U h + b')``, f being tanh or relu.
 

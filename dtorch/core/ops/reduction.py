@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.errors import DimensionError, DtypeError
@@ -48,7 +49,9 @@ def _keep_samples(make):
 
 
 @structured(tensors=("input",), way="sum")
-def sum(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def sum(
+    xp: ArrayModule, input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Array:
     """Sum over ``dim`` (an int, several, or None for all); integers sum as int64.
 
     Args:
@@ -81,7 +84,9 @@ def _(input, dim=None, keepdim=False):
 
 
 @structured(tensors=("input",))
-def mean(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def mean(
+    xp: ArrayModule, input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Array:
     """Mean over ``dim`` (an int, several, or None for all).
 
     Raises:
@@ -122,7 +127,9 @@ def _(input, dim=None, keepdim=False):
 
 
 @structured(tensors=("input",), wide=True)
-def prod(xp: Any, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def prod(
+    xp: ArrayModule, input: Array, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Array:
     """Product over ``dim``, or of all elements."""
     axis = None if dim is None else normalize_dims("prod", dim, input.ndim)
     return xp.prod(input, axis=axis, keepdims=keepdim, dtype=accumulator(input, dtype))
@@ -163,7 +170,7 @@ def _(input, dim=None, keepdim=False):
 
 
 @structured(tensors=("input",), takes="bif")
-def amax(xp: Any, input: Any, dim: Any = (), keepdim: bool = False) -> Any:
+def amax(xp: ArrayModule, input: Array, dim: Any = (), keepdim: bool = False) -> Array:
     """Largest element over ``dim``; equal ones share the gradient.
 
     >>> import dtorch
@@ -175,7 +182,7 @@ def amax(xp: Any, input: Any, dim: Any = (), keepdim: bool = False) -> Any:
 
 
 @structured(tensors=("input",), takes="bif")
-def amin(xp: Any, input: Any, dim: Any = (), keepdim: bool = False) -> Any:
+def amin(xp: ArrayModule, input: Array, dim: Any = (), keepdim: bool = False) -> Array:
     """Smallest element over ``dim``; equal ones share the gradient."""
     _refuse_empty("amin", input, dim)
     return xp.min(input, axis=normalize_dims("amin", dim, input.ndim), keepdims=keepdim)
@@ -208,7 +215,7 @@ for _op, _reference in ((amax, np.max), (amin, np.min)):
         return _reference(input, axis=dim, keepdims=keepdim)
 
 
-def _selection(xp: Any, name: str, input: Any, dim: int, keepdim: bool) -> Any:
+def _selection(xp: ArrayModule, name: str, input: Any, dim: int, keepdim: bool) -> Any:
     dim = normalize_dim(name, dim, input.ndim)
     if not input.ndim:
         return input.copy(), xp.zeros((), np.int64)
@@ -217,11 +224,11 @@ def _selection(xp: Any, name: str, input: Any, dim: int, keepdim: bool) -> Any:
     return take_one_along(xp, input, index, dim, keepdim)
 
 
-def _max_along(xp: Any, input: Any, dim: int, keepdim: bool = False) -> Any:
+def _max_along(xp: ArrayModule, input: Array, dim: int, keepdim: bool = False) -> Any:
     return _selection(xp, "max", input, dim, keepdim)
 
 
-def _min_along(xp: Any, input: Any, dim: int, keepdim: bool = False) -> Any:
+def _min_along(xp: ArrayModule, input: Array, dim: int, keepdim: bool = False) -> Any:
     return _selection(xp, "min", input, dim, keepdim)
 
 
@@ -289,7 +296,7 @@ def _index_samples(make):
 
 
 @structured(tensors=("input",), takes="if")
-def argmax(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def argmax(xp: ArrayModule, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """Index of the largest element along ``dim``, or in the flattened tensor; the first of equals.
 
     >>> import dtorch
@@ -300,7 +307,7 @@ def argmax(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 @structured(tensors=("input",), takes="if")
-def argmin(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def argmin(xp: ArrayModule, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """Index of the smallest element along ``dim``, or in the flattened tensor; the first of
     equals."""
     return xp.argmin(input, axis=_arg_dim("argmin", input, dim), keepdims=keepdim)
@@ -321,14 +328,14 @@ argmin.expect(lambda input, dim=None, keepdim=False: np.argmax(-input, dim, keep
 
 
 @structured(tensors=("input",))
-def all(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def all(xp: ArrayModule, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """Whether all elements are not zero: bool, but uint8 of a uint8 tensor, the classic mask."""
     out = xp.all(input, axis=normalize_dims("all", dim, input.ndim), keepdims=keepdim)
     return out.astype(np.uint8) if input.dtype == np.uint8 else out
 
 
 @structured(tensors=("input",))
-def any(xp: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def any(xp: ArrayModule, input: Array, dim: Any = None, keepdim: bool = False) -> Array:
     """Whether some element is not zero: bool, but uint8 of a uint8 tensor, the classic mask."""
     out = xp.any(input, axis=normalize_dims("any", dim, input.ndim), keepdims=keepdim)
     return out.astype(np.uint8) if input.dtype == np.uint8 else out
@@ -343,7 +350,7 @@ for _op, _reference in ((all, np.min), (any, np.max)):
 
 
 @structured(tensors=("input",), wide=True)
-def logsumexp(xp: Any, input: Any, dim: Any, keepdim: bool = False) -> Any:
+def logsumexp(xp: ArrayModule, input: Array, dim: Any, keepdim: bool = False) -> Array:
     """``log(sum(exp(input)))`` over ``dim``, without overflow.
 
     >>> import dtorch
@@ -400,7 +407,7 @@ def _(input, dim=None, keepdim=False):
 
 
 @structured(tensors=("input",))
-def count_nonzero(xp: Any, input: Any, dim: Any = None) -> Any:
+def count_nonzero(xp: ArrayModule, input: Array, dim: Any = None) -> Array:
     """How many elements are not zero, over ``dim`` or in all."""
     axis = None if dim is None else normalize_dims("count_nonzero", dim, input.ndim)
     return xp.asarray(xp.count_nonzero(input, axis=axis), np.int64)

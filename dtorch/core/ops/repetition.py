@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
@@ -109,7 +110,7 @@ def _(input, repeats, dim=None):
 
 
 @structured(tensors=("input",), variadic="dims")
-def flip(xp: Any, input: Any, dims: Any) -> Any:
+def flip(xp: ArrayModule, input: Array, dims: Any) -> Array:
     """A copy with the order reversed along ``dims``.
 
     >>> import dtorch
@@ -165,7 +166,7 @@ for _op, _reference in ((fliplr, np.fliplr), (flipud, np.flipud)):
 
 
 @structured(tensors=("input",))
-def roll(xp: Any, input: Any, shifts: Any, dims: Any = None) -> Any:
+def roll(xp: ArrayModule, input: Array, shifts: Any, dims: Any = None) -> Array:
     """A copy shifted along ``dims``; what leaves at one end enters at the other.
 
     >>> import dtorch
@@ -187,7 +188,7 @@ def roll(xp: Any, input: Any, shifts: Any, dims: Any = None) -> Any:
     return input
 
 
-def _rolled(xp: Any, input: Any, shift: int, dim: int) -> Any:
+def _rolled(xp: ArrayModule, input: Any, shift: int, dim: int) -> Any:
     """One copy in which all elements move alike, and then those that leave at one end."""
     shape = input.shape
     if not input.size:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.op import structured
 
 Taps = tuple[Any, Any]
@@ -14,7 +15,7 @@ Taps = tuple[Any, Any]
 
 
 @structured(tensors=("input",), public=False, wide=True)
-def resample(xp: Any, input: Any, taps: tuple[Taps | None, ...]) -> Any:
+def resample(xp: ArrayModule, input: Any, taps: tuple[Taps | None, ...]) -> Array:
     """Along each of the last dims, weighted sums of a few elements for each output."""
     out = input
     for dim, entry in enumerate(taps, input.ndim - len(taps)):
@@ -44,8 +45,8 @@ def _(grad, input_shape, taps):
 
 @structured(tensors=("delta",), public=False, wide=True)
 def resample_back(
-    xp: Any, delta: Any, taps: tuple[Taps | None, ...], shape: tuple[int, ...]
-) -> Any:
+    xp: ArrayModule, delta: Array, taps: tuple[Taps | None, ...], shape: tuple[int, ...]
+) -> Array:
     """The transpose of `resample`."""
     out = delta
     for dim, entry in enumerate(taps, delta.ndim - len(taps)):
@@ -59,7 +60,7 @@ def resample_back(
     return out if out is not delta else delta.copy()
 
 
-def _added(xp: Any, delta: Any, entry: Taps, dim: int, like: Any) -> Any:
+def _added(xp: ArrayModule, delta: Any, entry: Taps, dim: int, like: Any) -> Any:
     """The product with the matrix of ``entry``, from those of its elements alone that are not 0."""
     out = xp.zeros_like(like)
     index, weight = entry
@@ -70,7 +71,7 @@ def _added(xp: Any, delta: Any, entry: Taps, dim: int, like: Any) -> Any:
     return out
 
 
-def _matrix(xp: Any, entry: Taps, size: int, dtype: Any) -> Any:
+def _matrix(xp: ArrayModule, entry: Taps, size: int, dtype: Any) -> Any:
     """The map of one dim as a matrix ``(outputs, inputs)``."""
     index, weight = entry
     matrix = np.zeros((index.shape[1], size), dtype)

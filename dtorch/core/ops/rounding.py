@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.elementwise import elementwise
 from dtorch.core.ops.comparison import keep
 
@@ -22,7 +23,7 @@ def _rounding_samples(make):
 
 
 @elementwise(takes="if")
-def floor(xp: Any, input: Any) -> Any:
+def floor(xp: ArrayModule, input: Array) -> Array:
     """Largest whole number not above the element."""
     return input.copy() if input.dtype.kind in "iu" else xp.floor(input)
 
@@ -31,7 +32,7 @@ _rounding(floor, lambda input: input // 1)
 
 
 @elementwise(takes="if")
-def ceil(xp: Any, input: Any) -> Any:
+def ceil(xp: ArrayModule, input: Array) -> Array:
     """Smallest whole number not below the element."""
     return input.copy() if input.dtype.kind in "iu" else xp.ceil(input)
 
@@ -40,7 +41,7 @@ _rounding(ceil, lambda input: -(-input // 1))
 
 
 @elementwise(takes="if")
-def trunc(xp: Any, input: Any) -> Any:
+def trunc(xp: ArrayModule, input: Array) -> Array:
     """The whole part, rounded toward zero."""
     return input.copy() if input.dtype.kind in "iu" else xp.trunc(input)
 
@@ -49,7 +50,7 @@ _rounding(trunc, lambda input: np.sign(input) * (np.abs(input) // 1))
 
 
 @elementwise(takes="if")
-def round(xp: Any, input: Any, *, decimals: int = 0) -> Any:
+def round(xp: ArrayModule, input: Array, *, decimals: int = 0) -> Array:
     """The nearest whole number, or multiple of ``10**-decimals``; halves go to the even one."""
     return xp.round(input, decimals)
 
@@ -58,7 +59,7 @@ _rounding(round, lambda input: np.rint(input))
 
 
 @elementwise(takes="if")
-def frac(xp: Any, input: Any) -> Any:
+def frac(xp: ArrayModule, input: Array) -> Array:
     """The part after the point, with the sign of the element."""
     return input - xp.trunc(input)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.op import structured
 
 
 @structured(tensors=("grad",), public=False, wide=True)
-def unslice(xp: Any, grad: Any, index: Any, shape: Any) -> Any:
+def unslice(xp: ArrayModule, grad: Array, index: Any, shape: Any) -> Array:
     """Zeros of ``shape`` to which ``grad`` is added at ``index``; repeated places add up."""
     out = xp.zeros(shape, grad.dtype)
     if names_no_place_twice(index):
@@ -30,7 +31,7 @@ def _(grad, index):
 
 
 @structured(tensors=("input",), public=False)
-def take_slice(xp: Any, input: Any, index: Any) -> Any:
+def take_slice(xp: ArrayModule, input: Array, index: Any) -> Array:
     """The elements at ``index``, copied."""
     return input[index].copy()
 
@@ -54,7 +55,7 @@ def names_no_place_twice(index: Any) -> bool:
 
 
 @structured(tensors=("input", "index"), public=False)
-def gather_rows(xp: Any, input: Any, dim: int, index: Any) -> Any:
+def gather_rows(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     """The slices of ``input`` at ``index``, 1-D ints, along ``dim``."""
     return xp.take(input, index, axis=dim)
 
@@ -65,7 +66,7 @@ def _(grad, dim, index, input_shape):
 
 
 @structured(tensors=("grad", "index"), public=False, wide=True)
-def add_rows(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
+def add_rows(xp: ArrayModule, grad: Array, dim: int, index: Array, shape: Any) -> Array:
     """Zeros of ``shape`` to whose slices ``index`` along ``dim`` those of ``grad`` are added.
 
     Slices of one index are sorted together and summed by `reduceat`: far faster than `add.at`.
@@ -77,7 +78,7 @@ def add_rows(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
     return out
 
 
-def sums_by_index(xp: Any, source: Any, dim: int, index: Any) -> tuple[Any, Any]:
+def sums_by_index(xp: ArrayModule, source: Any, dim: int, index: Any) -> tuple[Any, Any]:
     """The different numbers in ``index``, and for each the sum of the slices that have it."""
     if source.ndim == 1 and source.dtype.char in "fd" and int(index.min()) >= 0:
         places = xp.flatnonzero(xp.bincount(index))
@@ -91,7 +92,7 @@ def sums_by_index(xp: Any, source: Any, dim: int, index: Any) -> tuple[Any, Any]
     return places[first], xp.add.reduceat(rows, first, axis=dim, dtype=source.dtype)
 
 
-def add_at_flat(xp: Any, out: Any, index: Any, source: Any, dim: int) -> None:
+def add_at_flat(xp: ArrayModule, out: Any, index: Any, source: Any, dim: int) -> None:
     """``out[index[i, j], j] += source[i, j]`` for ``dim`` 0, and so on; ``out`` is contiguous.
 
     On the flattened array: NumPy adds at one index faster than at one for each dim.
@@ -101,7 +102,7 @@ def add_at_flat(xp: Any, out: Any, index: Any, source: Any, dim: int) -> None:
         xp.add.at(out.reshape(-1), place.reshape(-1), source.reshape(-1))
 
 
-def flat_places(xp: Any, index: Any, shape: tuple[int, ...], dim: int) -> Any:
+def flat_places(xp: ArrayModule, index: Any, shape: tuple[int, ...], dim: int) -> Any:
     """Where in a flattened array of ``shape`` the elements at ``index`` along ``dim`` lie."""
     place = xp.zeros((1,) * index.ndim, np.int64)
     step = 1
@@ -119,7 +120,7 @@ def _(grad, dim, index):
 
 
 @structured(tensors=("grad", "index"), public=False, wide=True)
-def scatter_sum(xp: Any, grad: Any, dim: int, index: Any, shape: Any) -> Any:
+def scatter_sum(xp: ArrayModule, grad: Array, dim: int, index: Array, shape: Any) -> Array:
     """Zeros of ``shape`` to which ``grad`` is added at ``index`` along ``dim``."""
     out = xp.zeros(shape, grad.dtype)
     add_at_flat(xp, out, index, grad, dim)
@@ -132,7 +133,7 @@ def _(grad, dim, index):
 
 
 @structured(tensors=("input", "index"), public=False)
-def gather_along(xp: Any, input: Any, dim: int, index: Any) -> Any:
+def gather_along(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     """Elements at ``index`` along ``dim``; other indices are those of their place in ``index``."""
     return input[along(xp, index, dim)]
 
@@ -168,7 +169,7 @@ def _(make):
     yield (make(m, 2 * n), 1, make.index(2 * n, high=n), (m, n)), {}
 
 
-def along(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
+def along(xp: ArrayModule, index: Any, dim: int) -> tuple[Any, ...]:
     """The full index that replaces only dimension ``dim`` of each place in ``index`` by it."""
     if index.ndim == 0:
         return ()

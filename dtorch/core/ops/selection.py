@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from dtorch.core.arrays import ArrayModule
 from dtorch.core.op import Op
 from dtorch.core.ops.scatter import scatter_sum
 from dtorch.core.shapes import normalize_dim
@@ -32,7 +33,7 @@ class SelectionOp(Op):
         return ValuesIndices(*outs)
 
 
-def take_one_along(xp: Any, input: Any, index: Any, dim: int, keepdim: bool) -> Any:
+def take_one_along(xp: ArrayModule, input: Any, index: Any, dim: int, keepdim: bool) -> Any:
     """The element at ``index`` of each line along ``dim``, and that index."""
     values = xp.take_along_axis(input, xp.expand_dims(index, dim), dim)
     if keepdim:

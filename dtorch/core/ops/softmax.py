@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.op import structured
 from dtorch.core.ops.exponential import exp
@@ -14,7 +15,7 @@ from dtorch.core.shapes import normalize_dim
 
 
 @structured(tensors=("input",), wide=True, takes="f")
-def softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
+def softmax(xp: ArrayModule, input: Array, dim: int, *, dtype: Any = None) -> Array:
     """Exponentials along ``dim``, divided by their sum."""
     dim, input = _along(input, dim, dtype)
     shifted = xp.exp(input - _top(xp, input, dim))
@@ -22,7 +23,7 @@ def softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
 
 
 @structured(tensors=("input",), wide=True, takes="f")
-def log_softmax(xp: Any, input: Any, dim: int, *, dtype: Any = None) -> Any:
+def log_softmax(xp: ArrayModule, input: Array, dim: int, *, dtype: Any = None) -> Array:
     """Logarithm of `softmax`, without overflow or loss of digits."""
     dim, input = _along(input, dim, dtype)
     shifted = input - _top(xp, input, dim)
@@ -36,7 +37,7 @@ def _along(input: Any, dim: int, dtype: Any) -> tuple[Any, Any]:
     return dim if input.ndim else (), input
 
 
-def _top(xp: Any, input: Any, dim: Any) -> Any:
+def _top(xp: ArrayModule, input: Any, dim: Any) -> Any:
     if input.size == 0:
         return input.dtype.type(0)
     return xp.max(input, axis=dim, keepdims=True)

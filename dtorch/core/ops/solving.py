@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import DtypeError, LinAlgError, ShapeError
@@ -21,7 +22,7 @@ from dtorch.core.shapes import merged
 _BLOCK = 64
 
 
-def expect_matrices(name: str, array: Any, square: bool = True) -> None:
+def expect_matrices(name: str, array: Array, square: bool = True) -> None:
     """Complain unless ``array`` holds (square) matrices of a dtype LAPACK knows.
 
     Raises:
@@ -40,7 +41,7 @@ def expect_matrices(name: str, array: Any, square: bool = True) -> None:
         )
 
 
-def expect_finite(name: str, xp: Any, input: Any) -> None:
+def expect_finite(name: str, xp: ArrayModule, input: Any) -> None:
     """LAPACK's iterations may never end on nan or inf."""
     if not xp.isfinite(input).all():
         raise LinAlgError(f"{name}: the matrix has elements that are nan or infinite")
@@ -56,8 +57,9 @@ def adjoint(matrix: Any) -> Any:
 
 @structured(tensors=("A", "B"), home="linalg")
 def solve_triangular(
-    xp: Any, A: Any, B: Any, *, upper: bool, left: bool = True, unitriangular: bool = False
-) -> Any:  # fmt: skip
+    xp: ArrayModule, A: Array, B: Array, *, upper: bool, left: bool = True, unitriangular: bool =
+    False
+) -> Array:  # fmt: skip
     """Solution X of ``A X = B`` (or ``X A = B``) with a triangular matrix A.
 
     Args:
@@ -89,7 +91,7 @@ def solve_triangular(
     return _substitute(xp, triangle, B, upper)
 
 
-def _substitute(xp: Any, A: Any, B: Any, upper: bool) -> Any:
+def _substitute(xp: ArrayModule, A: Any, B: Any, upper: bool) -> Any:
     """Block substitution: small triangles by LAPACK, everything else by products."""
     n = A.shape[-1]
     lead = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
@@ -151,7 +153,7 @@ def _(A, B, upper, left=True, unitriangular=False):
 # -- LU ----------------------------------------------------------------------------------------
 
 
-def _eliminate(xp: Any, lu: Any, order: Any, first: int, width: int, pivot: bool) -> Any:
+def _eliminate(xp: ArrayModule, lu: Any, order: Any, first: int, width: int, pivot: bool) -> Any:
     """Factor columns ``first`` to ``first + width`` of batches of matrices in place.
 
     Returns the pivot row of each column.
@@ -178,7 +180,7 @@ def _eliminate(xp: Any, lu: Any, order: Any, first: int, width: int, pivot: bool
     return pivots
 
 
-def factor_lu(xp: Any, A: Any, pivot: bool = True) -> tuple[Any, Any, Any]:
+def factor_lu(xp: ArrayModule, A: Any, pivot: bool = True) -> tuple[Any, Any, Any]:
     """Packed LU factors of ``(*, m, n)``, pivot rows counted from 0, and the order of the rows.
 
     Right-looking elimination in blocks of columns, so that most of the work is products.
@@ -203,7 +205,7 @@ def factor_lu(xp: Any, A: Any, pivot: bool = True) -> tuple[Any, Any, Any]:
 
 
 @structured(tensors=("A",), outputs=("LU", "pivots", "order"), public=False)
-def lu_parts(xp: Any, A: Any, pivot: bool = True) -> Any:
+def lu_parts(xp: ArrayModule, A: Array, pivot: bool = True) -> Any:
     """Packed LU factors, int32 pivots counted from 1, and the order of the rows."""
     expect_matrices("lu_factor", A, square=False)
     lu, pivots, order = factor_lu(xp, A, pivot)
@@ -248,13 +250,13 @@ def _unit_lower(lu: Any) -> Any:
 
 
 @structured(tensors=("input",), public=False)
-def _identity_like(xp: Any, input: Any, n: int) -> Any:
+def _identity_like(xp: ArrayModule, input: Array, n: int) -> Array:
     """The identity in the dtype of ``input``; constant to the gradient."""
     return xp.eye(n, dtype=input.dtype)
 
 
 @structured(tensors=("input", "order"), public=False)
-def permute_rows(xp: Any, input: Any, order: Any) -> Any:
+def permute_rows(xp: ArrayModule, input: Array, order: Array) -> Array:
     """Row ``i`` of each matrix put at row ``order[i]``."""
     out = xp.empty_like(input)
     xp.put_along_axis(out, xp.broadcast_to(order[..., None], input.shape), input, -2)
@@ -262,7 +264,7 @@ def permute_rows(xp: Any, input: Any, order: Any) -> Any:
 
 
 @structured(tensors=("input", "order"), public=False)
-def pick_rows(xp: Any, input: Any, order: Any) -> Any:
+def pick_rows(xp: ArrayModule, input: Array, order: Array) -> Array:
     """Row ``order[i]`` of each matrix put at row ``i``."""
     lead = np.broadcast_shapes(input.shape[:-2], order.shape[:-1])
     wide = xp.broadcast_to(input, (*lead, *input.shape[-2:]))
@@ -280,7 +282,7 @@ def _(grad, order):
     return permute_rows(grad, order)
 
 
-def order_of_pivots(xp: Any, pivots: Any, m: int) -> Any:
+def order_of_pivots(xp: ArrayModule, pivots: Any, m: int) -> Any:
     """The order of rows after the exchanges that 1-based ``pivots`` stand for."""
     flat = pivots.reshape(merged(pivots.shape, 0, -1))
     order = xp.tile(xp.arange(m), (len(flat), 1))
@@ -317,7 +319,7 @@ def _(LU, pivots, B):
 # -- general systems ---------------------------------------------------------------------------
 
 
-def explain_singular(name: str, xp: Any, A: Any) -> LinAlgError:
+def explain_singular(name: str, xp: ArrayModule, A: Any) -> LinAlgError:
     """The error for singular matrices, with the index of the first zero pivot."""
     lead = A.shape[:-2]
     diagonal = xp.diagonal(factor_lu(xp, A)[0], axis1=-2, axis2=-1)
@@ -331,7 +333,7 @@ def explain_singular(name: str, xp: Any, A: Any) -> LinAlgError:
 
 
 @structured(tensors=("A", "B"), method=False, public=False)
-def solve_matrices(xp: Any, A: Any, B: Any) -> Any:
+def solve_matrices(xp: ArrayModule, A: Array, B: Array) -> Array:
     """Solution X of ``A X = B`` for matrices B."""
     expect_matrices("solve", A)
     if B.ndim < 2 or B.shape[-2] != A.shape[-1]:
@@ -390,7 +392,7 @@ def _(A, B, left=True):
 
 
 @structured(tensors=("input",), takes="fc")
-def inverse(xp: Any, input: Any) -> Any:
+def inverse(xp: ArrayModule, input: Array) -> Array:
     """Inverses of square matrices.
 
     Raises:
@@ -421,7 +423,7 @@ def _(input):
 
 
 @structured(tensors=("input",))
-def pinverse(xp: Any, input: Any, rcond: float = 1e-15) -> Any:
+def pinverse(xp: ArrayModule, input: Array, rcond: float = 1e-15) -> Array:
     """Pseudo-inverses (Moore and Penrose) of matrices.
 
     Args:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.dtype import int32
@@ -24,7 +25,7 @@ from dtorch.core.shapes import normalize_dim
 from dtorch.core.tensor import Tensor
 
 
-def _order(xp: Any, input: Any, dim: int, descending: bool) -> Any:
+def _order(xp: ArrayModule, input: Any, dim: int, descending: bool) -> Any:
     """Indices that sort along ``dim``; equal elements keep their order, nan counts as largest."""
     if not descending:
         return xp.argsort(input, dim, kind="stable")
@@ -32,7 +33,7 @@ def _order(xp: Any, input: Any, dim: int, descending: bool) -> Any:
     return xp.ascontiguousarray(input.shape[dim] - 1 - xp.flip(backward, dim))
 
 
-def _sort(xp: Any, name: str, input: Any, dim: int, descending: bool) -> Any:
+def _sort(xp: ArrayModule, name: str, input: Any, dim: int, descending: bool) -> Any:
     dim = normalize_dim(name, dim, input.ndim)
     if not input.ndim:
         return input.copy(), xp.zeros((), np.int64)
@@ -41,7 +42,9 @@ def _sort(xp: Any, name: str, input: Any, dim: int, descending: bool) -> Any:
 
 
 @selection
-def sort(xp: Any, input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def sort(
+    xp: ArrayModule, input: Array, dim: int = -1, descending: bool = False, stable: bool = False
+) -> Any:
     """Elements in order along ``dim``, and their indices; nan counts as largest.
 
     Equal elements keep their order, whatever ``stable`` says.
@@ -79,8 +82,8 @@ def _(input, dim=-1, descending=False, stable=False):
 
 @structured(tensors=("input",), wide=True, rounded=0, takes="bif")
 def argsort(
-    xp: Any, input: Any, dim: int = -1, descending: bool = False, stable: bool = False
-) -> Any:
+    xp: ArrayModule, input: Array, dim: int = -1, descending: bool = False, stable: bool = False
+) -> Array:
     """Indices that put the elements in order along ``dim``; equal ones keep their order.
 
     >>> import dtorch
@@ -113,7 +116,7 @@ msort.expect(lambda input: np.sort(input, 0))
 
 @selection
 def topk(
-    xp: Any, input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+    xp: ArrayModule, input: Array, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> Any:
     """The ``k`` largest (or smallest) elements along ``dim`` in order, and their indices.
 
@@ -160,7 +163,7 @@ def _(input, k, dim=-1, largest=True):
 
 
 @selection
-def kthvalue(xp: Any, input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+def kthvalue(xp: ArrayModule, input: Array, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The ``k``-th smallest element along ``dim``, counted from 1, and its index.
 
     >>> import dtorch
@@ -174,7 +177,7 @@ def kthvalue(xp: Any, input: Any, k: int, dim: int = -1, keepdim: bool = False) 
     return _nth(xp, input, k - 1, dim, keepdim)
 
 
-def _nth(xp: Any, input: Any, nth: int, dim: int, keepdim: bool) -> Any:
+def _nth(xp: ArrayModule, input: Any, nth: int, dim: int, keepdim: bool) -> Any:
     """The element that comes at ``nth`` in order along ``dim``, and its index."""
     if not input.ndim:
         return input.copy(), xp.zeros((), np.int64)
@@ -198,7 +201,7 @@ def _(input, k, dim=-1, keepdim=False):
     return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
 
 
-def _median_along(xp: Any, input: Any, dim: int, keepdim: bool = False) -> Any:
+def _median_along(xp: ArrayModule, input: Array, dim: int, keepdim: bool = False) -> Any:
     dim = normalize_dim("median", dim, input.ndim)
     if not input.ndim:
         return input.copy(), xp.zeros((), np.int64)
@@ -211,7 +214,7 @@ def _median_along(xp: Any, input: Any, dim: int, keepdim: bool = False) -> Any:
     return take_one_along(xp, input, index, dim, keepdim)
 
 
-def _nanmedian_along(xp: Any, input: Any, dim: int, keepdim: bool = False) -> Any:
+def _nanmedian_along(xp: ArrayModule, input: Array, dim: int, keepdim: bool = False) -> Any:
     dim = normalize_dim("nanmedian", dim, input.ndim)
     if not input.ndim:
         return input.copy(), xp.zeros((), np.int64)
@@ -281,7 +284,7 @@ for _op in (median, nanmedian):
 
 
 @selection
-def mode(xp: Any, input: Any, dim: int = -1, keepdim: bool = False) -> Any:
+def mode(xp: ArrayModule, input: Array, dim: int = -1, keepdim: bool = False) -> Any:
     """The most frequent element along ``dim``, the smallest of several, and its last index.
 
     >>> import dtorch

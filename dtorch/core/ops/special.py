@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
 from dtorch.core.ops.comparison import choose, keep, logical_not
@@ -149,7 +150,7 @@ def _in_double(function: Any, input: Any, *args: Any) -> Any:
 
 
 @elementwise(floating=True, takes="bif")
-def lgamma(xp: Any, input: Any) -> Any:
+def lgamma(xp: ArrayModule, input: Array) -> Array:
     """Logarithm of the size of the gamma function."""
     return _in_double(_lgamma, input)
 
@@ -160,7 +161,7 @@ def _(grad, input):
 
 
 @elementwise(floating=True, takes="bif")
-def digamma(xp: Any, input: Any) -> Any:
+def digamma(xp: ArrayModule, input: Array) -> Array:
     """Derivative of `lgamma`."""
     return _in_double(_digamma, input)
 
@@ -171,7 +172,7 @@ def _(grad, input):
 
 
 @elementwise(floating=True, tensors=("input",), public=False, inplace=False)
-def _derivative(xp: Any, input: Any, n: int) -> Any:
+def _derivative(xp: ArrayModule, input: Array, n: int) -> Array:
     """The ``n``-th derivative of `digamma`."""
     return _in_double(_polygamma, input, n)
 
@@ -190,7 +191,7 @@ def polygamma(n: int, input: Any) -> Any:
 @elementwise(
     floating=True, tensors=("input", "eps"), promoted=("input",), inplace=True, takes="bif"
 )
-def logit(xp: Any, input: Any, eps: Any = None) -> Any:
+def logit(xp: ArrayModule, input: Array, eps: Array | None = None) -> Array:
     """``log(input / (1 - input))``, the inverse of `sigmoid`.
 
     Args:
@@ -209,7 +210,7 @@ def _(grad, input, eps):
 
 
 @elementwise(home="", method=True, floating=True, takes="bif")
-def entr(xp: Any, input: Any) -> Any:
+def entr(xp: ArrayModule, input: Array) -> Array:
     """``-input * log(input)``; 0 at 0, -inf for negative numbers."""
     safe = xp.where(input > 0, input, 1)
     return xp.where(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.ops.joining import cat, stack
@@ -16,7 +17,7 @@ from dtorch.core.views import view
 
 
 @view(several=True)
-def unbind(xp: Any, input: Any, dim: int = 0) -> Any:
+def unbind(xp: ArrayModule, input: Array, dim: int = 0) -> tuple[Array, ...]:
     """Views of every index along ``dim``, as a tuple."""
     dim = normalize_dim("unbind", dim, input.ndim, scalars=False)
     return tuple(input[(slice(None),) * dim + (i, ...)] for i in range(input.shape[dim]))
@@ -43,7 +44,9 @@ def _(input, dim=0):
     tensors=("tensor",),
     aliases={"split_size": "split_size_or_sections", "input": "tensor"},
 )
-def split(xp: Any, tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
+def split(
+    xp: ArrayModule, tensor: Array, split_size_or_sections: Any, dim: int = 0
+) -> tuple[Array, ...]:
     """Views of pieces along ``dim``: of one size (the last may be smaller), or of given sizes.
 
     >>> import dtorch

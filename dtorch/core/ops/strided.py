@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError
 from dtorch.core.op import method
@@ -17,7 +18,9 @@ from dtorch.core.views import view
 
 
 @view(public=False)
-def _strided(xp: Any, input: Any, size: Any, stride: Any, offset: int, input_stride: Any) -> Any:
+def _strided(
+    xp: ArrayModule, input: Array, size: Any, stride: Any, offset: int, input_stride: Any
+) -> Array:
     place = xp.lib.stride_tricks.as_strided(input, (), ())
     itemsize = input.itemsize
     if offset:
@@ -99,7 +102,7 @@ def _(input, size, stride, storage_offset=0):
 
 
 @view(aliases={"dim": "dimension"}, home="")
-def unfold_dim(xp: Any, input: Any, dimension: int, size: int, step: int) -> Any:
+def unfold_dim(xp: ArrayModule, input: Array, dimension: int, size: int, step: int) -> Array:
     """A view of all windows of ``size`` elements along a dim, ``step`` apart, in a new last dim."""
     whole = input if input.ndim else input.reshape(1)
     dim = normalize_dim("unfold", dimension, input.ndim)

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.elementwise import elementwise
 from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.complex import conjugate
 
 
 @elementwise(ufunc=np.sin, floating=True)
-def sin(xp: Any, input: Any) -> Any:
+def sin(xp: ArrayModule, input: Array) -> Array:
     """Sine."""
     return xp.sin(input)
 
@@ -24,7 +25,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.cos, floating=True)
-def cos(xp: Any, input: Any) -> Any:
+def cos(xp: ArrayModule, input: Array) -> Array:
     """Cosine."""
     return xp.cos(input)
 
@@ -35,7 +36,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.tan, floating=True)
-def tan(xp: Any, input: Any) -> Any:
+def tan(xp: ArrayModule, input: Array) -> Array:
     """Tangent."""
     return xp.tan(input)
 
@@ -46,7 +47,7 @@ def _(grad, out):
 
 
 @elementwise(ufunc=np.arcsin, floating=True)
-def asin(xp: Any, input: Any) -> Any:
+def asin(xp: ArrayModule, input: Array) -> Array:
     """Angle whose sine is the element, from -pi/2 to pi/2."""
     return xp.arcsin(input)
 
@@ -57,7 +58,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.arccos, floating=True)
-def acos(xp: Any, input: Any) -> Any:
+def acos(xp: ArrayModule, input: Array) -> Array:
     """Angle whose cosine is the element, from 0 to pi."""
     return xp.arccos(input)
 
@@ -68,7 +69,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.arctan, floating=True)
-def atan(xp: Any, input: Any) -> Any:
+def atan(xp: ArrayModule, input: Array) -> Array:
     """Angle whose tangent is the element, from -pi/2 to pi/2."""
     return xp.arctan(input)
 
@@ -79,7 +80,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.arctan2, floating=True, aliases={"input1": "input", "input2": "other"})
-def atan2(xp: Any, input: Any, other: Any) -> Any:
+def atan2(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Angle of the point ``(other, input)``, from -pi to pi."""
     return xp.arctan2(input, other)
 
@@ -111,7 +112,7 @@ def _(input, other):
 
 
 @elementwise(ufunc=np.sinh, floating=True)
-def sinh(xp: Any, input: Any) -> Any:
+def sinh(xp: ArrayModule, input: Array) -> Array:
     """Hyperbolic sine."""
     return xp.sinh(input)
 
@@ -122,7 +123,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.cosh, floating=True)
-def cosh(xp: Any, input: Any) -> Any:
+def cosh(xp: ArrayModule, input: Array) -> Array:
     """Hyperbolic cosine."""
     return xp.cosh(input)
 
@@ -133,7 +134,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.tanh, loop="tanh", floating=True)
-def tanh(xp: Any, input: Any) -> Any:
+def tanh(xp: ArrayModule, input: Array) -> Array:
     """Hyperbolic tangent."""
     return xp.tanh(input)
 
@@ -144,7 +145,7 @@ def _(grad, out):
 
 
 @elementwise(ufunc=np.arcsinh, floating=True)
-def asinh(xp: Any, input: Any) -> Any:
+def asinh(xp: ArrayModule, input: Array) -> Array:
     """Number whose hyperbolic sine is the element."""
     return xp.arcsinh(input)
 
@@ -155,7 +156,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.arccosh, floating=True)
-def acosh(xp: Any, input: Any) -> Any:
+def acosh(xp: ArrayModule, input: Array) -> Array:
     """Number, not negative, whose hyperbolic cosine is the element; nan below 1."""
     return xp.arccosh(input)
 
@@ -166,7 +167,7 @@ def _(grad, input):
 
 
 @elementwise(ufunc=np.arctanh, floating=True)
-def atanh(xp: Any, input: Any) -> Any:
+def atanh(xp: ArrayModule, input: Array) -> Array:
     """Number whose hyperbolic tangent is the element."""
     return xp.arctanh(input)
 
@@ -196,7 +197,7 @@ acosh.expect(lambda input: np.log(input + np.sqrt(input**2 - 1)))
 
 
 @elementwise(floating=True)
-def sinc(xp: Any, input: Any) -> Any:
+def sinc(xp: ArrayModule, input: Array) -> Array:
     """``sin(pi * input) / (pi * input)``, 1 at 0."""
     return xp.sinc(input)
 
@@ -219,7 +220,7 @@ def _(input):
 
 
 @elementwise(ufunc=np.hypot, floating=True, takes="bif")
-def hypot(xp: Any, input: Any, other: Any) -> Any:
+def hypot(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Length of the hypotenuse: ``sqrt(input**2 + other**2)``, without overflow; the gradient at
     0 is 0."""
     return xp.hypot(input, other)
@@ -246,7 +247,7 @@ def _(input, other):
 
 
 def _degrees(name: str, factor: float, doc: str, reference: Any) -> Any:
-    def body(xp: Any, input: Any) -> Any:
+    def body(xp: ArrayModule, input: Array) -> Array:
         return input * input.dtype.type(factor)
 
     body.__name__, body.__doc__ = name, doc

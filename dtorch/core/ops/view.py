@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, set_counter, shared_version, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import dtype
@@ -21,7 +22,7 @@ from dtorch.core.views import view
 
 
 @view(variadic="shape", method=False, public=False)
-def _reshaped(xp: Any, input: Any, shape: Any) -> Any:
+def _reshaped(xp: ArrayModule, input: Array, shape: Any) -> Array:
     shape = infer_size("view", tuple(shape), input.size)
     try:
         return xp.reshape(input, shape, copy=False)
@@ -63,7 +64,7 @@ def _read_as(input: Any, dtype: dtype) -> Any:
 
 
 @view(method=False, public=False)
-def _reinterpreted(xp: Any, input: Any, dtype: dtype) -> Any:
+def _reinterpreted(xp: ArrayModule, input: Array, dtype: dtype) -> Array:
     try:
         return input.view(dtype.numpy)
     except ValueError as error:
@@ -72,7 +73,7 @@ def _reinterpreted(xp: Any, input: Any, dtype: dtype) -> Any:
         ) from None
 
 
-def viewable(array: Any, shape: tuple[int, ...]) -> bool:
+def viewable(array: Array, shape: tuple[int, ...]) -> bool:
     """Whether ``array`` can take ``shape`` without a copy."""
     try:
         np.reshape(array, shape, copy=False)
@@ -103,7 +104,7 @@ def _(input, shape):
 
 
 @view(way="transpose")
-def transpose(xp: Any, input: Any, dim0: int, dim1: int) -> Any:
+def transpose(xp: ArrayModule, input: Array, dim0: int, dim1: int) -> Array:
     """A view with two dims exchanged.
 
     >>> import dtorch
@@ -132,7 +133,7 @@ def _(input, dim0, dim1):
 
 
 @view(variadic="dims")
-def permute(xp: Any, input: Any, dims: Any) -> Any:
+def permute(xp: ArrayModule, input: Array, dims: Any) -> Array:
     """A view with the dims in the given order.
 
     >>> import dtorch
@@ -166,7 +167,7 @@ def _(input, dims):
 
 
 @view(way="transpose_2d")
-def t(xp: Any, input: Any) -> Any:
+def t(xp: ArrayModule, input: Array) -> Array:
     """The transpose of a matrix; tensors with fewer dims as they are.
 
     Raises:
@@ -197,7 +198,7 @@ def _(input):
 
 
 @view()
-def squeeze(xp: Any, input: Any, dim: Any = None) -> Any:
+def squeeze(xp: ArrayModule, input: Array, dim: Any = None) -> Array:
     """A view without dims of size 1: all such, or those given if their size is 1.
 
     >>> import dtorch
@@ -230,7 +231,7 @@ def _(input, dim=None):
 
 
 @view()
-def unsqueeze(xp: Any, input: Any, dim: int) -> Any:
+def unsqueeze(xp: ArrayModule, input: Array, dim: int) -> Array:
     """A view with a dim of size 1 inserted before ``dim``."""
     return xp.expand_dims(input, _insertion("unsqueeze", dim, input.ndim))
 
@@ -261,7 +262,7 @@ def _(input, dim):
 
 
 @view(variadic="sizes")
-def expand(xp: Any, input: Any, sizes: Any) -> Any:
+def expand(xp: ArrayModule, input: Array, sizes: Any) -> Array:
     """A view in which dims of size 1 are repeated to ``sizes``, and leading dims added.
 
     Args:
@@ -303,7 +304,7 @@ def _(input, sizes):
 
 
 @view(aliases={"dimension": "dim"})
-def narrow(xp: Any, input: Any, dim: int, start: int, length: int) -> Any:
+def narrow(xp: ArrayModule, input: Array, dim: int, start: int, length: int) -> Array:
     """A view of ``length`` elements along ``dim``, from ``start`` on.
 
     >>> import dtorch
@@ -341,7 +342,7 @@ def _(input, dim, start, length):
 
 
 @view()
-def select(xp: Any, input: Any, dim: int, index: int) -> Any:
+def select(xp: ArrayModule, input: Array, dim: int, index: int) -> Array:
     """A view of one index along ``dim``, which disappears."""
     return input[_select_index(input.shape, dim, index)]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.errors import ShapeError
 from dtorch.core.op import structured
@@ -19,8 +20,8 @@ Ints = tuple[int, ...]
 
 @structured(tensors=("input",), public=False)
 def to_columns(
-    xp: Any, input: Any, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
-) -> Any:
+    xp: ArrayModule, input: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
+) -> Array:
     """The windows of ``(n, c, *sides)`` as ``(n, c * kernel elements, windows)``."""
     columns = columns_of(xp, input, kernel, stride, padding, dilation)
     rows = columns.reshape(merged(columns.shape, 2 + len(kernel), columns.ndim))
@@ -34,8 +35,14 @@ def _(grad, input_shape, kernel, stride, padding, dilation):
 
 @structured(tensors=("input",), public=False, wide=True)
 def to_image(
-    xp: Any, input: Any, shape: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
-) -> Any:
+    xp: ArrayModule,
+    input: Array,
+    shape: Ints,
+    kernel: Ints,
+    stride: Ints,
+    padding: Ints,
+    dilation: Ints,
+) -> Array:
     """The transpose of `to_columns`: windows are added at their places."""
     counts = _counts("fold", shape[2:], kernel, stride, padding, dilation)
     columns = input.reshape(*shape[:2], *kernel, *counts)
