@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dtorch.core.ops import attention_tiles as tiles
+from dtorch.core.ops.attention import tiled_attention
 from dtorch.core.ops.attention_tiles import Options
+
+
+def forward(*values):
+    return tiled_attention.kernels["cpu"](*values)
+
+
+def backward(*values):
+    return tiled_attention.formulas["query"].kernels["cpu"](*values)
+
 
 DTYPES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 5e-5, np.float64: 1e-11}
@@ -55,11 +65,11 @@ def test_result_and_gradients_equal_the_reference(native, dtype, data):
     with np.errstate(invalid="ignore", under="ignore"):
         expected = tiles.forward(np, query, key, value, mask, options)
         slopes = tiles.backward(np, grad, query, key, value, mask, options, *expected)
-    found = tiles.forward_kernel(query, key, value, mask, options)
+    found = forward(query, key, value, mask, options)
     kind = TOLERANCE[dtype]
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=kind, atol=kind)
-    found = tiles.backward_kernel(grad, query, key, value, mask, options, *found)
+    found = backward(grad, query, key, value, mask, options, *found)
     for a, b in zip(found, slopes, strict=True):
         np.testing.assert_allclose(a, b, rtol=20 * kind, atol=20 * kind)
 
@@ -71,8 +81,8 @@ def test_result_does_not_depend_on_the_number_of_threads(native):
     before, found = native.get_num_threads(), []
     for threads in (1, 3):
         native.set_num_threads(threads)
-        out = tiles.forward_kernel(*arrays[1:], None, options)
-        found.append((*out, *tiles.backward_kernel(*arrays, None, options, *out)))
+        out = forward(*arrays[1:], None, options)
+        found.append((*out, *backward(*arrays, None, options, *out)))
     native.set_num_threads(before)
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -80,7 +90,7 @@ def test_result_does_not_depend_on_the_number_of_threads(native):
 
 def test_heads_stay_beside_each_other_in_memory(native):
     heads = np.ones((2, 5, 3, 4), np.float32).transpose(0, 2, 1, 3)
-    out, _ = tiles.forward_kernel(heads, heads, heads, None, Options(1.0, False, 0.0, 0))
+    out, _ = forward(heads, heads, heads, None, Options(1.0, False, 0.0, 0))
     assert out.transpose(0, 2, 1, 3).flags.c_contiguous
 
 
