@@ -40,9 +40,24 @@ def test_places_on_the_edge_do_not_move_their_value(
     np.testing.assert_allclose(grid.grad.flatten().tolist(), expected, rtol=1e-7, atol=1e-12)
 
 
-def test_bytes_halfway_between_two_are_rounded_up() -> None:
-    x = dtorch.tensor([[[[7, 5, 4, 3]]]], dtype=dtorch.uint8)
-    assert F.interpolate(x, (1, 8), mode="bilinear").tolist() == [[[[7, 7, 6, 5, 4, 4, 3, 3]]]]
+# What PyTorch computed: bytes after each of the two dims, of weights in steps of 16-bit numbers.
+BYTES = {
+    ("bilinear", False): [[250, 127, 23, 100, 99, 77], [125, 128, 119, 75, 102, 139],
+                          [0, 128, 214, 50, 105, 200]],
+    ("bicubic", False): [[255, 113, 0, 109, 111, 61], [128, 134, 120, 68, 95, 145],
+                         [0, 154, 255, 26, 79, 229]],
+    ("bicubic", True): [[255, 127, 0, 111, 105, 65], [128, 131, 121, 69, 100, 144],
+                        [0, 134, 253, 26, 95, 222]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("mode", "antialias"), BYTES)
+def test_bytes_between_bytes_are_the_nearest_after_each_dim(mode: str, antialias: bool) -> None:
+    x = dtorch.tensor([[[[250, 3, 120, 77], [0, 255, 9, 200]]]], dtype=dtorch.uint8)
+    found = F.interpolate(x, (3, 6), mode=mode, antialias=antialias)
+    assert found.tolist() == [[BYTES[mode, antialias]]]
+    row = dtorch.tensor([[[[7, 5, 4, 3]]]], dtype=dtorch.uint8)
+    assert F.interpolate(row, (1, 8), mode="bilinear").tolist() == [[[[7, 7, 6, 5, 4, 4, 3, 3]]]]
 
 
 def test_no_means_are_an_area_of_size_0() -> None:

@@ -157,9 +157,27 @@ def interpolate(
         for n, count, step in zip(shape[2:], counts, steps, strict=True)
     )
     if of_bytes:
-        smooth = resample(convert(input, float32), taps)
-        return convert(clamp(floor(smooth + 0.5), 0, 255), uint8)
+        out = convert(input, float32)
+        for d in range(nd - 1, -1, -1):  # bytes again after each dim, as in the reference API
+            along = tuple(_in_steps(taps[d]) if k == d else None for k in range(nd))
+            out = clamp(floor(resample(out, along) + 0.5), 0, 255)
+        return convert(out, uint8)
     return resample(input, taps)
+
+
+def _in_steps(taps: Taps | None) -> Taps | None:
+    """Weights of bytes rounded to the steps of 16-bit numbers of one scale, as the reference API does
+    it: results that lie near the middle of two bytes depend on it."""
+    if taps is None:
+        return None
+    index, weights = taps
+    weights = weights.copy()
+    for k in range(1, len(index)):  # an element at the border that is met again
+        again = index[k] == index[k - 1]
+        weights[k] += np.where(again, weights[k - 1], 0)
+        weights[k - 1] *= ~again
+    scale = 2.0 ** (15 - math.frexp(weights.max() * (1 + 2**-16))[1])
+    return index, np.trunc(weights * scale + np.copysign(0.5, weights)) / scale
 
 
 def _resized(
