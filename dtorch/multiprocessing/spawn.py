@@ -15,10 +15,11 @@ from typing import Any, cast
 
 from dtorch.core.backend import share_cache
 from dtorch.core.errors import ArgumentError, DtorchError
+from dtorch.core.interrupts import leave_in_child, undisturbed
 from dtorch.multiprocessing.connections import Connection
 from dtorch.multiprocessing.contexts import get_context
 from dtorch.multiprocessing.parent_death import die_with_parent
-from dtorch.multiprocessing.processes import signal_name
+from dtorch.multiprocessing.processes import is_stopped, signal_name
 
 _GRACE_S = 5.0  # from SIGTERM to SIGKILL, for the others when one has failed
 
@@ -127,7 +128,10 @@ class ProcessContext:
 
 def _end(processes: list[BaseProcess], grace_period: float) -> None:
     for process in processes:
-        process.terminate()
+        if is_stopped(process.pid or 0):  # it hears nothing else
+            process.kill()
+        else:
+            process.terminate()
     end = time.monotonic() + grace_period
     for process in processes:
         process.join(max(end - time.monotonic(), 0))
@@ -157,8 +161,9 @@ def start_processes(
             process = context.Process(
                 target=_run, args=(fn, index, nprocs, args, there, in_main_thread), daemon=daemon
             )
-            process.start()
-            processes.append(process)
+            with undisturbed():
+                process.start()
+                processes.append(process)
             there.close()
             failures.append(here)
         started = ProcessContext(processes, failures)
@@ -205,6 +210,7 @@ def _run(
     die_with_parent(started_by_main_thread)
     share_cache(nprocs)
     try:
+        leave_in_child()
         fn(index, *args)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)  # the parent has it too and says so

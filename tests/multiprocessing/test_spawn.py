@@ -131,7 +131,8 @@ if __name__ == "__main__":
 """
 
 
-def test_an_interrupt_of_the_parent_alone_ends_the_processes(tmp_path):
+@pytest.mark.parametrize("stopped", [0, 1], ids=["running", "one of them stopped"])
+def test_an_interrupt_of_the_parent_alone_ends_the_processes(tmp_path, stopped):
     script = tmp_path / "script.py"
     script.write_text(INTERRUPTED)
     parent = subprocess.Popen(
@@ -144,6 +145,8 @@ def test_an_interrupt_of_the_parent_alone_ends_the_processes(tmp_path):
     )
     try:
         children = [int(parent.stdout.readline()) for _ in range(2)]
+        for pid in children[:stopped]:
+            os.kill(pid, signal.SIGSTOP)
         parent.send_signal(signal.SIGINT)
         assert parent.wait(200) == -signal.SIGINT
         for pid in children:

@@ -361,14 +361,18 @@ class _Run:
         return self._result.stopped
 
     def _stop_in_order(self) -> None:
-        """Let workers finish their step; what remains after the grace is to be killed."""
+        """Let workers finish their step; what remains after the grace is to be killed. That are at
+        once those that are stopped by a signal, and all after a second Ctrl-C."""
         if not self._workers:
             return
         self._board.stop()
         end = time.monotonic() + self._trainer._grace
         while self._workers and (left := end - time.monotonic()) > 0:
-            for rank, worker in self._ended_workers(min(left, _STALLED_S)):
+            for rank, worker in self._ended_workers(min(left, _TICK_S)):
                 self._take_late_end(rank, worker)
+            is_urgent = self._signals.count(signal.SIGINT) > 1
+            if is_urgent or all(is_stopped(worker.pid) for worker in self._workers.values()):
+                break
 
     def _take_late_end(self, rank: int, worker: _Running) -> None:
         del self._workers[rank]
@@ -381,7 +385,7 @@ class _Run:
             if worker.process.is_alive():
                 self._progress.say(
                     f"hogwild: killed worker {rank} ({named(worker.pid)}), which did not end "
-                    f"within {self._trainer._grace:g} s"
+                    "its step"
                 )
             worker.process.kill()  # also one that is stopped by SIGSTOP
         for worker in self._workers.values():

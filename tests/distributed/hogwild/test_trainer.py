@@ -223,13 +223,38 @@ def be_stopped(worker):
         time.sleep(0.001)
 
 
-def test_a_worker_that_does_not_react_is_named_and_killed_after_the_grace(capsys):
-    result = hogwild(be_stopped, grace=0.3).run(timeout=0.2)
+def test_a_worker_that_was_stopped_is_named_and_killed_without_grace(capsys):
+    result = hogwild(be_stopped, grace=600).run(timeout=0.2)
     assert result.stopped
     assert result.steps_by_worker[0] == 0
     text = capsys.readouterr().err
     assert "hogwild: killed worker 0 (pid " in text
-    assert ", stopped by a signal), which did not end within 0.3 s" in text
+    assert ", stopped by a signal), which did not end its step" in text
+
+
+def hang(worker):
+    for step in worker.steps():
+        worker.report(step=step)
+        time.sleep(600)
+
+
+def test_a_worker_that_does_not_react_is_named_and_killed_after_the_grace(capsys):
+    result = hogwild(hang, grace=0.3).run(timeout=0.2)
+    assert result.stopped
+    assert "hogwild: killed worker 0 (pid " in capsys.readouterr().err
+
+
+def test_a_second_ctrl_c_ends_the_grace(monkeypatch):
+    monkeypatch.setattr("dtorch.distributed.hogwild.worker.REPORT_EVERY_S", 0)
+    sent = []
+
+    def send(rank, metrics):
+        for _ in range(0 if sent else 2):
+            os.kill(os.getpid(), signal.SIGINT)
+            sent.append(rank)
+
+    with pytest.raises(KeyboardInterrupt):
+        hogwild(hang, grace=600, on_metrics=send).run()
 
 
 def be_stopped_while_sending(worker):
