@@ -11,7 +11,6 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from dtorch.core.errors import DtorchError
 if TYPE_CHECKING:
     from dtorch.nn.module import Module
 
-_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
+_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
 
 def explained(error: Exception, call: CodeType) -> Exception | None:

@@ -124,6 +124,11 @@ def test_packages_export_what_their_all_says(name):
     assert [entry for entry in exported if not hasattr(package, entry)] == []
 
 
+def test_dir_lists_what_there_is_also_packages_that_are_not_loaded_yet():
+    assert set(dtorch.__all__) <= set(dir(dtorch))
+    assert {"cuda", "distributed", "vision", "utils"} <= set(dir(dtorch))
+
+
 def test_unknown_name_is_an_attribute_error_that_names_it():
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = dtorch.no_such_name
