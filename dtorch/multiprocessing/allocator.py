@@ -143,8 +143,8 @@ class Allocator:
         with descriptors_counted():
             check_available(size)
             arena = Arena.create(max(ahead, -(-size // layout.PAGE) * layout.PAGE))
-        self.arenas.append(arena)
         self._tail[arena.id] = arena.data_at
+        self.arenas.append(arena)
         return arena
 
     def _cut(self, arena: Arena, size: int) -> Piece | None:
