@@ -33,7 +33,6 @@ _COMBINE: dict[ReduceOp, Callable[..., Any]] = {
 }
 
 
-@np.errstate(all="ignore")  # inf and nan are values like others
 def reduce_into(out: np.ndarray, parts: list[np.ndarray], op: ReduceOp) -> None:
     """Combine the parts in their order, which is the ranks', into ``out``.
 
@@ -48,7 +47,11 @@ def reduce_into(out: np.ndarray, parts: list[np.ndarray], op: ReduceOp) -> None:
         for part in parts[2:]:
             combine(out, part, out=out)
     if op is ReduceOp.AVG:
-        np.divide(out, len(parts), out=out)
+        count = len(parts)
+        if out.dtype.kind == "f" and count & (count - 1) == 0:
+            np.multiply(out, 1 / count, out=out)  # the same bits, in half the time
+        else:
+            np.divide(out, count, out=out)
 
 
 def check_reducible(dtype: np.dtype[Any], op: ReduceOp) -> None:

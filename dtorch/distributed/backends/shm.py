@@ -33,7 +33,7 @@ from dtorch.multiprocessing.arena import allocate, block_of
 from dtorch.multiprocessing.memory import Mapping, check_sealed
 
 _SMALL = 32 << 10  # up to here every rank reads everything and combines it itself
-_BLOCK = 128 << 10  # bytes combined at a time; a few of them stay in the second-level cache
+_BLOCK = 256 << 10  # bytes combined at a time; a few of them stay in the second-level cache
 _PIECE = 1 << 20  # bytes that pass a slot at a time where everybody reads everything
 _PLACE = struct.Struct("<QQI")  # arena id, offset in its mapping, descriptor
 

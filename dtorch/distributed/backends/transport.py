@@ -289,7 +289,8 @@ class Transport(ABC):
             self._calls += 1
             self._description = description
             self._begin()
-            yield
+            with np.errstate(all="ignore"):  # inf and nan are values like others
+                yield
             self._end()
         except PeerLost as lost:
             self.abort(lost.rank, lost.reason)
