@@ -29,7 +29,7 @@ _IMPOSSIBLE = (
 REFUSALS = (MemoryError, ValueError, OverflowError)
 ERRORS = (*REFUSALS, TypeError, DtorchError)  # of which `told` may have more to say
 
-_WHOLE = os.environ.get("DTORCH_TRACEBACK") == "full"
+SHOWS_ALL_CALLS = os.environ.get("DTORCH_TRACEBACK") == "full"
 
 
 def told(name: str, error: Exception) -> Exception | None:
@@ -37,7 +37,7 @@ def told(name: str, error: Exception) -> Exception | None:
     if isinstance(error, DtorchError) or (
         isinstance(error, TypeError) and str(error).startswith(name)
     ):
-        return None if _WHOLE else error.with_traceback(None)
+        return None if SHOWS_ALL_CALLS else error.with_traceback(None)
     if isinstance(error, MemoryError):
         return OutOfMemoryError(f"{name}: out of memory: {_asked(error)}; {_available()}")
     if any(text in str(error).lower() for text in _IMPOSSIBLE):

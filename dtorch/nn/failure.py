@@ -3,7 +3,7 @@ made it.
 
 All of it happens when an error passes the outermost module on its way out; without an error there
 is nothing to pay. An error that dtorch raised on purpose shows the user's own frames alone; all
-frames are there with the environment variable ``DTORCH_FULL_TRACEBACK=1``.
+frames are there with the environment variable ``DTORCH_TRACEBACK=full``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtorch.core import entry
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import DtorchError
 
@@ -47,7 +48,7 @@ def explained(error: Exception, call: CodeType) -> Exception | None:
     instead = None if wrong is None else TypeError(f"{type(module).__name__}: {wrong}")
     shown = error if instead is None else instead
     shown.add_note(f"in {_place([frame.f_locals['self'] for frame in calls])}")
-    if os.environ.get("DTORCH_FULL_TRACEBACK"):
+    if entry.SHOWS_ALL_CALLS:
         shown.__traceback__ = error.__traceback__
     elif instead is not None or isinstance(error, (DtorchError, NotImplementedError)):
         shown.__traceback__ = _of_the_user(steps)

@@ -11,6 +11,7 @@ import pytest
 
 import dtorch
 from dtorch import nn, optim
+from dtorch.core import entry
 
 PACKAGE = str(Path(dtorch.__file__).parent)
 
@@ -74,7 +75,7 @@ def test_lines_of_users_modules_stay():
 
 
 def test_all_lines_are_shown_where_the_environment_asks_for_them(monkeypatch):
-    monkeypatch.setenv("DTORCH_FULL_TRACEBACK", "1")
+    monkeypatch.setattr(entry, "SHOWS_ALL_CALLS", True)
     assert {"__call__", "forward"} <= set(frames_of_ours(raised(lambda: Net()(x))))
 
 
