@@ -116,6 +116,7 @@ class Transport(ABC):
         check_reducible(array.dtype, op)
         with (
             self._collective(f"all_reduce({op.name}) of {describe(array)}"),
+            np.errstate(all="ignore"),  # inf and nan are values like others
             flat(array) as data,
         ):
             self._all_reduce(data, op)
@@ -125,6 +126,7 @@ class Transport(ABC):
         check_reducible(array.dtype, op)
         with (
             self._collective(f"reduce({op.name}) to rank {dst} of {describe(array)}"),
+            np.errstate(all="ignore"),  # inf and nan are values like others
             flat(array, write=self.rank == dst) as data,
         ):
             self._reduce(data, dst, op)
@@ -170,6 +172,7 @@ class Transport(ABC):
         check_reducible(out.dtype, op)
         with (
             self._collective(f"reduce_scatter({op.name}) of {describe(out)}"),
+            np.errstate(all="ignore"),  # inf and nan are values like others
             flat(out) as target,
             contextlib.ExitStack() as stack,
         ):
@@ -289,8 +292,7 @@ class Transport(ABC):
             self._calls += 1
             self._description = description
             self._begin()
-            with np.errstate(all="ignore"):  # inf and nan are values like others
-                yield
+            yield
             self._end()
         except PeerLost as lost:
             self.abort(lost.rank, lost.reason)
