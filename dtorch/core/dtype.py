@@ -240,7 +240,7 @@ def numbers_in(op: str, numbers: np.ndarray, target: np.dtype[Any]) -> np.ndarra
     kind = numbers.dtype.kind
     if kind not in "biufcV":
         raise TypeError(f"{op}: data of {numbers.dtype} cannot be elements of a tensor")
-    if kind == "c" != target.kind:
+    if kind == "c" and target.kind not in "bc":
         raise DtypeError(f"{op}: numbers are complex, {from_numpy_dtype(target)} is not")
     if target.kind in "iu" and numbers.size:
         for end in (numbers.min(), numbers.max()):

@@ -292,6 +292,9 @@ def test_numbers_that_the_dtype_does_not_hold_are_not_assigned(kind: Any, index:
         x[index] = kind([1 + 2j])
     x[index] = kind([7.5])
     assert x.tolist() == [7, 0, 0]
+    truth = dtorch.zeros(3, dtype=dtorch.bool)
+    truth[index] = kind([1j])
+    assert truth.tolist() == [True, False, False]
 
 
 def test_a_list_of_indices_is_taken_as_a_tuple_and_one_of_numbers_as_an_index() -> None:

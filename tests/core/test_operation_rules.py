@@ -145,6 +145,11 @@ def test_empty_tensors() -> None:
         (lambda x: x.unflatten(1, (2, 2)), ShapeError, "unflatten"),
         (lambda x: dtorch.movedim(x, 0, (0, 1)), ArgumentError, "1 sources, but 2"),
         (lambda x: x.renorm(0, 0, 1.0), ArgumentError, "p is 0"),
+        (
+            lambda x: x[0, 0].index_add(0, dtorch.tensor([0, 0]), x[0, 0]),
+            ShapeError,
+            r"index_add: source has shape \(\)",
+        ),
         (lambda x: dtorch.tril_indices(2, -1), ArgumentError, "tril_indices: row is 2 and col -1"),
         (lambda x: dtorch.triu_indices(-1, 2), ArgumentError, "triu_indices: row is -1"),
         (lambda x: x[:0].norm(-1, 0), ShapeError, "norm: dim 0 .* is empty; there is no -1-norm"),

@@ -418,6 +418,100 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         "a quantile that is nan is that of no element",
     ),
     (
+        _of(
+            "F.softsign copysign hypot logaddexp logaddexp2",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient")
+                    & _special(call)
+                    & np.isnan(d.pairs[1])
+                    & ~np.isnan(d.pairs[0])
+                )
+            ),
+        ),
+        "PyTorch divides by a size that is infinite or whose square overflows",
+    ),
+    (
+        _of(
+            "aminmax prod",
+            _elements(
+                lambda call, ours, d: (
+                    d.what == "gradient"
+                    and np.isnan(_array(call["args"][0])).any()
+                    and (np.isnan(d.pairs[0]) | np.isnan(d.pairs[1]))
+                )
+            ),
+        ),
+        "an element is nan: its share of the gradient is nan or, of an extreme, all of it",
+    ),
+    (
+        _of(
+            "renorm",
+            _elements(
+                lambda call, ours, d: (
+                    d.what == "gradient" and ~np.isfinite(d.pairs[0]) & ~np.isfinite(d.pairs[1])
+                )
+            ),
+        ),
+        "the power of a norm overflows: nan and infinity",
+    ),
+    (
+        _of(
+            "median nanmedian",
+            lambda call, *rest: (
+                call["args"][0]["layout"] == "expanded"
+                and _text("^value")(call, *rest)
+                and call["kwargs"].get("dim") in (0, -len(call["args"][0]["shape"]))
+            ),
+        ),
+        "PyTorch sorts rows that share their memory; the median of equal numbers is that number",
+    ),
+    (
+        _of(
+            "F.layer_norm corrcoef",
+            _elements(
+                lambda call, ours, d: (
+                    d.what == "gradient"
+                    and 2 in call["args"][0]["shape"]
+                    and np.abs(d.pairs[0] - d.pairs[1]) < 1e-3
+                )
+            ),
+        ),
+        "two numbers normalised are 1 and -1: their gradient is what rounding leaves of 0",
+    ),
+    (
+        _of(
+            "linspace",
+            _elements(
+                lambda call, ours, d: np.array_equal(
+                    d.ours, np.trunc(np.linspace(*call["args"])).astype(int)
+                )
+            ),
+        ),
+        "PyTorch cuts off what rounding in single precision left just below a whole number",
+    ),
+    (
+        _of(
+            "index_add index_copy",
+            lambda call, ours, theirs, text: (
+                "ShapeError" in ours.get("error", ())
+                and re.search("no dimensions|scalar", theirs.get("message", "")) is not None
+            ),
+        ),
+        "the sizes of a 0-dim tensor and its source are named",
+    ),
+    (
+        _of(
+            ".__getitem__ index_fill",
+            lambda call, ours, theirs, text: (
+                "out of range" in ours.get("message", "")
+                and "value" in theirs
+                and not theirs["value"][2].size
+            ),
+        ),
+        "indices are checked even where there are no elements",
+    ),
+    (
         _of("F.nll_loss", _message("grad_input must be contiguous")),
         "PyTorch has no gradient of scores that lie transposed",
     ),

@@ -169,9 +169,9 @@ def logcumsumexp(xp: ArrayModule, input: Array, dim: int) -> Array:
 
 @logcumsumexp.gradient("input")
 def _(grad, input, out, dim):
-    if input.ndim == 0:
+    n = input.shape[dim] if input.ndim else 0
+    if n == 0:
         return grad
-    n = input.shape[dim]
     # exp(out[i-1] - out[i]), never above 1: nothing overflows.
     step = share(narrow(out, dim, 0, n - 1), narrow(out, dim, 1, n - 1))
     factor = cat([keep(narrow(out, dim, 0, 1), False), step], dim)
@@ -182,6 +182,7 @@ def _(grad, input, out, dim):
 def _(make):
     yield (make(2, 4), 1), {}
     yield (make(3, 2), 0), {}
+    yield (make(0, 2), 0), {}
 
 
 @logcumsumexp.expect

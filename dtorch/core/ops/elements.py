@@ -59,7 +59,7 @@ def _(input, dim, index):
 
 def expect_source(name: str, input: Any, dim: int, index: Any, source: Any) -> None:
     expected = (*input.shape[:dim], index.size, *input.shape[dim + 1 :]) if input.ndim else (1,)
-    if tuple(source.shape) != expected and (input.ndim or source.size != 1):
+    if tuple(source.shape) != expected and (input.ndim or not source.size == index.size == 1):
         raise ShapeError(f"{name}: source has shape {tuple(source.shape)}, expected {expected}")
     if source.dtype != input.dtype:
         raise DtypeError(f"{name}: source is {source.dtype}, the tensor {input.dtype}")
