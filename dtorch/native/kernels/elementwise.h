@@ -8,16 +8,14 @@
 namespace dtorch {
 
 // where_positive: a where b > 0 or nan, else 0. fmod has the sign of a, remainder that of b.
-#define DTORCH_BINARY_LOOPS(X)                                                                     \
-  X(add)                                                                                           \
-  X(sub)                                                                                           \
-  X(mul) X(div) X(maximum) X(minimum) X(where_positive) X(fmod) X(remainder) X(floor_divide) X(eq) \
-      X(ne) X(lt) X(le) X(gt) X(ge)
-#define DTORCH_UNARY_LOOPS(X)                                                                   \
-  X(neg)                                                                                        \
-  X(abs)                                                                                        \
-  X(square) X(sqrt) X(exp) X(tanh) X(sigmoid) X(relu) X(reciprocal) X(hardsigmoid) X(hardswish) \
-      X(logsigmoid) X(mish) X(relu6) X(silu) X(sign) X(rsqrt) X(erf)
+// clang-format off
+#define DTORCH_BINARY_LOOPS(X)                                                                \
+  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(where_positive) X(fmod) X(remainder)    \
+  X(floor_divide) X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
+#define DTORCH_UNARY_LOOPS(X)                                                                 \
+  X(neg) X(abs) X(square) X(sqrt) X(exp) X(tanh) X(sigmoid) X(relu) X(reciprocal)             \
+  X(hardsigmoid) X(hardswish) X(logsigmoid) X(mish) X(relu6) X(silu) X(sign) X(rsqrt) X(erf)
+// clang-format on
 
 #define DTORCH_ENUMERATOR(name) name,
 enum class Binary { DTORCH_BINARY_LOOPS(DTORCH_ENUMERATOR) count };
