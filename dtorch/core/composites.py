@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dtorch.core.base import PLAIN, REQUIRES_GRAD, TensorBase
@@ -53,9 +53,10 @@ class CompositeOp(Op):
         if half is not None:
             values = [_cast(value, half, float32) for value in values]
         n = self.positional
+        named = dict(zip(self.params[n:], values[n:], strict=True)) if n < len(values) else {}
         settings = silence()
         try:
-            result = self.body(*values[:n], **dict(zip(self.params[n:], values[n:], strict=True)))
+            result = self.body(*values[:n], **named)
         finally:
             restore(settings)
         return result if half is None else _cast(result, float32, half)
@@ -67,14 +68,15 @@ class CompositeOp(Op):
         if named is not None and values[named] is not None:
             return None
         found = None
-        for tensor in _tensors_in(values):
-            array = tensor._array
-            if is_half(array):
-                if found not in (None, tensor.dtype):
+        for value in values:
+            for tensor in (value,) if isinstance(value, TensorBase) else _tensors_in(value):
+                array = tensor._array
+                if is_half(array):
+                    if found not in (None, tensor.dtype):
+                        return None
+                    found = tensor.dtype
+                elif array.ndim and array.dtype.kind in "fc":
                     return None
-                found = tensor.dtype
-            elif array.ndim and array.dtype.kind in "fc":
-                return None
         return found
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -91,12 +93,15 @@ class CompositeOp(Op):
         return target.copy_(result)
 
 
-def _tensors_in(values: Sequence[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, TensorBase):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _tensors_in(value)
+def _tensors_in(value: Any) -> Sequence[Any]:
+    """The tensors in a list or tuple, also those further in."""
+    if isinstance(value, (list, tuple)):
+        return [
+            tensor
+            for part in value
+            for tensor in ((part,) if isinstance(part, TensorBase) else _tensors_in(part))
+        ]
+    return ()
 
 
 def _cast(value: Any, source: Any, target: Any) -> Any:

@@ -81,6 +81,7 @@ METHODS: dict[str, Any] = {}  # what `method` gave to tensors
 MOST_TENSORS = 64
 
 NUMBERS = (bool, int, float, complex)
+_NUMPY_KINDS = {"b": "b", "i": "iu", "f": "fV", "c": "c"}  # V: bfloat16
 _OPERANDS = (TensorBase, *NUMBERS, generic, ndarray)
 
 
@@ -140,6 +141,7 @@ class Op:
         self.one_value = one_value  # everywhere; in place, elements may then share memory
         self.wide = wide
         self.refused = "".join(kind for kind in "bifc" if kind not in takes)
+        self.taken = "".join(_NUMPY_KINDS[kind] for kind in takes)
         self.way = way  # the name of the compiled short way that calls take
         self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
         self.has_out = has_out and self.kind != "view"
@@ -509,6 +511,13 @@ class Op:
         if named is not None and values[named] is not None:
             refuse_dtypes(self.name, self.refused, as_dtype(values[named]))
             return
+        taken = self.taken
+        for i in self.judged:
+            array = getattr(values[i], "_array", None)
+            if array is None or array.dtype.kind not in taken:
+                break
+        else:
+            return  # each is taken, so what they are combined to is
         judged: list[Any] = []
         for i in self.judged:
             judged += values[i] if isinstance(values[i], (list, tuple)) else [values[i]]

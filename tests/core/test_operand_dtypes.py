@@ -10,9 +10,7 @@ import pytest
 from op_samples import every_sample, map_tensors, samples_of
 
 from dtorch.core.creation import from_numpy
-from dtorch.core.dtype import uint8
 from dtorch.core.errors import ArgumentError
-from dtorch.core.functions import interpolate
 from dtorch.core.op import Op
 from dtorch.core.ops.selection import SelectionOp
 
@@ -115,19 +113,6 @@ def test_integers_give_the_value_of_floats_or_an_error_naming_the_operation(
 def test_complex_numbers_give_a_value_or_an_error_naming_the_operation(op: Op, number: int) -> None:
     complaint = complaint_of(op, sample_of(op, number, "complex128", held_as="complex128"))
     assert not complaint or complaint.startswith((op.name, "cholesky: the matrix is not positive"))
-
-
-@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("antialias", [False, True])
-@pytest.mark.parametrize("size", [(3, 5), (9, 2)])
-def test_resized_bytes_are_the_nearest_to_resized_floats(
-    mode: str, antialias: bool, size: tuple[int, int]
-) -> None:
-    image = from_numpy(np.random.default_rng(0).integers(0, 256, (1, 2, 6, 7), np.uint8))
-    found = interpolate(image, size, mode=mode, antialias=antialias)
-    floats = interpolate(image.double(), size, mode=mode, antialias=antialias)
-    assert found.dtype is uint8
-    np.testing.assert_allclose(found.numpy(), floats.numpy().clip(0, 255), atol=0.5 + 1e-4)
 
 
 def test_a_factor_that_integers_cannot_hold_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 import dtorch
 from dtorch.autograd import Variable
 from dtorch.core.errors import GradError, VersionError
-from dtorch.core.op import MOST_TENSORS, Op, structured
+from dtorch.core.op import MOST_TENSORS, REGISTRY, Op, structured
 
 
 def leaf(*values: float) -> dtorch.Tensor:
@@ -248,14 +248,15 @@ def operation_of(count: int) -> Op:
     names = [f"t{i}" for i in range(count)]
     scope: dict[str, Op] = {}
     exec(
-        f"def body(xp, {', '.join(names)}):\n"
+        f"def sum_of_{count}(xp, {', '.join(names)}):\n"
         f"    return {' + '.join(f'{i + 1} * {name}' for i, name in enumerate(names))}\n"
         f"def formula(grad, needs, {', '.join(names)}):\n"
         f"    return [{', '.join(f'grad * {i + 1} + 0 * {name}' for i, name in enumerate(names))}]",
         scope,
     )
-    op = structured(public=False)(scope["body"])
+    op = structured(public=False)(scope[f"sum_of_{count}"])
     op.gradient(*names)(scope["formula"])
+    del REGISTRY[op.name]  # it is no operation of dtorch
     return op
 
 
