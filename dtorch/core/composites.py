@@ -69,7 +69,8 @@ class CompositeOp(Op):
             return None
         found = None
         for value in values:
-            for tensor in (value,) if isinstance(value, TensorBase) else _tensors_in(value):
+            tensors: Any = (value,) if isinstance(value, TensorBase) else _tensors_in(value)
+            for tensor in tensors:
                 array = tensor._array
                 if is_half(array):
                     if found not in (None, tensor.dtype):
