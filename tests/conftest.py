@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ for _signal, _handler in (
 ):
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, _handler)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves, of which there are many, to no collection that a test causes."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

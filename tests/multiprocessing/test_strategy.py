@@ -18,8 +18,6 @@ def test_classic_names_are_accepted_and_others_refused():
         multiprocessing.set_sharing_strategy("magic")
 
 
-def test_everything_of_the_standard_library_is_there_and_the_same():
-    for name in standard.__all__:
-        if name != "reducer":  # a property of the default context, made anew each time
-            assert getattr(multiprocessing, name) == getattr(standard, name), name
-        assert name in multiprocessing.__all__
+def test_everything_of_the_standard_library_is_there():
+    assert set(standard.__all__) <= set(multiprocessing.__all__)
+    assert [name for name in multiprocessing.__all__ if not hasattr(multiprocessing, name)] == []
