@@ -410,10 +410,9 @@ def _remove_leftovers(directory: Path) -> None:
     lock = hold(os.path.realpath(directory), os.O_RDONLY)  # apart from that of other managers here
     if lock is None or not lock.is_locked:
         return  # who has it may be writing
-    shared = list(directory.glob(".step-*.shared.tmp"))
-    remove_stale(directory, shared, _attempt())
+    remove_stale(directory, list(directory.glob(".step-*.shared.tmp")), _attempt())
     for path in directory.glob(".step-*"):
-        if path not in shared:
+        if not path.name.endswith(".shared.tmp"):  # that of another rank may have been made now
             shutil.rmtree(path, ignore_errors=True)
     lock.close()
 

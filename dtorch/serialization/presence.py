@@ -163,9 +163,11 @@ def remove_stale(directory: Path, folders: list[Path], job: str) -> None:
     """
     start = process_start()
     alive = set()
+    has_begun = False  # another rank of ours, which may be about to write into an empty folder
     for other in seen_in(directory, "*", "*"):
         if other.is_alive:
             alive.add(other.token)
+            has_begun |= f".{job}." in other.path.name
         elif f".{job}." not in other.path.name or other.since < start:
             other.path.unlink(missing_ok=True)
     for folder in folders:
@@ -174,8 +176,9 @@ def remove_stale(directory: Path, folders: list[Path], job: str) -> None:
             is_new = is_ours and share.stat().st_mtime > start
             if share.name.split(".")[1] not in alive and not is_new:
                 share.unlink()
-        with contextlib.suppress(OSError):  # not empty
-            folder.rmdir()
+        if not (is_ours and has_begun):
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
 
 
 _to_clear: set[tuple[int, Path, str, int, str]] = set()
@@ -187,9 +190,9 @@ def _clear_up() -> None:
         if pid != os.getpid() or (rank and any(s.is_alive for s in seen_in(directory, 0, job))):
             continue
         for folder in directory.glob(f".step-*.{job}.shared.tmp"):
-            for share in folder.glob(f"rank-{rank}.{token}.*" if rank else "*"):
-                share.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # others are writing into it
+            with contextlib.suppress(OSError):  # others write into it, or remove it as well
+                for share in folder.glob(f"rank-{rank}.{token}.*" if rank else "*"):
+                    share.unlink(missing_ok=True)
                 folder.rmdir()
 
 

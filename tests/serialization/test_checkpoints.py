@@ -242,6 +242,29 @@ def test_shares_of_an_earlier_start_of_the_job_are_removed(tmp_path, monkeypatch
         manager.save(1, {"n": 1})
 
 
+def test_a_rank_that_begins_late_leaves_the_folders_of_those_that_save_already(
+    tmp_path, monkeypatch
+):
+    other = CheckpointManager(tmp_path, rank=1, world_size=2)
+    other.save(1, {"n": 1})
+    complete = next(tmp_path.glob(".step-*"))
+    empty, new = (
+        tmp_path / complete.name.replace("-0000000001.", f"-000000000{n}.") for n in (2, 3)
+    )
+    empty.mkdir()  # where rank 1 is about to write
+    seen_in = presence.seen_in
+
+    def seen_meanwhile(*args):
+        new.mkdir(exist_ok=True)
+        return seen_in(*args)
+
+    monkeypatch.setattr(presence, "seen_in", seen_meanwhile)
+    CheckpointManager(tmp_path, rank=0, world_size=2)
+    assert complete.is_dir()
+    assert empty.is_dir()
+    assert new.is_dir()
+
+
 def test_a_missing_rank_is_named(tmp_path):
     manager = CheckpointManager(tmp_path, rank=0, world_size=2, timeout=0.1)
     with pytest.raises(TimeoutError, match="rank 1"):
