@@ -9,7 +9,7 @@ import contextlib
 import secrets
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from dtorch.core.base import wrap
 from dtorch.core.device import as_device
 from dtorch.core.elements import require_cpu
 from dtorch.core.errors import ArgumentError
-from dtorch.core.interrupts import at_fork
+from dtorch.core.interrupts import at_fork, completed
 from dtorch.core.tensor import Tensor
 
 __all__ = [
@@ -39,11 +39,18 @@ class Generator:
 
     numpy: np.random.Generator
 
+    # By id. A WeakSet has callbacks, in which Ctrl-C would be lost.
+    _all: ClassVar[dict[int, weakref.ref[Generator]]] = {}
+
     def __init__(self, device: Any = "cpu") -> None:
         require_cpu("Generator", device)
         self.device = as_device(device)
         self.manual_seed(secrets.randbits(63))
-        _generators.add(self)
+        self._all[id(self)] = weakref.ref(self)
+
+    @completed
+    def __del__(self) -> None:
+        self._all.pop(id(self), None)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream that belongs to ``seed``; returns the generator.
@@ -143,16 +150,18 @@ class Generator:
             self.numpy = np.random.Generator(philox)
 
 
-_generators: weakref.WeakSet[Generator] = weakref.WeakSet()
+def _living() -> list[Generator]:
+    found = (reference() for reference in list(Generator._all.values()))
+    return [generator for generator in found if generator is not None]
 
 
 def _keep_states() -> None:
-    for generator in list(_generators):  # others may be made meanwhile
+    for generator in _living():
         generator._keep_state()
 
 
 def _renew_generators() -> None:
-    for generator in list(_generators):
+    for generator in _living():
         generator._renew()
 
 

@@ -45,14 +45,14 @@ class Storage(StorageBase):
             source = _fresh_bytes(source)
         self._source = source  # an array over the memory; `_bytes` finds all of it when needed
         self._flat: np.ndarray | None = None
-        self._typed: weakref.WeakValueDictionary[Any, Any] | None = None
+        self._typed: dict[Any, weakref.ref[Any]] | None = None
         self.owner = shared_block_of(source) if owner is None else owner
 
     @property
-    def typed(self) -> weakref.WeakValueDictionary[Any, Any]:
+    def typed(self) -> dict[Any, weakref.ref[Any]]:
         """The typed storages over this one that are in use, by dtype."""
-        if self._typed is None:
-            self._typed = weakref.WeakValueDictionary()
+        if self._typed is None:  # no WeakValueDictionary: it has callbacks, which lose Ctrl-C
+            self._typed = {}
         return self._typed
 
     @classmethod

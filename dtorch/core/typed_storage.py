@@ -9,6 +9,7 @@ import builtins
 import mmap
 import os
 import sys
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -454,7 +455,9 @@ _BY_NAME = {cls.__name__: cls for cls in TypedStorage.__subclasses__()}
 
 def typed_storage(untyped: Storage, d: dtype) -> TypedStorage:
     """The typed storage over all of ``untyped``; the same object while it is in use."""
-    known = untyped.typed.get(d)
+    reference = untyped.typed.get(d)
+    known = None if reference is None else reference()
     if known is None:
-        known = untyped.typed[d] = STORAGE_TYPES[d](untyped)
+        known = STORAGE_TYPES[d](untyped)
+        untyped.typed[d] = weakref.ref(known)
     return known

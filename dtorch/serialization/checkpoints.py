@@ -372,17 +372,17 @@ def _hash(path: Path) -> str:
 
 
 # By device and number of the folder: the managers of one process share its lock.
-_locks: weakref.WeakValueDictionary[tuple[int, int], Held] = weakref.WeakValueDictionary()
+_locks: dict[tuple[int, int], weakref.ref[Held]] = {}
 
 
 def _try_lock(directory: Path) -> Held | None:
     status = os.stat(directory)
     key = status.st_dev, status.st_ino
-    held = _locks.get(key)
+    held = None if key not in _locks else _locks[key]()
     if held is None or held.fd < 0:  # closed in a child of the process that had it
         held = hold(os.path.realpath(directory), os.O_RDONLY)
         if held is not None:
-            _locks[key] = held
+            _locks[key] = weakref.ref(held)
     return held
 
 

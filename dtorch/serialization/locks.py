@@ -6,12 +6,11 @@ import errno
 import fcntl
 import os
 import weakref
+from typing import ClassVar
 
 from dtorch.core.interrupts import at_fork, completed
 
 _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL, errno.ENOSYS)
-
-_held: weakref.WeakSet[Held] = weakref.WeakSet()
 
 
 class Held:
@@ -24,17 +23,20 @@ class Held:
     """
 
     fd = -1  # for `__del__`, should Ctrl-C come before the first line
+    # Those that are open, by id. A WeakSet has callbacks, in which Ctrl-C would be lost.
+    all: ClassVar[dict[int, weakref.ref[Held]]] = {}
 
     def __init__(self, fd: int, path: str, is_locked: bool) -> None:
         self.fd = fd
         self.path = path
         self.is_locked = is_locked
-        _held.add(self)
+        self.all[id(self)] = weakref.ref(self)
 
     def close(self) -> None:
         """Give the lock up."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
+            self.all.pop(id(self), None)
             os.close(fd)
 
     @completed
@@ -44,8 +46,10 @@ class Held:
 
 def _forget_in_child() -> None:
     # A child shares the lock; it would keep what its parent is thought to hold.
-    for held in list(_held):
-        held.close()
+    for reference in list(Held.all.values()):
+        held = reference()
+        if held is not None:
+            held.close()
 
 
 at_fork(after_in_child=_forget_in_child)

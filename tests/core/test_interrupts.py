@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 from interruption import interruptions
@@ -263,3 +264,14 @@ def test_threads_that_compute_while_the_program_ends_do_not_abort_it():
         print("end")
     """)
     assert printed == ["end"]
+
+
+def test_no_collection_of_weak_references_loses_an_interrupt_in_its_callbacks():
+    package = Path(dtorch.__file__).parent
+    using = [
+        file
+        for file in package.rglob("*.py")
+        if any(f"weakref.Weak{kind}(" in file.read_text() for kind in ("Set", "KeyDictionary",
+                                                                       "ValueDictionary"))
+    ]  # fmt: skip
+    assert using == []

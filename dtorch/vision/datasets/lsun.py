@@ -34,7 +34,7 @@ class _Opened:
 
 
 # LMDB allows one environment for each path in a process, so equal databases share it.
-_opened: weakref.WeakValueDictionary[str, _Opened] = weakref.WeakValueDictionary()
+_opened: dict[str, weakref.ref[_Opened]] = {}
 
 
 class _Database:
@@ -46,12 +46,12 @@ class _Database:
 
     def environment(self) -> Any:
         if self._held is None or self._held.process != os.getpid():
-            found = _opened.get(self.path)
+            found = _opened[self.path]() if self.path in _opened else None
             if found is not None and found.process != os.getpid():
                 found.environment.close()
                 found = None
             self._held = found or _Opened(self.path)
-            _opened[self.path] = self._held
+            _opened[self.path] = weakref.ref(self._held)
         return self._held.environment
 
     def keys(self) -> list[bytes]:
