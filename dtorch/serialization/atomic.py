@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from dtorch.core.interrupts import undisturbed
 from dtorch.serialization.locks import Held, hold
 
 _BUFFER = 1 << 20
@@ -36,19 +37,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield file
         return
     _remove_leftovers(target)
-    held = _new_beside(target, old)
+    held = None
     try:
+        with undisturbed():  # Ctrl-C comes before there is a file, or when it is known
+            held = _new_beside(target, old)
         with open(held.fd, "wb", buffering=_BUFFER, closefd=False) as file:
             yield file
             file.flush()
             os.fsync(held.fd)
         os.replace(held.path, target)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(held.path)
+        if held is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(held.path)
         raise
     finally:
-        held.close()
+        if held is not None:
+            held.close()
     sync_directory(os.path.dirname(target))
 
 
