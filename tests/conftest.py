@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -30,6 +32,16 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     manual_seed(0)
+
+
+@pytest.fixture
+def fresh_cache_limit() -> int:
+    """What a process keeps for reuse that shares the memory with no other; this one may by now."""
+    program = (
+        "from dtorch.core.backend import native; print(native.allocator_stats()['cache_limit'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return int(done.stdout)
 
 
 @pytest.fixture(autouse=True)

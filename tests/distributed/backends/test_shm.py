@@ -9,7 +9,7 @@ from ranks import Stopped
 
 from dtorch.core import backend
 from dtorch.distributed.backends.shm import SharedMemoryTransport
-from dtorch.distributed.errors import CollectiveTimeout, PeerLost
+from dtorch.distributed.errors import CollectiveTimeout, PeerLost, RendezvousError
 from dtorch.distributed.reduce_op import ReduceOp
 
 
@@ -31,7 +31,9 @@ def test_eight_ranks_on_fewer_cores(run_ranks, meeting):
 
 
 @pytest.mark.skipif(backend.native is None, reason="without the native module nothing is kept")
-def test_ranks_together_keep_no_more_freed_memory_than_one_process_alone(run_ranks, meeting):
+def test_ranks_together_keep_no_more_freed_memory_than_one_process_alone(
+    run_ranks, meeting, fresh_cache_limit
+):
     def body(rank):
         limits = []
         for round in range(2):  # the second group is of the same processes
@@ -39,11 +41,10 @@ def test_ranks_together_keep_no_more_freed_memory_than_one_process_alone(run_ran
             limits.append(backend.native.allocator_stats()["cache_limit"])
         return limits
 
-    alone = backend.native.allocator_stats()["cache_limit"]
     first, second = zip(*run_ranks(3, body), strict=True)
     assert first == second
     assert min(first) > 0
-    assert sum(first) <= alone
+    assert sum(first) <= fresh_cache_limit
 
 
 def test_the_count_of_exchanges_may_wrap_around(run_ranks, meeting):
@@ -84,7 +85,8 @@ def test_random_kills_in_the_middle_of_collectives_never_hang(start_ranks):
         time.sleep(0.05 + 0.011 * seed)
         ranks.processes[seed % 2].kill()
         other = 1 - seed % 2
-        assert isinstance(ranks.join().results[other], PeerLost)
+        # On a busy machine it may be killed before the ranks have met.
+        assert isinstance(ranks.join().results[other], (PeerLost, RendezvousError))
 
 
 def test_a_rank_that_was_stopped_is_named_as_such_when_the_time_is_up(start_ranks, meeting):
