@@ -91,6 +91,11 @@ def _lost(call: dict[str, Any], ours: Outcome, d: Disagreement) -> Any:
     return known & _special(call) & ~np.isfinite(theirs) & ~np.isnan(mine)
 
 
+def _gradient_lost(call: dict[str, Any], ours: Outcome, d: Disagreement) -> Any:
+    """PyTorch's gradient alone is nan, beside special values."""
+    return (d.what == "gradient") & _special(call) & np.isnan(d.pairs[1]) & ~np.isnan(d.pairs[0])
+
+
 def _complex_lost(call: dict[str, Any], ours: Outcome, d: Disagreement) -> Any:
     """A part is infinite or nan in the operands; in PyTorch's result, too."""
     special = any(not np.isfinite(_array(v)).all() for v in _operands(call))
@@ -424,14 +429,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     (
         _of(
             "F.softsign copysign hypot logaddexp logaddexp2",
-            _elements(
-                lambda call, ours, d: (
-                    (d.what == "gradient")
-                    & _special(call)
-                    & np.isnan(d.pairs[1])
-                    & ~np.isnan(d.pairs[0])
-                )
-            ),
+            _elements(_gradient_lost),
         ),
         "PyTorch divides by a size that is infinite or whose square overflows",
     ),
@@ -595,14 +593,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     (
         _of(
             "cumprod",
-            _elements(
-                lambda call, ours, d: (
-                    (d.what == "gradient")
-                    & _special(call)
-                    & np.isnan(d.pairs[1])
-                    & ~np.isnan(d.pairs[0])
-                )
-            ),
+            _elements(_gradient_lost),
         ),
         "PyTorch divides by the elements, of which one is 0 or infinite",
     ),
