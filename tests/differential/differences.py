@@ -205,6 +205,33 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         "infinities, whose differences depend on the order of operations",
     ),
     (
+        _of(
+            "F.gelu",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "value")
+                    & (_array(call["args"][0])[d.where] == np.inf)
+                    & (d.pairs[0] == np.inf)
+                    & np.isnan(d.pairs[1])
+                )
+            ),
+        ),
+        "PyTorch's vectors have no number at infinity, where the function is infinite",
+    ),
+    (
+        _of(
+            "F.hardshrink",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient")
+                    & np.isnan(_array(call["args"][0])[d.where])
+                    & (d.pairs[1] == 0)
+                )
+            ),
+        ),
+        "PyTorch's vectors let no gradient through at nan, its loop over single elements does",
+    ),
+    (
         _of("trapezoid", lambda call, *_: call["args"][0]["shape"][call["kwargs"]["dim"]] == 1),
         "between less than two points there is no area",
     ),
