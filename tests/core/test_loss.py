@@ -72,3 +72,25 @@ def test_cross_entropy_of_columns_that_are_not_contiguous_equals_that_of_a_copy(
     a = F.cross_entropy(x, target)
     b = F.cross_entropy(x.contiguous(), target.contiguous())
     assert a.item() == b.item()
+
+
+@pytest.mark.parametrize("scores", [(2, 3), (2, 3, 2)])
+def test_smoothed_labels_that_are_ignored_have_no_part_however_large_the_scores(scores):
+    x = dtorch.zeros(scores)
+    x[0, 1] = -float("inf")
+    x = x.requires_grad_()
+    target = dtorch.zeros((scores[0], *scores[2:]), dtype=dtorch.int64)
+    target[0] = -100
+    loss = F.cross_entropy(x, target, label_smoothing=0.1)
+    loss.backward()
+    assert loss.item() == pytest.approx(np.log(3), rel=1e-6)
+    assert (x.grad[0] == 0).all()
+    assert not x.grad.isnan().any()
+
+
+def test_where_all_smoothed_labels_are_ignored_no_gradient_flows():
+    x = dtorch.zeros(1, 3, 2, requires_grad=True)
+    loss = F.cross_entropy(x, dtorch.full((1, 2), -100), label_smoothing=0.1)
+    loss.backward()
+    assert loss.isnan()
+    assert (x.grad == 0).all()

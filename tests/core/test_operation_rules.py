@@ -475,3 +475,13 @@ def test_sums_of_many_numbers_far_from_zero_keep_their_digits(dim) -> None:
     for order in ((2, 1, 0), (1, 0, 2)):
         moved = x.permute(order)
         assert dtorch.allclose(moved.sum().double(), exact.sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [0, 1, -3])
+def test_tensors_without_elements_are_skipped_whatever_the_dim(dim: int) -> None:
+    empty = dtorch.zeros(0, requires_grad=True)
+    joined = dtorch.cat([empty, empty], dim)
+    assert (joined.shape, joined.dtype) == ((0,), dtorch.float32)
+    joined.sum().backward()
+    assert empty.grad is not None
+    assert empty.grad.shape == (0,)

@@ -45,8 +45,11 @@ def cat(xp: ArrayModule, tensors: Sequence[Any], dim: int = 0) -> Array:
     [1.0, 0.0, 0.0]
     """
     _expect_several("cat", tensors)
-    kept = [t for t in tensors if t.shape != (0,)] or list(tensors)
-    dim = normalize_dim("cat", dim, kept[0].ndim)
+    kept = [t for t in tensors if t.shape != (0,)]
+    if kept:
+        dim = normalize_dim("cat", dim, kept[0].ndim)
+    else:  # skipped like all others, so that any dim will do
+        kept, dim = list(tensors), 0
     first = kept[0].shape
     for position, t in enumerate(kept):
         if (
@@ -70,8 +73,8 @@ def _(grad, tensors_shape, dim):
     parts: list[Any] = []
     start = 0
     for shape in tensors_shape:
-        if shape == (0,) and grad.ndim != 1:
-            parts.append(None)
+        if shape == (0,):  # it was skipped
+            parts.append(grad[:0] if grad.ndim == 1 else None)
             continue
         size = shape[dim]
         parts.append(narrow(grad, dim, start, size))

@@ -13,6 +13,7 @@ from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
 from dtorch.core.op import structured
+from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.reduction import mean, sum
 from dtorch.core.ops.softmax import log_softmax
@@ -305,7 +306,7 @@ def cross_entropy(
     spread = -sum(scores, dim)
     used = target._array != ignore_index
     if not used.all():
-        spread = spread * wrap(used.astype(spread._array.dtype))
+        spread = keep(spread, wrap(used))
     if reduction == "mean":
         spread = sum(spread) / float(_weight_used(target._array, weight, used))
     elif reduction == "sum":
