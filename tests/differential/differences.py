@@ -220,7 +220,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "F.hardshrink",
+            "F.hardshrink F.softshrink",
             _elements(
                 lambda call, ours, d: (
                     (d.what == "gradient")
@@ -230,6 +230,45 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
             ),
         ),
         "PyTorch's vectors let no gradient through at nan, its loop over single elements does",
+    ),
+    (
+        _of(
+            "F.mish",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient")
+                    & (_array(call["args"][0])[d.where] == np.inf)
+                    & np.isfinite(d.pairs[0])
+                    & np.isnan(d.pairs[1])
+                )
+            ),
+        ),
+        "PyTorch's vectors have no slope at infinity, where it is 1",
+    ),
+    (
+        _of(
+            "F.selu F.celu F.elu",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient")
+                    & np.isnan(_array(call["args"][0])[d.where])
+                    & np.isnan(d.pairs[1])
+                )
+            ),
+        ),
+        "the slope at nan is that of its loop over single elements; PyTorch's vectors have none",
+    ),
+    (
+        _of(
+            "hypot",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient")
+                    and np.isnan(d.pairs[1]) & (d.pairs[0] == 0) & (ours["value"][2] == 0).any()
+                )
+            ),
+        ),
+        "where both sides are 0 the gradient is 0, as that of the norm; PyTorch divides by 0",
     ),
     (
         _of("trapezoid", lambda call, *_: call["args"][0]["shape"][call["kwargs"]["dim"]] == 1),
@@ -462,7 +501,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "aminmax prod",
+            "amin amax aminmax prod",
             _elements(
                 lambda call, ours, d: (
                     d.what == "gradient"
@@ -697,7 +736,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         "PyTorch's process dies of the call",
     ),
     (
-        _of("fft.fft fft.ifft fft.rfft fft.irfft fft.hfft fft.ihfft", _message("MKL FFT")),
+        _of("fft.fft fft.ifft fft.rfft fft.irfft fft.hfft fft.ihfft fft.fft2", _message("MKL FFT")),
         "faults of PyTorch",
     ),
     (_of("tensordot", _text("ShapeError")), "sizes of 1 are not stretched"),
