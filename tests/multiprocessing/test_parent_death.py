@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 import pytest
@@ -45,8 +46,13 @@ def parent_and_child(tmp_path, method, start="start()"):
     """A process and a pidfd of the child that it has started."""
     script = tmp_path / "parent.py"
     script.write_text(textwrap.dedent(PARENT.format(method=method, start=start)))
+    # What a parent that is killed leaves is removed here; addresses of sockets have to be short.
+    left = tempfile.TemporaryDirectory()
     process = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": left.name},
     )
     try:
         child = int(process.stdout.readline())
@@ -60,6 +66,7 @@ def parent_and_child(tmp_path, method, start="start()"):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
+        left.cleanup()
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
