@@ -13,7 +13,19 @@ import sys as _sys
 import typing as _typing
 from math import e, inf, nan, pi
 
-from dtorch import amp, autograd, compiler, fft, linalg, nn, optim, random, serialization, sparse
+from dtorch import (
+    amp,
+    autograd,
+    compiler,
+    fft,
+    linalg,
+    nn,
+    optim,
+    random,
+    serialization,
+    sparse,
+    version,
+)
 from dtorch.amp.autocast import autocast
 from dtorch.amp.state import (
     clear_autocast_cache,
@@ -50,6 +62,7 @@ from dtorch.core.coo import layout, sparse_coo, strided
 from dtorch.core.creation import *
 from dtorch.core.device import device
 from dtorch.core.dtype import *
+from dtorch.core.errors import NoDeviceError as AcceleratorError, OutOfMemoryError
 from dtorch.core.functions import broadcast_tensors
 from dtorch.core.generator import *
 from dtorch.core.interop import (
@@ -90,6 +103,8 @@ newaxis = None
 
 if _typing.TYPE_CHECKING:
     from dtorch import (
+        __config__ as __config__,
+        accelerator,
         backends,
         compat,
         cpu,
@@ -99,12 +114,16 @@ if _typing.TYPE_CHECKING:
         hub,
         jit,
         model_zoo,
+        mps,
         multiprocessing,
         utils,
         vision,
+        xpu,
     )
 
 _ON_DEMAND = (
+    "__config__",
+    "accelerator",
     "backends",
     "compat",
     "cpu",
@@ -114,25 +133,27 @@ _ON_DEMAND = (
     "hub",
     "jit",
     "model_zoo",
+    "mps",
     "multiprocessing",
     "utils",
     "vision",
+    "xpu",
 )
 
 __all__ = [
-    "Size", "Storage", "Tensor", "UntypedStorage", "Variable", "__array_namespace_info__",
-    "__version__", "amp", "autocast", "autograd", "backends", "bool", "broadcast_shapes",
-    "broadcast_tensors", "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache",
-    "compat", "compile", "compiler", "cpu", "cuda", "data", "device", "distributed", "double",
-    "e", "enable_grad", "fft", "float", "from_dlpack", "get_autocast_dtype", "get_num_threads",
-    "half", "hub", "inf", "inference_mode", "int", "is_autocast_available",
-    "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
-    "is_inference_mode_enabled", "jit", "layout", "linalg", "load", "long", "meshgrid",
-    "model_zoo", "multiprocessing", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random",
-    "save", "serialization", "set_autocast_cache_enabled", "set_autocast_dtype",
+    "AcceleratorError", "OutOfMemoryError", "Size", "Storage", "Tensor", "UntypedStorage",
+    "Variable", "__array_namespace_info__", "__version__", "accelerator", "amp",
+    "autocast", "autograd", "backends", "bool", "broadcast_shapes", "broadcast_tensors",
+    "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "compat", "compile", "compiler",
+    "cpu", "cuda", "data", "device", "distributed", "double", "e", "enable_grad", "fft", "float",
+    "from_dlpack", "get_autocast_dtype", "get_num_threads", "half", "hub", "inf", "inference_mode",
+    "int", "is_autocast_available", "is_autocast_cache_enabled", "is_autocast_enabled",
+    "is_grad_enabled", "is_inference_mode_enabled", "jit", "layout", "linalg", "load", "long",
+    "meshgrid", "model_zoo", "mps", "multiprocessing", "nan", "newaxis", "nn", "no_grad", "optim",
+    "pi", "random", "save", "serialization", "set_autocast_cache_enabled", "set_autocast_dtype",
     "set_autocast_enabled", "set_grad_enabled", "set_num_threads", "set_printoptions", "short",
-    "spadd", "sparse", "sparse_coo", "sparse_coo_tensor", "spmm", "sspaddmm", "sspmm",
-    "strided", "tril_indices", "triu_indices", "utils", "vision",
+    "spadd", "sparse", "sparse_coo", "sparse_coo_tensor", "spmm", "sspaddmm", "sspmm", "strided",
+    "tril_indices", "triu_indices", "utils", "version", "vision", "xpu",
 ]  # fmt: skip
 __all__ += _creation.__all__
 __all__ += _dtype.__all__

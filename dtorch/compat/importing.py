@@ -37,6 +37,8 @@ class _Root(types.ModuleType):
         ours = load(name)
         super().__init__(name, ours.__doc__)
         self.__dict__.update(__version__=version, __path__=[], __file__=ours.__file__, _ours=ours)
+        if name == "torch":
+            self.__dict__["version"] = load("torch.version")
 
     def __getattr__(self, name: str) -> Any:
         try:

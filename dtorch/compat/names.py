@@ -6,11 +6,12 @@ import importlib
 import importlib.util
 from types import ModuleType
 
+from dtorch.compat.torch_version import TorchVersion
 from dtorch.version import __version__
 
 # The releases whose API dtorch follows.
-TORCH_VERSION = f"2.13.0+dtorch{__version__}"
-TORCHVISION_VERSION = f"0.28.0+dtorch{__version__}"
+TORCH_VERSION = TorchVersion(f"2.13.0+dtorch{__version__}")
+TORCHVISION_VERSION = TorchVersion(f"0.28.0+dtorch{__version__}")
 
 ROOTS = {"torch": "dtorch", "torchvision": "dtorch.vision"}
 
@@ -27,8 +28,10 @@ _MOVED = {
     "torch.optim.nadam": "dtorch.optim",
     "torch.optim.radam": "dtorch.optim",
     "torch.storage": "dtorch.core.storage",
+    "torch.torch_version": "dtorch.compat.torch_version",
     "torch.utils.data._utils": "dtorch.data",
     "torch.utils.data._utils.*": "dtorch.data",
+    "torch.version": "dtorch.compat.version",
 }
 
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from dtorch.core import blas
 from dtorch.core.device import CPU, device
-from dtorch.core.errors import ArgumentError, DeviceError
+from dtorch.core.errors import ArgumentError, NoDeviceError
 
 ndarray = np.ndarray
 
@@ -180,7 +180,7 @@ def _cupy() -> Any:
     try:
         return importlib.import_module("cupy")
     except ModuleNotFoundError:
-        raise DeviceError(
+        raise NoDeviceError(
             "cuda: CuPy is not installed; install it with `pip install dtorch[cuda12]` (or cuda13)"
         ) from None
 
@@ -189,8 +189,9 @@ def xp_for(wanted: device) -> Any:
     """The array module of a device: NumPy or CuPy.
 
     Raises:
-        DeviceError: the device is a card and CuPy is missing.
+        NoDeviceError: the device is a card and CuPy is missing.
     """
+    require(wanted)
     return np if wanted.type == "cpu" else _cupy()
 
 
@@ -198,10 +199,15 @@ def require(wanted: device) -> None:
     """Complain unless tensors can be made on ``wanted``.
 
     Raises:
-        DeviceError: CuPy is missing or sees no such card.
+        NoDeviceError: CuPy is missing or sees no such card; or a device of another kind.
     """
     if wanted.type == "cuda":
         _cupy()
+    elif wanted.type != "cpu":
+        raise NoDeviceError(
+            f"{wanted}: dtorch is not compiled with {wanted.type.upper()} enabled; tensors lie on "
+            "'cpu', or through CuPy on 'cuda'"
+        )
 
 
 def device_of(array: Any) -> device:

@@ -1,4 +1,4 @@
-"""Where a tensor lies: ``cpu`` or ``cuda:N``."""
+"""Where a tensor lies: ``cpu``, ``cuda:N``, or nowhere: ``meta``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import Any
 
 from dtorch.core.errors import DeviceError
 
-_PATTERN = re.compile(r"(cpu|cuda)(?::(\d+))?\Z")
+# Others have names, so that programs can ask for them; tensors cannot be made there.
+NAMES = (
+    "cpu", "cuda", "meta", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga",
+    "maia", "xla", "lazy", "vulkan", "mps", "hpu", "mtia", "privateuseone",
+)  # fmt: skip
+_PATTERN = re.compile(rf"({'|'.join(NAMES)})(?::(\d+))?\Z")
 
 
 class device:  # noqa: N801 - the public name of the reference API
     """A place for tensors.
 
     Args:
-        type: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, another device, or a number (a CUDA index).
+        type: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"meta"``, another device, or a number (a CUDA
+            index). Other kinds that the reference API knows, such as ``"mps"``, have names only.
         index: number of the card, where ``type`` does not say it.
 
     >>> device("cuda:1").index, device("cpu")
@@ -36,7 +42,9 @@ class device:  # noqa: N801 - the public name of the reference API
             type, index = "cuda", type
         match = _PATTERN.match(type) if isinstance(type, str) else None
         if match is None:
-            raise DeviceError(f"device: got {type!r}, expected 'cpu', 'cuda' or 'cuda:<index>'")
+            raise DeviceError(
+                f"device: got {type!r}, expected 'cpu', 'cuda', 'cuda:<index>' or 'meta'"
+            )
         if match[2] is not None and index is not None:
             raise DeviceError(f"device: index given twice, in {type!r} and as {index}")
         self.type = match[1]

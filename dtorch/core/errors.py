@@ -12,6 +12,7 @@ uses RuntimeError for many of them), so that code written for it keeps catching 
     +-- DtypeError          (TypeError, RuntimeError)    a dtype an operation does not take
     +-- LayoutError         (RuntimeError)               an operation not defined for this layout
     +-- DeviceError         (RuntimeError)               missing device, or tensors on different ones
+    |   +-- NoDeviceError   (AssertionError)             this build or machine has no such device
     +-- GradError           (RuntimeError)               misuse of the autograd graph
     |   +-- VersionError                                 a saved tensor was modified in place
     +-- OutOfMemoryError    (MemoryError, RuntimeError)  more memory than there is
@@ -53,6 +54,10 @@ class LayoutError(DtorchError, RuntimeError):
 
 class DeviceError(DtorchError, RuntimeError):
     """A device is missing, or tensors lie on different ones."""
+
+
+class NoDeviceError(DeviceError, AssertionError):
+    """This build or this machine has no such device."""
 
 
 class GradError(DtorchError, RuntimeError):

@@ -118,6 +118,15 @@ class Tensor(OpMethods, TensorBase):
         """Whether the elements lie on a CUDA device."""
         return hasattr(self._array, "__cuda_array_interface__")
 
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the elements lie in the memory of the processor."""
+        return self.device.type == "cpu"
+
+    # What there is not.
+    is_ipu = is_maia = is_mps = is_mtia = is_vulkan = is_xla = is_xpu = False
+    is_mkldnn = is_nested = is_quantized = False
+
     @overload
     def size(self, dim: None = None) -> Size: ...
     @overload

@@ -1,25 +1,69 @@
 """CUDA devices, through CuPy (extras ``cuda12``, ``cuda13``), loaded when they are first used.
 
-Without a card everything here imports, `is_available` says no, and what needs one raises a
-DeviceError that names the missing part.
+Without a card everything here imports, `is_available` says no, questions about memory are answered
+with 0, and what needs a card raises a NoDeviceError that names the missing part.
 """
 
-from dtorch.cuda import amp, sparse
+from typing import Any as _Any
+
+from dtorch.core.errors import OutOfMemoryError
+from dtorch.cuda import amp, nccl, nvtx, sparse, streams
 from dtorch.cuda.device import (
     current_device,
     device,
     device_count,
     device_of,
+    get_arch_list,
     get_device_capability,
     get_device_name,
+    get_device_properties,
+    get_gencode_flags,
     init,
     is_available,
+    is_bf16_supported,
     is_initialized,
+    is_tf32_supported,
     set_device,
     synchronize,
 )
-from dtorch.cuda.memory import empty_cache, mem_get_info, memory_allocated, memory_reserved
-from dtorch.cuda.random import manual_seed, manual_seed_all, seed, seed_all
+from dtorch.cuda.memory import (
+    empty_cache,
+    ipc_collect,
+    max_memory_allocated,
+    max_memory_cached,
+    max_memory_reserved,
+    mem_get_info,
+    memory_allocated,
+    memory_cached,
+    memory_reserved,
+    memory_stats,
+    memory_summary,
+    reset_accumulated_memory_stats,
+    reset_max_memory_allocated,
+    reset_max_memory_cached,
+    reset_peak_memory_stats,
+)
+from dtorch.cuda.random import (
+    get_rng_state,
+    get_rng_state_all,
+    initial_seed,
+    manual_seed,
+    manual_seed_all,
+    seed,
+    seed_all,
+    set_rng_state,
+    set_rng_state_all,
+)
+from dtorch.cuda.streams import (
+    Event,
+    Stream,
+    StreamContext,
+    current_stream,
+    default_stream,
+    is_current_stream_capturing,
+    set_stream,
+    stream,
+)
 from dtorch.cuda.typed import (
     BFloat16Tensor,
     BoolTensor,
@@ -33,11 +77,23 @@ from dtorch.cuda.typed import (
     ShortTensor,
 )
 
+has_half = True
+has_magma = False
+default_generators: tuple[_Any, ...] = ()  # each tensor is filled from `dtorch.default_generator`
+
 __all__ = [
-    "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor",
-    "HalfTensor", "IntTensor", "LongTensor", "ShortTensor", "amp", "current_device", "device",
-    "device_count", "device_of", "empty_cache", "get_device_capability", "get_device_name", "init",
-    "is_available", "is_initialized", "manual_seed", "manual_seed_all", "mem_get_info",
-    "memory_allocated", "memory_reserved", "seed", "seed_all", "set_device", "sparse",
+    "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "Event",
+    "FloatTensor", "HalfTensor", "IntTensor", "LongTensor", "OutOfMemoryError", "ShortTensor",
+    "Stream", "StreamContext", "amp", "current_device", "current_stream", "default_generators",
+    "default_stream", "device", "device_count", "device_of", "empty_cache", "get_arch_list",
+    "get_device_capability", "get_device_name", "get_device_properties", "get_gencode_flags",
+    "get_rng_state", "get_rng_state_all", "has_half", "has_magma", "init", "initial_seed",
+    "ipc_collect", "is_available", "is_bf16_supported", "is_current_stream_capturing",
+    "is_initialized", "is_tf32_supported", "manual_seed", "manual_seed_all",
+    "max_memory_allocated", "max_memory_cached", "max_memory_reserved", "mem_get_info",
+    "memory_allocated", "memory_cached", "memory_reserved", "memory_stats", "memory_summary",
+    "nccl", "nvtx", "reset_accumulated_memory_stats", "reset_max_memory_allocated",
+    "reset_max_memory_cached", "reset_peak_memory_stats", "seed", "seed_all", "set_device",
+    "set_rng_state", "set_rng_state_all", "set_stream", "sparse", "stream", "streams",
     "synchronize",
 ]  # fmt: skip

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from types import SimpleNamespace
 from typing import Any
 
 from dtorch.core import backend
 from dtorch.core.device import device as core_device
-from dtorch.core.errors import DeviceError
+from dtorch.core.errors import DeviceError, NoDeviceError
 
 _initialized = False
 
@@ -16,16 +17,16 @@ def _runtime() -> Any:
     """CuPy's runtime interface, once it is known that there is a card.
 
     Raises:
-        DeviceError: CuPy is missing, or the driver sees no card.
+        NoDeviceError: CuPy is missing, or the driver sees no card.
     """
     global _initialized
     cupy = backend.xp_for(core_device("cuda"))
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceError(f"cuda: {error}") from None
+        raise NoDeviceError(f"cuda: {error}") from None
     if not count:
-        raise DeviceError("cuda: the driver sees no card")
+        raise NoDeviceError("cuda: the driver sees no card")
     _initialized = True
     return cupy.cuda
 
@@ -58,7 +59,7 @@ def init() -> None:
     """Use CUDA now rather than when it is first needed.
 
     Raises:
-        DeviceError: there is no card.
+        NoDeviceError: there is no card.
     """
     _runtime()
 
@@ -131,3 +132,35 @@ def get_device_capability(device: Any = None) -> tuple[int, int]:
     index = _index(device)
     text = _runtime().Device(index if index >= 0 else current_device()).compute_capability
     return int(text[:-1]), int(text[-1])
+
+
+def get_device_properties(device: Any = None) -> SimpleNamespace:
+    """What the driver says of a card: ``name``, ``total_memory`` in bytes, ``major``, ``minor``,
+    ``multi_processor_count``, ``warp_size``."""
+    index = _index(device)
+    known = _runtime().runtime.getDeviceProperties(index if index >= 0 else current_device())
+    return SimpleNamespace(
+        name=known["name"].decode(), total_memory=known["totalGlobalMem"], major=known["major"],
+        minor=known["minor"], multi_processor_count=known["multiProcessorCount"],
+        warp_size=known["warpSize"],
+    )  # fmt: skip
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """Whether the current card computes with bfloat16; False without one."""
+    return is_available() and (including_emulation or get_device_capability()[0] >= 8)
+
+
+def is_tf32_supported() -> bool:
+    """Whether products may be rounded to 10 bits: no, they stay float32."""
+    return False
+
+
+def get_arch_list() -> list[str]:
+    """Cards that dtorch was compiled for: none, CuPy compiles for the one there is."""
+    return []
+
+
+def get_gencode_flags() -> str:
+    """Options of the CUDA compiler dtorch was built with: none."""
+    return ""

@@ -15,7 +15,13 @@ def test_asking_never_raises() -> None:
     assert cuda.is_available() is False
     assert cuda.device_count() == 0
     assert cuda.is_initialized() is False
+    assert cuda.is_bf16_supported() is False
+    assert cuda.nccl.is_available([dtorch.ones(1)]) is False
+    assert cuda.memory_allocated() == cuda.max_memory_allocated() == cuda.memory_reserved() == 0
+    assert cuda.memory_stats() == {}
+    assert cuda.get_rng_state_all() == cuda.get_arch_list() == []
     cuda.empty_cache()
+    cuda.reset_peak_memory_stats()
 
 
 def test_seeds_are_checked_and_leave_other_numbers_alone() -> None:
@@ -31,7 +37,9 @@ def test_seeds_are_checked_and_leave_other_numbers_alone() -> None:
 
 def test_what_changes_nothing_needs_no_card() -> None:
     cuda.set_device(-1)
-    with cuda.device(None), cuda.device_of(dtorch.ones(1)):
+    cuda.set_stream(None)
+    cuda.set_rng_state(dtorch.get_rng_state())
+    with cuda.device(None), cuda.device_of(dtorch.ones(1)), cuda.stream(None):
         pass
 
 
@@ -41,6 +49,15 @@ def test_what_changes_nothing_needs_no_card() -> None:
         cuda.init,
         cuda.current_device,
         cuda.synchronize,
+        cuda.get_device_name,
+        cuda.get_device_properties,
+        cuda.mem_get_info,
+        cuda.initial_seed,
+        cuda.get_rng_state,
+        cuda.Stream,
+        cuda.Event,
+        cuda.current_stream,
+        lambda: cuda.nvtx.range_push("part"),
         lambda: cuda.device(0).__enter__(),
         lambda: cuda.FloatTensor(2, 3),
         lambda: cuda.sparse.FloatTensor(2, 3),
@@ -55,6 +72,11 @@ def test_what_changes_nothing_needs_no_card() -> None:
 def test_use_names_what_is_missing(use) -> None:
     with pytest.raises(RuntimeError, match=r"cuda|CuPy|CPU"):
         use()
+
+
+def test_what_needs_a_card_raises_what_programs_catch() -> None:
+    with pytest.raises(AssertionError, match="CuPy is not installed"):
+        cuda.current_device()
 
 
 def test_types_tell_tensors_by_their_device() -> None:
