@@ -116,6 +116,7 @@ if _typing.TYPE_CHECKING:
         model_zoo,
         mps,
         multiprocessing,
+        special,
         utils,
         vision,
         xpu,
@@ -135,6 +136,7 @@ _ON_DEMAND = (
     "model_zoo",
     "mps",
     "multiprocessing",
+    "special",
     "utils",
     "vision",
     "xpu",
@@ -152,8 +154,8 @@ __all__ = [
     "meshgrid", "model_zoo", "mps", "multiprocessing", "nan", "newaxis", "nn", "no_grad", "optim",
     "pi", "random", "save", "serialization", "set_autocast_cache_enabled", "set_autocast_dtype",
     "set_autocast_enabled", "set_grad_enabled", "set_num_threads", "set_printoptions", "short",
-    "spadd", "sparse", "sparse_coo", "sparse_coo_tensor", "spmm", "sspaddmm", "sspmm", "strided",
-    "tril_indices", "triu_indices", "utils", "version", "vision", "xpu",
+    "spadd", "sparse", "sparse_coo", "sparse_coo_tensor", "special", "spmm", "sspaddmm", "sspmm",
+    "strided", "tril_indices", "triu_indices", "utils", "version", "vision", "xpu",
 ]  # fmt: skip
 __all__ += _creation.__all__
 __all__ += _dtype.__all__

@@ -29,7 +29,7 @@ from dtorch.core.shapes import as_sizes
 from dtorch.core.tensor import Tensor
 
 __all__ = [
-    "bernoulli", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",
+    "bernoulli", "binomial", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",
     "randint_like", "randn", "randn_like", "randperm",
 ]  # fmt: skip
 
@@ -260,6 +260,33 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
         raise ArgumentError("poisson: means must not be negative")
     array = np.asarray(source_of(generator).poisson(rate)).astype(input._array.dtype)
     return wrap(array)  # type: ignore[no-any-return]
+
+
+@entry("binomial")
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """Numbers of successes among ``count`` trials, each of the probability ``prob``.
+
+    >>> import dtorch
+    >>> binomial(dtorch.tensor([0.0, 7.0]), dtorch.tensor([0.5, 1.0]))
+    tensor([0., 7.])
+
+    Raises:
+        ArgumentError: a negative count, or a probability outside 0 to 1.
+    """
+    for name, tensor in (("count", count), ("prob", prob)):
+        if not tensor.is_floating_point():
+            raise ArgumentError(
+                f"binomial: {name} is {tensor.dtype}, expected a floating-point dtype"
+            )
+    if count.dtype is not prob.dtype:
+        raise ArgumentError(
+            f"binomial: count and prob have the same dtype, got {count.dtype} and {prob.dtype}"
+        )
+    trials, probability = np.floor(widened(count._array)), prob._array.astype(np.float64)
+    if not (trials >= 0).all() or not ((probability >= 0) & (probability <= 1)).all():
+        raise ArgumentError("binomial: expected counts of at least 0 and probabilities from 0 to 1")
+    array = source_of(generator).binomial(trials.astype(np.int64), probability)
+    return wrap(np.asarray(array).astype(count._array.dtype))  # type: ignore[no-any-return]
 
 
 @entry("multinomial")

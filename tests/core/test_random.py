@@ -379,3 +379,16 @@ def test_impossible_requests_are_named() -> None:
         dtorch.bernoulli(dtorch.tensor([1.5]))
     with pytest.raises(ArgumentError, match="std is -1"):
         dtorch.zeros(1).normal_(0, -1)
+
+
+def test_binomial_counts_successes_and_refuses_what_is_no_probability() -> None:
+    dtorch.manual_seed(0)
+    count = dtorch.tensor([[0.0], [10.0], [40.0]]).expand(3, 20_000)
+    drawn = dtorch.binomial(count, dtorch.full((3, 20_000), 0.25))
+    assert drawn.dtype is dtorch.float32
+    np.testing.assert_allclose(drawn.mean(1).numpy(), [0, 2.5, 10], atol=0.06)
+    np.testing.assert_allclose(drawn.var(1).numpy(), [0, 1.875, 7.5], atol=0.2)
+    with pytest.raises(ValueError, match="probabilities from 0 to 1"):
+        dtorch.binomial(dtorch.ones(2), dtorch.full((2,), 1.5))
+    with pytest.raises(ValueError, match=r"count is dtorch.int64"):
+        dtorch.binomial(dtorch.tensor([1]), dtorch.tensor([0.5]))

@@ -192,7 +192,7 @@ def _(grad, input):
     return -grad * exp(-input * input) * (2 / math.sqrt(math.pi))
 
 
-@elementwise(home="", method=True, floating=True, takes="bif")
+@elementwise(home="special", inplace=False, floating=True, takes="bif")
 def erfcx(xp: ArrayModule, input: Array) -> Array:
     """Scaled complement of the error function, ``exp(input**2) * erfc(input)``."""
     return _erfcx(input.astype(np.float64)).astype(input.dtype, copy=False)
@@ -217,6 +217,64 @@ def _(grad, out):
     return grad * exp(out * out) * (math.sqrt(math.pi) / 2)
 
 
+# -- the normal distribution ------------------------------------------------------------------------
+
+_ROOT_HALF = math.sqrt(0.5)
+
+
+def _log_ndtr(x: Any) -> Any:
+    scaled = _erfcx(np.maximum(-x, 0) * _ROOT_HALF)
+    below = np.log(scaled / 2) - x * x / 2
+    return np.where(x < -1, below, np.log1p(-_erfc(np.maximum(x, -1) * _ROOT_HALF) / 2))
+
+
+def _ndtri(p: Any) -> Any:
+    """Newton's method on the logarithm, which is nearly a parabola, from the tail's first term."""
+    near = np.clip(np.minimum(p, 1 - p), 1e-320, 0.5)
+    goal = np.log(near)
+    x = -np.sqrt(np.maximum(-2 * goal - np.log(np.maximum(-4 * math.pi * goal, 1)), 0))
+    for _ in range(8):
+        ratio = _erfcx(-x * _ROOT_HALF) * math.sqrt(math.pi / 2)
+        x = x - (_log_ndtr(x) - goal) * ratio
+    out = np.where(p == 0.5, 0, np.where(p > 0.5, -x, x))
+    out = np.where(p == 0, -np.inf, np.where(p == 1, np.inf, out))
+    return np.where((p >= 0) & (p <= 1), out, np.nan)
+
+
+@elementwise(home="special", inplace=False, floating=True, takes="bif")
+def ndtr(xp: ArrayModule, input: Array) -> Array:
+    """Distribution function of the standard normal distribution."""
+    out = _erfc(-input.astype(np.float64) * _ROOT_HALF) / 2
+    return out.astype(input.dtype, copy=False)
+
+
+@ndtr.gradient("input")
+def _(grad, input):
+    return grad * exp(-input * input / 2) * (1 / math.sqrt(2 * math.pi))
+
+
+@elementwise(home="special", inplace=False, floating=True, takes="bif")
+def ndtri(xp: ArrayModule, input: Array) -> Array:
+    """Quantile of the standard normal distribution, the inverse of `ndtr`."""
+    return np.asarray(_ndtri(input.astype(np.float64))).astype(input.dtype, copy=False)
+
+
+@ndtri.gradient("input")
+def _(grad, out):
+    return grad * exp(out * out / 2) * math.sqrt(2 * math.pi)
+
+
+@elementwise(home="special", inplace=False, floating=True, takes="bif")
+def log_ndtr(xp: ArrayModule, input: Array) -> Array:
+    """Logarithm of `ndtr`, exact also far below 0."""
+    return np.asarray(_log_ndtr(input.astype(np.float64))).astype(input.dtype, copy=False)
+
+
+@log_ndtr.gradient("input")
+def _(grad, input):
+    return grad * math.sqrt(2 / math.pi) / erfcx(-input * _ROOT_HALF)
+
+
 def _of_scipy(op: Any, name: str, low: float, high: float) -> None:
     op.samples(lambda make: iter([((make(3, 4, low=low, high=high),), {})]))
 
@@ -230,3 +288,6 @@ def _of_scipy(op: Any, name: str, low: float, high: float) -> None:
 _of_scipy(erfc, "erfc", -3, 5)
 _of_scipy(erfcx, "erfcx", -2, 7)
 _of_scipy(erfinv, "erfinv", -0.95, 0.95)
+_of_scipy(ndtr, "ndtr", -9, 6)
+_of_scipy(ndtri, "ndtri", 0.01, 0.99)
+_of_scipy(log_ndtr, "log_ndtr", -30, 6)

@@ -15,8 +15,9 @@ import numpy as np
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
+from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.comparison import choose, keep, logical_not
-from dtorch.core.ops.exponential import log
+from dtorch.core.ops.exponential import log, log1p
 
 
 def _stirling(x: Any) -> Any:
@@ -104,7 +105,7 @@ def _digamma(x: Any) -> Any:
     return np.where(x > 0, out, np.where(fraction == 0, pole, reflected))
 
 
-def _hurwitz(s: float, x: Any) -> Any:
+def _hurwitz(s: Any, x: Any) -> Any:
     """Sum of ``(x + k) ** -s`` over all k >= 0, by the Euler-Maclaurin formula, for ``x > 0``."""
     total = np.zeros_like(x)
     for k in range(12):
@@ -209,7 +210,7 @@ def _(grad, input, eps):
     return keep(slope, logical_not((input < eps) | (input > 1 - eps)))
 
 
-@elementwise(home="", method=True, floating=True, takes="bif")
+@elementwise(home="special", inplace=False, floating=True, takes="bif")
 def entr(xp: ArrayModule, input: Array) -> Array:
     """``-input * log(input)``; 0 at 0, -inf for negative numbers."""
     safe = xp.where(input > 0, input, 1)
@@ -223,6 +224,71 @@ def entr(xp: ArrayModule, input: Array) -> Array:
 @entr.gradient("input")
 def _(grad, input):
     return -grad * (log(input) + 1)
+
+
+@elementwise(home="special", inplace=False, floating=True, takes="bif")
+def zeta(xp: ArrayModule, input: Array, other: Array) -> Array:
+    """Hurwitz zeta function: the sum of ``(other + k) ** -input`` over all k from 0 on.
+
+    nan for ``input`` below 1, infinite at its poles.
+    """
+    x, q = (array.astype(np.float64) for array in xp.broadcast_arrays(input, other))
+    return np.asarray(_zeta(x, q)).astype(input.dtype, copy=False)
+
+
+def _zeta(s: Any, q: Any) -> Any:
+    below, out = q <= 0, np.zeros_like(s)
+    whole = q == np.floor(q)
+    moved, left = q, 100_000
+    while left and (apart := below & ~whole & (moved <= 0)).any():
+        out = np.where(apart, out + np.power(moved, -s), out)
+        moved, left = np.where(apart, moved + 1, moved), left - 1
+    regular = (s > 1) & (moved > 0) & np.isfinite(moved) & np.isfinite(s)
+    out = out + _hurwitz(np.where(regular, s, 2.0), np.where(regular, moved, 1.0))
+    out = np.where(regular, out, np.where((q > 0) & np.isposinf(s), np.inf ** np.sign(1 - q), 0.0))
+    out = np.where(below & (whole | (s != np.floor(s))), np.where(whole, np.inf, np.nan), out)
+    return np.where((s < 1) | np.isnan(s) | np.isnan(q), np.nan, np.where(s == 1, np.inf, out))
+
+
+@zeta.gradient("other")
+def _(grad, input, other):
+    return -grad * input * zeta(input + 1, other)
+
+
+@elementwise(home="special", inplace=False, floating=True, takes="bif")
+def xlog1py(xp: ArrayModule, input: Array, other: Array) -> Array:
+    """``input * log1p(other)``, but 0 where ``input`` is 0 and ``other`` is a number."""
+    zero = (input == 0) & ~xp.isnan(other)
+    return xp.where(zero, 0, input * xp.log1p(xp.where(zero, 0, other))).astype(
+        input.dtype, copy=False
+    )
+
+
+@xlog1py.gradient("input")
+def _(grad, input, other):
+    return grad * choose((input == 0) & (other <= -1), 0.0, log1p(other))
+
+
+@xlog1py.gradient("other")
+def _(grad, input, other):
+    return grad * input / (other + 1)
+
+
+@composite(tensors=("input",), takes="bif")
+def mvlgamma(input: Any, p: int) -> Any:
+    """Logarithm of the multivariate gamma function of dimension ``p``.
+
+    ``p (p - 1) / 4 log(pi)`` and the sum of ``lgamma(input - j / 2)`` over j from 0 to p - 1.
+
+    Raises:
+        ArgumentError: ``p`` is less than 1.
+    """
+    if p < 1:
+        raise ArgumentError(f"mvlgamma: p has to be greater than or equal to 1, got {p}")
+    total = lgamma(input) + p * (p - 1) / 4 * math.log(math.pi)
+    for j in range(1, p):
+        total = total + lgamma(input - j / 2)
+    return total
 
 
 def _named(op: Any, name: str, **sample: Any) -> None:
@@ -241,3 +307,12 @@ _named(logit, "logit", low=0.05, high=0.95)
 _named(entr, "entr", low=0.05, high=2)
 _named(polygamma, "polygamma")
 polygamma.samples(lambda make: iter([((n, make(3, low=0.5, high=4)), {}) for n in (0, 1, 3)]))
+
+_named(zeta, "zeta")
+zeta.samples(
+    lambda make: iter([((make.constant(3, 4, low=1.2, high=6), make(4, low=0.3, high=9)), {})])
+)
+_named(xlog1py, "xlog1py")
+xlog1py.samples(lambda make: iter([((make(3, 4), make(4, low=-0.6, high=3)), {})]))
+_named(mvlgamma, "multigammaln")
+mvlgamma.samples(lambda make: iter([((make(3, low=1.2, high=4), p), {}) for p in (1, 3)]))

@@ -9,7 +9,7 @@ from typing import Any
 from dtorch.core import functions
 from dtorch.core.op import public_ops
 
-HOMES = ("general", "nn", "linalg", "fft")
+HOMES = ("general", "nn", "linalg", "fft", "special")
 
 
 def names_of(home: str) -> dict[str, str]:
