@@ -73,73 +73,73 @@ _TENSORS = ("input", "n")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def chebyshev_polynomial_t(input: Any, n: Any) -> Any:
+def chebyshev_polynomial_t(input: Any, n: Any | float) -> Any:
     """Chebyshev polynomial of the first kind of degree ``n``."""
     return _polynomial(input, n, "chebyshev_t")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def chebyshev_polynomial_u(input: Any, n: Any) -> Any:
+def chebyshev_polynomial_u(input: Any, n: Any | float) -> Any:
     """Chebyshev polynomial of the second kind of degree ``n``."""
     return _polynomial(input, n, "chebyshev_u")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def chebyshev_polynomial_v(input: Any, n: Any) -> Any:
+def chebyshev_polynomial_v(input: Any, n: Any | float) -> Any:
     """Chebyshev polynomial of the third kind of degree ``n``."""
     return _polynomial(input, n, "chebyshev_v")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def chebyshev_polynomial_w(input: Any, n: Any) -> Any:
+def chebyshev_polynomial_w(input: Any, n: Any | float) -> Any:
     """Chebyshev polynomial of the fourth kind of degree ``n``."""
     return _polynomial(input, n, "chebyshev_w")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def shifted_chebyshev_polynomial_t(input: Any, n: Any) -> Any:
+def shifted_chebyshev_polynomial_t(input: Any, n: Any | float) -> Any:
     """`chebyshev_polynomial_t` of ``2 input - 1``."""
     return _polynomial(2 * input - 1, n, "chebyshev_t")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def shifted_chebyshev_polynomial_u(input: Any, n: Any) -> Any:
+def shifted_chebyshev_polynomial_u(input: Any, n: Any | float) -> Any:
     """`chebyshev_polynomial_u` of ``2 input - 1``."""
     return _polynomial(2 * input - 1, n, "chebyshev_u")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def shifted_chebyshev_polynomial_v(input: Any, n: Any) -> Any:
+def shifted_chebyshev_polynomial_v(input: Any, n: Any | float) -> Any:
     """`chebyshev_polynomial_v` of ``2 input - 1``."""
     return _polynomial(2 * input - 1, n, "chebyshev_v")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def shifted_chebyshev_polynomial_w(input: Any, n: Any) -> Any:
+def shifted_chebyshev_polynomial_w(input: Any, n: Any | float) -> Any:
     """`chebyshev_polynomial_w` of ``2 input - 1``."""
     return _polynomial(2 * input - 1, n, "chebyshev_w")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def hermite_polynomial_h(input: Any, n: Any) -> Any:
+def hermite_polynomial_h(input: Any, n: Any | float) -> Any:
     """Hermite polynomial of degree ``n`` with the weight ``exp(-x**2)``."""
     return _polynomial(input, n, "hermite_h")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def hermite_polynomial_he(input: Any, n: Any) -> Any:
+def hermite_polynomial_he(input: Any, n: Any | float) -> Any:
     """Hermite polynomial of degree ``n`` with the weight ``exp(-x**2 / 2)``."""
     return _polynomial(input, n, "hermite_he")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def laguerre_polynomial_l(input: Any, n: Any) -> Any:
+def laguerre_polynomial_l(input: Any, n: Any | float) -> Any:
     """Laguerre polynomial of degree ``n``."""
     return _polynomial(input, n, "laguerre_l")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def legendre_polynomial_p(input: Any, n: Any) -> Any:
+def legendre_polynomial_p(input: Any, n: Any | float) -> Any:
     """Legendre polynomial of degree ``n``."""
     return _polynomial(input, n, "legendre_p")
 
