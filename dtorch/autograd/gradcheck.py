@@ -115,7 +115,9 @@ def gradcheck(
 
 def _checked(arguments: tuple[Any, ...]) -> list[Any]:
     """The arguments that differences are taken of."""
-    checked = [a for a in arguments if isinstance(a, TensorBase) and a._mode == REQUIRES_GRAD]
+    checked: list[Any] = [
+        a for a in arguments if isinstance(a, TensorBase) and a._mode == REQUIRES_GRAD
+    ]
     if not checked:
         raise ArgumentError(
             "gradcheck: none of the inputs requires grad; at least one must, as by "

@@ -29,7 +29,7 @@ def parts(array: np.ndarray) -> np.ndarray:
 def stored(tensor: Any) -> np.ndarray:
     """The elements of a tensor that are kept: of a sparse one, its values."""
     array = tensor.array
-    return array.values if isinstance(array, CooArray) else array  # type: ignore[no-any-return]
+    return array.values if isinstance(array, CooArray) else array
 
 
 def of_input(gradient: Any, input: Any) -> np.ndarray:

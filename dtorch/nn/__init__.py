@@ -26,6 +26,7 @@ from dtorch.nn import (
     transformer,
     upsampling,
     utils,
+    whole as _whole,
 )
 from dtorch.nn.activation import *
 from dtorch.nn.adaptive import *
@@ -73,3 +74,8 @@ __all__ += sparse.__all__
 __all__ += synchronized.__all__
 __all__ += transformer.__all__
 __all__ += upsampling.__all__
+
+_whole.offer(
+    {name: globals()[name] for name in __all__},
+    {name: getattr(functional, name) for name in functional.__all__},
+)

@@ -432,6 +432,8 @@ class GELU(Module):
         [0.0]
     """
 
+    approximate = "none"  # in files of before 1.12
+
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
         self.approximate = approximate
@@ -629,6 +631,8 @@ class Softmax(_AlongDim):
         >>> Softmax(dim=0)(dtorch.tensor([1.0, 1.0])).tolist()
         [0.5, 0.5]
     """
+
+    dim: int | None = None  # in files of before 0.3
 
     def forward(self, input: Tensor) -> Any:
         return forms.softmax(input, self.dim, 5)

@@ -213,6 +213,8 @@ class MultiheadAttention(Module):
         ((5, 2, 8), (2, 5, 5))
     """
 
+    batch_first = False  # in files of before 1.9
+
     def __init__(
         self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True,
         add_bias_kv: bool = False, add_zero_attn: bool = False, kdim: int | None = None,

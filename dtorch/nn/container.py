@@ -311,6 +311,10 @@ class ParameterList(Module):
         if values is not None:
             self.extend(values)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.__dict__.setdefault("_size", len(self._parameters))  # before 1.12
+
     def __len__(self) -> int:
         return self._size
 
@@ -409,6 +413,10 @@ class ParameterDict(Module):
     def __delitem__(self, key: str) -> None:
         del self._keys[key]
         delattr(self, key)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.__dict__.setdefault("_keys", dict.fromkeys(self._parameters))  # before 1.12
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -28,6 +28,8 @@ class _ConvNd(Module):
         bias: ``(out_channels,)`` from the same range, or None.
     """
 
+    padding_mode = "zeros"  # in files of before 1.1
+
     _dims: ClassVar[int]
     _function: ClassVar[Callable[..., Any]]
     bias: Parameter | None

@@ -27,6 +27,8 @@ class PairwiseDistance(Module):
         [5.0]
     """
 
+    keepdim = False  # in files of before 0.4
+
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()
         self.norm = p

@@ -31,6 +31,8 @@ class _Loss(Module):
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
     """
 
+    reduction = "mean"  # in files of before 1.0
+
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
     ) -> None:
@@ -51,6 +53,13 @@ class _Loss(Module):
             )  # fmt: skip
         check_reduction(name, reduction)
         self.reduction = reduction
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "reduction" not in state:  # before 1.0
+            self.reduction = legacy_reduction(
+                state.get("size_average"), state.get("reduce"), self.reduction
+            )
 
 
 class _WeightedLoss(_Loss):
@@ -116,6 +125,8 @@ class SmoothL1Loss(_Loss):
         2.5
     """
 
+    beta = 1.0  # in files of before 1.6
+
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
         beta: float = 1.0,
@@ -164,6 +175,8 @@ class KLDivLoss(_Loss):
         >>> KLDivLoss(reduction="batchmean")(p.log(), p).item()
         0.0
     """
+
+    log_target = False  # in files of before 1.6
 
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
@@ -228,6 +241,10 @@ class BCEWithLogitsLoss(_Loss):
         super().__init__(size_average, reduce, reduction)
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", pos_weight)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._buffers.setdefault("pos_weight", None)  # before 0.4.1
 
     def forward(self, input: Tensor, target: Tensor) -> Any:
         return functions.binary_cross_entropy_with_logits(
@@ -359,6 +376,8 @@ class CrossEntropyLoss(_WeightedLoss):
         >>> round(loss.item(), 4)
         1.3863
     """
+
+    label_smoothing = 0.0  # in files of before 1.10
 
     def __init__(
         self, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
@@ -625,6 +644,8 @@ class CTCLoss(_Loss):
         >>> round(CTCLoss()(scores, dtorch.tensor([[1]]), [2], [1]).item(), 4)
         0.2877
     """
+
+    zero_infinity = False  # in files of before 1.1
 
     def __init__(
         self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False

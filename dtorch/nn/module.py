@@ -251,6 +251,8 @@ class Module:
         return sorted(name for name in names if not name[0].isdigit())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """What files of older versions lack is as in a fresh module; options that a layer did not
+        have then are attributes of its class."""
         self.__dict__.update(_fresh_fields())
         self.__dict__.update(state)
 

@@ -29,6 +29,8 @@ class _NormBase(Module):
         num_batches_tracked: number of batches in the statistics.
     """
 
+    track_running_stats = True  # in files of before 0.4
+
     _version = 2
     _ndims: ClassVar[tuple[int, ...]]  # of the input
     _shapes: ClassVar[str]
@@ -116,7 +118,7 @@ class _BatchNorm(_NormBase):
         mean, var = buffers["running_mean"], buffers["running_var"]
         training = self.training
         if training and self.track_running_stats:
-            counter = buffers["num_batches_tracked"]
+            counter = buffers.get("num_batches_tracked")  # there since 0.4.1
             if counter is not None:
                 counter.array += 1
                 if self.momentum is None:  # cumulative average

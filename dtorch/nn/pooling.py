@@ -235,6 +235,8 @@ class AvgPool2d(_AvgPool):
         [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
 
+    divisor_override: int | None = None  # in files of before 1.2
+
     _function = staticmethod(functions.avg_pool2d)
 
     def __init__(

@@ -39,6 +39,8 @@ class RNNBase(Module):
         ((9, 4), (9, 3))
     """
 
+    proj_size = 0  # in files of before 1.8
+
     def __init__(
         self, mode: str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
         batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
@@ -103,6 +105,11 @@ class RNNBase(Module):
         bound = 1 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             uniform_(parameter, -bound, bound)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_names" not in state:  # as PyTorch has it
+            self._names = state["_all_weights"]
 
     @property
     def all_weights(self) -> list[list[Parameter]]:

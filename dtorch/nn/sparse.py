@@ -137,6 +137,9 @@ class EmbeddingBag(Module):
         [[4.0, 6.0], [0.0, 1.0]]
     """
 
+    include_last_offset = False  # in files of before 1.6
+    padding_idx: int | None = None  # in files of before 1.10
+
     def __init__(
         self, num_embeddings: int, embedding_dim: int, max_norm: float | None = None,
         norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean",

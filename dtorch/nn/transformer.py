@@ -67,6 +67,8 @@ class TransformerEncoderLayer(Module):
         (5, 3, 8)
     """
 
+    norm_first = False  # in files of before 1.10
+
     def __init__(
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
         activation: Activation = functions.relu, layer_norm_eps: float = 1e-5,
@@ -121,6 +123,8 @@ class TransformerDecoderLayer(Module):
         >>> tuple(layer(dtorch.ones(4, 3, 8), dtorch.ones(5, 3, 8)).shape)
         (4, 3, 8)
     """
+
+    norm_first = False  # in files of before 1.10
 
     def __init__(
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,

@@ -30,6 +30,9 @@ class Upsample(Module):
         [[[1.0, 1.0, 2.0, 2.0]]]
     """
 
+    align_corners: bool | None = None  # in files of before 0.4
+    recompute_scale_factor: bool | None = None  # in files of before 1.11
+
     def __init__(
         self, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
         align_corners: bool | None = None, recompute_scale_factor: bool | None = None,

@@ -8,12 +8,13 @@ from dtorch.optim.adam import Adam, AdamW
 from dtorch.optim.adaptive import Adamax, NAdam, RAdam
 from dtorch.optim.asgd import ASGD
 from dtorch.optim.lbfgs import LBFGS
-from dtorch.optim.optimizer import Optimizer
+from dtorch.optim.optimizer import Optimizer, revive as _revive
 from dtorch.optim.rmsprop import RMSprop
 from dtorch.optim.rprop import Rprop
 from dtorch.optim.sgd import SGD
 from dtorch.optim.shared import SharedAdam, SharedAdamW, SharedRMSprop, SharedSGD
 from dtorch.optim.sparse_adam import SparseAdam
+from dtorch.serialization.objects import offer_classes as _offer_classes
 
 __all__ = [
     "ASGD",
@@ -39,3 +40,13 @@ __all__ = [
     "optimizer",
     "swa_utils",
 ]
+
+_offer_classes(
+    "optim",
+    {
+        name: cls
+        for name, cls in dict(globals()).items()
+        if isinstance(cls, type) and issubclass(cls, Optimizer)
+    },
+    _revive,
+)

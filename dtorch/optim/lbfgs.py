@@ -77,7 +77,10 @@ class LBFGS(Optimizer):
         })  # fmt: skip
         if len(self.param_groups) != 1:
             raise ArgumentError(f"LBFGS: got {len(self.param_groups)} groups, one is all it takes")
-        self._params = self.param_groups[0]["params"]
+
+    @property
+    def _params(self) -> list[Any]:
+        return self.param_groups[0]["params"]  # type: ignore[no-any-return]
 
     # -- parameters as one vector ---------------------------------------------------------------
 

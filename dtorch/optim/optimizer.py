@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
@@ -365,6 +366,8 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Options that older states lack get their default."""
         self.__dict__.update(state)
+        if "defaults" not in self.__dict__:  # before 1.0
+            self.defaults = _options_of(type(self).__init__)
         self.__dict__.setdefault("_step_pre_hooks", OrderedDict())
         self.__dict__.setdefault("_step_post_hooks", OrderedDict())
         self.__dict__.setdefault("_steps_taken", 0)
@@ -378,6 +381,28 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {k}: {group[k]}" for k in sorted(group) if k != "params"]
         return f"{self._name} (\n" + "\n".join(lines) + "\n)"
+
+
+def _options_of(constructor: Any) -> dict[str, Any]:
+    """Options of an algorithm, and their defaults."""
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(constructor).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+
+
+def revive(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Make an empty optimizer what a file says, with the checks of a new one.
+
+    Args:
+        state: what `Optimizer.__getstate__` gives.
+    """
+    optimizer.__setstate__({**state, "state": defaultdict(dict), "param_groups": []})
+    for group in state["param_groups"]:
+        optimizer.add_param_group(dict(group))
+    optimizer.state.update(state["state"])
+    optimizer.load_state_dict(optimizer.state_dict())
 
 
 # -- what algorithms are written with -----------------------------------------------------------

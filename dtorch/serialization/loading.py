@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from typing import Any, BinaryIO
 
 from dtorch.core.errors import ArgumentError
@@ -22,7 +23,7 @@ def load(
     map_location: Any = None,
     pickle_module: Any = None,
     *,
-    weights_only: bool | None = True,
+    weights_only: bool | None = None,
     mmap: bool | None = None,
     **pickle_load_args: Any,
 ) -> Any:
@@ -37,8 +38,11 @@ def load(
             from recorded to wanted names; a function ``(storage, tag)`` that gives a storage, or
             None to leave it to the tag.
         pickle_module: a module like `pickle` that unpickles instead; needs ``weights_only=False``.
-        weights_only: make only tensors, plain containers and what `add_safe_globals` allows. False
-            runs whatever code the file contains: only for files from those you trust.
+        weights_only: make only tensors, plain containers, layers and optimizers of dtorch's own
+            classes, and what `add_safe_globals` allows. False runs whatever code the file contains:
+            only for files from those you trust. Default: True, unless the environment variable
+            ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` is 1; ``TORCH_FORCE_WEIGHTS_ONLY_LOAD`` overrides
+            False.
         mmap: map the file instead of reading it (paths only). Tensors are read when first used;
             changes stay in this process. The file must not be changed meanwhile.
         pickle_load_args: ``encoding`` and ``errors`` for texts that Python 2 wrote.
@@ -53,7 +57,7 @@ def load(
         >>> dtorch.load(io.BytesIO(file.getvalue()))
         [tensor([0.]), 'text']
     """
-    safe = True if weights_only is None else bool(weights_only)
+    safe = _is_safe(weights_only)
     if pickle_module is not None and pickle_module is not pickle and safe:
         raise ArgumentError(
             "load: pickle_module needs weights_only=False, it unpickles as it likes"
@@ -73,6 +77,31 @@ def load(
     obj, end = _load_from(FileSource(f, start), restore, safe, options)
     f.seek(start + end)  # another object may follow
     return obj
+
+
+def _is_safe(weights_only: bool | None) -> bool:
+    """Whether no code of the file may run, by the caller and the environment."""
+    trusting, careful = (
+        os.environ.get(f"TORCH_FORCE_{name}WEIGHTS_ONLY_LOAD", "0").lower()
+        in ("1", "y", "yes", "true")
+        for name in ("NO_", "")
+    )
+    if trusting and careful:
+        raise ArgumentError(
+            "load: TORCH_FORCE_WEIGHTS_ONLY_LOAD and TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD are both set; "
+            "unset one of them"
+        )
+    if careful:
+        return True
+    if weights_only is None and trusting:
+        warnings.warn(
+            "load: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, so the file may run whatever code it "
+            "contains",
+            UserWarning,
+            stacklevel=3,
+        )
+        return False
+    return weights_only is None or bool(weights_only)
 
 
 def _load_from(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from types import NoneType
 from typing import Any, NoReturn
@@ -232,6 +232,16 @@ class Rebuild:
         self._check_keys(self._plain(counts))
         return Counter(counts)
 
+    def dict(self) -> dict[Any, Any]:
+        """``dict``."""
+        return {}
+
+    def default_dict(self, factory: Any = None) -> defaultdict[Any, Any]:
+        """``collections.defaultdict``, of dicts: what optimizers keep their states in."""
+        if getattr(factory, "__func__", None) is not Rebuild.dict:
+            raise CheckpointError(f"pickle: a dict whose defaults come from {shown(factory)}")
+        return defaultdict(dict)
+
     def set(self, items: Any = ()) -> set[Any]:
         """``set``."""
         self._check_keys(self._plain(items))
@@ -275,6 +285,9 @@ class Rebuild:
             raise CheckpointError(f"pickle: a bytearray of {shown(content)}")
         self._room.charge(len(content))
         return bytearray(content)
+
+    def backend(self) -> None:
+        """``_get_thnn_function_backend``: layers of before 1.3 have it as an attribute."""
 
     def refused(self, name: str) -> Callable[..., NoReturn]:
         """A function for a kind of tensor that cannot be read."""

@@ -10,7 +10,7 @@ import pickle
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from dtorch.core import dtype as dtypes
 from dtorch.core.errors import DeviceError, DtorchError
@@ -19,6 +19,7 @@ from dtorch.core.typed_storage import typed_storage
 from dtorch.serialization import names
 from dtorch.serialization.errors import CheckpointError
 from dtorch.serialization.machine import PickleMachine
+from dtorch.serialization.objects import OwnClass, OwnObjects, find_own_kind
 from dtorch.serialization.rebuild import FileStorage, Rebuild
 from dtorch.serialization.room import Room
 from dtorch.serialization.safe_globals import find_safe_global
@@ -41,6 +42,9 @@ _METHODS = {
     names.GET_LAYOUT: "layout",
     ("collections", "OrderedDict"): "ordered_dict",
     ("collections", "Counter"): "counter",
+    ("collections", "defaultdict"): "default_dict",
+    ("torch.nn.backends.thnn", "_get_thnn_function_backend"): "backend",
+    ("builtins", "dict"): "dict",
     ("builtins", "set"): "set",
     ("builtins", "frozenset"): "frozenset",
     ("_codecs", "encode"): "encode",
@@ -112,12 +116,34 @@ class SafeUnpickler(_Names, PickleMachine):
     def __init__(self, data: bytes, persistent: Persistent, room: Room, **options: Any) -> None:
         _Names.__init__(self, persistent, Rebuild(room))
         PickleMachine.__init__(self, data, room, **options)
+        self._objects = OwnObjects()
+
+    def load(self) -> Any:
+        """The object that the pickle makes."""
+        obj = PickleMachine.load(self)
+        self._objects.finish()
+        return obj
 
     def find_class(self, module: str, name: str) -> Any:
         """What a global stands for."""
         module = "builtins" if module == "__builtin__" else module
         found = self._find(module, name)
-        return _safe_global(module, name) if found is None else found
+        if found is None:
+            found = find_safe_global(module, name)
+        if found is None:
+            found = find_own_kind(module, name)
+        return _refuse(module, name) if found is None else found
+
+    def _new(self, cls: Any, args: Any, named: Any) -> Any:
+        if type(cls) is OwnClass:
+            return self._objects.new(cls, args, named)
+        return super()._new(cls, args, named)
+
+    def _build(self, obj: Any, state: Any) -> None:
+        if self._objects.has(obj):
+            self._objects.give_state(obj, state)
+        else:
+            super()._build(obj, state)
 
 
 class TrustingUnpickler(_Names, pickle.Unpickler):
@@ -137,15 +163,12 @@ class TrustingUnpickler(_Names, pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _safe_global(module: str, name: str) -> Any:
-    found = find_safe_global(module, name)
-    if found is None:
-        raise CheckpointError(
-            f"load: the file needs {module}.{name}, which is not on the list of safe names; if you "
-            f"trust it, allow it with dtorch.serialization.add_safe_globals([{name}]), or load the "
-            "whole file with weights_only=False, which runs whatever code the file contains"
-        )
-    return found
+def _refuse(module: str, name: str) -> NoReturn:
+    raise CheckpointError(
+        f"load: the file needs {module}.{name}, which is not on the list of safe names; if you "
+        f"trust it, allow it with dtorch.serialization.add_safe_globals([{name}]), or load the "
+        "whole file with weights_only=False, which runs whatever code the file contains"
+    )
 
 
 def find_own(module: str, name: str) -> Any:

@@ -30,7 +30,10 @@ def test_right_gradients_pass() -> None:
 
 
 def test_wrong_gradients_are_named() -> None:
-    with pytest.raises(GradError, match=r"mismatch for output 0 with respect to input 0.*differ at .*finite differences"):
+    with pytest.raises(
+        GradError,
+        match=r"mismatch for output 0 with respect to input 0.*differ at .*finite differences",
+    ):
         gradcheck(Wrong.apply, (leaf(2),))
     assert gradcheck(Wrong.apply, (leaf(2),), raise_exception=False) is False
 
@@ -135,5 +138,6 @@ def test_jacobians_can_be_asked_for() -> None:
     numeric = gradcheck.get_numerical_jacobian(lambda pair: pair[0] * pair[1][0], (x, [y]), y)
     assert dtorch.allclose(numeric, dtorch.diag(x.detach()))
     (analytic,), *flags = gradcheck.get_analytical_jacobian((x,), x * x)
-    assert dtorch.allclose(analytic, dtorch.diag(2 * x.detach())) and all(flags)
+    assert dtorch.allclose(analytic, dtorch.diag(2 * x.detach()))
+    assert all(flags)
     assert list(gradcheck.iter_tensors((x, [y.detach()]), True)) == [x]

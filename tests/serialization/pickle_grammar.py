@@ -33,7 +33,9 @@ from dtorch.core.coo import CooArray
 from dtorch.core.errors import DeviceError
 from dtorch.core.storage import storage_of
 from dtorch.core.tensor import Tensor
-from dtorch.serialization import CheckpointError, unpickler
+from dtorch.nn import Module
+from dtorch.optim import Optimizer
+from dtorch.serialization import CheckpointError, names, objects, unpickler
 
 ROOM = 96 << 20  # beyond what the process has already
 CPU_SECONDS = 10.0  # for one file of a few kilobytes, without tracing
@@ -51,6 +53,10 @@ AROUND = [("os", "system"), ("builtins", "eval"), ("builtins", "dict"), ("builti
           ("torch", "int1_x"), ("torch.nn.modules.linear", "Linear"), ("collections", "deque"),
           ("__torch__", "Net"), ("__torch__.torch.classes.a", "B"), ("torch.jit._pickle", "build_intlist"),
           ("torch.jit._pickle", "restore_type_tag"), ("", ""), ("torch", "FloatTensor.fill_")]  # fmt: skip
+OWN = [(f"torch.{package}", name) for package, name in objects._known]
+KNOWN += OWN[::10]
+ATTRIBUTES = ("training", "_forward_hooks", "forward", "__class__", "__dict__", "padding", "activation",
+              "param_groups", "state", "defaults", "_names", "_size", "all_weights", "stride")  # fmt: skip
 STORAGES = [name for name in unpickler.OBJECTS if name[1].endswith("Storage")]
 BYTES = [
     name for name in STORAGES if unpickler.names.STORAGE_DTYPES.get(name[1], None) is dtorch.uint8
@@ -91,7 +97,7 @@ class Grammar:
         if depth < 12 and self._left > 0:
             kinds += [self._tensor, self._tensor, self._tuple, self._list, self._dict, self._set,
                       self._call, self._call, self._named_call, self._named_call, self._pid,
-                      self._state, self._changed, self._global, self._shared]  # fmt: skip
+                      self._state, self._changed, self._global, self._shared, self._object]  # fmt: skip
         made = self._source.choice(kinds)(depth)
         if self._source.random() < 0.25:
             made += self._put()
@@ -210,6 +216,30 @@ class Grammar:
         if self._source.random() < 0.3:
             state = self._source.choice((b"N", state)) + state + b"\x86"
         return self.value(depth + 1) + state + b"b"
+
+    def _object(self, depth: int) -> Piece:
+        """A layer or an optimizer, with attributes as files have them, but for some now and then."""
+        draw = self._source.choice
+        tables = {
+            "_parameters": lambda: (
+                self._name(*names.PARAMETER) + self._tensor(depth + 1) + b"\x85R"
+            ),
+            "_buffers": lambda: self._tensor(depth + 1),
+            "_modules": lambda: self._object(depth + 2) if depth < 9 else b"N",
+        }
+        state = b"}("
+        for table, member in tables.items():
+            state += (
+                self._text(0, table) + b"}" + self._text(0, draw(("weight", "0"))) + member() + b"s"
+            )
+        for _ in range(self._source.randint(0, 3)):
+            state += self._text(0, draw(ATTRIBUTES)) + self.value(depth + 1)
+        module, name = draw(OWN)
+        if module == "torch.optim":
+            group = b"}" + self._text(0, "params") + b"](" + tables["_parameters"]() + b"es"
+            state += self._text(0, "param_groups") + b"](" + group + b"e"
+            state += self._text(0, "state") + b"}"
+        return self._name(module, name) + b")\x81" + state + b"ub"
 
     # -- calls ------------------------------------------------------------------------------------------
 
@@ -385,6 +415,9 @@ def check_tensors(obj: Any) -> int:
             todo += [*value.keys(), *value.values(), *getattr(value, "__dict__", {}).values()]
         elif isinstance(value, (list, tuple, set, frozenset)):
             todo.extend(value)
+        elif isinstance(value, (Module, Optimizer)):
+            todo.extend(vars(value).values())
+            assert not any(table for name, table in vars(value).items() if "hooks" in name)
         elif isinstance(value, Tensor):
             count += 1
             todo += list(vars(value).values())
