@@ -7,7 +7,7 @@ from typing import Any
 
 from dtorch.core.base import PLAIN, REQUIRES_GRAD, TensorBase
 from dtorch.core.dtype import float32
-from dtorch.core.entry import ERRORS, told
+from dtorch.core.entry import ERRORS
 from dtorch.core.grad_mode import mode
 from dtorch.core.half import is_half
 from dtorch.core.inplace import check_fits_inplace, check_inplace, expect_apart, several, write
@@ -27,7 +27,7 @@ class CompositeOp(Op):
             try:
                 result = self._call(values, out is not None)
             except ERRORS as error:
-                seen = told(self.name, error)
+                seen = self.told(error, args, kwargs)
                 if seen is None:
                     raise
                 raise seen from seen.__cause__

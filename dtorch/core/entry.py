@@ -15,8 +15,18 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+import numpy as np
+
 from dtorch.core.backend import compiled
-from dtorch.core.errors import DtorchError, OutOfMemoryError, ShapeError
+from dtorch.core.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DimensionError,
+    DtorchError,
+    DtypeError,
+    OutOfMemoryError,
+    ShapeError,
+)
 from dtorch.core.quiet import restore, silence
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -27,7 +37,17 @@ _IMPOSSIBLE = (
     "cannot convert float infinity", "maximum size",
 )  # fmt: skip
 REFUSALS = (MemoryError, ValueError, OverflowError)
-ERRORS = (*REFUSALS, TypeError, DtorchError)  # of which `told` may have more to say
+# Of which `told` may have more to say.
+ERRORS = (*REFUSALS, TypeError, AttributeError, LookupError, DtorchError)
+
+# What NumPy raises of operands that do not go together, and what it is here.
+_FAMILIAR: dict[type[Exception], type[DtorchError]] = {
+    ValueError: ArgumentError,
+    IndexError: DimensionError,
+    np.exceptions.AxisError: DimensionError,
+    TypeError: DtypeError,
+    AttributeError: ArgumentTypeError,
+}
 
 SHOWS_ALL_CALLS = os.environ.get("DTORCH_TRACEBACK") == "full"
 
@@ -45,7 +65,8 @@ def told(name: str, error: Exception) -> Exception | None:
             f"{name}: no tensor can be that large: expected at most 64 sizes of at least 0, whose "
             "product is the number of elements and fits, in bytes, into 63 bits"
         )
-    return None
+    kind = _FAMILIAR.get(type(error))
+    return None if kind is None else kind(f"{name}: {error}")
 
 
 def entry(name: str) -> Callable[[Function], Function]:

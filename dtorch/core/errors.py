@@ -5,8 +5,11 @@ uses RuntimeError for many of them), so that code written for it keeps catching 
 
     DtorchError
     +-- ArgumentError       (ValueError, RuntimeError)   a value outside its domain
+    |   +-- ArgumentTypeError  (TypeError)               an argument of a type that is not taken
     +-- ShapeError          (ValueError, RuntimeError)   sizes that do not fit together
+    |   +-- RankError          (IndexError)              another number of dims than expected
     +-- DimensionError      (IndexError, RuntimeError)   a dim or an index out of range
+    |   +-- IndicesError       (ValueError, TypeError)   what cannot be used as indices
     +-- DivisionError       (ZeroDivisionError, RuntimeError)   an integer divided by zero
     +-- LinAlgError         (RuntimeError)               a singular or not positive definite matrix
     +-- DtypeError          (TypeError, RuntimeError)    a dtype an operation does not take
@@ -34,6 +37,18 @@ class ShapeError(DtorchError, ValueError, RuntimeError):
 
 class DimensionError(DtorchError, IndexError, RuntimeError):
     """A dimension or an index is out of range."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument is of a type that its parameter does not take."""
+
+
+class RankError(ShapeError, DimensionError):
+    """A tensor has another number of dimensions than the operation expects."""
+
+
+class IndicesError(DimensionError, ValueError, TypeError):
+    """Something cannot be used as indices: it is of the wrong type, shape or number."""
 
 
 class DivisionError(DtorchError, ZeroDivisionError, RuntimeError):

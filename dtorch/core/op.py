@@ -52,11 +52,12 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from dtorch.core import backend, dispatch, history
+from dtorch.core.arguments import misfit
 from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
-from dtorch.core.entry import ERRORS, entry, told
-from dtorch.core.errors import ArgumentError
+from dtorch.core.entry import ERRORS, told
+from dtorch.core.errors import ArgumentError, ArgumentTypeError, DtorchError
 from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.inplace import change, expect_apart, several, write
 from dtorch.core.op_methods import OpMethods
@@ -427,7 +428,7 @@ class Op:
                     return run([*args, *defaults[given:]], out)
                 return self.run(bind(args, kwargs), out)
             except ERRORS as error:
-                seen = told(self.name, error)
+                seen = self.told(error, args, kwargs)
                 if seen is None:
                     raise
                 raise seen from seen.__cause__
@@ -438,6 +439,23 @@ class Op:
             guard = dispatch.INTEGERS if self.refused else 0  # they are looked at here
             return dispatch.whole_way(function, self.ufunc, len(self.tensors), guard)
         return function
+
+    def told(
+        self, error: Exception, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Exception | None:
+        """How a call raises one of the `ERRORS` met in it; None to leave it alone.
+
+        An argument of a type that its parameter does not take comes before what it led to.
+        """
+        if isinstance(error, MemoryError) or _says_the_type(self.name, error):
+            return told(self.name, error)
+        try:
+            wrong = misfit(self, self.bind(args, kwargs))
+        except TypeError:
+            wrong = None  # it is the error
+        if wrong is None:
+            return told(self.name, error)
+        return ArgumentTypeError(f"{self.name}: {wrong}")
 
     def run(self, values: list[Any], out: Any = None) -> Any:
         """The whole of a call on tensors: unwrap, compute, wrap, record."""
@@ -497,7 +515,7 @@ class Op:
             got, remedy = "a NumPy array", "; dtorch.from_numpy() makes a tensor of it"
         elif isinstance(value, (list, NUMBERS)):
             remedy = "; dtorch.tensor() makes one of it"
-        raise TypeError(f"{self.name}: {name} is {got}, expected a tensor{remedy}")
+        raise ArgumentTypeError(f"{self.name}: {name} is {got}, expected a tensor{remedy}")
 
     def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
         """What kinds of operation do to arrays before they compute; promotion, for instance."""
@@ -582,14 +600,29 @@ class Op:
 
     def _make_inplace(self) -> Callable[..., Any]:
         def function(input: Any, *args: Any, **kwargs: Any) -> Any:
-            values = self.bind((input, *args), kwargs)
-            return self.run_inplace(values)
+            settings = silence()
+            try:
+                return self.run_inplace(self.bind((input, *args), kwargs))
+            except ERRORS as error:
+                seen = self.told(error, (input, *args), kwargs)
+                if seen is None:
+                    raise
+                raise seen from seen.__cause__
+            finally:
+                restore(settings)
 
-        return entry(self.name + "_")(function)
+        return function
 
     def run_inplace(self, values: list[Any]) -> Any:
         """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
         return change(self, values)
+
+
+def _says_the_type(name: str, error: Exception) -> bool:
+    """Whether an error says in our words that something is of a wrong type."""
+    return isinstance(error, TypeError) and (
+        isinstance(error, DtorchError) or str(error).startswith(name)
+    )
 
 
 def public_ops() -> dict[str, Op]:

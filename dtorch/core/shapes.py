@@ -12,7 +12,7 @@ import numpy as np
 from dtorch.core.arrays import Array
 from dtorch.core.backend import compiled
 from dtorch.core.base import TensorBase
-from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
+from dtorch.core.errors import ArgumentError, ArgumentTypeError, DimensionError, ShapeError
 
 _LARGEST = 2**63 - 1
 
@@ -62,7 +62,9 @@ def normalize_dim(op: str, dim: Any, ndim: int, *, scalars: bool = True) -> int:
     try:
         index = operator.index(dim)
     except TypeError:
-        raise TypeError(f"{op}: dim is {dim!r}, expected an int") from None
+        raise ArgumentTypeError(f"{op}: dim is {dim!r}, expected an int") from None
+    if isinstance(dim, (bool, np.bool_)):  # a flag at the place of a dim
+        raise ArgumentTypeError(f"{op}: dim is {dim!r}, expected an int")
     limit = max(ndim, 1)
     if not -limit <= index < limit:
         raise DimensionError(
@@ -95,7 +97,7 @@ def as_sizes(op: str, sizes: Sequence[Any]) -> tuple[int, ...]:
     try:
         found = tuple(map(operator.index, sizes))
     except TypeError:
-        raise TypeError(f"{op}: sizes are {tuple(sizes)!r}, expected ints") from None
+        raise ArgumentTypeError(f"{op}: sizes are {tuple(sizes)!r}, expected ints") from None
     if found and min(found) < 0:
         raise ShapeError(f"{op}: sizes {found} must not be negative")
     if found and max(found) > _LARGEST:
@@ -256,7 +258,7 @@ def expect_ints(op: str, **sizes: Any) -> None:
     """Refuse sizes that are no ints, by their names."""
     for name, size in sizes.items():
         if not hasattr(size, "__index__"):
-            raise TypeError(f"{op}: {name} is {size!r}, expected an int")
+            raise ArgumentTypeError(f"{op}: {name} is {size!r}, expected an int")
 
 
 def per_dim(op: str, what: str, value: Any, count: int) -> tuple[int, ...]:
@@ -269,7 +271,7 @@ def per_dim(op: str, what: str, value: Any, count: int) -> tuple[int, ...]:
     try:
         values = tuple(map(operator.index, value if isinstance(value, Iterable) else (value,)))
     except TypeError:
-        raise TypeError(f"{op}: {what} is {value!r}, expected one int or {count}") from None
+        raise ArgumentTypeError(f"{op}: {what} is {value!r}, expected one int or {count}") from None
     if len(values) == 1:
         return values * count
     if len(values) != count:

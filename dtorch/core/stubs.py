@@ -4,7 +4,7 @@
 ``public`` the names that each public module offers of them. All follow from the blocks of the operations: their parameters, defaults and annotations. Bodies work on arrays as
 well as on tensors and therefore say ``Any`` where a caller passes a tensor; the operation knows
 which parameters those are. Other parameters that say ``Any`` are typed by their name, which means
-the same everywhere (`BY_NAME`). Keywords and positions of classic spellings are left out: they
+the same everywhere (`arguments.BY_NAME`). Keywords and positions of classic spellings are left out: they
 work, and a type checker points at them.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dtorch.core import functions, public
+from dtorch.core.arguments import BY_NAME
 from dtorch.core.elementwise import ElementwiseOp
 from dtorch.core.op import METHODS, Op, public_ops
 from dtorch.core.views import ViewOp
@@ -45,24 +46,6 @@ DType: TypeAlias = dtype | str | type[Any] | np.dtype[Any]
 
 # Names known in every stub: from the header, or builtin.
 KNOWN = {"Any", "DType", "Ints", "None", "Number", "Operand", "Sequence", "Tensor", "np"}
-
-# What a parameter of this name takes, in every operation that says no more than Any.
-BY_NAME = {
-    "alpha": "Number", "atol": "float | Tensor", "aweights": "Tensor", "beta": "Number",
-    "correction": "float", "destination": "Ints", "dilation": "Ints", "dim": "Ints",
-    "dims": "Ints", "divisor_override": "int", "dtype": "DType", "dx": "float",
-    "fill_value": "Operand", "fweights": "Tensor", "indices": "Sequence[Tensor | None]",
-    "indices_or_sections": "Ints", "kernel_size": "Ints", "max": "Operand", "maxnorm": "float",
-    "min": "Operand", "nan": "float", "neginf": "float", "norm_type": "float",
-    "normalized_shape": "Ints", "ord": "float | str", "other": "Tensor", "output_padding": "Ints",
-    "output_ratio": "float | Sequence[float]", "output_size": "int | Sequence[int | None]",
-    "p": "float | str", "pad": "Sequence[int]", "padding": "Ints", "posinf": "float",
-    "q": "float | Tensor", "rcond": "float | Tensor", "reduce": "bool", "repeats": "int | Tensor",
-    "rtol": "float | Tensor", "shape": "Sequence[int]", "shifts": "Ints", "size": "Sequence[int]",
-    "size_average": "bool", "sizes": "Sequence[int]", "sorter": "Tensor", "source": "Ints",
-    "split_size_or_sections": "Ints", "src": "Operand", "stride": "Ints",
-    "tol": "float | Tensor", "value": "Operand", "weight": "Operand",
-}  # fmt: skip
 
 
 class Stub:

@@ -37,7 +37,7 @@ from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, get_default_dty
 from dtorch.core.elements import check_dtype, classic_array, placed, shared_array
 from dtorch.core.engine import resolve_retain, run_backward
 from dtorch.core.entry import entry
-from dtorch.core.errors import DeviceError, DtypeError, GradError, ShapeError
+from dtorch.core.errors import ArgumentTypeError, DeviceError, DtypeError, GradError, ShapeError
 from dtorch.core.graph import LeafHooks, RemovableHandle
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.printing import tensor_str
@@ -605,6 +605,13 @@ class Tensor(OpMethods, TensorBase):
             raise ValueError(f"cannot convert {array.dtype} to {dtype} without a copy")
         return array.astype(dtype)
 
+    def __array_wrap__(
+        self, array: Any, context: Any = None, return_scalar: builtins.bool = False
+    ) -> Tensor:
+        """What NumPy's functions of tensors return: tensors; truths as uint8, as they always were."""
+        array = np.asarray(array)
+        return Tensor._wrap(array.astype(np.uint8) if array.dtype == np.bool_ else array)
+
     def item(self) -> builtins.int | Any:
         """The one element, as a Python number of the kind of the dtype.
 
@@ -711,7 +718,8 @@ class Tensor(OpMethods, TensorBase):
     def __bool__(self) -> bool:  # type: ignore[valid-type]
         if self._array.size != 1:
             raise ShapeError(
-                f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use any() or all()"
+                "Boolean value of Tensor with more than one value is ambiguous, and of one without any: "
+                f"the shape is {tuple(self.shape)}; use any() or all()"
             )
         return bool(self._array.item())
 
@@ -730,21 +738,29 @@ class Tensor(OpMethods, TensorBase):
         return int(self._array.item())
 
     def __contains__(self, element: Any) -> bool:  # type: ignore[valid-type]
-        value = element._array if isinstance(element, TensorBase) else element
-        return bool((self._array == value).any())
+        if not isinstance(element, (TensorBase, builtins.bool, builtins.int, builtins.float,
+                                    builtins.complex, np.generic)):  # fmt: skip
+            raise ArgumentTypeError(
+                f"Tensor.__contains__ only supports Tensor or scalar, got {type(element).__name__}"
+            )
+        equal: Any = self == element
+        return bool(equal.any())
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("Tensor does not support deleting items; index with what is to stay")
 
     def __repr__(self) -> str:
         return tensor_str(self)
 
     def __format__(self, spec: str) -> str:
+        if not self._array.ndim:
+            return format(self.item(), spec)
         if not spec:
             return str(self)
-        if self._array.ndim:
-            raise TypeError(
-                f"format: {spec!r} is for a number, the tensor has shape {tuple(self.shape)}; format "
-                "its item(), or call set_printoptions() and print the tensor"
-            )
-        return format(self.item(), spec)
+        raise TypeError(
+            f"format: {spec!r} is for a number, the tensor has shape {tuple(self.shape)}; format "
+            "its item(), or call set_printoptions() and print the tensor"
+        )
 
     def __copy__(self) -> Tensor:
         result = self.data

@@ -13,6 +13,7 @@ from dtorch.core.errors import (
     DimensionError,
     DivisionError,
     DtypeError,
+    IndicesError,
     ShapeError,
 )
 
@@ -121,7 +122,7 @@ def test_empty_tensors() -> None:
         (lambda x: x.gather(1, dtorch.tensor([[0.5]])), DtypeError, "gather.*float32.*int64"),
         (lambda x: x.gather(1, dtorch.tensor([1])), ShapeError, "gather.*as many dims"),
         (lambda x: x.index_select(0, dtorch.tensor([2])), DimensionError, "dim 0 of size 2"),
-        (lambda x: x.index_add(0, dtorch.tensor([0]), x), ShapeError, r"index_add.*\(1, 3\)"),
+        (lambda x: x.index_add(0, dtorch.tensor([0]), x), IndicesError, r"index_add.*\(1, 3\)"),
         (lambda x: x.scatter(0, dtorch.tensor([[-1]]), x), DimensionError, "scatter"),
         (lambda x: x.scatter_reduce(0, dtorch.tensor([[0]]), x, "max"), ArgumentError, "'max'"),
         (lambda x: x.masked_fill(dtorch.tensor([1.0]), 0), DtypeError, "masked_fill.*bool"),
@@ -147,7 +148,7 @@ def test_empty_tensors() -> None:
         (lambda x: x.renorm(0, 0, 1.0), ArgumentError, "p is 0"),
         (
             lambda x: x[0, 0].index_add(0, dtorch.tensor([0, 0]), x[0, 0]),
-            ShapeError,
+            IndicesError,
             r"index_add: source has shape \(\)",
         ),
         (lambda x: dtorch.tril_indices(2, -1), ArgumentError, "tril_indices: row is 2 and col -1"),

@@ -19,7 +19,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, RankError, ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.linalg import expect_one_dtype
@@ -277,7 +277,7 @@ def _batched(name: str, nd: int, input: Any, weight: Any) -> tuple[Any, bool]:
     """The input with a batch dimension, and whether it had one."""
     shape = tuple(input.shape)
     if weight.ndim != nd + 2:
-        raise ShapeError(
+        raise RankError(
             f"{name}: weight has shape {tuple(weight.shape)}, expected {nd + 2} dimensions"
         )
     if 0 in shape[-nd:]:
@@ -287,7 +287,7 @@ def _batched(name: str, nd: int, input: Any, weight: Any) -> tuple[Any, bool]:
     if len(shape) == nd + 1:
         return input.reshape((1, *shape)), False
     sides = ("length", "height, width", "depth, height, width")[nd - 1]
-    raise ShapeError(
+    raise RankError(
         f"{name}: input has shape {shape}, expected {nd + 2} dimensions (batch, channels, {sides}) "
         f"or {nd + 1} without batch"
     )

@@ -11,7 +11,7 @@ from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, int64
 from dtorch.core.entry import entry
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, RankError, ShapeError
 from dtorch.core.op import method, structured
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.scatter import unslice
@@ -70,7 +70,7 @@ def _(input, offset=0, dim1=0, dim2=1):
 
 def _expect_matrix(name: str, input: Any) -> None:
     if input.ndim < 2:
-        raise ShapeError(
+        raise RankError(
             f"{name}: input has shape {tuple(input.shape)}, expected at least 2 dimensions"
         )
 
@@ -178,7 +178,7 @@ def diag(input: Any, diagonal: int = 0) -> Any:
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
-        raise ShapeError(
+        raise RankError(
             f"diag: input has shape {tuple(input.shape)}, expected 1 or 2 dimensions; "
             "use diagonal or diag_embed for batches"
         )
@@ -220,7 +220,7 @@ def _(input, offset=0):
 def trace(input: Any) -> Any:
     """Sum of the diagonal of a matrix."""
     if input.ndim != 2:
-        raise ShapeError(f"trace: input has shape {tuple(input.shape)}, expected 2 dimensions")
+        raise RankError(f"trace: input has shape {tuple(input.shape)}, expected 2 dimensions")
     return sum(diagonal(input))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import float32, refuse_dtypes
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, RankError, ShapeError
 from dtorch.core.half import SINGLE, is_half
 from dtorch.core.ops.arithmetic import mul
 from dtorch.core.random import uniform
@@ -78,7 +78,7 @@ def _drop_channels(
 ) -> Any:
     shape = input._array.shape
     if len(shape) not in (sides + 1, sides + 2):
-        raise ShapeError(
+        raise RankError(
             f"{name}: input has shape {tuple(shape)}, expected {sides + 2} dimensions (batch, "
             f"channels and {sides} sides) or {sides + 1} without batch"
         )

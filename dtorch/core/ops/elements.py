@@ -10,7 +10,7 @@ from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
-from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.errors import DimensionError, DtypeError, IndicesError, ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import refuse_factor
 from dtorch.core.ops.comparison import keep
@@ -22,7 +22,7 @@ from dtorch.core.shapes import ends, normalize_dim
 def check_rows(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
     dim = normalize_dim(name, dim, input.ndim)
     if index.ndim > 1 or index.dtype.kind not in "iu":
-        raise ShapeError(
+        raise IndicesError(
             f"{name}: index is {index.dtype} of shape {tuple(index.shape)}, expected 1-D int64"
         )
     expect_in_range(name, index, input.shape[dim] if input.ndim else 1, dim)
@@ -59,8 +59,9 @@ def _(input, dim, index):
 
 def expect_source(name: str, input: Any, dim: int, index: Any, source: Any) -> None:
     expected = (*input.shape[:dim], index.size, *input.shape[dim + 1 :]) if input.ndim else (1,)
-    if tuple(source.shape) != expected and (input.ndim or not source.size == index.size == 1):
-        raise ShapeError(f"{name}: source has shape {tuple(source.shape)}, expected {expected}")
+    one = input.ndim < 2 and source.size == index.size == 1
+    if tuple(source.shape) != expected and not one:
+        raise IndicesError(f"{name}: source has shape {tuple(source.shape)}, expected {expected}")
     if source.dtype != input.dtype:
         raise DtypeError(f"{name}: source is {source.dtype}, the tensor {input.dtype}")
 
@@ -258,7 +259,7 @@ def put(
     """
     places = _flat_index("put", input, index).reshape(-1)
     if source.size != places.size:
-        raise ArgumentError(f"put: {source.size} elements for {places.size} indices")
+        raise IndicesError(f"put: {source.size} elements for {places.size} indices")
     out = input.copy()
     flat = out.reshape(-1)
     if accumulate:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, RankError
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.op import structured
@@ -175,9 +175,7 @@ def embedding(
     Returns: ``(*input.shape, columns)``.
     """
     if weight.ndim != 2:
-        raise ShapeError(
-            f"embedding: weight has shape {tuple(weight.shape)}, expected 2 dimensions"
-        )
+        raise RankError(f"embedding: weight has shape {tuple(weight.shape)}, expected 2 dimensions")
     rows = weight.shape[0]
     index = check_lookup("embedding", input, rows)
     if max_norm is not None:

@@ -10,13 +10,14 @@ from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
-from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, RankError, ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.scatter import (
     add_at_flat,
     along,
+    as_vectors,
     flat_places,
     gather_along,
     scatter_sum,
@@ -37,8 +38,8 @@ def gather(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     [[2], [3]]
     """
     dim, index = _check_index("gather", input, dim, index)
-    if not index.size or not input.ndim:
-        return gather_along.body(xp, input, dim, index)
+    if not index.size:
+        return xp.empty(index.shape, input.dtype)
     return xp.take(input.reshape(-1), flat_places(xp, index, input.shape, dim))
 
 
@@ -52,8 +53,8 @@ def check_index_shape(name: str, input: Any, dim: int, index: Any) -> tuple[int,
     dim = normalize_dim(name, dim, input.ndim)
     if index.dtype.kind not in "iu":
         raise DtypeError(f"{name}: index is {index.dtype}, expected int64")
-    if index.ndim != input.ndim and index.size:
-        raise ShapeError(
+    if index.ndim != input.ndim and index.size and max(index.ndim, input.ndim) > 1:
+        raise RankError(
             f"{name}: index has shape {index.shape}, expected as many dims as {input.shape}"
         )
     for d, (size, limit) in enumerate(zip(index.shape, input.shape, strict=False)):
@@ -108,11 +109,18 @@ def covered(name: str, src: Any, index: Any, input: Any) -> Any:
     """The part of ``src`` that ``index`` covers."""
     if src.dtype != input.dtype:
         raise DtypeError(f"{name}: src is {src.dtype}, the tensor {input.dtype}; convert one")
+    shape = src.shape
+    src, index = as_vectors(src, index)
     if src.ndim != index.ndim or any(s < i for s, i in zip(src.shape, index.shape, strict=True)):
-        raise ShapeError(
-            f"{name}: src of shape {src.shape} is smaller than the index {index.shape}"
-        )
+        raise ShapeError(f"{name}: src of shape {shape} is smaller than the index {index.shape}")
     return src[tuple(slice(size) for size in index.shape)]
+
+
+def uncovered(grad: Any, shape: Any) -> Any:
+    """The gradient of a src of ``shape`` from that of the part that the index covers."""
+    (part,) = as_vectors(grad)
+    whole = unslice(part, tuple(slice(size) for size in part.shape), tuple(shape) or (1,))
+    return whole.reshape(tuple(shape))
 
 
 @scatter_add.gradient("input")
@@ -122,8 +130,7 @@ def _(grad):
 
 @scatter_add.gradient("src")
 def _(grad, dim, index, src_shape):
-    part = gather(grad, dim, index)
-    return unslice(part, tuple(slice(size) for size in part.shape), src_shape)
+    return uncovered(gather(grad, dim, index), src_shape)
 
 
 @scatter_add.samples
@@ -147,7 +154,8 @@ def _(input, dim, index, src):
 def _scatter(xp: ArrayModule, input: Array, dim: int, index: Array, src: Array) -> Array:
     dim, index = _check_index("scatter", input, dim, index)
     out = input.copy()
-    out[along(xp, index, dim)] = covered("scatter", src, index, input)
+    at, vector = as_vectors(index, out)
+    vector[along(xp, at, dim)] = covered("scatter", src, index, input)
     return out
 
 
@@ -158,15 +166,15 @@ def _(grad, dim, index):
 
 @_scatter.gradient("src")
 def _(grad, dim, index, src_shape):
-    part = gather(grad, dim, index)
-    return unslice(part, tuple(slice(size) for size in part.shape), src_shape)
+    return uncovered(gather(grad, dim, index), src_shape)
 
 
 @structured(tensors=("input", "index"), public=False)
 def _blank(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     """``input`` with zeros at ``index`` along ``dim``."""
     out = input.copy()
-    out[along(xp, index, dim % max(input.ndim, 1))] = 0
+    at, vector = as_vectors(index, out)
+    vector[along(xp, at, dim % max(input.ndim, 1))] = 0
     return out
 
 
@@ -249,11 +257,12 @@ def scatter_reduce(
     dim, index = _check_index("scatter_reduce", input, dim, index)
     src = covered("scatter_reduce", src, index, input)
     combine, neutral = _REDUCE[reduce]
-    at = along(xp, index, dim)
     out = input.copy()
+    places, vector = as_vectors(index, out)
+    at = along(xp, places, dim)
     if not include_self:
-        out[at] = _lowest_and_highest(input.dtype).get(reduce, neutral)
-    combine.at(out, at, src)
+        vector[at] = _lowest_and_highest(input.dtype).get(reduce, neutral)
+    combine.at(vector, at, src)
     if reduce == "mean":
         count = _counts(xp, input.shape, at, include_self).astype(out.dtype)
         out = out / count if out.dtype.kind in "fc" else out // count
@@ -271,14 +280,14 @@ def _lowest_and_highest(numpy_dtype: Any) -> dict[str, Any]:
 
 def _counts(xp: ArrayModule, shape: Any, at: Any, include_self: bool) -> Any:
     """How many elements make up each place."""
-    count = xp.full(shape, int(include_self), np.int64)
+    count = xp.full(tuple(shape) or (1,), int(include_self), np.int64)
     xp.add.at(count, at, 1)
-    return xp.maximum(count, 1)
+    return xp.maximum(count, 1).reshape(shape)
 
 
 @structured(tensors=("index",), public=False)
 def _send_counts(xp: ArrayModule, index: Array, dim: int, shape: Any, include_self: bool) -> Array:
-    return _counts(xp, shape, along(xp, index, dim), include_self)
+    return _counts(xp, shape, along(xp, as_vectors(index)[0], dim), include_self)
 
 
 def _ones(like: Any, condition: Any) -> Any:
@@ -289,7 +298,8 @@ def _ones(like: Any, condition: Any) -> Any:
 @scatter_reduce.gradient("input", "src")
 def _(grad, input, dim, index, src, out, reduce, include_self):
     dim = dim % max(input.ndim, 1)
-    part = src[tuple(slice(size) for size in index.shape)]
+    part, at = as_vectors(src, index)
+    part = part[tuple(slice(size) for size in at.shape)].reshape(tuple(index.shape))
     kept = grad if include_self else _blank(grad, dim, index)
     if reduce == "mean":
         share = grad / _send_counts(index, dim, tuple(input.shape), include_self)
@@ -321,7 +331,7 @@ def _(grad, input, dim, index, src, out, reduce, include_self):
         share = grad / choose(hits == 0, 1.0, hits)
         kept = keep(share, own)
         to_part = keep(gather_along(share, dim, index), sent)
-    return kept, unslice(to_part, tuple(slice(size) for size in index.shape), tuple(src.shape))
+    return kept, uncovered(to_part, src.shape)
 
 
 @scatter_reduce.samples

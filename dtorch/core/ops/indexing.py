@@ -14,7 +14,13 @@ from dtorch.core.composites import composite
 from dtorch.core.dtype import from_numpy_dtype, number_in, numbers_in
 from dtorch.core.elements import sequence_array
 from dtorch.core.entry import entry
-from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.errors import (
+    ArgumentError,
+    DimensionError,
+    DtypeError,
+    IndicesError,
+    ShapeError,
+)
 from dtorch.core.inplace import bump, check_history, expect_writable, overwrite
 from dtorch.core.op import method, structured
 from dtorch.core.ops.comparison import keep
@@ -39,7 +45,7 @@ def parse_index(shape: tuple[int, ...], index: Any) -> tuple[Any, bool]:
     Raises:
         DimensionError: too many indices, or an int out of range.
         ArgumentError: a slice with a negative step.
-        TypeError: something that cannot index.
+        IndicesError: something that cannot index.
     """
     if isinstance(index, list) and any(
         isinstance(part, _INDICES) or part is None for part in index
@@ -57,6 +63,8 @@ def parse_index(shape: tuple[int, ...], index: Any) -> tuple[Any, bool]:
     dim = 0
     for part in parts:
         if part is Ellipsis:
+            if any(each is part for each in out):
+                continue  # the first has taken all dims
             dim += len(shape) - consumed
             out.append(part)
             consumed_by = 0
@@ -79,8 +87,6 @@ def parse_index(shape: tuple[int, ...], index: Any) -> tuple[Any, bool]:
             basic = False
             consumed_by = array.ndim if array.dtype == np.bool_ else 1
         dim += consumed_by
-    if sum(part is Ellipsis for part in out) > 1:
-        raise DimensionError("index: `...` can stand only once")
     if basic and Ellipsis not in out:
         out.append(Ellipsis)  # NumPy then gives a 0-dim view, not a copied scalar
     if not basic:
@@ -130,7 +136,15 @@ def _parse_int(part: Any, shape: tuple[int, ...], dim: int) -> int:
 
 
 def _parse_slice(part: slice) -> slice:
-    bounds = [None if b is None else operator.index(b) for b in (part.start, part.stop, part.step)]
+    try:
+        bounds = [
+            None if b is None else operator.index(b) for b in (part.start, part.stop, part.step)
+        ]
+    except TypeError:
+        raise IndicesError(
+            f"index: slice indices must be integers or None or have an __index__ method, got "
+            f"{part!r} of {', '.join(type(b).__name__ for b in (part.start, part.stop, part.step))}"
+        ) from None
     if bounds[2] is not None and bounds[2] <= 0:
         raise ArgumentError(f"index: the step of a slice is {bounds[2]}, expected at least 1")
     return slice(*bounds)
@@ -145,9 +159,9 @@ def _parse_array(part: Any, shape: tuple[int, ...], dim: int) -> Any:
         if not array.size and not isinstance(part, np.ndarray):
             array = array.astype(np.int64)
     else:
-        raise TypeError(
-            f"index: got {type(part).__name__} ({part!r}), expected ints, slices, None, `...`, and "
-            "integer or bool tensors"
+        raise IndicesError(
+            f"index: got {type(part).__name__} ({part!r}), only integers, slices (`:`), ellipsis "
+            "(`...`), None and long or byte Variables are valid indices, and bool ones"
         )
     if array.dtype == np.uint8 and isinstance(part, TensorBase):
         array = array != 0
@@ -157,8 +171,9 @@ def _parse_array(part: Any, shape: tuple[int, ...], dim: int) -> Any:
             raise DimensionError(f"index: a mask of shape {array.shape} for dims of {expected}")
         return array
     if array.dtype.kind not in "iu":
-        raise DimensionError(
-            f"index: tensors used as indices must be integer or bool, this one is {array.dtype}"
+        raise IndicesError(
+            "index: tensors used as indices must be long, byte or bool tensors, or other integers; "
+            f"this one is {array.dtype}"
         )
     size = shape[dim]
     least, most = ends(array) if array.size else (0, -1)

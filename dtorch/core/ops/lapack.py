@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
-from dtorch.core.errors import ShapeError
+from dtorch.core.errors import RankError
 from dtorch.core.ops.diagonal import diag_embed, tril, triu
 from dtorch.core.ops.factorization import eigh_pair, svd_reduced
 from dtorch.core.ops.joining import cat
@@ -148,7 +148,7 @@ def pstrf(a: Any, upper: bool = True, tol: float = -1) -> tuple[Any, Any]:
     """
     expect_matrices("pstrf", a._array)
     if a.ndim != 2:
-        raise ShapeError(f"pstrf: input has shape {tuple(a.shape)}, expected 2 dimensions")
+        raise RankError(f"pstrf: input has shape {tuple(a.shape)}, expected 2 dimensions")
     array = a._array
     rest = np.triu(array) + np.triu(array, 1).T if upper else np.tril(array) + np.tril(array, -1).T
     n = len(rest)
@@ -376,7 +376,7 @@ def eig(a: Any, eigenvectors: bool = False) -> tuple[Any, Any]:
     """
     expect_matrices("eig", a._array)
     if a.ndim != 2:
-        raise ShapeError(f"eig: input has shape {tuple(a.shape)}, expected 2 dimensions")
+        raise RankError(f"eig: input has shape {tuple(a.shape)}, expected 2 dimensions")
     expect_finite("eig", np, a._array)
     values, vectors = np.linalg.eig(a._array)
     pairs = np.stack([values.real, values.imag], -1).astype(a._array.dtype)

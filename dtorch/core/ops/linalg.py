@@ -12,7 +12,7 @@ from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype
-from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.errors import ArgumentError, DtypeError, RankError, ShapeError
 from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.op import structured
 from dtorch.core.ops.complex import conj, conjugate
@@ -123,7 +123,7 @@ matmul.operator("__matmul__", "__rmatmul__")
 def _expect_matrices(name: str, ndims: tuple[int, int], input: Any, other: Any) -> None:
     a, b = _shape(input), _shape(other)
     if (len(a), len(b)) != ndims:
-        raise ShapeError(
+        raise RankError(
             f"{name}: shapes {a} and {b}, expected {ndims[0]} and {ndims[1]} dimensions"
         )
 
@@ -200,12 +200,17 @@ outer.expect(np.multiply.outer)
 
 
 def _weights_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Classic ``addmm(beta, input, mat1, mat2)`` and ``addmm(beta, input, alpha, mat1, mat2)``."""
-    if len(args) == 4:
-        beta, input, mat1, mat2 = args
-        return (input, mat1, mat2), {"beta": beta}
-    beta, input, alpha, mat1, mat2 = args
-    return (input, mat1, mat2), {"beta": beta, "alpha": alpha}
+    """Classic ``addmm(beta, input, mat1, mat2)`` and ``addmm(beta, input, alpha, mat1, mat2)``, as
+    methods ``input.addmm(beta, mat1, mat2)`` and ``input.addmm(beta, alpha, mat1, mat2)``."""
+    *before, mat1, mat2 = args
+    tensors = [value for value in before if isinstance(value, TensorBase)]
+    numbers = [value for value in before if not isinstance(value, TensorBase)]
+    if len(tensors) != 1 or len(numbers) > 2:
+        raise TypeError(
+            f"got {len(args)} arguments by position, expected a tensor, at most the two numbers beta "
+            "and alpha, and the two tensors to multiply"
+        )
+    return (*tensors, mat1, mat2), dict(zip(("beta", "alpha"), numbers, strict=False))
 
 
 _adding_product = partial(composite, aliases={"mat": "input"}, inplace=True, wide=True, takes="ifc")
@@ -453,7 +458,7 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Any:
             raise ShapeError(f"cross: no dim of size 3 in the shape {_shape(input)}")
         dim = found[0]
     if input.ndim != other.ndim:
-        raise ShapeError(
+        raise RankError(
             f"cross: shapes {_shape(input)} and {_shape(other)}, expected as many dims in both"
         )
     dim = normalize_dim("cross", dim, input.ndim, scalars=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
+from dtorch.core.errors import ArgumentError, DimensionError, RankError, ShapeError
 from dtorch.core.ops.activation import logsigmoid
 from dtorch.core.ops.bounds import clamp, minimum
 from dtorch.core.ops.comparison import keep
@@ -70,7 +70,7 @@ def margin_ranking_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     shapes = {tuple(t.shape) for t in (input1, input2, target)}
     if len({len(shape) for shape in shapes}) > 1:
-        raise ShapeError(
+        raise RankError(
             f"margin_ranking_loss: shapes {', '.join(map(str, sorted(shapes)))}, expected equal "
             "numbers of dimensions"
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, RankError, ShapeError
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.complex import conj
 from dtorch.core.ops.diagonal import diagonal, vander
@@ -99,7 +99,7 @@ def linalg_norm(
     if matrix:
         return linalg_matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     if dim is None and A.ndim > 2:
-        raise ShapeError(
+        raise RankError(
             f"norm: input has shape {tuple(A.shape)} and ord is {ord!r}, expected at most 2 "
             "dimensions; give dim"
         )

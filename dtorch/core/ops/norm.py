@@ -11,7 +11,7 @@ from dtorch.core import backend
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype, from_numpy_dtype
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, RankError, ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import abs as absolute
 from dtorch.core.ops.bounds import clamp_min
@@ -138,7 +138,7 @@ def renorm(input: Any, p: Any, dim: int, maxnorm: Any) -> Any:
     if p <= 0 or maxnorm < 0:
         raise ArgumentError(f"renorm: p is {p}, maxnorm {maxnorm}; expected p > 0, maxnorm >= 0")
     if input.ndim < 2:
-        raise ShapeError(
+        raise RankError(
             f"renorm: input has shape {tuple(input.shape)}, expected at least 2 dimensions"
         )
     dims = tuple(d for d in range(input.ndim) if d != at)

@@ -11,7 +11,7 @@ from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
-from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.errors import ArgumentError, DtypeError, RankError, ShapeError
 from dtorch.core.half import is_half, widened
 from dtorch.core.inplace import bump, expect_writable
 from dtorch.core.op import structured
@@ -249,7 +249,7 @@ def batch_norm(
     """
     shape = tuple(input.shape)
     if len(shape) < 2:
-        raise ShapeError(f"batch_norm: input has shape {shape}, expected at least 2 dimensions")
+        raise RankError(f"batch_norm: input has shape {shape}, expected at least 2 dimensions")
     _check_channels("batch_norm", input, running_mean=running_mean, running_var=running_var,
                     weight=weight, bias=bias)  # fmt: skip
     if not training and running_mean is not None:
@@ -425,7 +425,7 @@ def group_norm(
     """
     shape = tuple(input.shape)
     if len(shape) < 2:
-        raise ShapeError(f"group_norm: input has shape {shape}, expected at least 2 dimensions")
+        raise RankError(f"group_norm: input has shape {shape}, expected at least 2 dimensions")
     n, c, *sides = shape
     if num_groups < 1 or c % num_groups:
         raise ArgumentError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, RankError
 from dtorch.core.op import structured
 from dtorch.core.shapes import per_dim, window_count
 
@@ -24,7 +24,7 @@ def sides_of_input(name: str, nd: int, input: Any) -> Ints:
     shape = tuple(input.shape)
     if len(shape) not in (nd + 1, nd + 2):
         names = ("length", "height, width", "depth, height, width")[nd - 1]
-        raise ShapeError(
+        raise RankError(
             f"{name}: input has shape {shape}, expected {nd + 2} dimensions (batch, channels, "
             f"{names}) or {nd + 1} without batch; use unsqueeze(0) to add a dimension"
         )

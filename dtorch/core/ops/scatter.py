@@ -104,6 +104,8 @@ def add_at_flat(xp: ArrayModule, out: Any, index: Any, source: Any, dim: int) ->
 
 def flat_places(xp: ArrayModule, index: Any, shape: tuple[int, ...], dim: int) -> Any:
     """Where in a flattened array of ``shape`` the elements at ``index`` along ``dim`` lie."""
+    if len(shape) < 2:
+        return index
     place = xp.zeros((1,) * index.ndim, np.int64)
     step = 1
     for d in range(index.ndim - 1, -1, -1):
@@ -135,7 +137,8 @@ def _(grad, dim, index):
 @structured(tensors=("input", "index"), public=False)
 def gather_along(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     """Elements at ``index`` along ``dim``; other indices are those of their place in ``index``."""
-    return input[along(xp, index, dim)]
+    vector, at = as_vectors(input, index)
+    return vector[along(xp, at, dim)].reshape(index.shape)
 
 
 @gather_along.gradient("input")
@@ -169,10 +172,14 @@ def _(make):
     yield (make(m, 2 * n), 1, make.index(2 * n, high=n), (m, n)), {}
 
 
+def as_vectors(*values: Any) -> list[Any]:
+    """Arrays or tensors, the 0-dim ones as vectors of one element: beside a vector, a number of a
+    place or an element counts as one."""
+    return [value.reshape(value.shape or (1,)) for value in values]
+
+
 def along(xp: ArrayModule, index: Any, dim: int) -> tuple[Any, ...]:
     """The full index that replaces only dimension ``dim`` of each place in ``index`` by it."""
-    if index.ndim == 0:
-        return ()
     grid = list(xp.ogrid[tuple(slice(size) for size in index.shape)])
     grid[dim] = index
     return tuple(grid)

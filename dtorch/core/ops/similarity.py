@@ -8,7 +8,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
-from dtorch.core.errors import ShapeError
+from dtorch.core.errors import RankError
 from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.elements import index_select
 from dtorch.core.ops.norm import norm
@@ -87,7 +87,7 @@ def _(input, p=2.0, dim=1):
 def pdist(input: Any, p: float = 2) -> Any:
     """p-norms of the differences of all pairs of rows of ``(N, M)``: rows 0 and 1, 0 and 2, ..."""
     if input.ndim != 2:
-        raise ShapeError(f"pdist: input has shape {tuple(input.shape)}, expected 2 dimensions")
+        raise RankError(f"pdist: input has shape {tuple(input.shape)}, expected 2 dimensions")
     first, second = np.triu_indices(input.shape[0], 1)
     pairs = [index_select(input, 0, wrap(i.astype(np.int64))) for i in (first, second)]
     return norm(pairs[0] - pairs[1], p, 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
+from dtorch.core.errors import ArgumentError, DtypeError, RankError
 from dtorch.core.ops.arithmetic import lerp
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import real
@@ -207,9 +207,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         aweights: weight of each observation.
     """
     if input.ndim > 2:
-        raise ShapeError(
-            f"cov: input has shape {tuple(input.shape)}, expected at most 2 dimensions"
-        )
+        raise RankError(f"cov: input has shape {tuple(input.shape)}, expected at most 2 dimensions")
     if input.dtype.category < 2:
         input = input * 1.0
     rows = input if input.ndim == 2 else input.reshape(1, -1)

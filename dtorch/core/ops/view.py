@@ -11,7 +11,7 @@ from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, set_counter, shared_version, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import dtype
-from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
+from dtorch.core.errors import ArgumentError, DimensionError, RankError, ShapeError
 from dtorch.core.inplace import bump, check_history
 from dtorch.core.op import method
 from dtorch.core.ops.copies import reshaped
@@ -174,7 +174,7 @@ def t(xp: ArrayModule, input: Array) -> Array:
         ShapeError: more than two dims.
     """
     if input.ndim > 2:
-        raise ShapeError(
+        raise RankError(
             f"t: input has shape {tuple(input.shape)}, expected at most 2 dimensions; "
             "use transpose or permute"
         )
