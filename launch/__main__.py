@@ -86,6 +86,8 @@ def _job(options: argparse.Namespace, error_dir: Path, screen: Output) -> Job:
 
         path = variables.get("PYTHONPATH", os.environ.get("PYTHONPATH"))
         variables = {**variables, "PYTHONPATH": python_path(path)}
+        if options.classic:
+            variables = {**variables, "DTORCH_CLASSIC": "1"}
     captured = processes > 1 or options.log_dir is not None
     if captured and screen.is_terminal:
         # Workers see a pipe, and would take any terminal for 80 columns wide.

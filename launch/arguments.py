@@ -76,6 +76,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if options.target is None:
         parser.error("no program given: name the Python file to run after the flags")
     options.program = _program(parser, options)
+    if options.classic and not options.compat:
+        parser.error("--classic goes with --compat")
     if options.compat:
         _check_compat(parser, options.program)
     _check_master(parser, options)
@@ -156,6 +158,12 @@ def _add_program(parser: Parser) -> None:
         action="store_true",
         help="PROGRAM was written for PyTorch: import torch gives it dtorch; it is not started if "
         "it names what dtorch does not have (see python -m dtorch.compat --help)",
+    )
+    parser.flag(
+        "--classic",
+        action="store_true",
+        help="with --compat: allow what PyTorch of 2017 took and today's semantics forbid, such as "
+        "loss.data[0]",
     )
     parser.flag(
         "--env",

@@ -188,7 +188,7 @@ class Function:
         if _is_among(result, self.dirty_tensors):
             node.overwrite(result, nr)
             return result
-        if result.array.dtype.kind not in "fcV":
+        if result.array.dtype.kind not in "fcV" and not self.stochastic:
             return result
         linked = result._grad_fn is not None or result._mode == REQUIRES_GRAD
         if linked or result._view is not None or _is_among(result, args):

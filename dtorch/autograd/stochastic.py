@@ -15,9 +15,9 @@ import numpy as np
 
 from dtorch.autograd.function import Function
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.creation import full_like
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
-from dtorch.core.generator import default_generator
-from dtorch.core.random import bernoulli, randn
+from dtorch.core.random import bernoulli, multinomial, randn, samplers
 from dtorch.core.tensor import Tensor
 
 
@@ -60,14 +60,16 @@ def _with_reward(backward: Any) -> Any:
 
 
 def _as_reward(name: str, reward: Any, like: Tensor) -> Tensor:
-    if isinstance(reward, TensorBase):
-        if reward.array.shape != like.array.shape:
-            raise ShapeError(
-                f"{name}: reward has shape {tuple(reward.array.shape)}, expected "
-                f"{tuple(like.array.shape)} like the output, or a number"
-            )
-        return reward.detach()  # type: ignore[attr-defined, no-any-return]  # a Tensor
-    return wrap(np.full_like(like.array, reward))  # type: ignore[no-any-return]
+    shape = like.array.shape
+    if not isinstance(reward, TensorBase):
+        return wrap(np.full(shape, reward, np.float64))  # type: ignore[no-any-return]
+    array = reward.array
+    if array.shape != shape and array.size != 1:
+        raise ShapeError(
+            f"{name}: reward has shape {tuple(array.shape)}, expected {tuple(shape)} like the "
+            "output, or a number"
+        )
+    return wrap(np.broadcast_to(array if array.shape == shape else array.item(), shape))  # type: ignore[no-any-return]
 
 
 class Bernoulli(StochasticFunction):
@@ -139,31 +141,37 @@ class Multinomial(StochasticFunction):
         self.with_replacement = with_replacement
 
     def forward(self, weights: Tensor) -> Tensor:
-        rows = weights.array.reshape(-1, weights.array.shape[-1]).astype(np.float64)
-        if not (np.isfinite(rows).all() and (rows >= 0).all() and (rows.sum(1) > 0).all()):
-            raise ArgumentError("Multinomial: weights must be finite, at least 0, and not all 0")
-        picked = np.stack([self._draw(row / row.sum()) for row in rows])
-        sample: Tensor = wrap(picked.reshape(*weights.array.shape[:-1], self.num_samples))
-        # Indices have no gradient; a float copy carries the reward's.
-        self.indices = sample
-        self.save_for_backward(weights)
-        return sample.to(weights.dtype)
-
-    def _draw(self, probabilities: np.ndarray) -> np.ndarray:
-        return default_generator.numpy.choice(
-            len(probabilities), self.num_samples, self.with_replacement, probabilities
-        )
+        sample = multinomial(weights, self.num_samples, self.with_replacement)
+        self.save_for_backward(weights, sample)
+        return sample
 
     def backward(self, reward: Any) -> Any:
         saved: Any = self.saved_tensors
-        array = saved[0].array
-        total = array.sum(-1, keepdims=True)
-        grad = np.broadcast_to(reward.array.sum(-1, keepdims=True) / total, array.shape).copy()
-        picked = self.indices.array
+        weights, picked = (tensor.array for tensor in saved)
+        total = weights.sum(-1, keepdims=True)
+        grad = np.broadcast_to(reward.array.sum(-1, keepdims=True) / total, weights.shape)
+        grad = grad.astype(weights.dtype)
         rows = np.ogrid[tuple(slice(n) for n in picked.shape)]
         np.subtract.at(
             grad,
             (*rows[:-1], picked),
-            reward.array / np.take_along_axis(array, picked, -1),
+            (reward.array / np.take_along_axis(weights, picked, -1)).astype(weights.dtype),
         )
         return wrap(grad)
+
+
+def _draw_bernoulli(input: Tensor) -> Any:
+    return Bernoulli()(input)
+
+
+def _draw_normal(mean: Any, std: Any) -> Any:
+    if not isinstance(std, Tensor):
+        return Normal(std)(mean)
+    return Normal()(mean if isinstance(mean, Tensor) else full_like(std, mean), std)
+
+
+def _draw_multinomial(input: Tensor, num_samples: int, replacement: bool) -> Any:
+    return Multinomial(num_samples, replacement)(input)
+
+
+samplers.update(bernoulli=_draw_bernoulli, normal=_draw_normal, multinomial=_draw_multinomial)

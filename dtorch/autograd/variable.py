@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dtorch.core import classic
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
+from dtorch.core.classic import Classic
 from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
 
@@ -17,6 +19,13 @@ class _VariableType(type):
 
     def __subclasscheck__(cls, subclass: type) -> bool:
         return issubclass(subclass, TensorBase)
+
+    def __eq__(cls, other: object) -> bool:
+        # In ``type(h) == Variable`` Python asks this class first: it derives from that of Tensor.
+        return other is cls or (other is Tensor and classic.allows(Classic.TYPE))
+
+    def __hash__(cls) -> int:
+        return hash(Tensor)
 
     def __getattr__(cls, name: str) -> Any:
         return getattr(Tensor, name)

@@ -9,6 +9,9 @@ Version checks of programs and libraries pass: ``torch.__version__`` names the r
 whose API dtorch follows, and dtorch's own version behind a plus sign. ``dtorch.__version__`` stays
 what it is.
 
+Programs of 2017 do what today's semantics forbid, such as ``loss.data[0]``: `set_classic` allows
+it, as ``--classic`` on the command lines and ``DTORCH_CLASSIC=1`` in the environment do.
+
 >>> import dtorch, dtorch.compat
 >>> dtorch.compat.install()
 >>> import torch.nn.functional as F
@@ -19,5 +22,9 @@ True
 
 from dtorch.compat.importing import install, is_installed, uninstall
 from dtorch.compat.names import TORCH_VERSION, TORCHVISION_VERSION
+from dtorch.core.classic import ClassicWarning, is_on as is_classic, switch as set_classic
 
-__all__ = ["TORCHVISION_VERSION", "TORCH_VERSION", "install", "is_installed", "uninstall"]
+__all__ = [
+    "TORCHVISION_VERSION", "TORCH_VERSION", "ClassicWarning", "install", "is_classic",
+    "is_installed", "set_classic", "uninstall",
+]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from dtorch.compat.importing import REPORT_VARIABLE, python_path
 from dtorch.compat.scan import find_program, scan
+from dtorch.core import classic
 
 _EPILOG = """\
 Nothing of the program is changed: it gets the command line, the path and the exit code that
@@ -24,11 +25,18 @@ exit code: the program's; 1 if it was not started for lack of something.
 def main() -> NoReturn:
     parser = argparse.ArgumentParser(
         prog="python -m dtorch.compat",
-        usage="%(prog)s [--scan | --anyway] (script.py | -m module) [arguments of the program]",
+        usage="%(prog)s [--classic] [--scan | --anyway] (script.py | -m module) "
+        "[arguments of the program]",
         description=__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--classic",
+        action="store_true",
+        help="allow what PyTorch of 2017 took and today's semantics forbid, such as loss.data[0]; "
+        "what is made use of is said once",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--scan", action="store_true", help="list what is not there, run nothing")
@@ -55,6 +63,8 @@ def main() -> NoReturn:
             "(above); with --anyway it is, and fails where it gets there\n",
         )
     os.environ["PYTHONPATH"] = python_path(os.environ.get("PYTHONPATH"))
+    if options.classic:
+        os.environ[classic.VARIABLE] = "1"
     if options.anyway:
         os.environ[REPORT_VARIABLE] = "1"
     target = ["-m", options.program] if options.module else [options.program]

@@ -235,7 +235,15 @@ def _needs_torch(root: str, distributions: Mapping[str, list[str]]) -> bool:
 
 def _read(path: Path, package: str) -> _Source:
     source = _Source(path, package)
-    tree = ast.parse(path.read_bytes(), str(path))
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as error:
+        if re.search(r"\basync\s*=", error.text or ""):
+            raise SyntaxError(
+                f"{path}:{error.lineno}: async= cannot be written since Python 3.7, where it is a "
+                "keyword, and no mode changes that; write non_blocking="
+            ) from None
+        raise
     _Reader(source, tree).visit(tree)
     return source
 

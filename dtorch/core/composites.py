@@ -27,10 +27,13 @@ class CompositeOp(Op):
             try:
                 result = self._call(values, out is not None)
             except ERRORS as error:
-                seen = self.told(error, args, kwargs)
-                if seen is None:
-                    raise
-                raise seen from seen.__cause__
+                again = self.as_formerly(error, args, kwargs)
+                if again is None:
+                    seen = self.told(error, args, kwargs)
+                    if seen is None:
+                        raise
+                    raise seen from seen.__cause__
+                result = self._call(again, out is not None)
             if out is None:
                 return result
             if not isinstance(result, tuple):

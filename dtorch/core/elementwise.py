@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from dtorch.core import dispatch
 from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import PLAIN, TensorBase
+from dtorch.core.classic import Classic
 from dtorch.core.dtype import (
     dtype,
     from_numpy_dtype,
@@ -67,6 +70,8 @@ class ElementwiseOp(Op):
             self.kernels["cpu"] = self.loop
         names = self.tensors if promoted is None else promoted
         self.promoted = tuple(self.index[name] for name in names)
+        if len(self.tensors) > 1:
+            self.formerly(Classic.POINTWISE)(self._in_order)
 
     @property
     def guard(self) -> int:
@@ -106,6 +111,22 @@ class ElementwiseOp(Op):
 
     def _explain_shapes(self, values: Sequence[Any]) -> None:
         broadcast_shapes(self.name, *(v.shape for v in values if hasattr(v, "shape")))
+
+    def _in_order(self, values: list[Any]) -> list[Any] | None:
+        """The operands in the shape of the first, where all have as many elements."""
+        operands = [values[i] for i in self.tensor_indices]
+        shapes = [v._array.shape for v in operands if isinstance(v, TensorBase) and v._array.ndim]
+        if not isinstance(operands[0], TensorBase) or len({math.prod(s) for s in shapes}) != 1:
+            return None
+        first = shapes[0]
+        with suppress(ValueError):
+            if np.broadcast_shapes(*shapes) == first:
+                return None  # that is not what is wrong
+        again = list(values)
+        for i in self.tensor_indices:
+            if isinstance(again[i], TensorBase) and again[i]._array.ndim:
+                again[i] = again[i] if again[i]._array.shape == first else again[i].reshape(first)
+        return again
 
     def takes_operand(self, i: int, value: Any) -> bool:
         return isinstance(value, (NUMBERS, generic)) or super().takes_operand(i, value)

@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import classic
 from dtorch.core.backend import compiled, tell
 from dtorch.core.base import REQUIRES_GRAD, VOLATILE, TensorBase, counter_of, wrap
+from dtorch.core.classic import Classic
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import Node, NodeHooks, edge_of
@@ -374,10 +376,15 @@ def _root(tensor: TensorBase, gradient: Any, create_graph: bool) -> tuple[Any, A
     elif not isinstance(gradient, TensorBase):
         raise TypeError(f"backward: gradient is {type(gradient).__name__}, expected a tensor")
     if gradient._array.shape != array.shape:
-        raise ShapeError(
+        error = ShapeError(
             f"backward: gradient has shape {tuple(gradient._array.shape)}, "
             f"expected {tuple(array.shape)} like the tensor"
         )
+        if not gradient._array.size == array.size == 1:
+            raise error
+        if not classic.allows(Classic.GRADIENT):
+            raise classic.hinted(error)
+        gradient = gradient.reshape(array.shape)
     grad = gradient if create_graph else gradient._array
     if not create_graph and grad.dtype != array.dtype:
         grad = grad.astype(array.dtype)

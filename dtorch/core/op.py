@@ -51,10 +51,11 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from dtorch.core import backend, dispatch, history
+from dtorch.core import backend, classic, dispatch, history
 from dtorch.core.arguments import misfit
 from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
+from dtorch.core.classic import Classic
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.entry import ERRORS, told
 from dtorch.core.errors import ArgumentError, ArgumentTypeError, DtorchError
@@ -180,6 +181,7 @@ class Op:
         self.make_samples: Callable[..., Iterator[Any]] | None = None
         self.reference: Callable[..., Any] | None = None
         self.rearrange: Callable[..., Any] | None = None
+        self.former: list[tuple[Classic, Callable[..., Any]]] = []
         self.check_shape: Callable[..., Any] | None = None
         self.signature = public_signature(parameters, self.has_out)
         # Both show the source of the block to those who ask `inspect` for it.
@@ -271,6 +273,16 @@ class Op:
         """Register ``rearrange(args) -> (args, kwargs)`` for classic surplus positions."""
         self.rearrange = function
         return function
+
+    def formerly(self, what: Classic) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register ``rule(values) -> values or None``: what a call that fails meant in 2017, as the
+        values of the parameters of one that does not; None where it was an error then, too."""
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            self.former.append((what, function))
+            return function
+
+        return register
 
     def kernel(self, device: str) -> Callable[[Kernel], Kernel]:
         """Register a faster equal of the body, without array module, for arrays of a device."""
@@ -407,6 +419,26 @@ class Op:
                 raise TypeError(f"{self.name}() misses the argument {self.params[i]!r}")
         return values
 
+    def as_formerly(
+        self, error: Exception, args: Sequence[Any], kwargs: dict[str, Any], inplace: bool = False
+    ) -> list[Any] | None:
+        """What a call that failed meant in 2017, if classic mode allows it: the values of one that
+        means that today. Where it is off, the error names it."""
+        if not self.former or not isinstance(error, DtorchError):
+            return None
+        try:
+            values = self.bind(args, kwargs)
+        except TypeError:
+            return None  # it is the error
+        for what, rule in self.former:
+            again: list[Any] | None = rule(values)
+            if again is not None and not (inplace and again[0] is not values[0]):
+                if classic.allows(what):
+                    return again
+                classic.hinted(error)
+                return None
+        return None
+
     def _pack_variadic(self, args: Sequence[Any]) -> Sequence[Any]:
         at = self.variadic or 0
         rest = args[at:]
@@ -428,10 +460,16 @@ class Op:
                     return run([*args, *defaults[given:]], out)
                 return self.run(bind(args, kwargs), out)
             except ERRORS as error:
-                seen = self.told(error, args, kwargs)
-                if seen is None:
-                    raise
-                raise seen from seen.__cause__
+                again = self.as_formerly(error, args, kwargs)
+                if again is None:
+                    seen = self.told(error, args, kwargs)
+                    if seen is None:
+                        raise
+                    raise seen from seen.__cause__
+            n = self.positional
+            return function(
+                *again[:n], out=out, **dict(zip(self.params[n:], again[n:], strict=True))
+            )
 
         if self.way is not None:
             return dispatch.named_way(function, self.way, self)
@@ -600,16 +638,20 @@ class Op:
 
     def _make_inplace(self) -> Callable[..., Any]:
         def function(input: Any, *args: Any, **kwargs: Any) -> Any:
+            given = (input, *args)
             settings = silence()
             try:
-                return self.run_inplace(self.bind((input, *args), kwargs))
+                return self.run_inplace(self.bind(given, kwargs))
             except ERRORS as error:
-                seen = self.told(error, (input, *args), kwargs)
-                if seen is None:
-                    raise
-                raise seen from seen.__cause__
+                again = self.as_formerly(error, given, kwargs, inplace=True)
+                if again is None:
+                    seen = self.told(error, given, kwargs)
+                    if seen is None:
+                        raise
+                    raise seen from seen.__cause__
             finally:
                 restore(settings)
+            return self.run_inplace(again)
 
         return function
 

@@ -575,7 +575,7 @@ class OpMethods:
     def mul_(self, other: Operand) -> Self: ...
     def multinomial(
         self,
-        num_samples: int,
+        num_samples: int | None = None,
         replacement: bool = False,
         *,
         generator: Generator | None = None,

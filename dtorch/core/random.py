@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from dtorch.core import classic
 from dtorch.core.arrays import Array
-from dtorch.core.base import TensorBase, wrap
+from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.classic import Classic
 from dtorch.core.dtype import (
     as_dtype,
     dtype,
@@ -22,6 +25,7 @@ from dtorch.core.elements import placed
 from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.generator import Generator, source_of
+from dtorch.core.grad_mode import mode
 from dtorch.core.half import SINGLE, convert, widened
 from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.op import method
@@ -32,6 +36,20 @@ __all__ = [
     "bernoulli", "binomial", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",
     "randint_like", "randn", "randn_like", "randperm",
 ]  # fmt: skip
+
+
+# Draw samples whose gradient comes from a reward; `dtorch.autograd.stochastic` puts them here.
+samplers: dict[str, Callable[..., Tensor]] = {}
+
+
+def _sampled(name: str, *operands: Any, **options: Any) -> Tensor | None:
+    """Samples as they were in 2017 where an operand requires grad, if classic mode allows it."""
+    if not (classic.is_on() and mode.enabled):
+        return None
+    recorded = any(getattr(operand, "_mode", 0) == REQUIRES_GRAD for operand in operands)
+    if not recorded or not classic.allows(Classic.SAMPLE):
+        return None
+    return samplers[name](*operands, **options)
 
 
 def uniform(shape: tuple[int, ...], numpy_dtype: Any, generator: Generator | None) -> np.ndarray:
@@ -200,6 +218,8 @@ def bernoulli(
 ) -> Tensor:
     """0 or 1, where 1 has the probability that ``input`` (or ``p``) states."""
     _expect_floating("bernoulli", input, "biufV")
+    if p is None and (sampled := _sampled("bernoulli", input)) is not None:
+        return sampled
     probability = input._array if p is None else np.full(input._array.shape, float(p))
     if probability.size and not ((probability >= 0) & (probability <= 1)).all():
         raise ArgumentError("bernoulli: probabilities must lie between 0 and 1")
@@ -230,6 +250,8 @@ def normal(
     Raises:
         ArgumentError: a negative standard deviation.
     """
+    if size is None and (sampled := _sampled("normal", mean, std)) is not None:
+        return sampled
     center = mean._array if isinstance(mean, TensorBase) else mean
     spread = std._array if isinstance(std, TensorBase) else std
     if np.any(np.less(spread, 0)):
@@ -291,19 +313,26 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 
 @entry("multinomial")
 def multinomial(
-    input: Tensor, num_samples: int, replacement: bool = False, *,
+    input: Tensor, num_samples: int | None = None, replacement: bool = False, *,
     generator: Generator | None = None, out: Any = None,
 ) -> Tensor:  # fmt: skip
     """Indices drawn with the probabilities that each row of ``input`` states, up to a factor.
 
     Args:
-        num_samples: how many for each row.
+        num_samples: how many for each row; must be given.
         replacement: an index may be drawn again.
 
     Raises:
         ArgumentError: weights that are negative or not finite, or sum to 0; without replacement,
             fewer weights above 0 than samples.
     """
+    if num_samples is None:
+        if not classic.allows(Classic.ONE_SAMPLE):
+            raise classic.hinted(TypeError("multinomial() misses the argument 'num_samples'"))
+        num_samples = 1
+    sampled = _sampled("multinomial", input, num_samples=num_samples, replacement=replacement)
+    if sampled is not None:
+        return sampled
     if input.ndim not in (1, 2) or not input.is_floating_point():
         raise ShapeError(
             f"multinomial: input is {input.dtype} of shape {tuple(input.shape)}, expected floating "

@@ -16,7 +16,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from dtorch.core import backend, dtype as dtypes
+from dtorch.core import backend, classic, dtype as dtypes
 from dtorch.core.arrays import Array
 from dtorch.core.base import (
     INFERENCE,
@@ -31,13 +31,21 @@ from dtorch.core.base import (
     version_of,
     wrap,
 )
+from dtorch.core.classic import Classic
 from dtorch.core.conversion import dtype_of_type, parse_to, same_device, type_name
 from dtorch.core.device import CPU, as_device, device
 from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.elements import check_dtype, classic_array, placed, shared_array
 from dtorch.core.engine import resolve_retain, run_backward
 from dtorch.core.entry import entry
-from dtorch.core.errors import ArgumentTypeError, DeviceError, DtypeError, GradError, ShapeError
+from dtorch.core.errors import (
+    ArgumentTypeError,
+    DeviceError,
+    DimensionError,
+    DtypeError,
+    GradError,
+    ShapeError,
+)
 from dtorch.core.graph import LeafHooks, RemovableHandle
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.printing import tensor_str
@@ -134,7 +142,18 @@ class Tensor(OpMethods, TensorBase):
     def size(self, dim: builtins.int | None = None) -> Any:
         """All sizes, or that of one dimension."""
         shape = self._array.shape
-        return Size(shape) if dim is None else shape[_existing_dim("size", dim, len(shape))]
+        if dim is None:
+            return Size(shape)
+        try:
+            return shape[_existing_dim("size", dim, len(shape))]
+        except IndexError:
+            if shape or dim not in (0, -1):
+                raise
+            if classic.allows(Classic.ONE_ELEMENT):
+                return 1
+            raise classic.hinted(
+                DimensionError(f"size: a 0-dim tensor has no dimension {dim}")
+            ) from None
 
     @overload
     def stride(self, dim: None = None) -> tuple[builtins.int, ...]: ...
@@ -233,7 +252,23 @@ class Tensor(OpMethods, TensorBase):
             StorageError: the storage must grow and cannot: it is shared, mapped, or viewed from
                 outside, as by `numpy()`.
         """
-        return self._set_geometry("resize_", as_sizes("resize_", sizes), self.storage_offset())
+        shape, offset = as_sizes("resize_", sizes), self.storage_offset()
+        for same in self._formerly_same() if classic.is_on() else ():
+            same._set_geometry("resize_", shape, offset)
+        return self._set_geometry("resize_", shape, offset)
+
+    def _formerly_same(self) -> list[Any]:
+        """Tensors that were this one in 2017: that of which it is the ``data``, and the like."""
+        array = self._array
+        return [
+            other
+            for other in storage_of(self).tensors()
+            if other is not self
+            and other._view is self._view is None
+            and (other._array.shape, other._array.strides) == (array.shape, array.strides)
+            and other._array.dtype == array.dtype
+            and classic.allows(Classic.RESIZE)
+        ]
 
     def resize_as_(self, tensor: TensorBase) -> Tensor:
         """`resize_` to the sizes of ``tensor``."""
@@ -535,7 +570,9 @@ class Tensor(OpMethods, TensorBase):
         """
         node = self._grad_fn
         if node is None or not node.stochastic:
-            raise GradError("reinforce: the tensor is no sample of a StochasticFunction")
+            raise classic.hinted(
+                GradError("reinforce: the tensor is no sample of a StochasticFunction")
+            )
         node.reinforce(reward)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
@@ -595,7 +632,8 @@ class Tensor(OpMethods, TensorBase):
                 raise GradError("numpy: the tensor requires grad; use detach().numpy()")
             if self.is_cuda:
                 raise DeviceError(f"numpy: the tensor lies on {self.device}; use cpu().numpy()")
-        return np.asarray(backend.to_numpy(self._array))
+        array = np.asarray(backend.to_numpy(self._array))
+        return array if array.ndim else classic.array_of_number(array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
         array = self.numpy()
@@ -707,19 +745,27 @@ class Tensor(OpMethods, TensorBase):
 
     def __len__(self) -> int:  # type: ignore[valid-type]  # int is a method of this class
         if not self._array.ndim:
-            raise TypeError("len() of a 0-dim tensor")
+            if classic.allows(Classic.ONE_ELEMENT):
+                return 1
+            raise classic.hinted(TypeError("len() of a 0-dim tensor"))
         return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self._array.ndim:
-            raise TypeError("iteration over a 0-dim tensor")
+            if classic.allows(Classic.ONE_ELEMENT):
+                return iter((self,))
+            raise classic.hinted(TypeError("iteration over a 0-dim tensor"))
         return iter(self.unbind(0))
 
     def __bool__(self) -> bool:  # type: ignore[valid-type]
         if self._array.size != 1:
-            raise ShapeError(
-                "Boolean value of Tensor with more than one value is ambiguous, and of one without any: "
-                f"the shape is {tuple(self.shape)}; use any() or all()"
+            if classic.allows(Classic.TRUTH):
+                return bool(self._array.size)
+            raise classic.hinted(
+                ShapeError(
+                    "Boolean value of Tensor with more than one value is ambiguous, and of one "
+                    f"without any: the shape is {tuple(self.shape)}; use any() or all()"
+                )
             )
         return bool(self._array.item())
 
@@ -736,6 +782,13 @@ class Tensor(OpMethods, TensorBase):
         if self._array.size != 1 or self._array.dtype.kind not in "iub":
             raise TypeError("only integer tensors of one element can be used as an index")
         return int(self._array.item())
+
+    def __round__(self, ndigits: builtins.int | None = None) -> Any:
+        if not self._array.ndim and classic.allows(Classic.ELEMENT):
+            return round(self.item(), ndigits)
+        raise classic.hinted(
+            TypeError("round: a tensor is no number; round(t.item()), or t.round()")
+        )
 
     def __contains__(self, element: Any) -> bool:  # type: ignore[valid-type]
         if not isinstance(element, (TensorBase, builtins.bool, builtins.int, builtins.float,
@@ -805,6 +858,21 @@ class Tensor(OpMethods, TensorBase):
 
 
 register_tensor_type(Tensor)
+
+
+def _hash(tensor: Tensor) -> int:
+    """Of an integer that of the number, so that it is found as a key."""
+    array = tensor._array
+    if array.ndim or array.dtype.kind not in "iu" or not classic.allows(Classic.ELEMENT):
+        return object.__hash__(tensor)
+    return hash(array.item())
+
+
+def _hash_by_number(on: bool) -> None:
+    Tensor.__hash__ = _hash if on else object.__hash__  # type: ignore[method-assign, assignment]  # classic mode is switched
+
+
+classic.follow(_hash_by_number)
 
 
 class _Retain:

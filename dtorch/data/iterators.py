@@ -64,6 +64,10 @@ class BatchIterator:
     def __next__(self) -> Any:
         raise NotImplementedError
 
+    def next(self) -> Any:
+        """The classic spelling of ``next(iterator)``."""
+        return next(self)
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("an iterator over a DataLoader cannot be pickled; pickle the loader")
 

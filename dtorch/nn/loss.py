@@ -61,6 +61,26 @@ class _Loss(Module):
                 state.get("size_average"), state.get("reduce"), self.reduction
             )
 
+    @property
+    def size_average(self) -> bool:
+        """Classic: whether the mean is taken, not the sum; may be set, too."""
+        return self.reduction == "mean"
+
+    @size_average.setter
+    def size_average(self, value: bool) -> None:
+        if self.reduction != "none":
+            self.reduction = legacy_reduction(value, None, self.reduction)
+
+    @property
+    def reduce(self) -> bool:
+        """Classic: whether the mean or the sum is taken; may be set, too."""
+        return self.reduction != "none"
+
+    @reduce.setter
+    def reduce(self, value: bool) -> None:
+        if value != self.reduce:
+            self.reduction = "mean" if value else "none"
+
 
 class _WeightedLoss(_Loss):
     """A loss with a weight of each class, or of each element."""

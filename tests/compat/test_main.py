@@ -98,3 +98,49 @@ def test_a_program_that_does_not_exist_is_named(tmp_path, target):
     done = run("-m", "dtorch.compat", *target, cwd=tmp_path)
     assert done.returncode == 2
     assert "there is no such" in done.stderr or "required" in done.stderr
+
+
+CLASSIC = """\
+import multiprocessing
+import torch
+from torch.autograd import Variable
+
+
+def in_child(queue):
+    queue.put(Variable(torch.ones(2)).sum().data[0])
+
+
+if __name__ == "__main__":
+    loss = Variable(torch.ones(2)).sum()
+    print(loss.data[0])
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    child = context.Process(target=in_child, args=(queue,))
+    child.start()
+    print(queue.get(timeout=60))
+    child.join()
+"""
+
+
+@pytest.mark.parametrize("launcher", ["compat", "launch"])
+def test_programs_of_2017_run_with_a_flag_that_their_children_inherit(tmp_path, launcher):
+    (tmp_path / "program.py").write_text(CLASSIC)
+    flags = ("--compat",) if launcher == "launch" else ()
+    done = run("-m", f"dtorch.{launcher}", *flags, "--classic", "program.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "2.0\n2.0\n"), done.stderr
+    assert "program.py:12: ClassicWarning: classic mode: t[0] of a 0-dim tensor" in done.stderr
+
+
+def test_a_program_of_2017_names_the_flag_where_it_fails_without_it(tmp_path):
+    (tmp_path / "program.py").write_text("import torch\ntorch.ones(2).sum()[0]\n")
+    done = run("-m", "dtorch.compat", "program.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "item() gives its number" in done.stderr
+    assert "--classic, or DTORCH_CLASSIC=1" in done.stderr
+
+
+def test_a_keyword_of_today_is_named_that_no_mode_can_help_with(tmp_path):
+    (tmp_path / "program.py").write_text("import torch\nx = torch.ones(2)\nx.cuda(async=True)\n")
+    done = run("-m", "dtorch.compat", "--classic", "program.py", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "program.py:3: async= cannot be written since Python 3.7" in done.stderr

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import classic
 from dtorch.core.arrays import Array, ArrayModule
+from dtorch.core.base import TensorBase
+from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.dtype import dtype, finfo, from_numpy_dtype
 from dtorch.core.elementwise import ElementwiseOp, elementwise
-from dtorch.core.errors import ArgumentError, DivisionError
+from dtorch.core.errors import ArgumentError, DivisionError, DtypeError
 from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.complex import (
     complex as complex_of,
@@ -89,10 +92,41 @@ add.classic(_scaled_by_position)
 add.operator("__add__", "__radd__", "__iadd__")
 
 
-@elementwise(loop="sub", aliases={"value": "other"})
-def sub(xp: ArrayModule, input: Array, other: Array, *, alpha: Any = 1) -> Array:
-    """Difference ``input - alpha * other``."""
+class _DifferenceOp(ElementwiseOp):
+    """There is none of masks, whose complement would be meant by most."""
+
+    def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
+        if any(map(_is_mask, values[:2])):
+            raise DtypeError(
+                "sub: an operand is a bool tensor; ~mask is its complement, mask1 ^ mask2 says "
+                "where they differ, and mask.long() counts"
+            )
+        return super().prepare(values, raw)
+
+
+def _is_mask(value: Any) -> bool:
+    return isinstance(value, TensorBase) and value._array.dtype == np.bool_
+
+
+def _as_bytes(values: list[Any]) -> list[Any] | None:
+    """Masks as numbers of uint8."""
+    if not any(map(_is_mask, values[:2])):
+        return None
+    return [value.byte() if _is_mask(value) else value for value in values]
+
+
+def _sub(xp: ArrayModule, input: Array, other: Array, *, alpha: Any = 1) -> Array:
+    """Difference ``input - alpha * other``.
+
+    Raises:
+        DtypeError: of a mask; ``~mask`` is its complement.
+    """
     return input - other if alpha == 1 else _with_scaled(xp, xp.subtract, input, other, alpha)
+
+
+_sub.__name__ = "sub"
+sub = _DifferenceOp(_sub, loop="sub", aliases={"value": "other"})
+sub.formerly(Classic.MASK)(_as_bytes)
 
 
 @sub.gradient("input")
@@ -164,6 +198,30 @@ class _DivisionOp(ElementwiseOp):
     def promoted_dtype(self, values: Sequence[Any]) -> dtype:
         """The common dtype of the operands, whatever its category."""
         return floor_divide.result_dtype(values[:2])
+
+    def run(self, values: list[Any], out: Any = None) -> Any:
+        return super().run(self._as_meant(values), out)
+
+    def run_inplace(self, values: list[Any]) -> Any:
+        try:
+            return super().run_inplace(self._as_meant(values))
+        except DtypeError as error:
+            raise classic.hinted(error) if self._of_integers(values) else error from None
+
+    def _as_meant(self, values: list[Any]) -> list[Any]:
+        """In classic mode the quotients of integers are integers."""
+        if classic.is_on() and self._of_integers(values) and classic.allows(Classic.QUOTIENT):
+            mode = self.index["rounding_mode"]
+            return [*values[:mode], "trunc", *values[mode + 1 :]]
+        return values
+
+    def _of_integers(self, values: list[Any]) -> bool:
+        """Whether they are divided, and not all single numbers, which were Python's."""
+        return (
+            values[self.index["rounding_mode"]] is None
+            and any(isinstance(v, TensorBase) and v._array.ndim for v in values)
+            and self.promoted_dtype(values).category < 2
+        )
 
 
 def _div(xp: ArrayModule, input: Array, other: Array, *, rounding_mode: str | None = None) -> Array:
@@ -331,6 +389,9 @@ def _(input, other):
 def neg(xp: ArrayModule, input: Array) -> Array:
     """The elements with the opposite sign."""
     return xp.negative(input)
+
+
+neg.formerly(Classic.MASK)(_as_bytes)
 
 
 @neg.gradient("input")

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import classic
 from dtorch.core.arrays import Array, ArrayModule
-from dtorch.core.base import TensorBase, wrap
+from dtorch.core.base import PLAIN, TensorBase, wrap
+from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.dtype import from_numpy_dtype, number_in, numbers_in
 from dtorch.core.elements import sequence_array
@@ -190,12 +192,32 @@ _NUMBERS = (bool, int, float, complex, np.number, np.bool_)
 
 def _getitem(input: Any, index: Any) -> Any:
     """Elements or parts: a view for ints, slices, None and ``...``; a copy for arrays and masks."""
-    parsed, basic = parse_index(input._array.shape, index)
+    try:
+        parsed, basic = parse_index(input._array.shape, index)
+    except DimensionError as error:
+        fewer = _fewer_indices(input, index, error)
+        if fewer or input._mode != PLAIN:
+            return _getitem(input, fewer)
+        return input.item()
     if basic:
         return _basic.function(input, parsed)
     ints, parsed = _ints_first(parsed)
     part = input if ints is None else _basic.function(input, ints)
     return take_slice.function(part, parsed)
+
+
+def _fewer_indices(input: Any, index: Any, error: DimensionError) -> tuple[Any, ...]:
+    """The indices without zeros that are too many, whose dims were there when the program was
+    written, if classic mode allows it; else the error is raised."""
+    parts = index if isinstance(index, tuple) else (index,)
+    ndim = input._array.ndim
+    surplus = parts[ndim:]
+    simple = all(isinstance(part, (int, slice)) or _is_single_integer(part) for part in parts)
+    if not surplus or not simple or any(isinstance(p, slice) or p not in (0, -1) for p in surplus):
+        raise error
+    if not classic.allows(Classic.KEPT_DIM if ndim else Classic.NUMBER):
+        raise classic.hinted(error)
+    return parts[:ndim]
 
 
 def _ints_first(parsed: tuple[Any, ...]) -> tuple[tuple[Any, ...] | None, tuple[Any, ...]]:
@@ -220,7 +242,11 @@ def _ints_first(parsed: tuple[Any, ...]) -> tuple[tuple[Any, ...] | None, tuple[
 
 def _setitem(input: Any, index: Any, value: Any) -> None:
     """Overwrite elements; the value broadcasts and is converted to the tensor's dtype."""
-    parsed, basic = parse_index(input._array.shape, index)
+    try:
+        parsed, basic = parse_index(input._array.shape, index)
+    except DimensionError as error:
+        _setitem(input, _fewer_indices(input, index, error), value)
+        return
     if basic:
         part = _basic.function(input, parsed)
         _assign(part, value)
@@ -305,6 +331,14 @@ def copy(
             f"copy_: source of shape {tuple(src.shape)} cannot be broadcast to the tensor's "
             f"{tuple(input.shape)}"
         ) from None
+
+
+@copy.formerly(Classic.POINTWISE)
+def _(values):
+    input, src = values[:2]
+    if input.numel() != src.numel() or input.shape == src.shape:
+        return None
+    return [input, src.reshape(input.shape), *values[2:]]
 
 
 @copy.gradient("input")

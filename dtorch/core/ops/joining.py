@@ -10,6 +10,7 @@ import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import wrap
+from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.dtype import from_numpy_dtype, result_dtype
 from dtorch.core.errors import ArgumentError, ShapeError
@@ -66,6 +67,14 @@ def cat(xp: ArrayModule, tensors: Sequence[Any], dim: int = 0) -> Array:
         target = result_dtype([from_numpy_dtype(d) for d in dtypes], [], []).numpy
         kept = [t.astype(target, copy=False) for t in kept]
     return joined(kept, dim) if xp is np else xp.concatenate(kept, dim)
+
+
+@cat.formerly(Classic.ONE_ELEMENT)
+def _(values):
+    tensors = values[0]
+    if all(isinstance(t, Tensor) for t in tensors) and not all(t.ndim for t in tensors):
+        return [[t if t.ndim else t.reshape(1) for t in tensors], *values[1:]]
+    return None
 
 
 @cat.gradient("tensors")

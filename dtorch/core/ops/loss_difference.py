@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import classic
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase
+from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
@@ -24,16 +26,46 @@ from dtorch.core.ops.reduction import sum
 from dtorch.core.shapes import broadcast_shapes
 
 
-def _expect_same_shape(name: str, input: Any, target: Any) -> None:
-    """Differing sizes that broadcast are nearly always a mistake."""
+def _broadcast_target(name: str, input: Any, target: Any) -> Any:
+    """The target, if it broadcasts; differing sizes that do are nearly always a mistake."""
     a, b = tuple(input.shape), tuple(target.shape)
-    if a != b:
+    if a == b:
+        return target
+    if _as_many(input, target) and classic.is_on():
+        return _in_order(input, target)
+    try:
         broadcast_shapes(name, a, b)
-        warnings.warn(
-            f"{name}: input has shape {a}, target {b}; they are broadcast, which is seldom meant",
-            UserWarning,
-            stacklevel=4,
-        )
+    except ShapeError as error:
+        raise (classic.hinted(error) if _as_many(input, target) else error) from None
+    warnings.warn(
+        f"{name}: input has shape {a}, target {b}; they are broadcast, which is seldom meant",
+        UserWarning,
+        stacklevel=4,
+    )
+    return target
+
+
+def _same_shape(name: str, input: Any, target: Any) -> Any:
+    """The target, if it has the shape of the input."""
+    if tuple(input.shape) == tuple(target.shape):
+        return target
+    if _as_many(input, target) and classic.is_on():
+        return _in_order(input, target)
+    error = ShapeError(
+        f"{name}: target has shape {tuple(target.shape)}, expected {tuple(input.shape)} like "
+        "the input"
+    )
+    raise classic.hinted(error) if _as_many(input, target) else error
+
+
+def _as_many(input: Any, target: Any) -> bool:
+    return math.prod(input.shape) == math.prod(target.shape)
+
+
+def _in_order(input: Any, target: Any) -> Any:
+    """The elements of the target in the shape of the input, as classic mode allows."""
+    classic.allows(Classic.TARGET)
+    return target.reshape(input.shape)
 
 
 def weighted(name: str, losses: Any, weight: Any, reduction: str) -> Any:
@@ -68,7 +100,7 @@ def mse_loss(
         weight: weight of each element; the mean divides by their sum.
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
-    _expect_same_shape("mse_loss", input, target)
+    target = _broadcast_target("mse_loss", input, target)
     return weighted("mse_loss", square(input - target), weight, reduction)
 
 
@@ -83,7 +115,7 @@ def l1_loss(
         weight: weight of each element; the mean divides by their sum.
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
-    _expect_same_shape("l1_loss", input, target)
+    target = _broadcast_target("l1_loss", input, target)
     return weighted("l1_loss", abs(input - target), weight, reduction)
 
 
@@ -116,7 +148,7 @@ def huber_loss(
     """
     if delta <= 0:
         raise ArgumentError(f"huber_loss: delta is {delta}, expected a number above 0")
-    _expect_same_shape("huber_loss", input, target)
+    target = _broadcast_target("huber_loss", input, target)
     return weighted("huber_loss", huber(input - target, delta), weight, reduction)
 
 
@@ -134,7 +166,7 @@ def smooth_l1_loss(
     if beta < 0:
         raise ArgumentError(f"smooth_l1_loss: beta is {beta}, expected at least 0")
     reduction = legacy_reduction(size_average, reduce, reduction)
-    _expect_same_shape("smooth_l1_loss", input, target)
+    target = _broadcast_target("smooth_l1_loss", input, target)
     difference = input - target
     losses = abs(difference) if beta == 0 else huber(difference, beta) / beta
     return reduced("smooth_l1_loss", losses, reduction)
@@ -226,14 +258,6 @@ def _(grad, input):
     return grad * (clamp(log(1 - input), -100.0) - clamp(log(input), -100.0))
 
 
-def _same_shape(name: str, input: Any, target: Any) -> None:
-    if tuple(input.shape) != tuple(target.shape):
-        raise ShapeError(
-            f"{name}: target has shape {tuple(target.shape)}, expected {tuple(input.shape)} like "
-            "the input"
-        )
-
-
 @composite(tensors=("input", "target", "weight"), home="nn", wide=True, takes="f")
 def binary_cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
@@ -250,7 +274,7 @@ def binary_cross_entropy(
     """
     name = "binary_cross_entropy"
     reduction = legacy_reduction(size_average, reduce, reduction)
-    _same_shape(name, input, target)
+    target = _same_shape(name, input, target)
     _expect_probabilities(
         name, "input", input._array, "; use binary_cross_entropy_with_logits for scores"
     )
@@ -293,7 +317,7 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     reduction = legacy_reduction(size_average, reduce, reduction)
-    _same_shape(name, input, target)
+    target = _same_shape(name, input, target)
     part = logsigmoid(input)
     if pos_weight is not None:
         part = part * ((pos_weight - 1) * target + 1)
@@ -374,7 +398,7 @@ def _(input, target, reduction="mean", log_target=False):
 # -- distributions ------------------------------------------------------------------------------
 
 
-@composite(tensors=("input", "target"), home="nn", wide=True, takes="bif")
+@composite(tensors=("input", "target"), home="nn", wide=True, takes="if")
 def poisson_nll_loss(
     input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: Any = None,
     eps: float = 1e-8, reduce: Any = None, reduction: str = "mean",

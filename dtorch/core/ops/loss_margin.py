@@ -28,7 +28,7 @@ def _reduce(losses, reduction):
     return losses.mean() if reduction == "mean" else losses.sum()
 
 
-@composite(tensors=("input", "target"), home="nn", wide=True, takes="bif")
+@composite(tensors=("input", "target"), home="nn", wide=True, takes="if")
 def hinge_embedding_loss(
     input: Any, target: Any, margin: float = 1.0, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, set_counter, shared_version, wrap
+from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.dtype import dtype
 from dtorch.core.errors import ArgumentError, DimensionError, RankError, ShapeError
@@ -31,6 +33,16 @@ def _reshaped(xp: ArrayModule, input: Array, shape: Any) -> Array:
             f"view: strides {tuple(s // input.itemsize for s in input.strides)} of shape "
             f"{input.shape} do not allow the shape {tuple(shape)} without a copy; use reshape()"
         ) from None
+
+
+@_reshaped.formerly(Classic.VIEW)
+def _(values):
+    input, shape = values
+    if any(size < -1 for size in shape) or shape.count(-1) > 1:
+        return None
+    known = math.prod(size for size in shape if size != -1)
+    fits = known == input.numel() or (-1 in shape and known and input.numel() % known == 0)
+    return [input.contiguous(), shape] if fits and not input.is_contiguous() else None
 
 
 @_reshaped.gradient("input")
@@ -212,6 +224,12 @@ def squeeze(xp: ArrayModule, input: Array, dim: Any = None) -> Array:
     return xp.squeeze(input, tuple(d for d in normal if input.ndim and input.shape[d] == 1))
 
 
+@squeeze.formerly(Classic.KEPT_DIM)
+def _(values):
+    input, dim = values
+    return [input, ()] if isinstance(dim, int) and dim == input.ndim else None
+
+
 @squeeze.gradient("input")
 def _(grad, input_shape):
     return grad.reshape(input_shape)
@@ -240,6 +258,12 @@ def _insertion(op: str, dim: int, ndim: int) -> int:
     if not -ndim - 1 <= dim <= ndim:
         raise DimensionError(f"{op}: dim {dim} is out of range, expected {-ndim - 1} to {ndim}")
     return dim % (ndim + 1)
+
+
+@unsqueeze.formerly(Classic.ONE_ELEMENT)
+def _(values):
+    input, dim = values
+    return [input.view(1), dim] if input.ndim == 0 and dim in (1, -2) else None
 
 
 @unsqueeze.gradient("input")
@@ -284,6 +308,32 @@ def expand(xp: ArrayModule, input: Array, sizes: Any) -> Array:
             )
     out = xp.broadcast_to(input, shape)
     return input.reshape(shape) if out.size == input.size else out  # nothing is repeated
+
+
+@expand.formerly(Classic.KEPT_DIM)
+def _(values):
+    """Dims that a reduction took, put in again where the sizes ask for them."""
+    input, sizes = values
+    shape = input.shape
+    missing = len(sizes) - len(shape)
+    fitting = [
+        filled
+        for places in itertools.combinations(range(len(sizes)), max(missing, 0))
+        if _can_grow(filled := _with_ones(shape, places), sizes)
+    ]
+    # A dim that was reduced is most often the last one.
+    return [input.reshape(fitting[-1]), sizes] if fitting else None
+
+
+def _with_ones(shape: tuple[int, ...], places: tuple[int, ...]) -> tuple[int, ...]:
+    rest = iter(shape)
+    return tuple(1 if i in places else next(rest) for i in range(len(shape) + len(places)))
+
+
+def _can_grow(shape: tuple[int, ...], sizes: Any) -> bool:
+    return len(shape) == len(sizes) and all(
+        old in (1, new) or new == -1 for old, new in zip(shape, sizes, strict=True)
+    )
 
 
 @expand.gradient("input")
