@@ -7,12 +7,10 @@ from typing import Any
 
 from dtorch.core.base import PLAIN, REQUIRES_GRAD, TensorBase
 from dtorch.core.dtype import float32
-from dtorch.core.entry import ERRORS
 from dtorch.core.grad_mode import mode
 from dtorch.core.half import is_half
 from dtorch.core.inplace import check_fits_inplace, check_inplace, expect_apart, several, write
 from dtorch.core.op import Op
-from dtorch.core.quiet import restore, silence
 
 
 class CompositeOp(Op):
@@ -24,16 +22,7 @@ class CompositeOp(Op):
     def _make_function(self) -> Callable[..., Any]:
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
             values = self.bind(args, kwargs)
-            try:
-                result = self._call(values, out is not None)
-            except ERRORS as error:
-                again = self.as_formerly(error, args, kwargs)
-                if again is None:
-                    seen = self.told(error, args, kwargs)
-                    if seen is None:
-                        raise
-                    raise seen from seen.__cause__
-                result = self._call(again, out is not None)
+            result = self._call(values, out is not None)
             if out is None:
                 return result
             if not isinstance(result, tuple):
@@ -43,7 +32,7 @@ class CompositeOp(Op):
                 write(self.name, target, part._array, part._mode)
             return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
 
-        return function
+        return self._made_entry(function, self._body)
 
     def _call(self, values: list[Any], settled: bool) -> Any:
         policy = self.policy
@@ -57,11 +46,7 @@ class CompositeOp(Op):
             values = [_cast(value, half, float32) for value in values]
         n = self.positional
         named = dict(zip(self.params[n:], values[n:], strict=True)) if n < len(values) else {}
-        settings = silence()
-        try:
-            result = self.body(*values[:n], **named)
-        finally:
-            restore(settings)
+        result = self.body(*values[:n], **named)
         return result if half is None else _cast(result, float32, half)
 
     def _half_dtype(self, values: Sequence[Any]) -> Any:

@@ -38,7 +38,8 @@ __all__ = [
 
 
 def _finish(array: Array, requires_grad: bool, out: Any = None, device: Any = None) -> Tensor:
-    array = placed(array, device)
+    if device is not None:
+        array = placed(array, device)
     if out is not None:
         return _write_out(array, out)
     tensor: Tensor = wrap(array)
@@ -101,11 +102,16 @@ def tensor(
 
 
 def _from_python(data: Any) -> np.ndarray:
+    if _FLOAT.issuperset(map(type, data if isinstance(data, (list, tuple)) else (data,))):
+        return np.array(data, get_default_dtype().numpy)
     array = sequence_array("tensor", data)
     if array.dtype.kind not in "fc":
         return array
     found = _dtypes_in(data) or {get_default_dtype()}
     return array.astype(reduce(promote_types, found).numpy, copy=False)
+
+
+_FLOAT = frozenset((float,))
 
 
 def _dtypes_in(data: Any) -> set[dtype]:
@@ -185,7 +191,7 @@ def tensor_from_storage(
     return result
 
 
-@entry("empty")
+@entry("empty", computes=False)
 def empty(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
@@ -195,7 +201,7 @@ def empty(
     return _finish(array, requires_grad, out, device)
 
 
-@entry("zeros")
+@entry("zeros", computes=False)
 def zeros(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -204,7 +210,7 @@ def zeros(
     return _finish(array, requires_grad, out, device)
 
 
-@entry("ones")
+@entry("ones", computes=False)
 def ones(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -232,7 +238,9 @@ def full(
 def _filled(sizes: tuple[int, ...], value: Any, kind: np.dtype[Any]) -> np.ndarray:
     if isinstance(value, TensorBase):
         return np.full(sizes, value._array.astype(kind))
-    return np.full(sizes, dtypes.number_in("full", value, kind), kind)
+    array = np.empty(sizes, kind)
+    array.fill(dtypes.number_in("full", value, kind))
+    return array
 
 
 def _like(input: Tensor, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -241,7 +249,7 @@ def _like(input: Tensor, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return input._array.shape, input._array.dtype if dtype is None else as_dtype(dtype).numpy
 
 
-@entry("empty_like")
+@entry("empty_like", computes=False)
 def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     memory_format: Any = None,
@@ -250,7 +258,7 @@ def empty_like(
     return _finish(np.empty(*_like(input, dtype)), requires_grad, device=device)
 
 
-@entry("zeros_like")
+@entry("zeros_like", computes=False)
 def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     memory_format: Any = None,
@@ -259,7 +267,7 @@ def zeros_like(
     return _finish(np.zeros(*_like(input, dtype)), requires_grad, device=device)
 
 
-@entry("ones_like")
+@entry("ones_like", computes=False)
 def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     memory_format: Any = None,
@@ -345,7 +353,7 @@ def range(
     return _finish(array, requires_grad, out, device)
 
 
-@entry("empty_strided")
+@entry("empty_strided", computes=False)
 def empty_strided(
     size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -450,7 +458,7 @@ def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -
     return _finish(np.fft.rfftfreq(n, d).astype(_numpy(dtype)), False, device=device)
 
 
-@entry("eye")
+@entry("eye", computes=False)
 def eye(
     n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,

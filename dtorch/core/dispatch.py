@@ -14,7 +14,7 @@ import numpy as np
 from dtorch.core.backend import compiled, tell
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.entry import REFUSALS
-from dtorch.core.quiet import restore, silence
+from dtorch.core.quiet import quietly
 from dtorch.core.signature import MISSING
 
 Function = Callable[..., Any]
@@ -99,13 +99,10 @@ def _binary(general: Function, ufunc: Function, short: str) -> Function:
         a, b = input._array, other._array
         if a.dtype is not b.dtype or a.dtype.kind not in short or not type(a) is type(b) is ndarray:
             return general(input, other)
-        settings = silence()
         try:
-            out = wrap(ufunc(a, b))
+            out = wrap(quietly(ufunc, a, b))
         except (*REFUSALS, TypeError):
             return general(input, other)  # says what is wrong
-        finally:
-            restore(settings)
         combined = input._mode | other._mode
         if combined:
             function.op.set_history((input, other), (out,), (), combined)  # type: ignore[attr-defined]  # set where it is named
@@ -119,19 +116,13 @@ def _unary(general: Function, ufunc: Function, short: str) -> Function:
         if isinstance(input, TensorBase) and not (rest or kwargs) and fast_paths:
             a = input._array
             if type(a) is ndarray and a.dtype.kind in short:
-                settings = silence()
                 try:
-                    out = wrap(ufunc(a))
+                    out = wrap(quietly(ufunc, a))
                 except (*REFUSALS, TypeError):
                     return general(input)  # says what is wrong
-                finally:
-                    restore(settings)
                 if input._mode:
                     function.op.set_history((input,), (out,), (), input._mode)  # type: ignore[attr-defined]  # set where it is named
                 return out
         return general(*(() if input is MISSING else (input,)), *rest, **kwargs)
 
     return function
-
-
-tell("set_context", silence, restore)

@@ -198,6 +198,9 @@ def refuse_dtypes(op: str, kinds: str, given: dtype, remedy: str = "convert firs
         raise DtypeError(f"{op}: not defined for {given}, expected {taken} numbers; {remedy}")
 
 
+_MOST = {code: float(np.finfo(code).max) for code in "efd"}
+
+
 def number_in(op: str, value: Any, target: np.dtype[Any]) -> np.ndarray:
     """A number as a 0-dim array of ``target``.
 
@@ -209,6 +212,8 @@ def number_in(op: str, value: Any, target: np.dtype[Any]) -> np.ndarray:
     >>> number_in("fill_", 2.5, np.dtype(np.int8)).item()
     2
     """
+    if type(value) is float and abs(value) <= _MOST.get(target.char, -1):
+        return np.array(value, target)
     number = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
     kind = target.kind
     if kind == "b" or (kind == "c" and isinstance(number, complex)):

@@ -17,6 +17,7 @@ from dtorch.core.storage import Storage, array_over, storage_of
 from dtorch.core.typed_storage import TypedStorage
 
 ndarray = np.ndarray
+_NO_TENSORS = frozenset((bool, int, float, complex, list, tuple))
 
 
 def placed(array: Array, place: Any) -> Any:
@@ -76,7 +77,7 @@ def sequence_array(name: str, data: Any) -> ndarray:
         ShapeError: the sequences are ragged.
         TypeError: an element is no number.
     """
-    if isinstance(data, (list, tuple)) and any(isinstance(d, TensorBase) for d in data):
+    if isinstance(data, (list, tuple)) and not _NO_TENSORS.issuperset(map(type, data)):
         data = [d._array if isinstance(d, TensorBase) else d for d in data]
     try:
         array = np.array(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from dtorch.core.errors import ArgumentError, DtorchError, DtypeError
 from dtorch.core.half import SINGLE, convert, is_half
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import NUMBERS, Op
-from dtorch.core.quiet import restore, silence
+from dtorch.core.operands import IS_PROMOTED, MAY_BE_NUMBER, type_bits
 from dtorch.core.shapes import broadcast_shapes
 
 ndarray = np.ndarray
@@ -68,10 +69,15 @@ class ElementwiseOp(Op):
         super().__init__(body, **options)
         if self.loop is not None:
             self.kernels["cpu"] = self.loop
-        names = self.tensors if promoted is None else promoted
-        self.promoted = tuple(self.index[name] for name in names)
+        if floating:
+            self.unsettled |= type_bits("bi")
         if len(self.tensors) > 1:
             self.formerly(Classic.POINTWISE)(self._in_order)
+
+    @cached_property
+    def promoted(self) -> tuple[int, ...]:
+        """Places of the operands that are converted to their common dtype."""
+        return tuple(self.index[name] for name in self._promoted or self.tensors)
 
     @property
     def guard(self) -> int:
@@ -79,9 +85,9 @@ class ElementwiseOp(Op):
         integers = self.floating or "b" in self.refused or "i" in self.refused
         return dispatch.INTEGERS * integers | dispatch.COMPLEX * ("c" in self.refused)
 
-    def compute(self, values: Sequence[Any]) -> Any:
+    def compute(self, values: Sequence[Any], halves: bool = True) -> Any:
         try:
-            return super().compute(values)
+            return super().compute(values, halves)
         except DtorchError:
             raise  # the body has said what is wrong
         except ValueError:
@@ -131,6 +137,10 @@ class ElementwiseOp(Op):
     def takes_operand(self, i: int, value: Any) -> bool:
         return isinstance(value, (NUMBERS, generic)) or super().takes_operand(i, value)
 
+    def rule_of(self, i: int) -> int:
+        rule = super().rule_of(i) | MAY_BE_NUMBER
+        return rule | IS_PROMOTED if i in self.promoted else rule
+
     def prepare(self, values: list[Any], raw: list[Any]) -> list[Any]:
         combined = self.result_dtype(values)
         if self.refused:
@@ -172,11 +182,7 @@ class ElementwiseOp(Op):
                 )
         if beyond not in ("keep", "wrap"):
             return number_in(self.name, value, target)
-        settings = silence()
-        try:
-            return np.asarray(value).astype(target)
-        finally:
-            restore(settings)
+        return np.asarray(value).astype(target)
 
     def _dtype_of_numbers(self, target: Any) -> Any:
         """The dtype of a number beside a tensor of ``target``: that which is computed with. Only where
@@ -236,11 +242,7 @@ class ElementwiseOp(Op):
             raise self._undefined(raw) from None
         if not kept:
             return super().run_inplace(values)
-        settings = silence()
-        try:
-            self.ufunc(*raw, out=array)
-        finally:
-            restore(settings)
+        self.ufunc(*raw, out=array)
         bump(target)
         return target
 

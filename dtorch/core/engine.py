@@ -26,7 +26,7 @@ from dtorch.core.grad_mode import mode
 from dtorch.core.graph import Node, NodeHooks, edge_of
 from dtorch.core.half import convert
 from dtorch.core.interrupts import at_fork
-from dtorch.core.quiet import restore, silence
+from dtorch.core.quiet import quietly
 from dtorch.core.shapes import sum_to
 
 ndarray = np.ndarray
@@ -393,13 +393,12 @@ def _root(tensor: TensorBase, gradient: Any, create_graph: bool) -> tuple[Any, A
 
 @contextmanager
 def _backward_pass(create_graph: bool) -> Iterator[None]:
-    before, settings = mode.enabled, silence()
+    before = mode.enabled
     mode.enabled = create_graph
     try:
         yield
     finally:
         mode.enabled = before
-        restore(settings)
 
 
 class _Ends(threading.local):
@@ -445,10 +444,10 @@ def _accumulate_all(
     targets = None if inputs is None else [edge_of(t) for t in inputs]
     with _backward_pass(create_graph):
         if inputs is None and not create_graph:
-            walk_arrays(roots, retain_graph)
+            quietly(walk_arrays, roots, retain_graph)
             return
         run = _Run(create_graph, retain_graph, targets)
-        run.walk(roots)
+        quietly(run.walk, roots)
     if inputs is not None:
         for tensor, target in zip(inputs, targets or (), strict=True):
             if target in run.captured:
@@ -489,5 +488,5 @@ def run_grad(
         targets.append(edge)
     run = _Run(create_graph, retain_graph, targets)
     with _backward_pass(create_graph):
-        run.walk(roots)
+        quietly(run.walk, roots)
     return [_as_tensor(run.captured.get(target), create_graph) for target in targets]

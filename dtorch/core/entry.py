@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
+from functools import update_wrapper
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from dtorch.core.backend import compiled
+from dtorch.core.backend import compiled, tell
 from dtorch.core.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -27,7 +28,8 @@ from dtorch.core.errors import (
     OutOfMemoryError,
     ShapeError,
 )
-from dtorch.core.quiet import restore, silence
+from dtorch.core.quiet import quietly
+from dtorch.core.signature import MISSING
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -69,26 +71,59 @@ def told(name: str, error: Exception) -> Exception | None:
     return None if kind is None else kind(f"{name}: {error}")
 
 
-def entry(name: str) -> Callable[[Function], Function]:
-    """Decorates a function of that name that makes arrays, where it is no operation."""
+def entry(name: str, *, computes: bool = True) -> Callable[[Function], Function]:
+    """Decorates a function of that name that makes arrays, where it is no operation.
+
+    Args:
+        computes: whether it does what NumPy could warn about, with the numbers it is given.
+    """
 
     def decorate(function: Function) -> Function:
-        @wraps(function)
-        def enter(*args: Any, **kwargs: Any) -> Any:
-            settings = silence()
-            try:
-                return function(*args, **kwargs)
-            except ERRORS as error:
-                seen = told(name, error)
-                if seen is None:
-                    raise
-                raise seen from seen.__cause__
-            finally:
-                restore(settings)
+        def tell_name(error: Exception, args: Any, kwargs: Any) -> Exception | None:
+            return told(name, error)
 
-        return enter  # type: ignore[return-value]  # it takes and gives what the function does
+        made = made_entry(function, tell_name, computes)
+        return update_wrapper(made, function)  # type: ignore[return-value]  # it gives the same
 
     return decorate
+
+
+@compiled
+def made_entry(
+    function: Callable[..., Any],
+    told: Callable[
+        [Exception, tuple[Any, ...], dict[str, Any]], Exception | Callable[[], Any] | None
+    ],
+    computes: bool = True,
+    run: Callable[[list[Any]], Any] | None = None,
+    defaults: Sequence[Any] = (),
+    index: Mapping[str, int] = MappingProxyType({}),
+    most: int = -1,
+) -> Callable[..., Any]:
+    """``function``, as users call it: quietly, and in words of our own about what is wrong.
+
+    Args:
+        told: says what a call with these arguments does about one of the `ERRORS` met in it: raise
+            another, or call something else instead; None to leave it alone.
+        run, defaults, index, most: of an operation what its calls end in, given the values of all
+            parameters; their defaults, their places by their names, and how many are positional.
+    """
+
+    def enter(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return quietly(function, *args, **kwargs) if computes else function(*args, **kwargs)
+        except ERRORS as error:
+            seen = told(error, args, kwargs)
+            if seen is None:
+                raise
+            if isinstance(seen, Exception):
+                raise seen from seen.__cause__
+        return quietly(seen)
+
+    return enter
+
+
+tell("set_told", ERRORS, MISSING)
 
 
 def _asked(error: Exception) -> str:

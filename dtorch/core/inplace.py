@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtorch.core.arrays import Array
+from dtorch.core.backend import compiled
 from dtorch.core.base import (
     INFERENCE,
     REQUIRES_GRAD,
@@ -124,11 +125,13 @@ def _unlock(name: str, array: Array, target: TensorBase) -> None:
 
 def overwrite(name: str, target: TensorBase, value: Any) -> None:
     """Write one value everywhere, to places that several elements share too."""
-    once = each_once(target._array)
+    array = target._array
+    once = each_once(array) if 0 in array.strides else array
     _unlock(name, once, target)
     once.fill(value)  # sparse ones, too
 
 
+@compiled
 def bump(tensor: TensorBase) -> None:
     """Note an in-place change."""
     shared_version(tensor).value += 1
@@ -294,10 +297,10 @@ def become_volatile(target: TensorBase) -> None:
 def change(op: Op, values: list[Any]) -> Any:
     """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
     target = values[0]
-    raw, combined = op.unwrap(values)
+    raw, combined, halves = op.take(values)
     check = check_history if op.one_value else check_inplace
     recording = check(op.name + "_", target, combined)
-    result = op.compute(op.prepare(values, raw))
+    result = op.compute(raw, halves)
     if len(op.outputs) > 1:
         result = result[0]
     array = target._array

@@ -46,7 +46,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, update_wrapper
+from functools import cached_property, partial, update_wrapper
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -57,12 +57,13 @@ from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
 from dtorch.core.classic import Classic
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
-from dtorch.core.entry import ERRORS, told
+from dtorch.core.entry import made_entry, told
 from dtorch.core.errors import ArgumentError, ArgumentTypeError, DtorchError
 from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.inplace import change, expect_apart, several, write
 from dtorch.core.op_methods import OpMethods
-from dtorch.core.quiet import restore, silence
+from dtorch.core.operands import MAY_BE_NONE, settled, type_bits
+from dtorch.core.quiet import quietly
 from dtorch.core.record import Formula, Plan
 from dtorch.core.signature import MISSING, parameters_of, public_signature
 
@@ -147,11 +148,16 @@ class Op:
         self.way = way  # the name of the compiled short way that calls take
         self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
         self.has_out = has_out and self.kind != "view"
+        self.public = public
         self.name = body.__name__.rstrip("_")
         self.body = body
         parameters = parameters_of(body)[self.takes_module :]
         self.params = tuple(p.name for p in parameters)
         self.defaults = [p.default for p in parameters]
+        # All parameters that must be given are among so many.
+        self.required = max(
+            (i for i, p in enumerate(parameters, 1) if p.default is MISSING), default=0
+        )
         self.positional = sum(p.kind is not p.KEYWORD_ONLY for p in parameters)
         self.index = {name: i for i, name in enumerate(self.params)}
         for alias, name in (aliases or {}).items():
@@ -165,6 +171,8 @@ class Op:
                 f"{MOST_TENSORS}; one parameter can take a list of them"
             )
         self.tensor_indices = tuple(self.index[name] for name in self.tensors)
+        self.rules = bytes(map(self.rule_of, self.tensor_indices))
+        self.unsettled = type_bits(self.refused)
         judged = self.tensors[:1] if takes_of is None else takes_of
         self.judged = tuple(self.index[name] for name in judged)
         self.outputs = tuple(outputs)
@@ -173,7 +181,6 @@ class Op:
         self.inplace = inplace
         self.home = home
         self.method = home == "general" if method is None else method
-        self.public = public
         self.operators: tuple[str, ...] = ()
         self.formulas: dict[str, Formula] = {}
         self.plans: dict[int, Plan] = {}
@@ -334,29 +341,29 @@ class Op:
 
     def _call_on_arrays(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         values = self.bind(args, kwargs)
-        result = self.compute(values)
+        result = quietly(self.compute, values)
         if self.returns == 1 and len(self.outputs) > 1:
             return result[0]
         return result
 
-    def compute(self, values: Sequence[Any]) -> Any:
-        """Run the kernel, or where it declines the body, on arrays."""
-        xp = backend.array_module(values[0])
+    def compute(self, values: Sequence[Any], halves: bool = True) -> Any:
+        """Run the kernel, or where it declines the body, on arrays.
+
+        Args:
+            halves: whether there may be some of float16 or bfloat16.
+        """
+        xp = np if type(values[0]) is ndarray else backend.array_module(values[0])
         if self.check_shape is not None:
             self.check_shape(*values)
-        half = self._half_dtype(values) if self.wide else None
+        half = self._half_dtype(values) if halves and self.wide else None
         if half is not None and not self.widens(self.params, values):
             half = None
         if half is not None:
             values = [widened(value) for value in values]
         kernel = self.kernels.get("cpu" if xp is np else "cuda") if self.kernels else None
-        settings = silence()
-        try:
-            result = None if kernel is None else kernel(*values)
-            if result is None:
-                result = self.run_body(xp, values)
-        finally:
-            restore(settings)
+        result = None if kernel is None else kernel(*values)
+        if result is None:
+            result = self.run_body(xp, values)
         return result if half is None else self._narrowed(result, half)
 
     def widens(self, names: Sequence[str], values: Sequence[Any]) -> bool:
@@ -414,8 +421,8 @@ class Op:
             if i < given:
                 raise TypeError(f"{self.name}() got several values for {self.params[i]!r}")
             values[i] = value
-        for i, value in enumerate(values):
-            if value is MISSING:
+        for i in range(given, self.required):
+            if values[i] is MISSING:
                 raise TypeError(f"{self.name}() misses the argument {self.params[i]!r}")
         return values
 
@@ -447,48 +454,46 @@ class Op:
         return (*args[:at], tuple(rest))
 
     def _make_function(self) -> Callable[..., Any]:
-        bind, run, defaults = self.bind, self.run, self.defaults
-        required = sum(default is MISSING for default in defaults)
-        positional = self.positional if self.variadic is None else -1
-
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            given = len(args)
-            try:
-                if self.policy is not None and out is None:
-                    return self.policy(self, self.run, bind(args, kwargs), False)
-                if not kwargs and required <= given <= positional and dispatch.fast_paths:
-                    return run([*args, *defaults[given:]], out)
-                return self.run(bind(args, kwargs), out)
-            except ERRORS as error:
-                again = self.as_formerly(error, args, kwargs)
-                if again is None:
-                    seen = self.told(error, args, kwargs)
-                    if seen is None:
-                        raise
-                    raise seen from seen.__cause__
-            n = self.positional
-            return function(
-                *again[:n], out=out, **dict(zip(self.params[n:], again[n:], strict=True))
-            )
+            values = self.bind(args, kwargs)
+            if self.policy is not None and out is None:
+                return self.policy(self, self.run, values, False)
+            return self.run(values, out)
 
+        general = self._made_entry(function, self.run)
         if self.way is not None:
-            return dispatch.named_way(function, self.way, self)
+            return dispatch.named_way(general, self.way, self)
         if self.ufunc is not None and self.kind == "structured":
             guard = dispatch.INTEGERS if self.refused else 0  # they are looked at here
-            return dispatch.whole_way(function, self.ufunc, len(self.tensors), guard)
-        return function
+            return dispatch.whole_way(general, self.ufunc, len(self.tensors), guard)
+        return general
+
+    def _made_entry(
+        self, function: Callable[..., Any], run: Callable[[list[Any]], Any]
+    ) -> Callable[..., Any]:
+        """``function``, whose calls end in ``run``, as users call it."""
+        most = self.positional if self.variadic is None else -1
+        return made_entry(function, self.told, True, run, self.defaults, self.index, most)
 
     def told(
-        self, error: Exception, args: Sequence[Any], kwargs: dict[str, Any]
-    ) -> Exception | None:
-        """How a call raises one of the `ERRORS` met in it; None to leave it alone.
+        self, error: Exception, args: Sequence[Any], kwargs: dict[str, Any], inplace: bool = False
+    ) -> Exception | Callable[[], Any] | None:
+        """What becomes of an error met in a call, as `made_entry` asks for it.
 
         An argument of a type that its parameter does not take comes before what it led to.
         """
+        named = {name: value for name, value in kwargs.items() if name != "out"}
+        again = self.as_formerly(error, args, named, inplace)
+        if again is not None and inplace:
+            return partial(self.run_inplace, again)
+        if again is not None:
+            n = self.positional
+            rest = dict(zip(self.params[n:], again[n:], strict=True))
+            return partial(self.function, *again[:n], out=kwargs.get("out"), **rest)
         if isinstance(error, MemoryError) or _says_the_type(self.name, error):
             return told(self.name, error)
         try:
-            wrong = misfit(self, self.bind(args, kwargs))
+            wrong = misfit(self, self.bind(args, named))
         except TypeError:
             wrong = None  # it is the error
         if wrong is None:
@@ -496,17 +501,28 @@ class Op:
         return ArgumentTypeError(f"{self.name}: {wrong}")
 
     def run(self, values: list[Any], out: Any = None) -> Any:
-        """The whole of a call on tensors: unwrap, compute, wrap, record."""
-        raw, combined = self.unwrap(values)
-        result = self.compute(self.prepare(values, raw))
+        """The whole of a call on tensors: take the operands, compute, wrap, record."""
+        raw, combined, halves = self.take(values)
+        result = self.compute(raw, halves)
         if out is not None:
             return self.write_out(values, result, out, combined)
-        several = len(self.outputs) > 1
-        results = result if several else (result,)
-        outs = tuple(wrap(r) for r in results[: self.returns])
+        if len(self.outputs) == 1:
+            results: Sequence[Any] = (result,)
+            outs: tuple[Any, ...] = (wrap(result),)
+        else:
+            results, outs = result, tuple(wrap(r) for r in result[: self.returns])
         if combined:
             self.set_history(values, outs, results, combined)
         return outs[0] if self.returns == 1 else self.pack(outs)
+
+    def take(self, values: list[Any]) -> tuple[list[Any], int, bool]:
+        """What is computed with: arrays in place of tensors; the modes of all tensors combined; and
+        whether some may be of float16 or bfloat16."""
+        found = settled(values, self.tensor_indices, self.rules, self.unsettled)
+        if found is not None:
+            return found
+        raw, combined = self.unwrap(values)
+        return self.prepare(values, raw), combined, True
 
     def pack(self, outs: tuple[Any, ...]) -> Any:
         """What the caller of an operation with several outputs gets."""
@@ -544,6 +560,10 @@ class Op:
     def takes_operand(self, i: int, value: Any) -> bool:
         """Whether the operation takes an operand that is no tensor; some kinds take numbers."""
         return value is None and not (self.public and self.defaults[i] is MISSING)
+
+    def rule_of(self, i: int) -> int:
+        """What else than a tensor a parameter may be, for calls that are `settled`."""
+        return MAY_BE_NONE * self.takes_operand(i, None)
 
     def _refuse(self, name: str, value: Any) -> NoReturn:
         got, remedy = type(value).__name__, ""
@@ -638,22 +658,9 @@ class Op:
 
     def _make_inplace(self) -> Callable[..., Any]:
         def function(input: Any, *args: Any, **kwargs: Any) -> Any:
-            given = (input, *args)
-            settings = silence()
-            try:
-                return self.run_inplace(self.bind(given, kwargs))
-            except ERRORS as error:
-                again = self.as_formerly(error, given, kwargs, inplace=True)
-                if again is None:
-                    seen = self.told(error, given, kwargs)
-                    if seen is None:
-                        raise
-                    raise seen from seen.__cause__
-            finally:
-                restore(settings)
-            return self.run_inplace(again)
+            return self.run_inplace(self.bind((input, *args), kwargs))
 
-        return function
+        return made_entry(function, partial(self.told, inplace=True))
 
     def run_inplace(self, values: list[Any]) -> Any:
         """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""

@@ -4,16 +4,20 @@ Division by zero, overflow and the like give inf and nan here, silently, as ever
 field; NumPy would warn. The caller's own NumPy settings are not touched: they are replaced for
 one computation and restored. NumPy's `errstate` does that in about 0.9 us, which is more than a
 small operation takes. It sets a context variable, as a look at the context shows: setting that
-one here takes 0.1 us.
+one here takes 0.1 us, and nothing where it is set.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, copy_context
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+from dtorch.core.backend import compiled, tell
+
+Result = TypeVar("Result")
 
 
 def _settings() -> tuple[ContextVar[Any], Any]:
@@ -39,8 +43,14 @@ def _settings() -> tuple[ContextVar[Any], Any]:
 
 _variable, _silent = _settings()
 
-silence = partial(_variable.set, _silent)
-"""Turn warnings off; returns what `restore` needs."""
+tell("set_silence", _variable, _silent)
 
-restore = _variable.reset
-"""Undo `silence`."""
+
+@compiled
+def quietly(function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+    """What ``function`` gives when it is called without NumPy's warnings."""
+    token = _variable.set(_silent)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _variable.reset(token)

@@ -135,7 +135,8 @@ def _floating(name: str, dtype: Any, out: Any = None) -> np.dtype[Any]:
 
 
 def _made(array: Array, out: Any, requires_grad: bool, device: Any) -> Tensor:
-    array = placed(array, device)
+    if device is not None:
+        array = placed(array, device)
     if out is not None:
         if out._array.shape != array.shape:
             out.resize_(array.shape)
@@ -144,7 +145,7 @@ def _made(array: Array, out: Any, requires_grad: bool, device: Any) -> Tensor:
     return result.requires_grad_() if requires_grad else result
 
 
-@entry("rand")
+@entry("rand", computes=False)
 def rand(
     *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
@@ -154,7 +155,7 @@ def rand(
     return _made(array, out, requires_grad, device)
 
 
-@entry("randn")
+@entry("randn", computes=False)
 def randn(
     *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
@@ -178,7 +179,7 @@ def randint(
     return _made(array, out, requires_grad, device)
 
 
-@entry("randperm")
+@entry("randperm", computes=False)
 def randperm(
     n: int, *, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
@@ -198,14 +199,14 @@ def randperm(
     return _made(array, out, requires_grad, device)
 
 
-@entry("rand_like")
+@entry("rand_like", computes=False)
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None,
               requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `rand`, of the sizes and dtype of ``input``."""
     return rand(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@entry("randn_like")
+@entry("randn_like", computes=False)
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None,
                requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `randn`, of the sizes and dtype of ``input``."""

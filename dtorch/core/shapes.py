@@ -98,10 +98,10 @@ def as_sizes(op: str, sizes: Sequence[Any]) -> tuple[int, ...]:
         found = tuple(map(operator.index, sizes))
     except TypeError:
         raise ArgumentTypeError(f"{op}: sizes are {tuple(sizes)!r}, expected ints") from None
-    if found and min(found) < 0:
-        raise ShapeError(f"{op}: sizes {found} must not be negative")
-    if found and max(found) > _LARGEST:
-        raise ShapeError(f"{op}: sizes {found} do not fit into 64 bits")
+    for size in found:
+        if not 0 <= size <= _LARGEST:
+            wrong = "must not be negative" if size < 0 else "do not fit into 64 bits"
+            raise ShapeError(f"{op}: sizes {found} {wrong}")
     return found
 
 
@@ -204,6 +204,8 @@ _FEW_SUMMANDS = 256  # whose rounding errors do not matter
 def _adds_one_by_one(array: Array, dims: tuple[int, ...] | None) -> bool:
     """Whether many numbers are added up in their order, which loses digits: NumPy sums neighbours in
     memory in pairs, but row upon row otherwise."""
+    if array.size <= _FEW_SUMMANDS:
+        return False
     longer = [d for d in range(array.ndim) if array.shape[d] > 1]
     rows = [d for d in longer if dims is None or d in dims]
     if math.prod(array.shape[d] for d in rows) <= _FEW_SUMMANDS:

@@ -162,7 +162,7 @@ class Storage(StorageBase):
             self.move_to(block.array, block)
         return self
 
-    @entry("resize_")
+    @entry("resize_", computes=False)
     def resize_(self, nbytes: int) -> Storage:
         """Change the size; the contents are kept as far as they fit, new bytes uninitialised.
 
@@ -372,7 +372,7 @@ def _rebuild_storage(memory: np.ndarray) -> Storage:
     return Storage(memory if memory.flags.writeable else memory.copy())
 
 
-@entry("Storage")
+@entry("Storage", computes=False)
 def _fresh_bytes(source: int | Sequence[int]) -> np.ndarray:
     if isinstance(source, Sequence):
         return np.array(source, np.uint8)

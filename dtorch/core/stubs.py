@@ -211,12 +211,13 @@ class Stub:
 
     def add_method(self, name: str, value: Any) -> None:
         """What `dtorch.core.op.method` gave to tensors."""
+        op = getattr(value, "op", None)
         if isinstance(value, property):
             getter: Any = value.fget
             op = getattr(getter, "op", None)
             self.add(name, ["self"], "Tensor" if op else self.of_result(getter), "@property")
-        elif hasattr(value, "op") and value in (value.op.function, value.op.inplace_function):
-            self.add_op(name, value.op, method=True, inplace=name.endswith("_"))
+        elif op is not None and value in (op.function, op.inplace_function):
+            self.add_op(name, op, method=True, inplace=name.endswith("_"))
         else:
             self.add_function(name, value, method=True)
 

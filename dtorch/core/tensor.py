@@ -241,7 +241,7 @@ class Tensor(OpMethods, TensorBase):
             storage_of(self).share_memory_()
         return self
 
-    @entry("resize_")
+    @entry("resize_", computes=False)
     def resize_(self, *sizes: Any) -> Tensor:
         """Change the sizes in place; the tensor then views the first elements of its storage from
         its offset on, in order. The storage grows if it must, for every tensor that views it; new
@@ -317,7 +317,7 @@ class Tensor(OpMethods, TensorBase):
             storage.track(self)
         shared_version(self).value += 1
 
-    @entry("set_")
+    @entry("set_", computes=False)
     def set_(
         self,
         source: Any = None,

@@ -42,7 +42,7 @@ class ViewOp(Op):
             return self.write_out(values, result, out, input._mode)
         return outs if self.several else outs[0]
 
-    def compute(self, values: Sequence[Any]) -> Any:
+    def compute(self, values: Sequence[Any], halves: bool = True) -> Any:
         return self.body(backend.array_module(values[0]), *values)
 
 

@@ -105,9 +105,10 @@ std::uint32_t crc32(nb::handle data, std::uint32_t value) {
 
 NB_MODULE(_native, m) {
   if (!dtorch::core::add_tensor(m.ptr()) || !dtorch::core::add_op_function(m.ptr()) ||
-      !dtorch::core::add_recorder(m.ptr()) || !dtorch::core::add_loops(m.ptr()) ||
-      !dtorch::core::add_op_node(m.ptr()) || !dtorch::core::add_accumulation(m.ptr()) ||
-      !dtorch::core::add_engine(m.ptr()) || !dtorch::core::add_interrupts(m.ptr())) {
+      !dtorch::core::add_recorder(m.ptr()) || !dtorch::core::add_entry(m.ptr()) ||
+      !dtorch::core::add_loops(m.ptr()) || !dtorch::core::add_op_node(m.ptr()) ||
+      !dtorch::core::add_accumulation(m.ptr()) || !dtorch::core::add_engine(m.ptr()) ||
+      !dtorch::core::add_interrupts(m.ptr())) {
     throw nb::python_error();
   }
 

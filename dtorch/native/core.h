@@ -156,6 +156,7 @@ PyObject* new_saved_output(Tensor* tensor, int nr);
 // Each adds its types and functions to the module; false with an exception set on an error.
 bool add_tensor(PyObject* module);
 bool add_op_function(PyObject* module);
+bool add_entry(PyObject* module);
 bool add_recorder(PyObject* module);
 bool add_loops(PyObject* module);
 bool add_op_node(PyObject* module);

@@ -1,5 +1,5 @@
 // Operations computed by a loop over elements: the loop as a kernel, and the short way of a call.
-#include "op_function.h"
+#include "entry.h"
 
 #include <structmember.h>
 
@@ -12,13 +12,6 @@
 
 namespace dtorch::core {
 
-namespace {
-
-PyObject* silence = nullptr;  // core.quiet.silence and restore
-PyObject* restore = nullptr;
-
-// A number as a 0-dim array of the type of `like`; null, maybe without an exception, where that
-// would change the type of a result.
 PyObject* number_like(PyObject* number, PyArrayObject* like) {
   const int type = PyArray_TYPE(like);
   double value;
@@ -53,6 +46,8 @@ PyObject* number_like(PyObject* number, PyArrayObject* like) {
   }
   return array;
 }
+
+namespace {
 
 // ----------------------------------------------------------------------------- loops as kernels
 
@@ -153,23 +148,12 @@ constexpr int whole_array = -2;
 int guard_integers = 0, guard_complex = 0;  // bits of a guard, set by core.dispatch
 
 PyObject* call_ufunc(OpFunction* op, PyObject* const* args, std::size_t nargs) {
-  if (!op->ufunc || !silence) return nullptr;
-  PyObject* settings = PyObject_CallNoArgs(silence);
-  if (!settings) return nullptr;
-  PyObject* result = PyObject_Vectorcall(op->ufunc, args, nargs, nullptr);
-  PyObject *type, *value, *trace;
-  PyErr_Fetch(&type, &value, &trace);
-  PyObject* done = PyObject_CallOneArg(restore, settings);
-  Py_DECREF(settings);
-  Py_XDECREF(done);
-  if (!result) {  // the Python function will say what is wrong
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(trace);
-    PyErr_Clear();
-    return nullptr;
-  }
-  return ensure_array(result);
+  if (!op->ufunc) return nullptr;
+  const Silence silence;
+  PyObject* result = silence ? PyObject_Vectorcall(op->ufunc, args, nargs, nullptr) : nullptr;
+  if (result) return ensure_array(result);
+  PyErr_Clear();  // the Python function will say what is wrong
+  return nullptr;
 }
 
 bool is_guarded(OpFunction* op, PyArrayObject* array) {
@@ -337,14 +321,6 @@ PyObject* changing_way(PyObject*, PyObject* args) {
   return make_function(slow, arity == 1 ? inplace_way<1> : inplace_way<2>, nullptr, code, guard);
 }
 
-PyObject* set_context(PyObject*, PyObject* args) {
-  PyObject *new_silence, *new_restore;
-  if (!PyArg_ParseTuple(args, "OO", &new_silence, &new_restore)) return nullptr;
-  Py_XSETREF(silence, Py_NewRef(new_silence));
-  Py_XSETREF(restore, Py_NewRef(new_restore));
-  Py_RETURN_NONE;
-}
-
 PyObject* set_guards(PyObject*, PyObject* args) {
   if (!PyArg_ParseTuple(args, "ii", &guard_integers, &guard_complex)) return nullptr;
   Py_RETURN_NONE;
@@ -367,7 +343,6 @@ PyMethodDef functions[] = {
      "Sums over dims first .. last - 1, or None."},
     {"array_choose", fastcall(array_choose), METH_FASTCALL,
      "The second where the first holds, else the third; or None."},
-    {"set_context", set_context, METH_VARARGS, nullptr},
     {"set_guards", set_guards, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 

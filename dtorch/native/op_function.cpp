@@ -6,6 +6,8 @@
 #include <cstring>
 #include <iterator>
 
+#include "entry.h"
+
 namespace dtorch::core {
 
 bool fast_paths = true;
@@ -22,7 +24,8 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObje
     PyObject* result = short_way(op, args, PyVectorcall_NARGS(nargsf));
     if (result || failed()) return result;
   }
-  return PyObject_Vectorcall(op->slow, args, nargsf, kwnames);
+  return op->told ? enter(op, args, nargsf, kwnames)
+                  : PyObject_Vectorcall(op->slow, args, nargsf, kwnames);
 }
 
 int op_traverse(PyObject* self, visitproc visit, void* arg) {
@@ -30,6 +33,10 @@ int op_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(op->dict);
   Py_VISIT(op->slow);
+  Py_VISIT(op->told);
+  Py_VISIT(op->run);
+  Py_VISIT(op->defaults);
+  Py_VISIT(op->index);
   Py_VISIT(op->op);
   Py_VISIT(op->ufunc);
   return 0;
@@ -39,6 +46,10 @@ int op_clear(PyObject* self) {
   OpFunction* op = as_op(self);
   Py_CLEAR(op->dict);
   Py_CLEAR(op->slow);
+  Py_CLEAR(op->told);
+  Py_CLEAR(op->run);
+  Py_CLEAR(op->defaults);
+  Py_CLEAR(op->index);
   Py_CLEAR(op->op);
   Py_CLEAR(op->ufunc);
   return 0;
@@ -210,6 +221,10 @@ PyMethodDef functions[] = {
 }  // namespace
 
 OpFunction* new_op_function(PyObject* slow, Way way) {
+  if (way && Py_TYPE(slow) == op_function_type && !as_op(slow)->way) {
+    as_op(slow)->way = way;
+    return as_op(Py_NewRef(slow));
+  }
   PyObject* self = op_function_type->tp_alloc(op_function_type, 0);
   if (!self) return nullptr;
   OpFunction* op = as_op(self);

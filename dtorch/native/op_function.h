@@ -15,21 +15,32 @@ struct OpFunction {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* dict;
   PyObject* weakrefs;
-  PyObject* slow;   // the Python function
-  PyObject* op;     // the Op whose calls are recorded
-  PyObject* ufunc;  // of elementwise operations and products: NumPy's function, or null
-  Way way;
-  int loop;       // of elementwise operations: a Binary or Unary, or -1
-  int guard;      // kinds of numbers that are for the Python function
-  char shortcut;  // 0: every call is for the Python function
+  PyObject* slow;      // the Python function
+  PyObject* told;      // of an entry (entry.h) what says how it raises an error; or null
+  PyObject* run;       // what calls end in, given the values of all parameters; or null
+  PyObject* defaults;  // of the parameters, for `run`
+  PyObject* index;     // their places by their names
+  PyObject* op;        // the Op whose calls are recorded
+  PyObject* ufunc;     // of elementwise operations and products: NumPy's function, or null
+  Way way;             // or null
+  int most;            // how many positional arguments are for `run`
+  int loop;            // of elementwise operations: a Binary or Unary, or -1
+  int guard;           // kinds of numbers that are for the Python function
+  char shortcut;       // 0: every call is for the Python function
+  char computes;       // of an entry: 0 where NumPy has nothing to warn about
 };
 
-// A new one without loop and ufunc; null with an exception set on an error.
+// One with a short way: a new one, or the given function where that is one without. Null with an
+// exception set on an error.
 OpFunction* new_op_function(PyObject* slow, Way way);
 
 inline PyObject* short_way(OpFunction* op, PyObject* const* args, Py_ssize_t nargs) {
-  return fast_paths && op->shortcut ? op->way(op, args, nargs) : nullptr;
+  return op->way && fast_paths && op->shortcut ? op->way(op, args, nargs) : nullptr;
 }
+
+// A number as a 0-dim array of the type of `like`; null, maybe without an exception, where that
+// would change the type of a result.
+PyObject* number_like(PyObject* number, PyArrayObject* like);
 
 // Whether a short way ended in an exception that stands. Where an array was too large for NumPy or
 // the memory, the Python function says so in its own words.

@@ -244,12 +244,22 @@ PyObject* py_shared_version(PyObject*, PyObject* tensor) {
   return Py_XNewRef(shared_version(as_tensor(tensor)));
 }
 
+PyObject* py_bump(PyObject*, PyObject* tensor) {
+  if (!is_tensor(tensor)) {
+    PyErr_SetString(PyExc_TypeError, "bump: expected a tensor");
+    return nullptr;
+  }
+  if (!bump(as_tensor(tensor))) return nullptr;
+  Py_RETURN_NONE;
+}
+
 PyMethodDef functions[] = {
     {"register_storage_type", register_storage_type, METH_O, nullptr},
     {"wrap_view", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_wrap_view)),
      METH_FASTCALL, "A tensor that views the memory of another."},
     {"version_of", py_version_of, METH_O, "How often the memory was changed in place."},
     {"shared_version", py_shared_version, METH_O, "The counter that views share."},
+    {"bump", py_bump, METH_O, "Note an in-place change."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

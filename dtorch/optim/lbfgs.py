@@ -13,7 +13,7 @@ from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError
 from dtorch.core.grad_mode import enable_grad, no_grad
 from dtorch.core.half import widened
-from dtorch.core.quiet import restore, silence
+from dtorch.core.quiet import quietly
 from dtorch.core.tensor import Tensor
 from dtorch.optim.line_search import strong_wolfe
 from dtorch.optim.optimizer import Optimizer, T, changed, check_options, real
@@ -124,12 +124,8 @@ class LBFGS(Optimizer):
             with enable_grad():
                 return closure()
 
-        settings = silence()
-        try:
-            with no_grad():
-                return self._iterate(evaluate)  # type: ignore[no-any-return]  # the loss
-        finally:
-            restore(settings)
+        with no_grad():
+            return quietly(self._iterate, evaluate)  # type: ignore[no-any-return]  # the loss
 
     def _iterate(self, evaluate: Callable[[], Any]) -> Any:
         group = self.param_groups[0]

@@ -16,7 +16,7 @@ from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.grad_mode import enable_grad, no_grad
 from dtorch.core.graph import RemovableHandle
 from dtorch.core.half import convert, widened
-from dtorch.core.quiet import restore, silence
+from dtorch.core.quiet import quietly
 from dtorch.core.tensor import Tensor
 from dtorch.nn.parameter import is_lazy
 
@@ -185,13 +185,9 @@ class Optimizer:
         Returns: what ``closure`` returned, or None.
         """
         loss = loss_of(closure)
-        settings = silence()
-        try:
-            with no_grad():
-                for group in self.param_groups:
-                    self._step_group(group)
-        finally:
-            restore(settings)
+        with no_grad():
+            for group in self.param_groups:
+                quietly(self._step_group, group)
         return loss
 
     def _states(self, group: dict[str, Any], p: Any) -> dict[str, Begin] | None:

@@ -268,7 +268,7 @@ def _triangle_indices(function: Any, row: int, col: int, offset: int, dtype: Any
     return wrap(np.stack(places).astype((int64 if dtype is None else as_dtype(dtype)).numpy))
 
 
-@entry("tril_indices")
+@entry("tril_indices", computes=False)
 def tril_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = "cpu"
 ) -> Any:
@@ -276,7 +276,7 @@ def tril_indices(
     return _triangle_indices(np.tril_indices, row, col, offset, dtype)
 
 
-@entry("triu_indices")
+@entry("triu_indices", computes=False)
 def triu_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = "cpu"
 ) -> Any:

@@ -387,7 +387,7 @@ def fill_(input: Any, value: Any) -> Any:
             raise ShapeError(f"fill_: value has shape {tuple(value._array.shape)}, expected ()")
         expect_writable("fill_", input)  # the gradient of the value counts each element
         return fill.inplace_function(input, value)  # type: ignore[misc]
-    if not isinstance(value, (bool, int, float, complex, np.generic)):
+    if not isinstance(value, (float, int, complex, np.generic)):
         raise TypeError(f"fill_: value is {type(value).__name__}, expected a number")
     if isinstance(value, complex) and input._array.dtype.kind != "c":
         raise DtypeError(f"fill_: {value} into a tensor of {from_numpy_dtype(input._array.dtype)}")

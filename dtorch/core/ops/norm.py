@@ -22,7 +22,7 @@ from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.power import power, root
 from dtorch.core.ops.reduction import amax, amin, mean, spread, sum
 from dtorch.core.ops.view import transpose, unsqueeze
-from dtorch.core.quiet import restore, silence
+from dtorch.core.quiet import quietly
 from dtorch.core.shapes import normalize_dim, normalize_dims
 
 
@@ -72,11 +72,7 @@ def _array(value: Any) -> Any:
 def sum_of_squares(array: Array) -> Any:
     """That of the magnitudes of all elements of an array."""
     flat = array.reshape(-1)
-    settings = silence()
-    try:
-        return backend.matmul(flat.conj(), flat).real
-    finally:
-        restore(settings)
+    return quietly(backend.matmul, flat.conj(), flat).real
 
 
 @structured(tensors=("input",), public=False, wide=True)
