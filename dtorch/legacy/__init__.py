@@ -4,6 +4,6 @@ Layers have ``forward`` and ``backward`` and keep the gradients of their paramet
 optimizers are functions of a function. New programs use `dtorch.nn` and `dtorch.optim`.
 """
 
-from dtorch.legacy import nn
+from dtorch.legacy import nn, optim
 
-__all__ = ["nn"]
+__all__ = ["nn", "optim"]

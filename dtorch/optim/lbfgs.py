@@ -127,6 +127,27 @@ class LBFGS(Optimizer):
         with no_grad():
             return quietly(self._iterate, evaluate)  # type: ignore[no-any-return]  # the loss
 
+    def _search(
+        self, evaluate: Callable[[], Any], step: float, direction: np.ndarray, loss: float,
+        grad: np.ndarray, slope: float,
+    ) -> tuple[float, np.ndarray, float, int]:  # fmt: skip
+        """Move along the direction: loss, gradient, length of the step and evaluations."""
+        start = self._flat_params()
+
+        def at(length: float) -> Any:
+            self._set(start)
+            self._move(length, direction)
+            found = float(evaluate())
+            gradient = self._flat_grad()
+            return found, gradient, _dot(gradient, direction)
+
+        loss, grad, step, used = strong_wolfe(
+            at, step, float(np.abs(direction).max()), loss, grad, slope
+        )
+        self._set(start)
+        self._move(step, direction)
+        return loss, grad, step, used
+
     def _iterate(self, evaluate: Callable[[], Any]) -> Any:
         group = self.param_groups[0]
         state = self.state[self._params[0]]
@@ -156,20 +177,7 @@ class LBFGS(Optimizer):
                 break
             used = 0
             if group["line_search_fn"] is not None:
-                start = self._flat_params()
-
-                def at(length: float, start: Any = start, direction: Any = direction) -> Any:
-                    self._set(start)
-                    self._move(length, direction)
-                    found = float(evaluate())
-                    gradient = self._flat_grad()
-                    return found, gradient, _dot(gradient, direction)
-
-                loss, grad, step, used = strong_wolfe(
-                    at, step, float(np.abs(direction).max()), loss, grad, slope
-                )
-                self._set(start)
-                self._move(step, direction)
+                loss, grad, step, used = self._search(evaluate, step, direction, loss, grad, slope)
             else:
                 self._move(step, direction)
                 if iteration != group["max_iter"]:
