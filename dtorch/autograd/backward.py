@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.engine import resolve_retain, run_backward, run_grad
-from dtorch.core.errors import ArgumentError, GradError
+from dtorch.core.errors import ArgumentError, DtypeError, GradError
 from dtorch.core.ops.joining import stack
 from dtorch.core.tensor import Tensor
 
@@ -20,7 +21,7 @@ def _as_sequence(name: str, value: Any) -> Sequence[Any]:
     if isinstance(value, TensorBase):
         return [value]
     if not isinstance(value, (list, tuple)):
-        raise TypeError(f"{name}: got {type(value).__name__}, expected a tensor or several")
+        raise DtypeError(f"{name}: got {type(value).__name__}, expected a tensor or several")
     return value
 
 
@@ -106,12 +107,19 @@ def grad(
         (27.0, 18.0)
     """
     if not only_inputs:
-        raise ArgumentError("grad: only_inputs=False is not supported; use backward()")
+        warnings.warn(
+            "grad: only_inputs=False does nothing any more; for gradients of others use backward()",
+            FutureWarning,
+            stacklevel=2,
+        )
     if materialize_grads and allow_unused is False:
         raise ArgumentError(
             "grad: materialize_grads=True and allow_unused=False exclude each other"
         )
-    roots, leaves = _as_sequence("outputs", outputs), _as_sequence("inputs", inputs)
+    roots = _as_sequence("outputs", outputs)
+    leaves = _as_sequence("inputs", inputs)
+    if not leaves:
+        raise ArgumentError("grad: inputs cannot be empty")
     gradients = _gradients("grad_outputs", grad_outputs, len(roots))
     retain = resolve_retain(retain_graph, None, create_graph)
     if is_grads_batched:

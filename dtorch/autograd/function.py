@@ -19,7 +19,7 @@ from dtorch.autograd.node import FunctionNode, Once, SavedTensor, as_view_of
 from dtorch.core.base import INFERENCE, REQUIRES_GRAD, VOLATILE, TensorBase
 from dtorch.core.errors import GradError
 from dtorch.core.grad_mode import mode, no_grad
-from dtorch.core.graph import AccumulateGrad
+from dtorch.core.graph import RemovableHandle, edge_as_pair, itself
 from dtorch.core.inplace import become_volatile, bump
 from dtorch.core.tensor import Tensor
 
@@ -77,6 +77,7 @@ class Function:
     _saved: tuple[SavedTensor | None, ...] | None = ()
     _node: Callable[[], FunctionNode | None] | None = None
     _used = False
+    _hooks: dict[int, Callable[..., Any]] | None = None  # of a classic function, before its call
 
     # -- what a subclass defines ----------------------------------------------------------------
     # Declared as variables: parameters, and the style, are up to the subclass.
@@ -97,6 +98,8 @@ class Function:
         Raises:
             GradError: the class is of the classic style.
         """
+        if cls.forward is _no_forward:
+            raise NotImplementedError(f"{cls.__name__} does not define forward")
         if not cls._is_static():
             raise GradError(
                 f"{cls.__name__}: forward is no staticmethod; call an instance, as by "
@@ -174,7 +177,11 @@ class Function:
         node.check_dirty(self.dirty_tensors, args, results)
         for tensor in self.dirty_tensors:
             bump(tensor)
-        outs = tuple(self._output(node, nr, r, args) for nr, r in enumerate(results))
+        made: dict[int, Any] = {}  # what forward returns twice is one output
+        for nr, result in enumerate(results):
+            if id(result) not in made:
+                made[id(result)] = self._output(node, nr, result, args)
+        outs = tuple(made[id(result)] for result in results)
         self._saved = tuple(
             None if t is None else SavedTensor(t, self._output_number(t, args, results))
             for t in self.to_save or ()
@@ -258,7 +265,7 @@ class Function:
                 f"{type(self).__name__}: the graph was already used by backward and its saved "
                 "tensors freed; pass retain_graph=True to the earlier backward"
             )
-        node = None if self._node is None else self._node()
+        node = self._call_node
         return tuple(
             None if kept is None else kept.unpack(type(self).__name__, i, node)
             for i, kept in enumerate(self._saved)
@@ -266,22 +273,43 @@ class Function:
 
     @property
     def saved_variables(self) -> tuple[Tensor | Any, ...]:
-        """The name of `saved_tensors` in between."""
+        """A deprecated name of `saved_tensors`."""
+        warnings.warn(
+            "saved_variables is deprecated; use saved_tensors", DeprecationWarning, stacklevel=2
+        )
         return self.saved_tensors
+
+    @property
+    def _call_node(self) -> FunctionNode | None:
+        """The node of the call, while an output of it lives."""
+        return None if self._node is None else self._node()
+
+    def name(self) -> str:
+        """The name of the class."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>" if self._used else object.__repr__(self)
+
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(grad_inputs, grad_outputs)`` after ``backward`` ran; it may replace the first.
+
+        An instance of the classic style takes hooks before its call and after it.
+        """
+        if self._call_node is not None:
+            return self._call_node.register_hook(hook)
+        self._hooks = {} if self._hooks is None else self._hooks
+        return RemovableHandle(self._hooks, hook)
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """``(node, output number)`` for each tensor among the arguments."""
-        return tuple(
-            edge if type(edge) is tuple
-            else (AccumulateGrad(edge) if isinstance(edge, TensorBase) else edge, 0)
-            for edge in self._edges
-        )  # fmt: skip
+        return tuple(map(edge_as_pair, self._edges))
 
     @property
     def previous_functions(self) -> tuple[tuple[Any, int], ...]:
-        """The classic name of `next_functions`."""
-        return self.next_functions
+        """The classic `next_functions`, where leaves stand for themselves."""
+        return tuple((itself(node), nr) for node, nr in self.next_functions)
 
 
 def _is_among(value: Any, tensors: Sequence[Any]) -> bool:
@@ -335,6 +363,25 @@ class NestedIOFunction(Function):
         result = self.backward_extended(*arguments)
         result = result if isinstance(result, tuple) else (result,)
         return tuple(pick(result, self._input_shape))
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep arguments or outputs, nested as they may be."""
+        flat, self._saved_shape = flatten(tensors)
+        super().save_for_backward(*flat)
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What `save_for_backward` kept, nested as it was."""
+        kept: tuple[Any, ...] = unflatten(super().saved_tensors, self._saved_shape)
+        return kept
+
+    def mark_dirty(self, *args: Any) -> None:
+        """Say which arguments forward changed in place, nested as they may be."""
+        super().mark_dirty(*flatten(args)[0])
+
+    def mark_non_differentiable(self, *args: Any) -> None:
+        """Say which outputs have no gradient, nested as they may be."""
+        super().mark_non_differentiable(*flatten(args)[0])
 
     def forward_extended(self, *input: Any) -> Any:
         """Compute the outputs from nested arguments."""

@@ -11,7 +11,7 @@ from dtorch.core.graph import Node
 from dtorch.core.interrupts import completed
 from dtorch.core.record import OpNode
 
-__all__ = ["Node", "saved_tensors_hooks"]
+__all__ = ["Node", "save_on_cpu", "saved_tensors_hooks"]
 
 
 _pairs: dict[int, Any] = {}  # of all threads, each as often as it is entered
@@ -57,6 +57,29 @@ class saved_tensors_hooks:  # noqa: N801 - the public name of the reference API
     def __exit__(self, *_: object) -> None:
         _forget(hooks.pairs[-1])
         del hooks.pairs[-1]
+
+
+class save_on_cpu(saved_tensors_hooks):  # noqa: N801 - the public name of the reference API
+    """In the block, keep what gradients need in the memory of the CPU, and bring it back to its
+    device when it is needed.
+
+    Args:
+        pin_memory: of no effect where there is no card.
+
+    Example:
+        >>> import dtorch
+        >>> x = dtorch.ones(2, requires_grad=True)
+        >>> with save_on_cpu():
+        ...     y = (x * x).sum()
+        >>> y.backward()
+        >>> x.grad
+        tensor([2., 2.])
+    """
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
+        super().__init__(
+            lambda tensor: (tensor.device, tensor.cpu()), lambda kept: kept[1].to(kept[0])
+        )
 
 
 @completed

@@ -18,11 +18,12 @@ from dtorch.core.base import (
     wrap_view,
 )
 from dtorch.core.dispatch import observers
-from dtorch.core.errors import GradError, ShapeError
+from dtorch.core.errors import DtypeError, GradError, ShapeError
 from dtorch.core.grad_mode import mode, no_grad
 from dtorch.core.graph import Node, check_version, edge_of
 from dtorch.core.inplace import rebase
 from dtorch.core.ops.view import permute
+from dtorch.core.shapes import repeats
 
 
 def as_view_of(tensor: Any) -> Any:
@@ -79,6 +80,8 @@ class FunctionNode(Node):
         )
         self.function = function
         self.classic = not function._is_static()
+        if function._hooks:
+            self._hooks().after.update(function._hooks)
         self.positions = tuple(i for i, _ in tensors)
         self.out_shapes = tuple(
             (r.array.shape, r.array.dtype) if isinstance(r, TensorBase) else None for r in results
@@ -90,8 +93,12 @@ class FunctionNode(Node):
         return getattr(self.function, name)
 
     @property
-    def name(self) -> str:
+    def label(self) -> str:
         return type(self.function).__name__ + ("" if self.classic else "Backward")
+
+    @property
+    def public(self) -> Any:
+        return self.function if self.classic else self
 
     @property
     def stochastic(self) -> bool:  # type: ignore[override]  # of each function
@@ -192,13 +199,17 @@ class FunctionNode(Node):
             if like is None or not self.function.materialize_grads:
                 return None
             return wrap(np.zeros(*like))
-        return grad if create_graph else wrap(grad)
+        if create_graph:
+            return grad
+        if isinstance(grad, np.ndarray) and (repeats(grad) or not grad.flags.writeable):
+            grad = grad.copy()  # functions may write to it
+        return wrap(grad)
 
     def _checked(self, position: int, grad: Any, input: Any, create_graph: bool) -> Any:
         if grad is None:
             return None
         if not isinstance(grad, TensorBase):
-            raise TypeError(
+            raise DtypeError(
                 f"{self.name}: backward returned {type(grad).__name__} for argument {position}, "
                 "expected a tensor or None"
             )
@@ -234,8 +245,12 @@ class _FirstEdge(Node):
         self.node = node
 
     @property
-    def name(self) -> str:
-        return self.node.name
+    def label(self) -> str:
+        return self.node.label
+
+    @property
+    def public(self) -> Any:
+        return self.node.public
 
     def release(self) -> None:
         self.node.release()

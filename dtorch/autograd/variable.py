@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dtorch.autograd.function import Function
 from dtorch.core import classic
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
 from dtorch.core.classic import Classic
@@ -38,7 +39,7 @@ class _VariableType(type):
         Args:
             requires_grad: record operations on it.
             volatile: record nothing that it has part in; excludes ``requires_grad``.
-            creator: node that produced the data; then it is no leaf.
+            creator: node that produced the data, as `Tensor.creator` gives it; then it is no leaf.
         """
         if not isinstance(data, Tensor):
             raise TypeError(f"Variable: data is {type(data).__name__}, expected a tensor")
@@ -46,7 +47,7 @@ class _VariableType(type):
             raise ArgumentError("Variable: requires_grad and volatile exclude each other")
         leaf = data.data
         if creator is not None:
-            leaf._grad_fn = creator
+            leaf._grad_fn = creator._call_node if isinstance(creator, Function) else creator
             leaf._mode = REQUIRES_GRAD
             return leaf
         if requires_grad:

@@ -21,7 +21,7 @@ from dtorch.core import classic
 from dtorch.core.backend import compiled, tell
 from dtorch.core.base import REQUIRES_GRAD, VOLATILE, TensorBase, counter_of, wrap
 from dtorch.core.classic import Classic
-from dtorch.core.errors import ArgumentError, GradError, ShapeError
+from dtorch.core.errors import ArgumentError, DtypeError, GradError, ShapeError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import Node, NodeHooks, edge_of
 from dtorch.core.half import convert
@@ -230,11 +230,16 @@ def _replaced_by_hook(hook: Callable[[Any], Any], grad: Any, create_graph: bool)
     if after is None:
         return grad
     if not isinstance(after, TensorBase):
-        raise TypeError(f"hook on a gradient returned {type(after).__name__}, expected a tensor")
+        raise DtypeError(f"hook on a gradient returned {type(after).__name__}, expected a tensor")
     if after._array.shape != before._array.shape:
         raise ShapeError(
             f"hook on a gradient returned shape {after._array.shape}, expected "
             f"{before._array.shape}"
+        )
+    if after._array.dtype != before._array.dtype:
+        raise DtypeError(
+            f"hook on a gradient has changed the type of value: it returned {after.dtype}, expected "  # type: ignore[attr-defined]
+            f"{before.dtype}"
         )
     return _as_grad(after, create_graph)
 
@@ -442,6 +447,8 @@ def _accumulate_all(
 ) -> None:
     roots = [_root(t, g, create_graph) for t, g in zip(tensors, gradients, strict=True)]
     targets = None if inputs is None else [edge_of(t) for t in inputs]
+    if targets == []:
+        raise ArgumentError("backward: inputs cannot be empty")
     with _backward_pass(create_graph):
         if inputs is None and not create_graph:
             quietly(walk_arrays, roots, retain_graph)

@@ -15,6 +15,15 @@ from dtorch.core.base import REQUIRES_GRAD, NodeBase, TensorBase
 from dtorch.core.errors import VersionError
 
 
+class NodeName(str):
+    """The name of a node, an attribute; PyTorch's nodes have a method of that name."""
+
+    __slots__ = ()
+
+    def __call__(self) -> str:
+        return str(self)
+
+
 class Node(NodeBase):
     """One recorded operation; its fields are those of `dtorch.core.base.NodeBase`."""
 
@@ -39,21 +48,32 @@ class Node(NodeBase):
         """Forget what was saved for the gradient."""
 
     @property
-    def name(self) -> str:
+    def name(self) -> NodeName:
+        """What errors and prints call the node; ``name()`` gives it, too."""
+        return NodeName(self.label)
+
+    @property
+    def label(self) -> str:
+        """The name, for subclasses to say."""
         return type(self).__name__
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
     @property
+    def public(self) -> Any:
+        """What users see of the node."""
+        return self
+
+    @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """``(node, output number)`` for each edge; leaves appear as `AccumulateGrad`."""
-        return tuple(_edge_as_pair(edge) for edge in self.edges)
+        return tuple(edge_as_pair(edge) for edge in self.edges)
 
     @property
     def previous_functions(self) -> tuple[tuple[Any, int], ...]:
-        """The classic name of `next_functions`."""
-        return self.next_functions
+        """The classic `next_functions`, where leaves stand for themselves."""
+        return tuple((itself(node), nr) for node, nr in self.next_functions)
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(grad_inputs, grad_outputs)`` after the node ran; it may replace the first."""
@@ -79,19 +99,24 @@ class AccumulateGrad:
         self.variable = variable
 
     @property
-    def name(self) -> str:
-        return "AccumulateGrad"
+    def name(self) -> NodeName:
+        return NodeName("AccumulateGrad")
 
     def __repr__(self) -> str:
         return "<AccumulateGrad>"
 
 
-def _edge_as_pair(edge: Any) -> tuple[Any, int]:
+def edge_as_pair(edge: Any) -> tuple[Any, int]:
+    """What users see of an edge: ``(node, output number)``."""
     if edge is None:
         return None, 0
-    if type(edge) is tuple:
-        return edge
-    return (AccumulateGrad(edge) if isinstance(edge, TensorBase) else edge), 0
+    node, nr = edge if type(edge) is tuple else (edge, 0)
+    return (AccumulateGrad(node) if isinstance(node, TensorBase) else node.public), nr
+
+
+def itself(node: Any) -> Any:
+    """The leaf that an `AccumulateGrad` stands for; other nodes as they are."""
+    return node.variable if isinstance(node, AccumulateGrad) else node
 
 
 class NodeHooks:

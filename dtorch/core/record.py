@@ -103,7 +103,7 @@ class OpNode(Node):
     __slots__ = ()
 
     @property
-    def name(self) -> str:
+    def label(self) -> str:
         return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
 
     def release(self) -> None:
@@ -223,7 +223,7 @@ class CopySlices(Node):
         self.through_self = through_self
 
     @property
-    def name(self) -> str:
+    def label(self) -> str:
         return f"CopySlices({self.inner.name})"
 
     def release(self) -> None:

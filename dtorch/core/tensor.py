@@ -444,8 +444,9 @@ class Tensor(OpMethods, TensorBase):
 
     @property
     def grad_fn(self) -> Any:
-        """The node that recorded how the tensor was computed; None for a leaf."""
-        return self._grad_fn
+        """The node that recorded how the tensor was computed; None for a leaf. Of a classic-style
+        `Function` it is the function itself."""
+        return None if self._grad_fn is None else self._grad_fn.public
 
     creator = grad_fn
 
@@ -488,7 +489,13 @@ class Tensor(OpMethods, TensorBase):
                 )
             if value._array.dtype != self._array.dtype:
                 raise DtypeError(f"grad: got {value.dtype}, expected {self.dtype}")
+            if value is self:
+                raise GradError("grad: a tensor cannot be its own gradient")
         self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
 
     @property
     def data(self) -> Tensor:
@@ -596,6 +603,14 @@ class Tensor(OpMethods, TensorBase):
                 "register_post_accumulate_grad_hook: only for a leaf that requires grad"
             )
         return RemovableHandle(self._leaf_hooks().post_accumulate, hook)
+
+    @property
+    def _backward_hooks(self) -> dict[builtins.int, Any] | None:
+        """The hooks that `register_hook` added, by the ids of their handles; None if there were none."""
+        if self._grad_fn is None:
+            return None if self._hooks is None else self._hooks.on_grad
+        hooks = self._grad_fn.hooks
+        return None if hooks is None else hooks.on_output.get(self._output_nr)
 
     def _leaf_hooks(self) -> LeafHooks:
         if self._hooks is None:
@@ -840,15 +855,15 @@ class Tensor(OpMethods, TensorBase):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self._hooks is not None:
             warnings.warn("pickle: the hooks of a tensor are not stored", stacklevel=2)
-        requires_grad = self._mode == REQUIRES_GRAD and self._grad_fn is None
+        kept = self._mode & (REQUIRES_GRAD | VOLATILE)
         state = self.__dict__ or None
         storage = self._storage
         if storage is None or self.is_cuda or not self._array.size:
             array = backend.to_numpy(self._array)
-            return _rebuild, (type(self), array, requires_grad), state
+            return _rebuild, (type(self), array, kept), state
         # Tensors over one storage stay so: pickle remembers it.
         place = (self.dtype, self.storage_offset(), tuple(self.shape), self.stride())
-        return _rebuild_in_storage, (type(self), storage, place, requires_grad), state
+        return _rebuild_in_storage, (type(self), storage, place, kept), state
 
     def __setstate__(self, state: Any) -> None:
         # Without it a hostile pickle could set the fields that the tensor's memory depends on.
@@ -891,17 +906,17 @@ class _Retain:
 
 
 def _rebuild_in_storage(
-    cls: type[Tensor], storage: Storage, place: tuple[Any, ...], requires_grad: bool
+    cls: type[Tensor], storage: Storage, place: tuple[Any, ...], mode: builtins.int
 ) -> Tensor:
     d, offset, size, stride = place
-    tensor = _rebuild(cls, array_over(storage, d.numpy, offset, size, stride), requires_grad)
+    tensor = _rebuild(cls, array_over(storage, d.numpy, offset, size, stride), mode)
     storage.track(tensor)
     return tensor
 
 
-def _rebuild(cls: type[Tensor], array: ndarray, requires_grad: bool) -> Tensor:
+def _rebuild(cls: type[Tensor], array: ndarray, mode: builtins.int) -> Tensor:
     tensor = cls._wrap(array)
-    tensor._mode = REQUIRES_GRAD if requires_grad else PLAIN
+    tensor._mode = VOLATILE if mode & VOLATILE else mode & REQUIRES_GRAD
     return tensor
 
 

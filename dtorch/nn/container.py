@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex, TypeVar, overload
 
 from dtorch.core.base import TensorBase
 from dtorch.core.conversion import type_name
-from dtorch.core.errors import DimensionError
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError
 from dtorch.core.parameter import Parameter
 from dtorch.nn.inference import in_order
 from dtorch.nn.module import Module, warn_classic
@@ -18,6 +18,10 @@ from dtorch.nn.module import Module, warn_classic
 __all__ = ["Container", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
 M = TypeVar("M", bound="_Listed")
+
+
+class KindError(DtypeError, AssertionError):
+    """Something is no module."""
 
 
 class Container(Module):
@@ -80,8 +84,10 @@ class _Listed(Module):
     def insert(self, index: int, module: Module) -> Any:
         """Add a module before the one at ``index``."""
         if not isinstance(module, Module):
-            raise TypeError(f"insert: got {type(module).__name__}, expected a Module")
+            raise KindError(f"insert: got {type(module).__name__}, expected a Module")
         values = list(self._modules.values())
+        if not -len(values) <= index <= len(values):
+            raise DimensionError(f"insert: index {index} is out of range for {len(values)} modules")
         values.insert(index, module)
         self._set_all(values)
         return self
@@ -139,12 +145,18 @@ class Sequential(_Listed):
         return self
 
     def __add__(self, other: Sequential) -> Sequential:
+        if not isinstance(other, Sequential):
+            raise ArgumentError(f"Sequential + {type(other).__name__}: expected another Sequential")
         return Sequential(*self, *other)
 
     def __iadd__(self, other: Sequential) -> Sequential:
         return self.extend(other)
 
     def __mul__(self, times: int) -> Sequential:
+        if not isinstance(times, int):
+            raise TypeError(f"Sequential * {type(times).__name__}: expected an int")
+        if times < 1:
+            raise ArgumentError(f"Sequential * {times}: expected a positive number")
         return Sequential(*(module for _ in range(times) for module in self))
 
     __rmul__ = __mul__
@@ -276,7 +288,9 @@ def _pairs(kind: str, entries: Any) -> Iterable[tuple[str, Any]]:
         raise TypeError(f"{kind}: got {type(entries).__name__}, expected a mapping or pairs")
     pairs = []
     for position, entry in enumerate(entries):
-        if not isinstance(entry, Iterable) or len(list(entry)) != 2:
+        if not isinstance(entry, Iterable):
+            raise TypeError(f"{kind}: entry {position} is {entry!r}, expected a pair")
+        if len(list(entry)) != 2:
             raise ValueError(f"{kind}: entry {position} is {entry!r}, expected a pair")
         name, value = entry
         pairs.append((name, value))
@@ -368,10 +382,12 @@ class ParameterList(Module):
     def __repr__(self) -> str:
         if not len(self):
             return f"{self._get_name()}()"
+        if len(self) == 1:
+            return f"{self._get_name()}({self.extra_repr()})"
         return f"{self._get_name()}(\n  " + self.extra_repr().replace("\n", "\n  ") + "\n)"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("a ParameterList holds parameters, it computes nothing")
+        raise DtypeError("a ParameterList holds parameters, it computes nothing")
 
 
 def _described(value: Any) -> str:
@@ -477,6 +493,18 @@ class ParameterDict(Module):
         """Another dict of the same parameters."""
         return ParameterDict(self)
 
+    def __or__(self, other: Any) -> ParameterDict:
+        merged = self.copy()
+        merged.update(other)
+        return merged
+
+    def __ror__(self, other: Any) -> ParameterDict:
+        return ParameterDict(other) | self
+
+    def __ior__(self, other: Any) -> ParameterDict:
+        self.update(other)
+        return self
+
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """A dict with ``default`` under each of ``keys``."""
         return ParameterDict((key, default) for key in keys)
@@ -494,4 +522,4 @@ class ParameterDict(Module):
         return "\n".join(lines)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("a ParameterDict holds parameters, it computes nothing")
+        raise DtypeError("a ParameterDict holds parameters, it computes nothing")

@@ -83,6 +83,16 @@ def _after(
     return hook.function(module, args, result)
 
 
+class WithoutModule:
+    """A hook that is called without the module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, module: Module, *args: Any) -> Any:
+        return self.function(*args)
+
+
 # -- backward hooks -----------------------------------------------------------------------------
 
 
@@ -100,7 +110,7 @@ class _Gate(Node):
         self.look = look
 
     @property
-    def name(self) -> str:
+    def label(self) -> str:
         return "ModuleHookBackward"
 
     def apply(self, grad: Any, create_graph: bool) -> Sequence[Any]:

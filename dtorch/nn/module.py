@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from dtorch.core.base import TensorBase
 from dtorch.core.conversion import dtype_of_type
+from dtorch.core.device import device
 from dtorch.core.dtype import as_dtype, dtype
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import no_grad
@@ -19,7 +20,7 @@ from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn import state_dict as states
 from dtorch.nn.failure import explained
-from dtorch.nn.hooks import ForwardHook, add_hook, call_with_hooks
+from dtorch.nn.hooks import ForwardHook, WithoutModule, add_hook, call_with_hooks
 from dtorch.nn.parameter import Buffer, is_lazy
 
 Self = TypeVar("Self", bound="Module")
@@ -384,7 +385,20 @@ class Module:
         return self
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
-        """Move to a device or convert to a floating dtype, as ``Tensor.to``; integers keep theirs."""
+        """Move to a device or convert to a floating dtype, as ``Tensor.to``; integers keep theirs.
+
+        Raises:
+            TypeError: the dtype is an integer's, or the arguments are none of ``(device, dtype,
+                non_blocking)``, ``(dtype, non_blocking)``, ``(tensor, non_blocking)``.
+            RuntimeError: ``copy`` is given; parameters stay where they are, `copy.deepcopy` copies.
+        """
+        if "copy" in kwargs or len(args) > 3:
+            raise ArgumentError(
+                "to: a module takes no copy argument, it is changed in place; copy.deepcopy() it "
+                "first"
+            )
+        if any(isinstance(a, (str, device)) for a in args[1:]):
+            raise TypeError(f"to: the device comes first and once, got {args!r}")
         elsewhere = [a for a in args if not isinstance(a, (dtype, TensorBase))]
         wanted = kwargs.get("dtype") or next((a for a in args if isinstance(a, dtype)), None)
         if wanted is not None and as_dtype(wanted).category < 2:
@@ -611,6 +625,17 @@ class Module:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
         unexpected_keys, error_msgs)`` before the module's part is compared."""
         return add_hook(self._load_state_dict_pre_hooks, hook)
+
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Classic name of `register_state_dict_post_hook`; the hook may return another dict."""
+        return self.register_state_dict_post_hook(hook)
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        """Classic `register_load_state_dict_pre_hook`; the hook gets the module only if
+        ``with_module``."""
+        return self.register_load_state_dict_pre_hook(hook if with_module else WithoutModule(hook))
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` after the comparison; it may change the lists."""

@@ -27,7 +27,7 @@ class IncompatibleKeys(NamedTuple):
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
         return (
-            f"IncompatibleKeys(missing_keys={self.missing_keys}, "
+            f"_IncompatibleKeys(missing_keys={self.missing_keys}, "
             f"unexpected_keys={self.unexpected_keys})"
         )
 
@@ -94,9 +94,9 @@ def load(
                 )
     if strict:
         if unexpected:
-            errors.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}.")
+            errors.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
         if missing:
-            errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}.")
+            errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
     if errors:
         inside = [k for k, v in state_dict.items() if isinstance(v, Mapping) and set(v) & expected]
         if inside:
@@ -105,8 +105,8 @@ def load(
             )
         listing = "\n\t".join(errors)
         raise StateDictError(
-            f"load_state_dict: the state dict does not fit {type(module).__name__}, nothing was "
-            f"loaded:\n\t{listing}"
+            f"Error(s) in loading state_dict for {type(module).__name__}, nothing was loaded:"
+            f"\n\t{listing}"
         )
     for entry in copies:
         put(*entry)
@@ -157,8 +157,8 @@ def check(
             continue
         if not is_lazy(target) and not is_lazy(value) and not _fits(target, value):
             error_msgs.append(
-                f"size mismatch for {key}: the state dict has shape {tuple(value.shape)}, the "  # type: ignore[attr-defined]
-                f"module {tuple(target.shape)}."
+                f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from "  # type: ignore[attr-defined]
+                f"checkpoint, the shape in current model is {tuple(target.shape)}."
             )
             continue
         entry = (module, name, target, value, assign)

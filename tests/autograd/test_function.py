@@ -411,7 +411,7 @@ def test_classic_function() -> None:
     assert y.creator.saved_tensors[0] is a
     assert function.needs_input_grad == (True, True)
     assert (function.num_inputs, function.num_outputs, function.requires_grad) == (2, 1, True)
-    assert [f.variable for f, _ in function.previous_functions] == [a, b]
+    assert [leaf for leaf, _ in function.previous_functions] == [a, b]
     y.backward()
     assert (a.grad.tolist(), b.grad.tolist()) == ([30.0], [20.0])
 
@@ -524,7 +524,8 @@ def test_old_names_are_accepted() -> None:
     with pytest.warns(DeprecationWarning, match="not needed"):
         Function().mark_shared_storage()
     x = leaf(1.0)
-    assert Cube.apply(x).grad_fn.saved_variables[0] is x
+    with pytest.warns(DeprecationWarning, match="saved_variables"):
+        assert Cube.apply(x).grad_fn.saved_variables[0] is x
 
 
 def test_hooks_of_a_functions_node_run() -> None:
@@ -554,3 +555,120 @@ def test_iterations_of_functions_leave_no_cycles() -> None:
     finally:
         gc.enable()
     assert after - before < 50
+
+
+# -- what the classic style shows of itself -----------------------------------------------------------
+
+
+class Both(Function):
+    """Classic: a product and a sum."""
+
+    def forward(self, x, y):
+        self.save_for_backward(x, y)
+        return x * y, x + y
+
+    def backward(self, of_product, of_sum):
+        x, y = self.saved_tensors
+        return of_product * y + of_sum, of_product * x + of_sum
+
+
+def test_classic_function_is_the_grad_fn_of_its_outputs_and_takes_hooks_before_its_call() -> None:
+    x, y = (dtorch.full((2,), v, requires_grad=True) for v in (2.0, 3.0))
+    function, seen = Both(), []
+    function.register_hook(lambda inputs, outputs: seen.append((inputs, outputs)))
+    product, total = function(x, y)
+    assert product.grad_fn is function is product.creator
+    assert (product.output_nr, total.output_nr) == (0, 1)
+    assert [node for node, _ in function.previous_functions] == [x, y]
+    assert [node.name() for node, _ in function.next_functions] == ["AccumulateGrad"] * 2
+    deeper = product * 2
+    assert deeper.grad_fn.next_functions[0][0] is function
+    with pytest.warns(DeprecationWarning, match="saved_variables is deprecated"):
+        assert function.saved_variables[0] is x
+    product.sum().backward()
+    ((inputs, outputs),) = seen
+    assert inputs[0].tolist() == [3, 3]
+    assert outputs[1] is None
+
+
+def test_what_forward_returns_twice_is_one_output() -> None:
+    class Twice(Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x * 2
+            return y, y
+
+        @staticmethod
+        def backward(ctx, a, b):
+            return a + b
+
+    x = dtorch.ones(2, requires_grad=True)
+    a, b = Twice.apply(x)
+    assert a is b
+    (a + b).sum().backward()
+    assert x.grad.tolist() == [2, 2]
+
+
+def test_gradients_handed_to_functions_can_be_written() -> None:
+    class Tripled(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad.mul_(3)
+
+    x = dtorch.ones(2, 2, requires_grad=True)
+    Tripled.apply(x).expand(3, 2, 2).sum().backward()
+    assert x.grad.tolist() == [[9, 9], [9, 9]]
+    x.grad = None
+    Tripled.apply(x).sum(0).sum().backward()
+    assert x.grad.tolist() == [[3, 3], [3, 3]]
+
+
+def test_nested_functions_keep_nested_tensors() -> None:
+    class Nested(NestedIOFunction):
+        def forward_extended(self, pair):
+            self.save_for_backward(pair[0], [pair[1]])
+            return pair[0] * pair[1]
+
+        def backward_extended(self, grad):
+            first, (second,) = self.saved_tensors
+            return ((grad * second, grad * first),)
+
+    x, y = (dtorch.full((1,), v, requires_grad=True) for v in (2.0, 3.0))
+    Nested()((x, y)).backward()
+    assert (x.grad.item(), y.grad.item()) == (3, 2)
+
+
+def test_leaf_returned_in_place_has_the_function_as_its_grad_fn() -> None:
+    class Added(Function):
+        def forward(self, x, y):
+            self.mark_dirty(x)
+            return x.add_(y)
+
+        def backward(self, grad):
+            return grad, grad
+
+    x, y = dtorch.ones(2), dtorch.ones(2, requires_grad=True)
+    function = Added()
+    assert function(x, y) is x
+    assert x.grad_fn is function
+    x.sum().backward()
+    assert x.grad is None
+    assert y.grad.tolist() == [1, 1]
+
+
+def test_functions_without_forward_and_gradients_that_are_none_raise_as_documented() -> None:
+    class Without(Function):
+        @staticmethod
+        def backward(ctx, grad):
+            return 5
+
+    x = dtorch.ones(1, requires_grad=True)
+    with pytest.raises(NotImplementedError, match="forward"):
+        Without.apply(x)
+    Without.forward = staticmethod(lambda ctx, x: x * 1)
+    with pytest.raises(RuntimeError, match="returned int"):
+        Without.apply(x).backward()

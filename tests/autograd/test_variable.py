@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 import dtorch
@@ -35,6 +38,14 @@ def test_other_values_are_refused(value: object) -> None:
 def test_positions_after_the_data() -> None:
     assert Variable(dtorch.ones(1), True).requires_grad
     assert Variable(dtorch.ones(1), False, True).volatile
+
+
+@pytest.mark.parametrize("flags", [{"requires_grad": True}, {"volatile": True}, {}])
+def test_pickled_and_copied_variables_keep_what_they_record(flags: dict[str, bool]) -> None:
+    given = Variable(dtorch.ones(1), **flags)
+    for again in (pickle.loads(pickle.dumps(given)), copy.deepcopy(given)):
+        assert (again.requires_grad, again.volatile) == (given.requires_grad, given.volatile)
+    assert pickle.loads(pickle.dumps(given * 2)).requires_grad == given.requires_grad
 
 
 def test_creator_makes_an_inner_variable() -> None:

@@ -614,3 +614,31 @@ def test_backward_inside_a_hook() -> None:
     y.backward()
     assert other.grad.tolist() == [4.0]
     assert x.grad.tolist() == [2.0]
+
+
+def test_gradients_can_be_deleted_but_not_be_their_own() -> None:
+    x = dtorch.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="its own gradient"):
+        x.grad = x
+    x.grad = dtorch.ones(2)
+    del x.grad
+    assert x.grad is None
+
+
+def test_hooks_are_shown_and_must_keep_the_type() -> None:
+    x = dtorch.ones(2, requires_grad=True)
+    y = x * 2
+    assert x._backward_hooks is None is y._backward_hooks
+    handle = x.register_hook(lambda grad: grad.double())
+    assert list(x._backward_hooks) == [handle.id]
+    with pytest.raises(RuntimeError, match="changed the type"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("call", [
+    lambda y: y.backward(inputs=[]), lambda y: dtorch.autograd.grad(y, []),
+    lambda y: dtorch.autograd.grad(y, "x"),
+])  # fmt: skip
+def test_inputs_that_are_none_are_refused(call) -> None:
+    with pytest.raises(RuntimeError, match="inputs"):
+        call(dtorch.ones(1, requires_grad=True) * 1)

@@ -20,7 +20,7 @@ def test_next_functions_lead_to_the_leaves() -> None:
     node = (x * y).grad_fn
     assert [(f.name, nr) for f, nr in node.next_functions] == [("AccumulateGrad", 0)] * 2
     assert node.next_functions[0][0].variable is x
-    assert node.previous_functions[1][0].variable is y
+    assert node.previous_functions[1][0] is y
     assert repr(node) == "<MulBackward>"
 
 

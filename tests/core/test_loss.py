@@ -94,3 +94,14 @@ def test_where_all_smoothed_labels_are_ignored_no_gradient_flows():
     loss.backward()
     assert loss.isnan()
     assert (x.grad == 0).all()
+
+
+def test_margin_losses_take_one_row_of_scores() -> None:
+    scores, classes = dtorch.tensor([0.5, 0.25, 1.0]), dtorch.tensor([2])
+    for reduction, shape in (("mean", ()), ("none", (1,))):
+        loss = F.multi_margin_loss(scores, classes, reduction=reduction)
+        assert tuple(loss.shape) == shape
+        assert loss.item() == pytest.approx((0.5 + 0.25) / 3)
+    assert F.multilabel_margin_loss(scores[0], dtorch.tensor(0)).item() == 0
+    with pytest.raises(RuntimeError, match="one of each class"):
+        F.multi_margin_loss(scores, classes, weight=dtorch.ones(2))

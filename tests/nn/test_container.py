@@ -72,3 +72,34 @@ def test_container_is_the_classic_base() -> None:
     with pytest.warns(DeprecationWarning, match="Container"):
         net = nn.Container(a=nn.ReLU())
     assert isinstance(net.a, nn.ReLU)
+
+
+def _one() -> nn.Sequential:
+    return nn.Sequential(nn.ReLU())
+
+
+REFUSED = [
+    ("insert beyond the end", lambda: _one().insert(5, nn.ReLU()), IndexError),
+    ("insert a number", lambda: _one().insert(0, 5), AssertionError),
+    ("add a number", lambda: _one() + 5, ValueError),
+    ("repeat it no times", lambda: _one() * 0, ValueError),
+    ("repeat it half a time", lambda: _one() * 0.5, TypeError),
+    ("entries that are no pairs", lambda: nn.ModuleDict().update([5]), TypeError),
+    ("entries of three parts", lambda: nn.ModuleDict().update([("a", 1, 2)]), ValueError),
+    ("call a list of parameters", lambda: nn.ParameterList()(1), RuntimeError),
+    ("call a dict of parameters", lambda: nn.ParameterDict()(1), RuntimeError),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
+def test_misuse_of_containers_raises_what_programs_catch(call, kind) -> None:
+    with pytest.raises(kind):
+        call()
+
+
+def test_dicts_of_parameters_are_joined() -> None:
+    a, b = (nn.ParameterDict({key: dtorch.ones(1)}) for key in "ab")
+    assert list((a | b).keys()) == list(({"a": dtorch.ones(1)} | b).keys()) == ["a", "b"]
+    a |= {"c": dtorch.zeros(1)}
+    assert list(a.keys()) == ["a", "c"]
+    assert repr(nn.ParameterList([dtorch.ones(2)])).count("\n") == 0

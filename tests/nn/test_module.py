@@ -289,3 +289,31 @@ def test_repr_nests() -> None:
 def test_missing_forward_says_so() -> None:
     with pytest.raises(NotImplementedError, match="forward"):
         nn.Module()(1)
+
+
+@pytest.mark.parametrize(("args", "kwargs", "kind"), [
+    (("cpu",), {"copy": True}, RuntimeError), ((dtorch.int64,), {}, TypeError),
+    (("cpu", "cpu"), {}, TypeError), ((dtorch.float64, "cpu"), {}, TypeError),
+])  # fmt: skip
+def test_arguments_that_to_does_not_take_are_refused(args, kwargs, kind) -> None:
+    with pytest.raises(kind, match="to: "):
+        nn.Linear(1, 1).to(*args, **kwargs)
+
+
+def test_classic_hooks_of_state_dicts_are_called() -> None:
+    layer, seen = nn.Linear(1, 1), []
+    layer._register_state_dict_hook(lambda module, state, prefix, local: {**state, "more": 1})
+    layer._register_load_state_dict_pre_hook(lambda state, prefix, *rest: state.pop("more"))
+    layer._register_load_state_dict_pre_hook(lambda m, *rest: seen.append(m), with_module=True)
+    assert "more" in layer.state_dict()
+    assert repr(layer.load_state_dict(layer.state_dict())) == "<All keys matched successfully>"
+    assert seen == [layer]
+    wrong = {"weight": dtorch.ones(2, 2), "other": dtorch.ones(1)}
+    with pytest.raises(RuntimeError) as error:
+        nn.Linear(1, 1).load_state_dict(wrong)
+    for words in (
+        "Error(s) in loading state_dict for Linear", "Missing key(s) in state_dict: \"bias\".",
+        "Unexpected key(s) in state_dict: \"other\".",
+        "size mismatch for weight: copying a param with shape (2, 2) from checkpoint",
+    ):  # fmt: skip
+        assert words in str(error.value)

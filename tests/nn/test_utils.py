@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -231,3 +232,19 @@ def test_skip_init_leaves_parameters_undrawn() -> None:
     assert tuple(net.weight.shape) == (3, 2)
     with pytest.raises(TypeError, match="Module class"):
         utils.skip_init(dict)  # type: ignore[arg-type]
+
+
+def test_state_dicts_have_the_version_of_the_spectral_norm_and_older_ones_are_completed() -> None:
+    layer = utils.spectral_norm(nn.Linear(3, 2))
+    layer(dtorch.ones(1, 3))
+    layer.eval()
+    expected, state = layer(dtorch.ones(1, 3)), layer.state_dict()
+    assert state._metadata[""]["spectral_norm"] == {"weight.version": 1}
+    old = OrderedDict(state)  # of before 1.0: no metadata, the weight itself, one vector
+    del old["weight_v"]
+    old["weight"] = layer.weight.detach().clone()
+    again = utils.spectral_norm(nn.Linear(3, 2)).eval()
+    again.load_state_dict(old)
+    assert dtorch.allclose(again(dtorch.ones(1, 3)), expected, atol=1e-6)
+    utils.remove_spectral_norm(layer)
+    assert "spectral_norm" not in layer.state_dict()._metadata[""]

@@ -204,7 +204,7 @@ def multi_margin_loss(
 
     Args:
         input: scores ``(N, C)`` or ``(C,)``.
-        target: class numbers ``(N,)`` or ``()``.
+        target: class numbers ``(N,)``; for one row of scores ``()`` or ``(1,)``.
         p: 1 or 2.
         weight: ``(C,)``, of the right class.
     """
@@ -212,11 +212,17 @@ def multi_margin_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     if p not in (1, 2):
         raise ArgumentError(f"{name}: p is {p}, expected 1 or 2")
-    shape = tuple(input.shape)
-    if len(shape) not in (1, 2) or tuple(target.shape) != shape[:-1]:
+    shape, rows = tuple(input.shape), tuple(target.shape)
+    if len(shape) == 1 and rows == (1,):
+        input, shape = unsqueeze(input, 0), (1, *shape)
+    if len(shape) not in (1, 2) or rows != shape[:-1]:
         raise ShapeError(
-            f"{name}: input of shape {shape} and target of shape {tuple(target.shape)}, expected "
+            f"{name}: input of shape {shape} and target of shape {rows}, expected "
             "(N, C) and (N,), or (C,) and ()"
+        )
+    if weight is not None and tuple(weight.shape) != shape[-1:]:
+        raise ShapeError(
+            f"{name}: weight has shape {tuple(weight.shape)}, expected {shape[-1:]}, one of each class"
         )
     _class_numbers(name, input, target, 0)
     index = unsqueeze(target, -1)
@@ -258,11 +264,13 @@ def multilabel_margin_loss(
     number of classes.
 
     Args:
-        input: scores ``(N, C)`` or ``(C,)``.
+        input: scores ``(N, C)``, ``(C,)`` or ``()``.
         target: of the same shape, the right classes first, then -1.
     """
     name = "multilabel_margin_loss"
     reduction = legacy_reduction(size_average, reduce, reduction)
+    if not len(input.shape) and not len(target.shape):
+        input, target = unsqueeze(input, 0), unsqueeze(target, 0)
     shape = tuple(input.shape)
     if len(shape) not in (1, 2) or tuple(target.shape) != shape:
         raise ShapeError(

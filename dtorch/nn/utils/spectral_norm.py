@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from dtorch.core import backend
 from dtorch.core.base import wrap
 from dtorch.core.entry import entry
@@ -63,7 +65,12 @@ def largest_value(matrix: Any, u: Any, v: Any) -> Any:
 
 
 class SpectralNorm:
-    """The hook: computes the weight from ``name_orig``."""
+    """The hook: computes the weight from ``name_orig``.
+
+    The metadata of state dicts have a version of it; what those without one lack is computed.
+    """
+
+    _version = 1
 
     def __init__(self, name: str, n_power_iterations: int, dim: int, eps: float) -> None:
         if n_power_iterations < 1:
@@ -86,6 +93,31 @@ class SpectralNorm:
 
     def __call__(self, module: Module, inputs: Any) -> None:
         setattr(module, self.name, self.compute_weight(module, module.training))
+
+    def note_version(
+        self, module: Module, state_dict: Any, prefix: str, local_metadata: dict[str, Any]
+    ) -> None:
+        """Put the version into the metadata of a state dict."""
+        versions = local_metadata.setdefault("spectral_norm", {})
+        versions[f"{self.name}.version"] = self._version
+
+    def complete(
+        self, module: Module, state_dict: Any, prefix: str, local_metadata: dict[str, Any],
+        strict: bool, missing_keys: list[str], *_: Any,
+    ) -> None:  # fmt: skip
+        """Add to a state dict of before 1.0 the right vector, which its weight tells."""
+        versions = local_metadata.get("spectral_norm", {})
+        key = prefix + self.name
+        if versions.get(f"{self.name}.version") is not None or key not in state_dict:
+            return
+        weight = state_dict.pop(key)
+        if f"{key}_v" in state_dict or not {f"{key}_orig", f"{key}_u"} <= set(state_dict):
+            return
+        original, u = state_dict[f"{key}_orig"], state_dict[f"{key}_u"]
+        matrix = as_matrix(original.detach(), self.dim)
+        v = mv(wrap(np.linalg.pinv(matrix.array)), u)
+        scale = (original / weight).mean() / dot(u, mv(matrix, v))
+        state_dict[f"{key}_v"] = v * scale
 
 
 def spectral_norm(
@@ -128,6 +160,8 @@ def spectral_norm(
     module.register_buffer(f"{name}_v", wrap(random_unit(matrix.shape[1], kind, eps)))
     iterate(matrix, getattr(module, f"{name}_u"), getattr(module, f"{name}_v"), 15, eps)
     module.register_forward_pre_hook(hook)
+    module.register_state_dict_post_hook(hook.note_version)
+    module.register_load_state_dict_pre_hook(hook.complete)
     return module
 
 
@@ -151,6 +185,10 @@ def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
                 delattr(module, attribute)
             module.register_parameter(name, Parameter(weight))
             del module._forward_pre_hooks[number]
+            for table in (module._state_dict_hooks, module._load_state_dict_pre_hooks):
+                for other, method in list(table.items()):
+                    if getattr(method, "__self__", None) is hook:
+                        del table[other]
             return module
     raise ArgumentError(
         f"remove_spectral_norm: {name!r} of {type(module).__name__} has no spectral norm"
