@@ -178,6 +178,8 @@ def _expect_settable(cls: type, name: Any, value: Any) -> None:
     if type(name) is not str or name.startswith("__"):
         raise CheckpointError(f"{what}, which is no attribute")
     own = inspect.getattr_static(cls, name, None)
+    if isinstance(own, property):
+        return  # nobody sees the attribute behind it
     if callable(own) or hasattr(type(own), "__get__"):
         raise CheckpointError(f"{what}, which is a method")
     if "hook" in name and value and not isinstance(value, bool):
