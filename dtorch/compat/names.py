@@ -20,8 +20,6 @@ ROOTS = {"torch": "dtorch", "torchvision": "dtorch.vision"}
 _MOVED = {
     "torch.autograd.grad_mode": "dtorch.autograd",
     "torch.functional": "dtorch",
-    "torch.legacy.nn.*": "dtorch.legacy.nn",
-    "torch.legacy.optim.*": "dtorch.legacy.optim",
     "torch.nn.modules": "dtorch.nn.modules",
     "torch.nn.modules.*": "dtorch.nn",
     "torch.nn.utils.stateless": "dtorch.nn.utils",

@@ -130,7 +130,8 @@ def test_pytorch_itself_is_not_replaced_behind_a_programs_back(monkeypatch):
         ("torch.nn.modules.batchnorm", "dtorch.nn"),
         ("torch.nothing.at.all", None),
         ("torch.nn.functional.relu", None),
-        ("torch.legacy.nn.Linear", "dtorch.legacy.nn"),
+        ("torch.legacy.nn", "dtorch.legacy.nn"),
+        ("torch.legacy.nn.Linear", None),  # a class, which a module would take the place of
     ],
 )
 def test_modules_have_counterparts(theirs, ours):
