@@ -34,7 +34,7 @@ class Linear(Module):
     """
 
     weight: Tensor
-    bias: Tensor | None
+    bias: Tensor | None = None
 
     def __init__(self, inputSize: int, outputSize: int, bias: bool = True) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Linear(Module):
 
     def __repr__(self) -> str:
         outputs, inputs = self.weight.shape[:2]
-        without = " without bias" if vars(self).get("bias") is None else ""
+        without = " without bias" if self.bias is None else ""
         return f"{super().__repr__()}({inputs} -> {outputs}){without}"
 
 
@@ -255,9 +255,12 @@ class LookupTable(Module):
         maxNorm, normType: rows that are looked up are first scaled down to this norm.
     """
 
-    shouldScaleGradByFreq = False
-    paddingValue: int
     weight: Tensor
+    # Which layers of files may lack.
+    shouldScaleGradByFreq = False
+    paddingValue = -1
+    maxNorm: float | None = None
+    normType: float | None = None
 
     def __init__(
         self, nIndex: int, nOutput: int, paddingValue: int = -1, maxNorm: float | None = None,

@@ -81,13 +81,15 @@ class WeightedMSECriterion(MSECriterion):
 class BCECriterion(_Averaged):
     """The mean of ``-(y log x + (1 - y) log(1 - x))``, times ``weights`` if given."""
 
+    weights: Tensor | None = None
+
     def __init__(self, weights: Tensor | None = None, sizeAverage: bool = True) -> None:
         super().__init__(sizeAverage)
         self.weights = weights
 
     def compute(self, input: Tensor, target: Tensor) -> Any:
         return functions.binary_cross_entropy(
-            input, _like(input, target), vars(self).get("weights"), reduction=self._reduction
+            input, _like(input, target), self.weights, reduction=self._reduction
         )
 
 
@@ -105,6 +107,8 @@ class ClassNLLCriterion(_Averaged):
     Input ``(classes,)`` or ``(N, classes)``: logarithms of probabilities. Target: classes from 0.
     """
 
+    weights: Tensor | None = None
+
     def __init__(self, weights: Tensor | None = None, sizeAverage: bool = True) -> None:
         super().__init__(sizeAverage)
         self.weights = weights
@@ -113,9 +117,7 @@ class ClassNLLCriterion(_Averaged):
         classes = as_tensor(target).long()
         if input.ndim == 1:
             classes = classes.view(())
-        return functions.nll_loss(
-            input, classes, vars(self).get("weights"), reduction=self._reduction
-        )
+        return functions.nll_loss(input, classes, self.weights, reduction=self._reduction)
 
 
 class SpatialClassNLLCriterion(ClassNLLCriterion):
@@ -139,6 +141,8 @@ class CrossEntropyCriterion(ClassNLLCriterion):
 class MultiMarginCriterion(_Averaged):
     """The mean over samples and classes of ``max(0, margin - x[class] + x[other]) ** p``."""
 
+    weights: Tensor | None = None
+
     def __init__(
         self, p: int = 1, weights: Tensor | None = None, margin: float = 1,
         sizeAverage: bool = True,
@@ -154,7 +158,7 @@ class MultiMarginCriterion(_Averaged):
         classes = as_tensor(target).long()
         return functions.multi_margin_loss(
             input, classes.view(()) if input.ndim == 1 else classes, self.p, self.margin,
-            vars(self).get("weights"), reduction=self._reduction,
+            self.weights, reduction=self._reduction,
         )  # fmt: skip
 
 
@@ -168,14 +172,14 @@ class MultiLabelMarginCriterion(_Averaged):
 class MultiLabelSoftMarginCriterion(Criterion):
     """`BCECriterion` of the `Sigmoid` of the input."""
 
+    weights: Tensor | None = None
+
     def __init__(self, weights: Tensor | None = None) -> None:
         super().__init__()
         self.weights = weights
 
     def compute(self, input: Tensor, target: Tensor) -> Any:
-        return functions.binary_cross_entropy_with_logits(
-            input, _like(input, target), vars(self).get("weights")
-        )
+        return functions.binary_cross_entropy_with_logits(input, _like(input, target), self.weights)
 
 
 class SoftMarginCriterion(_Averaged):

@@ -56,11 +56,12 @@ class Module(Typed):
     # Those of a layer that has them as attributes, in this order, are arguments of ``compute``.
     _parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
     inplace = False
-    train: bool = True
+    train = True
+    output: Any = None  # which a layer of a file may lack
 
     def __init__(self) -> None:
         super().__init__()
-        self.output: Any = empty(0)
+        self.output = empty(0)
 
     # -- parameters -----------------------------------------------------------------------------
 

@@ -129,6 +129,7 @@ class SpatialFractionalMaxPooling(Module):
     """
 
     indices: Any
+    randomSamples: Any = None
 
     def __init__(self, poolSizeW: int, poolSizeH: int, arg1: float, arg2: float) -> None:
         super().__init__()
@@ -148,7 +149,6 @@ class SpatialFractionalMaxPooling(Module):
         else:
             self.ratioW, self.ratioH = arg1, arg2
         self.newRandomPool = False
-        self.randomSamples: Any = None
 
     def fixPoolingRegions(self, val: bool = True) -> Any:
         """Keep the places of the windows, or draw new ones again; returns self."""

@@ -113,6 +113,11 @@ class Recording:
 
     def _like_outputs(self, outputs: list[Tensor], grad_output: Table) -> list[Tensor | None]:
         """The gradient of each output; None where there is none."""
+        if grad_output is None:
+            raise ArgumentError(
+                f"{self._name}: gradOutput is None; a layer whose gradInput is None computes none "
+                "for the layers before it"
+            )
         if isinstance(self._result, Tensor) and isinstance(grad_output, (int, float)):
             return [self._result.data.new_full(self._result.shape, grad_output)]
         given = _flat(grad_output)

@@ -190,15 +190,16 @@ class Squeeze(Module):
     """The input without dims of one element, or without ``dim`` if it has one."""
 
     numInputDims: int | None = None
+    dim: int | None = None
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
     def compute(self, input: Tensor) -> Any:
-        if vars(self).get("dim") is None:
+        if self.dim is None:
             return input.squeeze()
-        return input.squeeze(sample_dim(self.dim or 0, self.numInputDims, input))
+        return input.squeeze(sample_dim(self.dim, self.numInputDims, input))
 
 
 class Unsqueeze(Module):

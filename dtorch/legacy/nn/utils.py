@@ -27,11 +27,13 @@ class Typed:
         gradInput: gradient of the input of the last ``backward``.
     """
 
+    # What a layer of a file may lack.
+    gradInput: Any = None
     _recorded: Recording | None = None
-    _type: str
+    _type = "dtorch.FloatTensor"
 
     def __init__(self) -> None:
-        self.gradInput: Any = empty(0)
+        self.gradInput = empty(0)
         self._type = str(self.gradInput.type())
 
     def type(self, type: Any = None, tensorCache: Cache | None = None) -> Any:

@@ -5,7 +5,6 @@ Reference: https://github.com/torch/torch7/blob/master/File.lua (the format) and
 
 from __future__ import annotations
 
-import importlib
 import os
 import struct
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from dtorch.core.creation import tensor_from_storage
 from dtorch.core.dtype import as_dtype
 from dtorch.core.errors import ArgumentError, DtorchError
 from dtorch.core.storage import Storage
+from dtorch.core.typed_storage import TypedStorage, typed_storage
 
 _NIL, _NUMBER, _STRING, _TABLE, _TORCH, _BOOLEAN = range(6)
 _FUNCTIONS = (6, 7, 8)  # old, with upvalues, with named upvalues
@@ -28,7 +28,6 @@ _DTYPES = {
     "CudaChar": "int8", "CudaByte": "uint8",
 }  # fmt: skip
 _CUDA_PACKAGES = ("cunn.", "cudnn.", "ccn2.")
-_DIMS = ("dimension", "dim")  # attributes of modules that count dims from 1
 
 
 # What damage makes go wrong; objects too deep within each other are damage, too.
@@ -179,7 +178,10 @@ class T7Reader:
         content = self._next()
         attributes = content if isinstance(content, dict) else {"content": content}
         if name.startswith(("nn.", *_CUDA_PACKAGES)):
-            module = _module(name, attributes)
+            # Few files have layers: the package of theirs is loaded for those.
+            from dtorch.utils.serialization.lua_modules import module_of  # noqa: PLC0415
+
+            module = module_of(name, attributes)
             if module is not None:
                 return module
         if not self._unknown_classes:
@@ -197,18 +199,18 @@ class T7Reader:
         dtype = as_dtype(_DTYPES[kind])
         if storage is None:
             return tensor_from_storage(Storage.from_bytes(np.empty(0, np.uint8)), dtype, 0, (0,))
-        if not isinstance(storage, Storage):
+        if not isinstance(storage, TypedStorage):
             raise T7ReaderException(f"t7 file: the storage of a tensor is {type(storage).__name__}")
-        return tensor_from_storage(storage, dtype, offset, size, stride)
+        return tensor_from_storage(storage.untyped(), dtype, offset, size, stride)
 
-    def _storage(self, kind: str) -> Storage:
+    def _storage(self, kind: str) -> TypedStorage:
         count = self._longs(1)[0]
         dtype = np.dtype(_DTYPES[kind])
         stored = np.dtype(np.int32) if kind == "Long" and self._long == "i" else dtype
         if count < 0:
             raise T7ReaderException(f"t7 file: a storage of {count} elements")
         values = np.frombuffer(self._bytes(count * stored.itemsize), stored).astype(dtype)
-        return Storage.from_bytes(values.view(np.uint8))
+        return typed_storage(Storage.from_bytes(values.view(np.uint8)), as_dtype(_DTYPES[kind]))
 
 
 def load_lua(
@@ -236,26 +238,3 @@ def _tensor_kind(name: str) -> str | None:
 
 def _hashable(key: Any) -> Any:
     return key if isinstance(key, (str, int, float, bool)) else id(key)
-
-
-def _module(name: str, attributes: dict[Any, Any]) -> Any:
-    """A module of the legacy package with these attributes, or None if it has no such class."""
-    try:
-        legacy = importlib.import_module("dtorch.legacy.nn")
-    except ModuleNotFoundError:
-        return None
-    cls = getattr(legacy, name.partition(".")[2], None)
-    if not isinstance(cls, type) or not issubclass(cls, legacy.Module):
-        return None
-    module: Any = object.__new__(cls)
-    vars(module).update({str(key): _from_zero(key, value) for key, value in attributes.items()})
-    return module
-
-
-def _from_zero(key: Any, value: Any) -> Any:
-    """Dims count from 0 here."""
-    if key in _DIMS and isinstance(value, int) and value > 0:
-        return value - 1
-    if key == "permutations":
-        return [[dim - 1 for dim in pair] for pair in value]
-    return value

@@ -102,6 +102,9 @@ def test_a_layer_told_to_computes_no_gradient_of_its_input():
     net.forward(one)
     assert net.backward(one, dtorch.ones(2, 2)) is None
     assert net.get(0).gradWeight.abs().sum() > 0
+    net.get(1).gradInput = None
+    with pytest.raises(ArgumentError, match="gradOutput is None"):
+        net.backward(one, dtorch.ones(2, 2))
 
 
 def test_in_place_layers_overwrite_their_input():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import dtorch
+from dtorch.legacy import nn
 from dtorch.utils.serialization import load_lua
 from dtorch.utils.serialization.read_lua_file import T7Reader, T7ReaderException, TorchObject
 
@@ -118,11 +119,20 @@ def test_unknown_classes_are_named_or_wrapped():
 
 
 def test_modules_become_legacy_ones_with_dims_from_zero():
-    legacy = pytest.importorskip("dtorch.legacy.nn")
-    data = torch_object(1, "nn.JoinTable", table(2, (string("dimension"), number(2))))
-    module = read(data)
-    assert isinstance(module, legacy.JoinTable)
-    assert module.dimension == 1
+    inner = torch_object(3, "nn.JoinTable", table(4, (string("dimension"), number(2))))
+    modules = table(2, (number(1), inner))
+    data = torch_object(1, "nn.Sequential", table(5, (string("modules"), modules)))
+    net = read(data)
+    assert isinstance(net, nn.Sequential)
+    assert isinstance(net.get(0), nn.JoinTable)
+    one = dtorch.ones(2, 1)
+    assert net.forward([one, one]).shape == (2, 2)
+
+
+def test_storages_know_their_type():
+    found = read(storage(1, "Long", (1, 2, 3), "q"))
+    assert isinstance(found, dtorch.LongStorage)
+    assert found.tolist() == [1, 2, 3]
 
 
 def test_functions_keep_their_code():
