@@ -62,7 +62,7 @@ test: $(STAMPS)/dtorch $(STAMPS)/test
 # operations drawn at random have to give what it gives.
 test-torch: $(STAMPS)/dtorch $(STAMPS)/test
 	@test -x "$(TORCH_PYTHON)" || { echo "TORCH_PYTHON names no interpreter with PyTorch"; exit 1; }
-	DTORCH_TEST_TORCH_PYTHON=$(TORCH_PYTHON) $(BIN)/pytest tests/serialization tests/differential $(PYTEST_ARGS)
+	DTORCH_TEST_TORCH_PYTHON=$(TORCH_PYTHON) $(BIN)/pytest tests/serialization tests/differential tests/examples/test_against_pytorch.py $(PYTEST_ARGS)
 
 check: $(STAMPS)/dtorch $(STAMPS)/dev
 	$(BIN)/ruff format --check .
