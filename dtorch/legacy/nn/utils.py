@@ -27,13 +27,11 @@ class Typed:
         gradInput: gradient of the input of the last ``backward``.
     """
 
-    # What a layer of a file may lack.
-    gradInput: Any = None
     _recorded: Recording | None = None
-    _type = "dtorch.FloatTensor"
+    _type: str
 
     def __init__(self) -> None:
-        self.gradInput = empty(0)
+        self.gradInput: Any = empty(0)
         self._type = str(self.gradInput.type())
 
     def type(self, type: Any = None, tensorCache: Cache | None = None) -> Any:

@@ -38,6 +38,7 @@ def module_of(name: str, attributes: dict[Any, Any]) -> Any:
         _ATTRIBUTES.get(str(key), str(key)): _converted(cls.__name__, str(key), value)
         for key, value in attributes.items()
     }
+    Typed.__init__(module)  # which files without outputs and gradients lack
     _complete(found)
     vars(module).update(found)
     return module
@@ -63,6 +64,6 @@ def _complete(found: dict[str, Any]) -> None:
         found["running_var"] = found.pop("running_std") ** -2 - found["eps"]
     # The type of what was read: tensors of a card came to the memory of the processor.
     tensors = [found.get(name) for name in ("weight", "output", "gradInput")]
-    found["_type"] = next((t.type() for t in tensors if isinstance(t, Tensor)), None)
-    if found["_type"] is None:
-        del found["_type"]
+    found["_type"] = next(
+        (t.type() for t in tensors if isinstance(t, Tensor)), "dtorch.FloatTensor"
+    )
