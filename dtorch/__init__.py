@@ -60,7 +60,7 @@ from dtorch.core import (
 from dtorch.core.backend import get_num_threads, set_num_threads
 from dtorch.core.coo import layout, sparse_coo, strided
 from dtorch.core.creation import *
-from dtorch.core.device import device
+from dtorch.core.device import device, get_default_device
 from dtorch.core.dtype import *
 from dtorch.core.errors import NoDeviceError as AcceleratorError, OutOfMemoryError
 from dtorch.core.functions import broadcast_tensors
@@ -150,7 +150,7 @@ __all__ = [
     "autocast", "autograd", "backends", "bool", "broadcast_shapes", "broadcast_tensors",
     "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "compat", "compile", "compiler",
     "cpu", "cuda", "data", "device", "distributed", "double", "e", "enable_grad", "fft", "float",
-    "from_dlpack", "get_autocast_dtype", "get_num_threads", "half", "hub", "inf", "inference_mode",
+    "from_dlpack", "get_autocast_dtype", "get_default_device", "get_num_threads", "half", "hub", "inf", "inference_mode",
     "int", "is_autocast_available", "is_autocast_cache_enabled", "is_autocast_enabled",
     "is_grad_enabled", "is_inference_mode_enabled", "jit", "layout", "legacy", "linalg", "load",
     "long", "meshgrid", "model_zoo", "mps", "multiprocessing", "nan", "newaxis", "nn", "no_grad", "optim",

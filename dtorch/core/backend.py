@@ -26,11 +26,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dtorch.core import blas
-from dtorch.core.device import CPU, device
-from dtorch.core.errors import ArgumentError, NoDeviceError
+from dtorch.core import blas, meta
+from dtorch.core.device import CPU, META, device
+from dtorch.core.errors import ArgumentError, NoDataError, NoDeviceError
 
 ndarray = np.ndarray
+MetaArray = meta.MetaArray
 
 
 def _load_native() -> Any:
@@ -170,8 +171,15 @@ def capabilities() -> dict[str, Any]:
 
 
 def array_module(array: Any) -> Any:
-    """The module whose functions work on ``array``: NumPy, or CuPy for an array on a card."""
-    if type(array) is ndarray or not hasattr(array, "__cuda_array_interface__"):
+    """The module whose functions work on ``array``: NumPy, CuPy for an array on a card, or what
+    works on arrays without memory. Of a list, the first counts."""
+    if type(array) is ndarray:
+        return np
+    if type(array) is list and array:
+        array = array[0]
+    if type(array) is MetaArray:
+        return meta.module
+    if not hasattr(array, "__cuda_array_interface__"):
         return np
     return _cupy()
 
@@ -192,7 +200,7 @@ def xp_for(wanted: device) -> Any:
         NoDeviceError: the device is a card and CuPy is missing.
     """
     require(wanted)
-    return np if wanted.type == "cpu" else _cupy()
+    return np if wanted.type == "cpu" else meta.module if wanted.type == "meta" else _cupy()
 
 
 def require(wanted: device) -> None:
@@ -203,17 +211,29 @@ def require(wanted: device) -> None:
     """
     if wanted.type == "cuda":
         _cupy()
-    elif wanted.type != "cpu":
+    elif wanted.type not in ("cpu", "meta"):
         raise NoDeviceError(
             f"{wanted}: dtorch is not compiled with {wanted.type.upper()} enabled; tensors lie on "
             "'cpu', or through CuPy on 'cuda'"
         )
 
 
+def require_data(name: str, array: Any) -> None:
+    """Complain about an array that has no elements to look at.
+
+    Raises:
+        NoDataError: it is on the device ``meta``.
+    """
+    if type(array) is MetaArray:
+        raise NoDataError(f"{name}: meta tensors have no data to look at")
+
+
 def device_of(array: Any) -> device:
     """Where an array lies."""
     if type(array) is ndarray:
         return CPU
+    if type(array) is MetaArray:
+        return META
     return device("cuda", array.device.id) if hasattr(array, "__cuda_array_interface__") else CPU
 
 
@@ -232,17 +252,29 @@ def matmul(a: Any, b: Any) -> Any:
 
 def address(array: Any) -> int:
     """Address of the first element."""
-    return address_of(array) if type(array) is ndarray else int(array.data.ptr)
+    if type(array) is ndarray:
+        return address_of(array)
+    return 0 if type(array) is MetaArray else int(array.data.ptr)
 
 
 def to_numpy(array: Any) -> ndarray:
-    """The array itself on the CPU, a copy of one on a card."""
+    """The array itself on the CPU, a copy of one on a card.
+
+    Raises:
+        NoDataError: it has no memory.
+    """
+    if type(array) is MetaArray:
+        array._refuse()
     return array.get() if hasattr(array, "__cuda_array_interface__") else array  # type: ignore[no-any-return]
 
 
 def to_device(array: Any, wanted: device) -> Any:
     """A copy of ``array`` on another device."""
     require(wanted)
+    if wanted.type == "meta":
+        return meta.over(array)
+    if type(array) is MetaArray:
+        array._refuse()
     if wanted.type == "cpu":
         return to_numpy(array)
     cupy = _cupy()

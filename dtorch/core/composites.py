@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dtorch.core import meta
 from dtorch.core.base import PLAIN, REQUIRES_GRAD, TensorBase
 from dtorch.core.dtype import float32
 from dtorch.core.grad_mode import mode
@@ -46,7 +47,16 @@ class CompositeOp(Op):
             values = [_cast(value, half, float32) for value in values]
         n = self.positional
         named = dict(zip(self.params[n:], values[n:], strict=True)) if n < len(values) else {}
-        result = self.body(*values[:n], **named)
+        counts = meta.used  # what is inside may mix its own arrays with the operands
+        if counts:
+            if not meta.inside.depth:
+                self.expect_one_device(values)
+            meta.inside.depth += 1
+        try:
+            result = self.body(*values[:n], **named)
+        finally:
+            if counts:
+                meta.inside.depth -= 1
         return result if half is None else _cast(result, float32, half)
 
     def _half_dtype(self, values: Sequence[Any]) -> Any:

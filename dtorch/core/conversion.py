@@ -18,7 +18,7 @@ _TYPES_BY_NAME = {name + "Tensor": as_dtype(d) for d, name in _TYPE_NAMES.items(
 
 def type_name(d: dtype, place: device) -> str:
     """The classic name of a tensor type, such as ``dtorch.cuda.LongTensor``."""
-    package = "dtorch.cuda" if place.type == "cuda" else "dtorch"
+    package = "dtorch" if place.type == "cpu" else f"dtorch.{place.type}"
     return f"{package}.{_TYPE_NAMES[d.name]}Tensor"
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from dtorch.core import dtype as dtypes
+from dtorch.core import backend, dtype as dtypes, meta
 from dtorch.core.arrays import Array
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.device import CPU, as_device, defaults, make_default
 from dtorch.core.dtype import (
     as_dtype,
     dtype,
@@ -21,7 +23,7 @@ from dtorch.core.dtype import (
     promote_types,
     scalar_dtype,
 )
-from dtorch.core.elements import placed, require_cpu, sequence_array
+from dtorch.core.elements import device_like, placed, require_cpu, sequence_array, xp_of
 from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.inplace import bump, expect_writable
@@ -32,18 +34,30 @@ from dtorch.core.tensor import Tensor
 
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_strided", "eye", "from_numpy",
-    "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range", "tensor",
+    "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range",
+    "set_default_device", "tensor",
     "zeros", "zeros_like",
 ]  # fmt: skip
 
 
 def _finish(array: Array, requires_grad: bool, out: Any = None, device: Any = None) -> Tensor:
-    if device is not None:
+    if device is not None or defaults.changed:
         array = placed(array, device)
     if out is not None:
         return _write_out(array, out)
     tensor: Tensor = wrap(array)
     return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _ruled(
+    rule: Callable[[], Array], sizes: tuple[int, ...], kind: Any, out: Any, requires_grad: bool,
+    device: Any,
+) -> Tensor:  # fmt: skip
+    """A tensor of the numbers that ``rule`` gives, of these sizes and this NumPy dtype; on the device
+    without memory there are none."""
+    xp = xp_of(device)
+    array = rule() if xp is np else xp.empty(sizes, kind)
+    return _finish(array, requires_grad, out, device)
 
 
 def _write_out(array: Array, out: Any) -> Tensor:
@@ -61,6 +75,20 @@ def _numpy(wanted: Any, default: dtype | None = None) -> np.dtype[Any]:
     if wanted is not None:
         return as_dtype(wanted).numpy
     return (default or get_default_dtype()).numpy
+
+
+def set_default_device(device: Any) -> None:
+    """Set where tensors are made that are not told where; a ``with`` block of a device goes before.
+
+    Args:
+        device: None means the CPU.
+
+    Raises:
+        NoDeviceError: there is no such device.
+    """
+    place = CPU if device is None else as_device(device)
+    backend.require(place)
+    make_default(place)
 
 
 @entry("tensor")
@@ -87,6 +115,7 @@ def tensor(
     """
     if isinstance(data, TensorBase):
         array = data._array.copy()
+        device = device_like(data, device)
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.array(data)
     else:
@@ -132,10 +161,9 @@ def _dtypes_in(data: Any) -> set[dtype]:
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, sharing memory with an array or tensor of the wanted dtype."""
     if isinstance(data, Tensor):
-        return data.to(dtype=dtype) if dtype is not None else data
+        return data.to(device=device, dtype=dtype)
     if isinstance(data, np.ndarray):
-        result = from_numpy(data)
-        return result.to(dtype=dtype) if dtype is not None else result
+        return from_numpy(data).to(device=as_device(device), dtype=dtype)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -197,7 +225,7 @@ def empty(
     requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """An uninitialised tensor."""
-    array = np.empty(as_sizes("empty", size), _numpy(dtype))
+    array = xp_of(device).empty(as_sizes("empty", size), _numpy(dtype))
     return _finish(array, requires_grad, out, device)
 
 
@@ -206,7 +234,7 @@ def zeros(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of zeros."""
-    array = np.zeros(as_sizes("zeros", size), _numpy(dtype))
+    array = xp_of(device).zeros(as_sizes("zeros", size), _numpy(dtype))
     return _finish(array, requires_grad, out, device)
 
 
@@ -215,7 +243,7 @@ def ones(
     *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of ones."""
-    array = np.ones(as_sizes("ones", size), _numpy(dtype))
+    array = xp_of(device).ones(as_sizes("ones", size), _numpy(dtype))
     return _finish(array, requires_grad, out, device)
 
 
@@ -231,14 +259,14 @@ def full(
     elif isinstance(fill_value, (int, float, complex)):
         default = dtypes.scalar_dtype(fill_value)
     sizes = as_sizes("full", size if isinstance(size, (tuple, list)) else (size,))
-    array = _filled(sizes, fill_value, _numpy(dtype, default))
+    array = _filled(xp_of(device), sizes, fill_value, _numpy(dtype, default))
     return _finish(array, requires_grad, out, device)
 
 
-def _filled(sizes: tuple[int, ...], value: Any, kind: np.dtype[Any]) -> np.ndarray:
+def _filled(xp: Any, sizes: tuple[int, ...], value: Any, kind: np.dtype[Any]) -> Any:
     if isinstance(value, TensorBase):
-        return np.full(sizes, value._array.astype(kind))
-    array = np.empty(sizes, kind)
+        return xp.full(sizes, value._array.astype(kind))
+    array = xp.empty(sizes, kind)
     array.fill(dtypes.number_in("full", value, kind))
     return array
 
@@ -255,7 +283,8 @@ def empty_like(
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """An uninitialised tensor of the sizes, dtype and device of ``input``."""
-    return _finish(np.empty(*_like(input, dtype)), requires_grad, device=device)
+    place = device_like(input, device)
+    return _finish(xp_of(place).empty(*_like(input, dtype)), requires_grad, device=place)
 
 
 @entry("zeros_like", computes=False)
@@ -264,7 +293,8 @@ def zeros_like(
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Zeros of the sizes, dtype and device of ``input``."""
-    return _finish(np.zeros(*_like(input, dtype)), requires_grad, device=device)
+    place = device_like(input, device)
+    return _finish(xp_of(place).zeros(*_like(input, dtype)), requires_grad, device=place)
 
 
 @entry("ones_like", computes=False)
@@ -273,7 +303,8 @@ def ones_like(
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Ones of the sizes, dtype and device of ``input``."""
-    return _finish(np.ones(*_like(input, dtype)), requires_grad, device=device)
+    place = device_like(input, device)
+    return _finish(xp_of(place).ones(*_like(input, dtype)), requires_grad, device=place)
 
 
 @entry("full_like")
@@ -283,8 +314,9 @@ def full_like(
 ) -> Tensor:  # fmt: skip
     """One number in the sizes, dtype and device of ``input``."""
     shape, numpy_dtype = _like(input, dtype)
-    array = _filled(shape, fill_value, numpy_dtype)
-    return _finish(array, requires_grad, device=device)
+    place = device_like(input, device)
+    array = _filled(xp_of(place), shape, fill_value, numpy_dtype)
+    return _finish(array, requires_grad, device=place)
 
 
 @entry("arange")
@@ -305,8 +337,12 @@ def arange(
     whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     numpy_dtype = _numpy(dtype, dtypes.int64 if whole else None)
     count = max(0, math.ceil((end - start) / step))
-    array = np.arange(start, end, step) if whole else start + np.arange(count) * step
-    return _finish(array.astype(numpy_dtype), requires_grad, out, device)
+
+    def rule() -> Array:
+        array = np.arange(start, end, step) if whole else start + np.arange(count) * step
+        return array.astype(numpy_dtype)
+
+    return _ruled(rule, (count,), numpy_dtype, out, requires_grad, device)
 
 
 @entry("linspace")
@@ -317,8 +353,11 @@ def linspace(
     """``steps`` numbers at equal distances, from ``start`` to ``end`` inclusive."""
     if steps < 0:
         raise ArgumentError(f"linspace: steps is {steps}, expected at least 0")
-    array = np.linspace(float(start), float(end), steps).astype(_numpy(dtype))
-    return _finish(array, requires_grad, out, device)
+    kind = _numpy(dtype)
+    return _ruled(
+        lambda: np.linspace(float(start), float(end), steps).astype(kind),
+        (steps,), kind, out, requires_grad, device,
+    )  # fmt: skip
 
 
 @entry("logspace")
@@ -329,8 +368,11 @@ def logspace(
     """``steps`` powers of ``base``; the exponents at equal distances from ``start`` to ``end``."""
     if steps < 0:
         raise ArgumentError(f"logspace: steps is {steps}, expected at least 0")
-    array = np.logspace(float(start), float(end), steps, base=base).astype(_numpy(dtype))
-    return _finish(array, requires_grad, out, device)
+    kind = _numpy(dtype)
+    return _ruled(
+        lambda: np.logspace(float(start), float(end), steps, base=base).astype(kind),
+        (steps,), kind, out, requires_grad, device,
+    )  # fmt: skip
 
 
 @entry("range")
@@ -349,8 +391,11 @@ def range(
     if step == 0 or (end - start) * step < 0:
         raise ArgumentError(f"range: no way from {start} to {end} in steps of {step}")
     count = math.floor((end - start) / step) + 1
-    array = (start + np.arange(count) * step).astype(_numpy(dtype))
-    return _finish(array, requires_grad, out, device)
+    kind = _numpy(dtype)
+    return _ruled(
+        lambda: (start + np.arange(count) * step).astype(kind),
+        (count,), kind, out, requires_grad, device,
+    )  # fmt: skip
 
 
 @entry("empty_strided", computes=False)
@@ -371,8 +416,12 @@ def empty_strided(
     numpy_dtype = _numpy(dtype)
     last = sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     count = 0 if 0 in size else last + 1
-    memory = np.empty(count * numpy_dtype.itemsize, np.uint8)
+    if as_device(device).type == "meta":
+        steps = [step * numpy_dtype.itemsize for step in stride]
+        laid_out: Any = meta.laid_out(size, numpy_dtype, steps)
+        return _finish(laid_out, requires_grad, device=device)
     require_cpu("empty_strided", device)
+    memory = np.empty(count * numpy_dtype.itemsize, np.uint8)
     result = tensor_from_storage(Storage.from_bytes(memory), numpy_dtype, 0, size, stride)
     return result.requires_grad_() if requires_grad else result
 
@@ -466,7 +515,11 @@ def eye(
     """A matrix ``(n, m)`` with ones on the diagonal."""
     if n < 0 or (m is not None and m < 0):
         raise ArgumentError(f"eye: sizes are {n} and {m}, expected at least 0")
-    return _finish(np.eye(n, m, dtype=_numpy(dtype)), requires_grad, out, device)
+    kind = _numpy(dtype)
+    return _ruled(
+        lambda: np.eye(n, m, dtype=kind),
+        (n, n if m is None else m), kind, out, requires_grad, device,
+    )  # fmt: skip
 
 
 def _new(name: str, make: Any) -> Any:
@@ -474,8 +527,8 @@ def _new(name: str, make: Any) -> Any:
         self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
     ) -> Tensor:
         return make(  # type: ignore[no-any-return]
-            *size, dtype=self.dtype if dtype is None else dtype, device=device,
-            requires_grad=requires_grad,
+            *size, dtype=self.dtype if dtype is None else dtype,
+            device=device_like(self, device), requires_grad=requires_grad,
         )  # fmt: skip
 
     method.__name__ = method.__qualname__ = name
@@ -490,14 +543,14 @@ def new_tensor(
     return tensor(
         data,
         dtype=self.dtype if dtype is None else dtype,
-        device=device,
+        device=device_like(self, device),
         requires_grad=requires_grad,
     )
 
 
 def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A tensor of the same dtype, by the rules of the classic constructors."""
-    return Tensor(*args, dtype=self.dtype)
+    return Tensor(*args, dtype=self.dtype, device=device_like(self, None))
 
 
 def new_full(
@@ -505,8 +558,8 @@ def new_full(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Like `dtorch.full`, of the dtype and device of this tensor."""
-    return full(size, fill_value, dtype=self.dtype if dtype is None else dtype, device=device,
-                requires_grad=requires_grad)  # fmt: skip
+    return full(size, fill_value, dtype=self.dtype if dtype is None else dtype,
+                device=device_like(self, device), requires_grad=requires_grad)  # fmt: skip
 
 
 for _name, _make in (("new_empty", empty), ("new_zeros", zeros), ("new_ones", ones)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 from dtorch.core.errors import DeviceError
@@ -23,8 +24,15 @@ class device:  # noqa: N801 - the public name of the reference API
             index). Other kinds that the reference API knows, such as ``"mps"``, have names only.
         index: number of the card, where ``type`` does not say it.
 
+    In a ``with`` block it is where tensors are made that are not told where.
+
     >>> device("cuda:1").index, device("cpu")
     (1, device(type='cpu'))
+    >>> import dtorch
+    >>> with device("meta"):
+    ...     x = dtorch.ones(2, 3)
+    >>> x
+    tensor(..., device='meta', size=(2, 3))
     """
 
     __slots__ = ("index", "type")
@@ -63,15 +71,65 @@ class device:  # noqa: N801 - the public name of the reference API
         index = "" if self.index is None else f", index={self.index}"
         return f"device(type='{self.type}'{index})"
 
+    def __enter__(self) -> device:
+        """Make tensors here until the end of the block, unless they are told where."""
+        defaults.changed = True
+        defaults.entered.devices = [*defaults.entered.devices, self]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        defaults.entered.devices = defaults.entered.devices[:-1]
+
     def __reduce__(self) -> tuple[Any, tuple[str, int | None]]:
         return device, (self.type, self.index)
 
 
 CPU = device("cpu")
+META = device("meta")
+
+
+class _Entered(threading.local):
+    """The devices of the ``with`` blocks that a thread is in."""
+
+    def __init__(self) -> None:
+        self.devices: list[device] = []
+
+
+class _Defaults:
+    """Where tensors are made that are not told where.
+
+    Attributes:
+        changed: whether that ever was another place than the CPU.
+        place: that of all threads, outside of ``with`` blocks.
+    """
+
+    def __init__(self) -> None:
+        self.changed = False
+        self.place = CPU
+        self.entered = _Entered()
+
+
+defaults = _Defaults()
+
+
+def get_default_device() -> device:
+    """Where tensors are made that are not told where.
+
+    >>> get_default_device()
+    device(type='cpu')
+    """
+    entered = defaults.entered.devices
+    return entered[-1] if entered else defaults.place
+
+
+def make_default(place: device) -> None:
+    """Set where tensors are made that are not told where."""
+    defaults.place = place
+    defaults.changed = True
 
 
 def as_device(value: Any) -> device:
-    """A device from anything that names one; None means the CPU."""
+    """A device from anything that names one; None means the default one."""
     if value is None:
-        return CPU
+        return get_default_device() if defaults.changed else CPU
     return value if isinstance(value, device) else device(value)

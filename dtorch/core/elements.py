@@ -9,9 +9,10 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.arrays import Array
 from dtorch.core.base import TensorBase
-from dtorch.core.device import as_device
+from dtorch.core.device import META, as_device, defaults
 from dtorch.core.dtype import dtype, from_numpy_dtype
 from dtorch.core.errors import DeviceError, DtypeError, ShapeError
+from dtorch.core.meta import is_meta
 from dtorch.core.shapes import Size, as_sizes
 from dtorch.core.storage import Storage, array_over, storage_of
 from dtorch.core.typed_storage import TypedStorage
@@ -27,7 +28,22 @@ def placed(array: Array, place: Any) -> Any:
         DeviceError: CuPy is missing or sees no such card.
     """
     wanted = as_device(place)
-    return array if wanted.type == "cpu" else backend.to_device(array, wanted)
+    if wanted.type == "cpu" or is_meta(array):
+        return array
+    return backend.to_device(array, wanted)
+
+
+def xp_of(place: Any) -> Any:
+    """The module whose ``empty``, ``zeros``, ``ones`` and ``full`` make arrays that go to a device:
+    NumPy, but for the device that has no memory."""
+    if place is None and not defaults.changed:
+        return np
+    return backend.xp_for(META) if as_device(place).type == "meta" else np
+
+
+def device_like(tensor: TensorBase, place: Any) -> Any:
+    """``place``, or where a tensor lies if it is None."""
+    return backend.device_of(tensor._array) if place is None else place
 
 
 def require_cpu(name: str, place: Any) -> None:

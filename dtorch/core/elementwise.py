@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import dispatch
+from dtorch.core import dispatch, meta
 from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import PLAIN, TensorBase
 from dtorch.core.classic import Classic
@@ -97,6 +97,8 @@ class ElementwiseOp(Op):
             raise self._undefined(values) from None
 
     def run_body(self, xp: ArrayModule, values: Sequence[Any]) -> Any:
+        if meta.used and any(type(value) is meta.MetaArray for value in values):
+            return meta.elementwise(lambda *some: self.run_body(np, some), values)
         if self.ufunc is None or len(values) > self.ufunc.nin:
             return super().run_body(xp, values)
         return self.ufunc(*values)

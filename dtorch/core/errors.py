@@ -16,6 +16,7 @@ uses RuntimeError for many of them), so that code written for it keeps catching 
     +-- LayoutError         (RuntimeError)               an operation not defined for this layout
     +-- DeviceError         (RuntimeError)               missing device, or tensors on different ones
     |   +-- NoDeviceError   (AssertionError)             this build or machine has no such device
+    |   +-- NoDataError     (NotImplementedError, TypeError)   a meta tensor has no data
     +-- GradError           (RuntimeError)               misuse of the autograd graph
     |   +-- VersionError                                 a saved tensor was modified in place
     +-- OutOfMemoryError    (MemoryError, RuntimeError)  more memory than there is
@@ -73,6 +74,10 @@ class DeviceError(DtorchError, RuntimeError):
 
 class NoDeviceError(DeviceError, AssertionError):
     """This build or this machine has no such device."""
+
+
+class NoDataError(DeviceError, NotImplementedError, TypeError):
+    """A meta tensor was asked for its data, or for what follows from them."""
 
 
 class GradError(DtorchError, RuntimeError):

@@ -51,16 +51,17 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from dtorch.core import backend, classic, dispatch, history
+from dtorch.core import backend, classic, dispatch, history, meta
 from dtorch.core.arguments import misfit
 from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
 from dtorch.core.classic import Classic
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.entry import made_entry, told
-from dtorch.core.errors import ArgumentError, ArgumentTypeError, DtorchError
+from dtorch.core.errors import ArgumentError, ArgumentTypeError, DeviceError, DtorchError
 from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.inplace import change, expect_apart, several, write
+from dtorch.core.meta import MetaArray
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.operands import MAY_BE_NONE, settled, type_bits
 from dtorch.core.quiet import quietly
@@ -140,7 +141,9 @@ class Op:
         takes: str = "bifc",
         takes_of: Sequence[str] | None = None,
         one_value: bool = False,
+        mixes: bool = False,
     ) -> None:
+        self.mixes = mixes  # operands may lie on different devices
         self.one_value = one_value  # everywhere; in place, elements may then share memory
         self.wide = wide
         self.refused = "".join(kind for kind in "bifc" if kind not in takes)
@@ -360,11 +363,16 @@ class Op:
             half = None
         if half is not None:
             values = [widened(value) for value in values]
-        kernel = self.kernels.get("cpu" if xp is np else "cuda") if self.kernels else None
+        kernel = self._kernel_for(xp) if self.kernels else None
         result = None if kernel is None else kernel(*values)
         if result is None:
             result = self.run_body(xp, values)
         return result if half is None else self._narrowed(result, half)
+
+    def _kernel_for(self, xp: Any) -> Callable[..., Any] | None:
+        if xp is np:
+            return self.kernels.get("cpu")
+        return None if xp is meta.module else self.kernels.get("cuda")
 
     def widens(self, names: Sequence[str], values: Sequence[Any]) -> bool:
         """Whether values of float16 and bfloat16, of a call or saved of it, are widened."""
@@ -503,6 +511,8 @@ class Op:
     def run(self, values: list[Any], out: Any = None) -> Any:
         """The whole of a call on tensors: take the operands, compute, wrap, record."""
         raw, combined, halves = self.take(values)
+        if meta.used and not (self.mixes or meta.inside.depth):
+            self.expect_one_device(values)
         result = self.compute(raw, halves)
         if out is not None:
             return self.write_out(values, result, out, combined)
@@ -523,6 +533,20 @@ class Op:
             return found
         raw, combined = self.unwrap(values)
         return self.prepare(values, raw), combined, True
+
+    def expect_one_device(self, values: Sequence[Any]) -> None:
+        """Complain if some operands have memory and others have none; single numbers may."""
+        given = [
+            (self.params[i], getattr(value, "_array", None))
+            for i in self.tensor_indices
+            for value in (values[i] if isinstance(values[i], (list, tuple)) else (values[i],))
+        ]
+        lying = [name for name, array in given if type(array) is ndarray and array.ndim]
+        if lying and any(type(array) is MetaArray for _, array in given):
+            raise DeviceError(
+                f"{self.name}: Expected all tensors to be on the same device: {lying[0]} is on cpu, "
+                "another operand on meta; move one with to()"
+            )
 
     def pack(self, outs: tuple[Any, ...]) -> Any:
         """What the caller of an operation with several outputs gets."""

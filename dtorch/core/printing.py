@@ -73,16 +73,18 @@ def tensor_str(tensor: Any) -> str:
     """The text of ``repr(tensor)``."""
     if tensor.is_sparse:
         return _sparse_str(tensor)
-    array = backend.to_numpy(tensor._array)
+    array = tensor._array if tensor.is_meta else backend.to_numpy(tensor._array)
     suffixes = []
     dtype = from_numpy_dtype(array.dtype)
     evident = (get_default_dtype(), int64, bool_, default_complex()) if array.size else (
         get_default_dtype(),)  # fmt: skip
-    if dtype not in evident:
+    if dtype not in evident or (tensor.is_meta and dtype is not get_default_dtype()):
         suffixes.append(f"dtype={dtype}")
     if tensor.device.type != "cpu":
         suffixes.append(f"device='{tensor.device}'")
-    if not array.size and array.shape != (0,):
+    if tensor.is_meta:
+        suffixes = [f"device='{tensor.device}'", f"size={tuple(array.shape)}", *suffixes[:-1]]
+    elif not array.size and array.shape != (0,):
         suffixes.insert(0, f"size={tuple(array.shape)}")
     if tensor._grad_fn is not None:
         suffixes.append(f"grad_fn={tensor._grad_fn!r}")
@@ -91,8 +93,8 @@ def tensor_str(tensor: Any) -> str:
     elif tensor._mode == VOLATILE:
         suffixes.append("volatile=True")
     prefix = "tensor("
-    if not array.size:
-        return _join(prefix, "[]", suffixes)
+    if tensor.is_meta or not array.size:
+        return _join(prefix, "..." if tensor.is_meta else "[]", suffixes)
     summarize = array.size > options.threshold
     shown = _edges(array) if summarize else array
     body = _nested(array, _Format(shown), len(prefix), summarize)

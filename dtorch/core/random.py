@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from dtorch.core import classic
 from dtorch.core.arrays import Array
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
 from dtorch.core.classic import Classic
+from dtorch.core.device import as_device
 from dtorch.core.dtype import (
     as_dtype,
     dtype,
@@ -21,13 +23,14 @@ from dtorch.core.dtype import (
     iinfo,
     int64,
 )
-from dtorch.core.elements import placed
+from dtorch.core.elements import device_like, placed, xp_of
 from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.generator import Generator, source_of
 from dtorch.core.grad_mode import mode
 from dtorch.core.half import SINGLE, convert, widened
 from dtorch.core.inplace import bump, check_inplace, cut_history
+from dtorch.core.meta import MetaArray
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.tensor import Tensor
@@ -134,9 +137,15 @@ def _floating(name: str, dtype: Any, out: Any = None) -> np.dtype[Any]:
     return wanted.numpy
 
 
-def _made(array: Array, out: Any, requires_grad: bool, device: Any) -> Tensor:
-    if device is not None:
-        array = placed(array, device)
+def _made(
+    draw: Callable[[], Array], sizes: Any, kind: Any, out: Any, requires_grad: bool, device: Any
+) -> Tensor:
+    """A tensor of what ``draw`` gives: numbers of these sizes and this NumPy dtype. On the device
+    without memory nothing is drawn."""
+    if as_device(device).type == "meta":
+        array = xp_of(device).empty(sizes, kind)
+    else:
+        array = placed(draw(), device)
     if out is not None:
         if out._array.shape != array.shape:
             out.resize_(array.shape)
@@ -151,8 +160,8 @@ def rand(
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers uniform in [0, 1)."""
-    array = uniform(as_sizes("rand", size), _floating("rand", dtype, out), generator)
-    return _made(array, out, requires_grad, device)
+    sizes, kind = as_sizes("rand", size), _floating("rand", dtype, out)
+    return _made(lambda: uniform(sizes, kind, generator), sizes, kind, out, requires_grad, device)
 
 
 @entry("randn", computes=False)
@@ -161,8 +170,10 @@ def randn(
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers from the standard normal distribution."""
-    array = standard_normal(as_sizes("randn", size), _floating("randn", dtype, out), generator)
-    return _made(array, out, requires_grad, device)
+    sizes, kind = as_sizes("randn", size), _floating("randn", dtype, out)
+    return _made(
+        lambda: standard_normal(sizes, kind, generator), sizes, kind, out, requires_grad, device
+    )
 
 
 @entry("randint")
@@ -175,8 +186,10 @@ def randint(
         low, high, size = 0, low, high
     numpy_dtype = _wanted("randint", dtype, out, int64).numpy
     sizes = as_sizes("randint", (size,))
-    array = whole_numbers("randint", low, high, sizes, numpy_dtype, generator)
-    return _made(array, out, requires_grad, device)
+    return _made(
+        lambda: whole_numbers("randint", low, high, sizes, numpy_dtype, generator),
+        sizes, numpy_dtype, out, requires_grad, device,
+    )  # fmt: skip
 
 
 @entry("randperm", computes=False)
@@ -195,22 +208,30 @@ def randperm(
         raise ArgumentError(f"randperm: n is {n}, expected at least 0")
     if n > _consecutive(wanted) + 1:
         raise ArgumentError(f"randperm: {wanted} cannot hold {n} different whole numbers from 0 on")
-    array = source_of(generator).permutation(n).astype(numpy_dtype)
-    return _made(array, out, requires_grad, device)
+    return _made(
+        lambda: source_of(generator).permutation(n).astype(numpy_dtype),
+        n, numpy_dtype, out, requires_grad, device,
+    )  # fmt: skip
 
 
 @entry("rand_like", computes=False)
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None,
+def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
               requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `rand`, of the sizes and dtype of ``input``."""
-    return rand(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return rand(
+        *input.shape, generator=generator, dtype=dtype or input.dtype,
+        device=device_like(input, device), requires_grad=requires_grad,
+    )  # fmt: skip
 
 
 @entry("randn_like", computes=False)
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None,
+def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
                requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `randn`, of the sizes and dtype of ``input``."""
-    return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return randn(
+        *input.shape, generator=generator, dtype=dtype or input.dtype,
+        device=device_like(input, device), requires_grad=requires_grad,
+    )  # fmt: skip
 
 
 @entry("bernoulli")
@@ -221,21 +242,28 @@ def bernoulli(
     _expect_floating("bernoulli", input, "biufV")
     if p is None and (sampled := _sampled("bernoulli", input)) is not None:
         return sampled
-    probability = input._array if p is None else np.full(input._array.shape, float(p))
-    if probability.size and not ((probability >= 0) & (probability <= 1)).all():
-        raise ArgumentError("bernoulli: probabilities must lie between 0 and 1")
-    hit = source_of(generator).random(probability.shape) < probability
-    return _made(np.asarray(hit).astype(input._array.dtype), out, False, None)
+
+    def draw() -> Array:
+        probability = input._array if p is None else np.full(input._array.shape, float(p))
+        if probability.size and not ((probability >= 0) & (probability <= 1)).all():
+            raise ArgumentError("bernoulli: probabilities must lie between 0 and 1")
+        hit = source_of(generator).random(probability.shape) < probability
+        return np.asarray(hit).astype(input._array.dtype)
+
+    return _made(draw, input.shape, input._array.dtype, out, False, input.device)
 
 
 @entry("randint_like")
-def randint_like(input: Tensor, low: int = 0, high: int | None = None, *, dtype: Any = None,
-                 device: Any = None, requires_grad: bool = False,
-                 memory_format: Any = None) -> Tensor:  # fmt: skip
+def randint_like(input: Tensor, low: int = 0, high: int | None = None, *,
+                 generator: Generator | None = None, dtype: Any = None, device: Any = None,
+                 requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `randint`, of the sizes and dtype of ``input``."""
     if high is None:
         low, high = 0, low
-    return randint(low, high, input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return randint(
+        low, high, input.shape, generator=generator, dtype=dtype or input.dtype,
+        device=device_like(input, device), requires_grad=requires_grad,
+    )  # fmt: skip
 
 
 @entry("normal")
@@ -255,8 +283,6 @@ def normal(
         return sampled
     center = mean._array if isinstance(mean, TensorBase) else mean
     spread = std._array if isinstance(std, TensorBase) else std
-    if np.any(np.less(spread, 0)):
-        raise ArgumentError("normal: std must not be negative")
     if size is None:
         if not isinstance(mean, TensorBase) and not isinstance(std, TensorBase):
             raise TypeError("normal: mean and std are numbers; give a size")
@@ -268,9 +294,17 @@ def normal(
         numpy_dtype = _floating("normal", dtype, out)
     if numpy_dtype.kind not in "fcV":
         raise DtypeError(f"normal: mean is {numpy_dtype}, expected a floating-point dtype")
-    drawn = numpy_dtype if numpy_dtype.kind == "c" else _wide(numpy_dtype)
-    values = standard_normal(shape, drawn, generator) * widened(spread) + widened(center)
-    return _made(np.asarray(values).astype(numpy_dtype, copy=False), out, requires_grad, device)
+
+    def draw() -> Array:
+        if np.any(np.less(spread, 0)):
+            raise ArgumentError("normal: std must not be negative")
+        drawn = numpy_dtype if numpy_dtype.kind == "c" else _wide(numpy_dtype)
+        values = standard_normal(shape, drawn, generator) * widened(spread) + widened(center)
+        return np.asarray(values).astype(numpy_dtype, copy=False)
+
+    if device is None and size is None:
+        device = device_like(given, None)
+    return _made(draw, shape, numpy_dtype, out, requires_grad, device)
 
 
 @entry("poisson")
@@ -278,11 +312,14 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of events, where ``input`` states the mean of each."""
     if not input.is_floating_point():
         raise DtypeError(f"poisson: input is {input.dtype}, expected a floating-point dtype")
-    rate = input._array.astype(np.float64)
-    if rate.size and not (rate >= 0).all():
-        raise ArgumentError("poisson: means must not be negative")
-    array = np.asarray(source_of(generator).poisson(rate)).astype(input._array.dtype)
-    return wrap(array)  # type: ignore[no-any-return]
+
+    def draw() -> Array:
+        rate = input._array.astype(np.float64)
+        if rate.size and not (rate >= 0).all():
+            raise ArgumentError("poisson: means must not be negative")
+        return np.asarray(source_of(generator).poisson(rate)).astype(input._array.dtype)
+
+    return _made(draw, input.shape, input._array.dtype, None, False, input.device)
 
 
 @entry("binomial")
@@ -305,11 +342,20 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
         raise ArgumentError(
             f"binomial: count and prob have the same dtype, got {count.dtype} and {prob.dtype}"
         )
-    trials, probability = np.floor(widened(count._array)), prob._array.astype(np.float64)
-    if not (trials >= 0).all() or not ((probability >= 0) & (probability <= 1)).all():
-        raise ArgumentError("binomial: expected counts of at least 0 and probabilities from 0 to 1")
-    array = source_of(generator).binomial(trials.astype(np.int64), probability)
-    return wrap(np.asarray(array).astype(count._array.dtype))  # type: ignore[no-any-return]
+    kind = count._array.dtype
+
+    def draw() -> Array:
+        trials, probability = np.floor(widened(count._array)), prob._array.astype(np.float64)
+        if not (trials >= 0).all() or not ((probability >= 0) & (probability <= 1)).all():
+            raise ArgumentError(
+                "binomial: expected counts of at least 0 and probabilities from 0 to 1"
+            )
+        return np.asarray(
+            source_of(generator).binomial(trials.astype(np.int64), probability)
+        ).astype(kind)
+
+    sizes = np.broadcast_shapes(count.shape, prob.shape)
+    return _made(draw, sizes, kind, None, False, count.device)
 
 
 @entry("multinomial")
@@ -339,16 +385,22 @@ def multinomial(
             f"multinomial: input is {input.dtype} of shape {tuple(input.shape)}, expected floating "
             "point with 1 or 2 dimensions"
         )
-    weights = np.atleast_2d(input._array).astype(np.float64)
     if num_samples < 1:
         raise ArgumentError(f"multinomial: num_samples is {num_samples}, expected at least 1")
-    if not (np.isfinite(weights) & (weights >= 0)).all() or not (weights.sum(1) > 0).all():
-        raise ArgumentError(
-            "multinomial: weights must be finite and not negative, and each row sum to more than 0"
-        )
-    draw = _with_replacement if replacement else _without_replacement
-    array = draw(weights, num_samples, source_of(generator))
-    return _made(array[0] if input.ndim == 1 else array, out, False, None)
+
+    def draw() -> Array:
+        weights = np.atleast_2d(input._array).astype(np.float64)
+        if not (np.isfinite(weights) & (weights >= 0)).all() or not (weights.sum(1) > 0).all():
+            raise ArgumentError(
+                "multinomial: weights must be finite and not negative, and each row sum to more "
+                "than 0"
+            )
+        choose = _with_replacement if replacement else _without_replacement
+        array = choose(weights, num_samples, source_of(generator))
+        return array[0] if input.ndim == 1 else array  # type: ignore[no-any-return]
+
+    sizes = (*input.shape[:-1], num_samples)
+    return _made(draw, sizes, np.int64, out, False, input.device)
 
 
 def _with_replacement(weights: Any, count: int, source: np.random.Generator) -> Any:
@@ -514,5 +566,21 @@ def geometric_(self: Any, p: float, *, generator: Generator | None = None) -> An
 
 
 _IN_PLACE = (uniform_, normal_, bernoulli_, random_, exponential_, cauchy_, log_normal_, geometric_)
-for _function in (*_IN_PLACE, bernoulli, multinomial):
+
+
+def _unless_meta(fill: Callable[..., Any]) -> Callable[..., Any]:
+    """``fill``, which draws nothing for a tensor without memory."""
+
+    @wraps(fill)
+    def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(self._array) is MetaArray:
+            check_inplace(fill.__name__, self, self._mode)
+            bump(self)
+            return self
+        return fill(self, *args, **kwargs)
+
+    return enter
+
+
+for _function in (*(_unless_meta(fill) for fill in _IN_PLACE), bernoulli, multinomial):
     method(_function.__name__, _function)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from dtorch.core.backend import tell
+from dtorch.core.backend import array_module, device_of, tell
 from dtorch.core.base import (
     REQUIRES_GRAD,
     SavedOutput,
@@ -117,7 +117,7 @@ class OpNode(Node):
         if not create_graph and self.op.widens(self.plan.names, saved):
             saved, grad = [widened(value) for value in saved], widened(grad)
         grads: list[Any] = []
-        device = "cpu" if _is_on_cpu(grad) else "cuda"
+        device = _device_of(grad)
         for function, sources, select, kernels in self.plan.steps:
             args: list[Any] = []
             for source in sources:
@@ -190,14 +190,21 @@ class OpNode(Node):
         for i, g in enumerate(grads):
             if g is None:
                 shape, numpy_dtype = self.out_like[i]
-                zeros = np.zeros(shape, numpy_dtype)
+                other = next(g for g in grads if g is not None)
+                xp = array_module(getattr(other, "_array", other))
+                zeros = xp.zeros(shape, numpy_dtype)
                 grads[i] = wrap(zeros) if create_graph else zeros
         return grads
 
 
-def _is_on_cpu(grad: Any) -> bool:
-    grads = grad if isinstance(grad, (list, tuple)) else (grad,)
-    return any(type(g) is ndarray for g in grads)
+def _device_of(grad: Any) -> str:
+    """The kind of device whose kernels run: that of the first gradient there is."""
+    for g in grad if isinstance(grad, (list, tuple)) else (grad,):
+        if type(g) is ndarray:
+            return "cpu"
+        if g is not None:
+            return device_of(getattr(g, "_array", g)).type
+    return "cpu"
 
 
 def _unpack_list(values: list[Any], create_graph: bool) -> list[Any]:

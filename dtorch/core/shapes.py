@@ -13,6 +13,7 @@ from dtorch.core.arrays import Array
 from dtorch.core.backend import compiled
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, ArgumentTypeError, DimensionError, ShapeError
+from dtorch.core.meta import MetaArray
 
 _LARGEST = 2**63 - 1
 
@@ -311,5 +312,7 @@ def each_once(array: Array) -> Any:
 
 def ends(numbers: Any) -> tuple[int, int]:
     """The least and the largest of some whole numbers; of one that is repeated once is enough."""
+    if type(numbers) is MetaArray:
+        return 0, -1  # those of no numbers: none is known to be out of range
     once = each_once(numbers)
     return int(once.min()), int(once.max())

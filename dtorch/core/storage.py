@@ -17,9 +17,10 @@ import numpy as np
 
 from dtorch.core import backend
 from dtorch.core.base import StorageBase, TensorBase, register_storage_type
-from dtorch.core.device import CPU, device
+from dtorch.core.device import device
 from dtorch.core.entry import entry
 from dtorch.core.errors import DimensionError, ShapeError, StorageError
+from dtorch.core.meta import is_meta
 from dtorch.core.shapes import contiguous_stride
 from dtorch.core.shared_memory import allocate, shared_block_of
 
@@ -70,16 +71,17 @@ class Storage(StorageBase):
     @property
     def _bytes(self) -> np.ndarray:
         if self._flat is None:
+            if is_meta(self._source):
+                backend.require_data("storage", self._source)
             self._flat = _whole_memory(self._source)
         return self._flat
 
     def nbytes(self) -> int:
         """Size in bytes."""
-        return self._bytes.nbytes
+        source: Any = self._source
+        return int(source.extent) if is_meta(source) else self._bytes.nbytes
 
-    def size(self) -> int:
-        """Size in bytes."""
-        return self._bytes.nbytes
+    size = nbytes
 
     def element_size(self) -> int:
         """Bytes of one element: 1."""
@@ -88,7 +90,12 @@ class Storage(StorageBase):
     @property
     def device(self) -> device:
         """Where the memory lies."""
-        return CPU
+        return backend.device_of(self._source)
+
+    @property
+    def is_meta(self) -> bool:
+        """Whether there is no memory, but its size alone."""
+        return is_meta(self._source)
 
     @property
     def is_cuda(self) -> bool:
@@ -131,8 +138,8 @@ class Storage(StorageBase):
         return bool(self._source.flags.writeable)
 
     def data_ptr(self) -> int:
-        """Address of the first byte."""
-        return backend.address_of(self._bytes)
+        """Address of the first byte; 0 where there is none."""
+        return 0 if self.is_meta else backend.address_of(self._bytes)
 
     def is_shared(self) -> bool:
         """Whether other processes can see the memory."""
@@ -286,6 +293,8 @@ class Storage(StorageBase):
         return _rebuild_storage, (self._bytes,)
 
     def __repr__(self) -> str:
+        if self.is_meta:
+            return f"<Storage of {self.size()} bytes that are not there: device='meta'>"
         place = "shared" if self.is_shared() else "private"
         return f"<Storage of {self.size()} bytes in {place} memory>"
 
@@ -426,6 +435,8 @@ def _whole_memory(array: np.ndarray) -> np.ndarray:
 def copy_in_storage(tensor: TensorBase, memo: dict[int, Any]) -> np.ndarray:
     """A copy of the elements; tensors that view one storage get copies that view one storage."""
     storage, array = tensor._storage, tensor._array
+    if is_meta(array):
+        return array.copy("K")  # type: ignore[no-any-return]
     if storage is None:
         return array.copy()  # type: ignore[no-any-return]
     twin = memo.get(id(storage))

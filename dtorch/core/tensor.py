@@ -33,7 +33,7 @@ from dtorch.core.base import (
 )
 from dtorch.core.classic import Classic
 from dtorch.core.conversion import dtype_of_type, parse_to, same_device, type_name
-from dtorch.core.device import CPU, as_device, device
+from dtorch.core.device import CPU, META, as_device, device
 from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.elements import check_dtype, classic_array, placed, shared_array
 from dtorch.core.engine import resolve_retain, run_backward
@@ -79,7 +79,12 @@ class Tensor(OpMethods, TensorBase):
             fill(tensor, array)
             storage.track(tensor)
         else:
-            fill(tensor, placed(classic_array(cls.__name__, args, wanted), device))
+            fill(
+                tensor,
+                placed(
+                    classic_array(cls.__name__, args, wanted), CPU if device is None else device
+                ),
+            )
         return tensor
 
     @classmethod
@@ -130,6 +135,11 @@ class Tensor(OpMethods, TensorBase):
     def is_cpu(self) -> bool:
         """Whether the elements lie in the memory of the processor."""
         return self.device.type == "cpu"
+
+    @property
+    def is_meta(self) -> bool:
+        """Whether there are no elements: sizes, strides and dtype alone."""
+        return type(self._array) is backend.MetaArray
 
     # What there is not.
     is_ipu = is_maia = is_mps = is_mtia = is_vulkan = is_xla = is_xpu = False
@@ -216,6 +226,8 @@ class Tensor(OpMethods, TensorBase):
 
     def storage_offset(self) -> int:
         """Distance of the first element from the start of the storage, in elements."""
+        if self.is_meta:
+            return int(self._array.start // self.itemsize)
         start = storage_of(self).data_ptr()
         return (self.data_ptr() - start) // self.element_size() if self.numel() else 0
 
@@ -299,6 +311,9 @@ class Tensor(OpMethods, TensorBase):
         if self._array.shape != shape:
             storage, numpy_dtype = storage_of(self), self._array.dtype
             needed = (offset + math.prod(shape)) * numpy_dtype.itemsize
+            if self.is_meta:
+                self._look_at(Storage(self._array), backend.xp_for(META).empty(shape, numpy_dtype))
+                return self
             if needed > storage.size():
                 storage.resize_(needed)
             self._look_at(storage, array_over(storage, numpy_dtype, offset, shape, None))
@@ -344,6 +359,11 @@ class Tensor(OpMethods, TensorBase):
             self._look_at(storage_of(source), source._array.view())
             return self
         storage, length = self._memory_of("set_", source)
+        if storage.device != self.device:
+            raise DeviceError(
+                f"set_: the tensor is on {self.device}, the storage on {storage.device}; the devices "
+                "must match"
+            )
         if size is None:
             size = (length - storage_offset,)
         sizes = as_sizes("set_", size if isinstance(size, (tuple, list)) else (size,))
@@ -811,6 +831,7 @@ class Tensor(OpMethods, TensorBase):
             raise ArgumentTypeError(
                 f"Tensor.__contains__ only supports Tensor or scalar, got {type(element).__name__}"
             )
+        backend.require_data("in", self._array)
         equal: Any = self == element
         return bool(equal.any())
 
@@ -845,7 +866,7 @@ class Tensor(OpMethods, TensorBase):
         result = type(self)._wrap(copy_in_storage(self, memo))
         result._mode = self._mode
         memo[id(self)] = result
-        if self._storage is not None:
+        if id(self._storage) in memo:
             memo[id(self._storage)].track(result)
         if self._grad is not None:
             result._grad = copy.deepcopy(self._grad, memo)
@@ -858,8 +879,8 @@ class Tensor(OpMethods, TensorBase):
         kept = self._mode & (REQUIRES_GRAD | VOLATILE)
         state = self.__dict__ or None
         storage = self._storage
-        if storage is None or self.is_cuda or not self._array.size:
-            array = backend.to_numpy(self._array)
+        if storage is None or not self.is_cpu or not self._array.size:
+            array = self._array if self.is_meta else backend.to_numpy(self._array)
             return _rebuild, (type(self), array, kept), state
         # Tensors over one storage stay so: pickle remembers it.
         place = (self.dtype, self.storage_offset(), tuple(self.shape), self.stride())

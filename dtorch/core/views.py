@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from dtorch.core import backend
 from dtorch.core.base import INFERENCE, TensorBase, wrap_view
 from dtorch.core.op import Op
@@ -26,7 +24,7 @@ class ViewOp(Op):
         input = values[0]
         if not isinstance(input, TensorBase):
             raise TypeError(f"{self.name}: input is {type(input).__name__}, expected a tensor")
-        result = self.body(np, input._array, *values[1:])
+        result = self.body(backend.array_module(input._array), input._array, *values[1:])
         results = result if self.several else (result,)
         args = tuple(values[1:])
         outs = tuple(

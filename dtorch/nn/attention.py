@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.creation import empty, zeros
+from dtorch.core.creation import empty
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.functions import cat, dropout, linear, matmul
 from dtorch.core.ops.attention import attend, causal_bias, masked_softmax
@@ -99,7 +99,7 @@ def multi_head_attention_forward(
     k = k if static_k is None else static_k.reshape((n, num_heads, *static_k.shape[1:]))
     v = v if static_v is None else static_v.reshape((n, num_heads, *static_v.shape[1:]))
     if add_zero_attn:
-        nothing = zeros(n, num_heads, 1, head, dtype=query.dtype)
+        nothing = query.new_zeros(n, num_heads, 1, head)
         k, v = cat([k, nothing], 2), cat([v, nothing], 2)
     bias = _bias(attn_mask, key_padding_mask, n, num_heads, length, k.shape[2], kind)
     is_causal = is_causal and attn_mask is None
@@ -178,7 +178,7 @@ def _widened(bias: Any, total: int) -> Any:
     missing = total - bias.shape[-1]
     if not missing:
         return bias
-    return cat([bias, zeros(*bias.shape[:-1], missing, dtype=bias.dtype)], -1)
+    return cat([bias, bias.new_zeros(*bias.shape[:-1], missing)], -1)
 
 
 class MultiheadAttention(Module):

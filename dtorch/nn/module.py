@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from dtorch.core.base import TensorBase
 from dtorch.core.conversion import dtype_of_type
+from dtorch.core.creation import empty_like
 from dtorch.core.device import device
 from dtorch.core.dtype import as_dtype, dtype
 from dtorch.core.errors import ArgumentError, GradError
@@ -446,7 +447,7 @@ class Module:
 
     def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
         """Give parameters and buffers new, uninitialised memory on ``device``."""
-        return self._apply(lambda tensor: tensor.new_empty(tensor.shape).to(device), recurse)
+        return self._apply(lambda tensor: empty_like(tensor, device=device), recurse)
 
     def share_memory(self: Self) -> Self:
         """Move parameters and buffers to memory that other processes can see."""

@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import Any
 
-from dtorch.core.creation import empty, zeros
+from dtorch.core.creation import empty
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.functions import cat, dropout, index_select, stack
 from dtorch.core.ops.recurrent import gru, lstm, lstm_cell, rnn
@@ -179,7 +179,7 @@ class RNNBase(Module):
         if self.mode == "LSTM":
             shapes.append((layers, n, self.hidden_size))
         if hx is None:
-            return [zeros(shape, dtype=input.dtype) for shape in shapes]
+            return [input.new_zeros(shape) for shape in shapes]
         given = list(hx) if self.mode == "LSTM" and isinstance(hx, (tuple, list)) else [hx]
         if len(given) != len(shapes):
             raise ShapeError(f"{name}: hx are {len(given)} tensors, expected {len(shapes)}")
@@ -373,7 +373,7 @@ class RNNCellBase(Module):
         found = []
         for h in states:
             if h is None:
-                h = zeros(expected, dtype=input.dtype)
+                h = input.new_zeros(expected)
             elif tuple(h.shape) != expected:
                 raise ShapeError(
                     f"{name}: the state has shape {tuple(h.shape)}, expected {expected}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from os import PathLike
@@ -188,5 +189,11 @@ def put(module: Module, name: str, target: Any, value: Any, assign: bool) -> Non
         return
     if is_lazy(target):
         target.materialize(value.shape, dtype=value.dtype)
+    if target.is_meta and not value.is_meta:
+        warnings.warn(
+            f"load_state_dict: {name}: copying into a meta parameter, which has no memory, changes "
+            "nothing; pass assign=True to put the tensors in its place, or to_empty() the module first",
+            stacklevel=2,
+        )
     with no_grad():
         target.copy_(value.reshape(target.shape) if value.shape != target.shape else value)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dtorch.core import backend
-from dtorch.core.device import as_device, device
+from dtorch.core.device import META, as_device, device
 from dtorch.core.errors import DeviceError
 from dtorch.core.storage import Storage
 from dtorch.core.typed_storage import TypedStorage
@@ -177,5 +177,10 @@ def _to_cuda(storage: Any, location: str) -> Any:
     return DeviceStorage(storage, place)
 
 
+def _to_meta(storage: Any, location: str) -> Any:
+    return DeviceStorage(storage, META) if location == "meta" else None
+
+
 register_package(10, _cpu_tag, _to_cpu)
 register_package(20, _cuda_tag, _to_cuda)
+register_package(21, lambda storage: None, _to_meta)

@@ -18,6 +18,7 @@ class GlobalName(NamedTuple):
 REBUILD_TENSOR = GlobalName("torch._utils", "_rebuild_tensor_v2")
 REBUILD_PARAMETER = GlobalName("torch._utils", "_rebuild_parameter")
 REBUILD_SPARSE = GlobalName("torch._utils", "_rebuild_sparse_tensor")
+REBUILD_META = GlobalName("torch._utils", "_rebuild_meta_tensor_no_storage")
 GET_LAYOUT = GlobalName("torch.serialization", "_get_layout")
 REBUILD_SUBCLASS = GlobalName("torch._tensor", "_rebuild_from_type_v2")
 TENSOR = GlobalName("torch", "Tensor")

@@ -214,6 +214,9 @@ class CheckpointPickler(pickle._Pickler):
             parts = (tensor._indices(), tensor._values(), tensor.shape, tensor.is_coalesced())
             self.save_reduce(names.REBUILD_SPARSE, (sparse_coo, parts), obj=tensor)
             return
+        if tensor.is_meta and cls in (Tensor, Parameter) and not state:
+            self._save_meta(tensor, cls)
+            return
         if cls is Parameter and not state:
             self._save_parameter(tensor)
         elif cls is Tensor and not state:
@@ -222,6 +225,15 @@ class CheckpointPickler(pickle._Pickler):
             self._save_subclass(tensor, cls, state)
             return
         self.memoize(tensor)  # type: ignore[attr-defined]
+
+    def _save_meta(self, tensor: Any, cls: type) -> None:
+        """A tensor without elements: its dtype, sizes and strides."""
+        if cls is Parameter:
+            args: tuple[Any, ...] = (tensor.detach(), tensor.requires_grad, OrderedDict())
+            self.save_reduce(names.REBUILD_PARAMETER, args, obj=tensor)
+            return
+        place = (tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.requires_grad)
+        self.save_reduce(names.REBUILD_META, place, obj=tensor)
 
     def _save_parameter(self, parameter: Any) -> None:
         start, flag = self._global(names.REBUILD_PARAMETER), _BOOL[parameter.requires_grad]

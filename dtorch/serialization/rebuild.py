@@ -13,7 +13,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.coo import layout, sparse_coo, strided
-from dtorch.core.creation import tensor_from_storage
+from dtorch.core.creation import empty_strided, tensor_from_storage
 from dtorch.core.device import device
 from dtorch.core.dtype import dtype
 from dtorch.core.ops.sparse import sparse_coo_tensor
@@ -149,6 +149,14 @@ class Rebuild:
                 scale, zero_point = np.float32(_number(scale)), _number(zero_point)
             steps = (stored - zero_point).astype(np.float32)
             return wrap(steps * scale)  # type: ignore[no-any-return]
+
+    def meta(self, d: dtype, size: Any, stride: Any, requires_grad: bool = False) -> Tensor:
+        """``_rebuild_meta_tensor_no_storage``: there are no elements."""
+        if not isinstance(d, dtype):
+            raise CheckpointError(f"checkpoint: a tensor's dtype is {shown(d)}")
+        return empty_strided(
+            _tuple(size), _tuple(stride), dtype=d, device="meta", requires_grad=bool(requires_grad)
+        )
 
     def parameter(self, data: Any, requires_grad: bool, hooks: Any) -> Any:
         """``_rebuild_parameter``."""

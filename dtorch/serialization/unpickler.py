@@ -39,6 +39,7 @@ _METHODS = {
     names.SIZE: "size",
     names.DEVICE: "device",
     names.REBUILD_SPARSE: "sparse",
+    names.REBUILD_META: "meta",
     names.GET_LAYOUT: "layout",
     ("collections", "OrderedDict"): "ordered_dict",
     ("collections", "Counter"): "counter",
@@ -54,7 +55,7 @@ _METHODS = {
 _OTHER_KINDS = (
     "_rebuild_sparse_csr_tensor", "_rebuild_nested_tensor",
     "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor",
-    "_rebuild_meta_tensor_no_storage", "_rebuild_wrapper_subclass",
+    "_rebuild_wrapper_subclass",
 )  # fmt: skip
 # Objects that no pickle can change: a built-in type, dtypes, texts.
 OBJECTS: dict[tuple[str, str], Any] = {

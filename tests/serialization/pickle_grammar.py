@@ -427,6 +427,9 @@ def check_tensors(obj: Any) -> int:
 
 def _check(tensor: Tensor) -> None:
     array: Any = tensor._array
+    if tensor.is_meta:
+        assert tensor.stride() is not None
+        return  # there are no elements
     if type(array) is CooArray:
         sparse = array.shape[: array.sparse_dim]
         assert ((array.indices >= 0) & (array.indices < np.reshape(sparse, (-1, 1)))).all()

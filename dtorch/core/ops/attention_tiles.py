@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core import backend, meta
 from dtorch.core.arrays import Array, ArrayModule
 
 KEYS_AT_ONCE = 128
@@ -109,6 +109,8 @@ def forward(
 ) -> tuple[Any, Any]:
     """Result and logarithms of the sums, of arrays with the same dims before the last two."""
     kind, lead = query.dtype, query.shape[:-1]
+    if xp is meta.module:
+        return xp.empty((*lead, value.shape[-1]), kind), xp.empty((*lead, 1), kind)
     out = xp.zeros((*lead, value.shape[-1]), kind)
     tops, sums = xp.full((*lead, 1), -np.inf, kind), xp.zeros((*lead, 1), kind)
     for tile in _tiles(key.shape[-2]):
@@ -133,9 +135,11 @@ def backward(
     Any, log_sums: Any,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Gradients of query, key and value, of the sizes of these arrays."""
-    products = (grad * out).sum(-1, keepdims=True)
     d_query = xp.zeros(query.shape, query.dtype)
     d_key, d_value = xp.empty(key.shape, key.dtype), xp.empty(value.shape, value.dtype)
+    if xp is meta.module:
+        return d_query, d_key, d_value
+    products = (grad * out).sum(-1, keepdims=True)
     for tile in _tiles(key.shape[-2]):
         at = (..., slice(tile.start, tile.stop), slice(None))
         weights = _scores(xp, query, key, mask, tile, options, key.shape[-2])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
@@ -259,6 +260,8 @@ def _(make):
 def equal(input: Any, other: Any) -> bool:
     """Whether two tensors have the same sizes and elements."""
     a, b = input._array, other._array
+    for array in (a, b):
+        backend.require_data("equal", array)
     return bool(a.shape == b.shape and (a == b).all())
 
 
@@ -283,6 +286,8 @@ def allclose(
     input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Whether `isclose` holds for all elements."""
+    for tensor in (input, other):
+        backend.require_data("allclose", tensor._array)
     return bool(_isclose("allclose", input, other, rtol, atol, equal_nan).all())
 
 

@@ -32,7 +32,7 @@ def _converted(input: Any, dtype: Any) -> Any:
     return convert.function(input, dtype)
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, mixes=True)
 def move(xp: ArrayModule, input: Array, device: Any, source: Any) -> Array:
     """The elements on another device; ``source`` is where they lie."""
     return backend.to_device(input, device)

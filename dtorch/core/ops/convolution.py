@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core import backend, meta
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, RankError, ShapeError
@@ -208,7 +208,7 @@ def conv_weight(
     c = input.shape[1]
     flat = columns.reshape(n, groups, c // groups * math.prod(shape[2:]), math.prod(sides))
     rows = delta.reshape(n, groups, o // groups, math.prod(sides))
-    if n * math.prod(shape) <= _ONE_PRODUCT:
+    if n * math.prod(shape) <= _ONE_PRODUCT or xp is meta.module:
         return backend.matmul(rows, flat.swapaxes(2, 3)).sum(axis=0).reshape(shape)
     out = backend.matmul(rows[0], flat[0].swapaxes(1, 2))
     for i in range(1, n):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import float32, refuse_dtypes
@@ -31,8 +32,10 @@ def is_identity(name: str, input: Any, p: float, training: bool) -> bool:
     return False
 
 
-def _kept(shape: tuple[int, ...], p: float) -> Any:
+def _kept(input: Any, shape: tuple[int, ...], p: float) -> Any:
     """Where elements are kept, each with probability ``1 - p``."""
+    if input.is_meta:
+        return backend.array_module(input._array).empty(shape, np.bool_)
     return uniform(shape, np.dtype(np.float32), None) >= p
 
 
@@ -52,8 +55,8 @@ def _drop(input: Any, shape: tuple[int, ...], p: float, inplace: bool) -> Any:
     """Zeros at random, the rest scaled so that the expectation stays."""
     kind = _kind(input)
     if p == 1:
-        return _times(input, np.zeros(shape, kind), inplace)
-    return _times(input, np.multiply(_kept(shape, p), kind(1 / (1 - p))), inplace)
+        return _times(input, backend.array_module(input._array).zeros(shape, kind), inplace)
+    return _times(input, np.multiply(_kept(input, shape, p), kind(1 / (1 - p))), inplace)
 
 
 @composite(tensors=("input",), home="nn", has_out=False)
@@ -121,8 +124,8 @@ def _alpha_drop(
         return input.copy_(out) if inplace else out
     kind = input._array.dtype.type
     if p == 1:
-        return _times(input, np.zeros(shape, kind), inplace)
-    kept = _kept(shape, p)
+        return _times(input, backend.array_module(input._array).zeros(shape, kind), inplace)
+    kept = _kept(input, shape, p)
     # Dropped elements become the saturation value; then mean 0 and variance 1 are restored.
     scale = 1 / math.sqrt((1 - p) * (1 + p * _SATURATION**2))
     shift = -scale * _SATURATION * p

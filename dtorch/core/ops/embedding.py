@@ -12,6 +12,7 @@ from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, RankError
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump
+from dtorch.core.meta import MetaArray
 from dtorch.core.op import structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.sparse import sparse_rows
@@ -73,7 +74,7 @@ def rows_added(
     """
     out = xp.zeros(shape, delta.dtype)
     flat = index.reshape(-1)
-    if not flat.size:
+    if not flat.size or type(out) is MetaArray:
         return out
     order = xp.argsort(flat, kind="stable")
     ordered = flat[order]

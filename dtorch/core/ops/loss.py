@@ -12,6 +12,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
+from dtorch.core.meta import MetaArray
 from dtorch.core.op import structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.composed import recorded_gradients
@@ -323,6 +324,8 @@ def _has_rows(input: Any, target: Any) -> bool:
 
 
 def _weight_used(target: Any, weight: Any, used: Any) -> Any:
+    if type(target) is MetaArray:
+        return 1
     return used.sum() if weight is None else weight._array[target[used]].sum()
 
 

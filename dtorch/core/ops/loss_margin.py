@@ -20,6 +20,7 @@ from dtorch.core.ops.rectifiers import relu
 from dtorch.core.ops.reduction import mean, sum
 from dtorch.core.ops.similarity import pairwise_distance
 from dtorch.core.ops.view import unsqueeze
+from dtorch.core.shapes import ends
 
 
 def _reduce(losses, reduction):
@@ -187,10 +188,10 @@ def _(input, target, weight=1, reduction="mean"):
 
 def _class_numbers(name: str, input: Any, target: Any, least: int) -> None:
     array, classes = target._array, input.shape[-1]
-    if array.size and (int(array.min()) < least or int(array.max()) >= classes):
+    low, high = ends(array) if array.size else (least, -1)
+    if low < least or high >= classes:
         raise DimensionError(
-            f"{name}: target from {int(array.min())} to {int(array.max())} is out of range for "
-            f"{classes} classes"
+            f"{name}: target from {low} to {high} is out of range for {classes} classes"
         )
 
 

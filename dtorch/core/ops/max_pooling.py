@@ -21,7 +21,7 @@ from dtorch.core.ops.pooling import (
     window_samples,
     windows,
 )
-from dtorch.core.shapes import per_dim
+from dtorch.core.shapes import ends, per_dim
 
 Ints = tuple[int, ...]
 
@@ -43,7 +43,7 @@ def max_pool(
         place = _places(input.shape[-nd:], tap, step, pad, spread, counts)
         if best is None:
             best = values.copy()
-            index = np.broadcast_to(place, best.shape).copy()
+            index = xp.broadcast_to(place, best.shape).copy()
             continue
         larger = values > best
         if input.dtype.kind in "fV":
@@ -280,10 +280,11 @@ def _max_unpool(
             f"{name}: output_size is {wanted}, expected sizes within one stride {step} of {default}"
         )
     index, total = indices._array, math.prod(wanted)
-    if index.size and (int(index.min()) < 0 or int(index.max()) >= total):
+    least, most = ends(index) if index.size else (0, -1)
+    if least < 0 or most >= total:
         raise DimensionError(
-            f"{name}: indices from {int(index.min())} to {int(index.max())} do not lie in an "
-            f"output of {wanted}, which has {total} elements"
+            f"{name}: indices from {least} to {most} do not lie in an output of {wanted}, which "
+            f"has {total} elements"
         )
     return unpool(input, indices, (*tuple(input.shape)[:-nd], *wanted), nd)
 

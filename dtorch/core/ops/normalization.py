@@ -14,6 +14,7 @@ from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DtypeError, RankError, ShapeError
 from dtorch.core.half import is_half, widened
 from dtorch.core.inplace import bump, expect_writable
+from dtorch.core.meta import MetaArray
 from dtorch.core.op import structured
 from dtorch.core.ops.composed import recorded_gradients
 from dtorch.core.ops.padding import constant_pad
@@ -104,7 +105,7 @@ def around_zero(
     """The input and its mean; moved near 0 where the mean lies so far from it, measured in standard
     deviations, that its rounding would be seen."""
     far = np.abs(average * scale).max(initial=0)
-    if not far * np.finfo(average.dtype).eps > 1e-6:
+    if type(far) is MetaArray or not far * np.finfo(average.dtype).eps > 1e-6:
         return input, average
     x = (input if grouped is None else input.reshape(grouped)) - average
     return x.reshape(input.shape), _mean(x, dims)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
+from dtorch.core.meta import MetaArray
 from dtorch.core.op import structured
 
 
@@ -80,6 +81,8 @@ def add_rows(xp: ArrayModule, grad: Array, dim: int, index: Array, shape: Any) -
 
 def sums_by_index(xp: ArrayModule, source: Any, dim: int, index: Any) -> tuple[Any, Any]:
     """The different numbers in ``index``, and for each the sum of the slices that have it."""
+    if MetaArray in (type(index), type(source)):
+        return index, source  # how many are different is not known, and all that is written fits
     if source.ndim == 1 and source.dtype.char in "fd" and int(index.min()) >= 0:
         places = xp.flatnonzero(xp.bincount(index))
         return places, xp.bincount(index, source)[places].astype(source.dtype, copy=False)

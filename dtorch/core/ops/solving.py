@@ -83,8 +83,9 @@ def solve_triangular(
     if unitriangular:
         triangle = triangle + xp.eye(A.shape[-1], dtype=A.dtype)
     else:
-        zeros = xp.argwhere(xp.diagonal(A, axis1=-2, axis2=-1) == 0)
-        if len(zeros):
+        zero = xp.diagonal(A, axis1=-2, axis2=-1) == 0
+        if zero.any():
+            zeros = xp.argwhere(zero)
             raise LinAlgError(
                 f"solve_triangular: the diagonal is zero at index {zeros[0].tolist()}"
             )

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
-from dtorch.core.base import TensorBase
+from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import int32
 from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
 from dtorch.core.half import widened
+from dtorch.core.meta import MetaArray
 from dtorch.core.op import structured
 from dtorch.core.ops.scatter import gather_along
 from dtorch.core.ops.selection import (
@@ -358,7 +359,7 @@ def searchsorted(
     rows = widened(sorted_sequence._array)
     values = widened(input._array) if isinstance(input, TensorBase) else np.asarray(input)
     way: Any = side or ("right" if right else "left")
-    if rows.ndim == 1:
+    if rows.ndim == 1 or type(rows) is MetaArray:
         found = np.searchsorted(rows, values, way)
     elif rows.shape[:-1] == values.shape[:-1]:
         found = np.empty(values.shape, np.int64)
@@ -369,7 +370,7 @@ def searchsorted(
             f"searchsorted: sequences of shape {rows.shape} and values of shape {values.shape} "
             "differ in a leading dim"
         )
-    result = type(sorted_sequence)._wrap(np.asarray(found))
+    result: Any = wrap(found)
     return result.to(int32) if out_int32 else result
 
 

@@ -21,30 +21,13 @@ from dtorch.core.views import view
 def _strided(
     xp: ArrayModule, input: Array, size: Any, stride: Any, offset: int, input_stride: Any
 ) -> Array:
-    place = xp.lib.stride_tricks.as_strided(input, (), ())
     itemsize = input.itemsize
-    if offset:
-        place = _Memory(input, offset * itemsize).array()
+    # The one element that far from the first.
+    way = itemsize if offset > 0 else -itemsize
+    place = xp.lib.stride_tricks.as_strided(input, (abs(offset) + 1,), (way,))[abs(offset) :]
     return xp.lib.stride_tricks.as_strided(
         place, tuple(size), tuple(s * itemsize for s in stride), writeable=True
     )
-
-
-class _Memory:
-    """One element at a distance from the first of an array, which it keeps alive."""
-
-    def __init__(self, array: np.ndarray, distance: int) -> None:
-        self.owner = array
-        self.__array_interface__ = {
-            **array.__array_interface__,
-            "data": (array.ctypes.data + distance, False),
-            "shape": (),
-            "strides": None,
-        }
-        self.dtype = array.dtype
-
-    def array(self) -> np.ndarray:
-        return np.asarray(self).view(self.dtype)
 
 
 @_strided.gradient("input")

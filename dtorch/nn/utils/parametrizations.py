@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import wrap
-from dtorch.core.creation import eye, zeros
+from dtorch.core.creation import eye
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.functions import cat, matmul, matrix_exp, normalize, solve, tril
 from dtorch.nn.module import Module
@@ -133,7 +133,7 @@ class _Orthogonal(Module):
             return _reflections(x, n, k)
         lower = tril(x, -1)
         if n != k:
-            filler = zeros(*x.shape[:-1], n - k, dtype=x.dtype)
+            filler = x.new_zeros(*x.shape[:-1], n - k)
             lower = cat([lower, filler], -1)
         skew = lower - lower.transpose(-2, -1)
         if self.kind == "matrix_exp":
