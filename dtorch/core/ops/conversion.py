@@ -33,14 +33,14 @@ def _converted(input: Any, dtype: Any) -> Any:
 
 
 @structured(tensors=("input",), public=False, mixes=True)
-def move(xp: ArrayModule, input: Array, device: Any, source: Any) -> Array:
-    """The elements on another device; ``source`` is where they lie."""
+def move(xp: ArrayModule, input: Array, device: Any, origin: Any) -> Array:
+    """The elements on another device; ``origin`` is where they lie."""
     return backend.to_device(input, device)
 
 
 @move.gradient("input")
-def _(grad, device, source):
-    return move(grad, source, device)
+def _(grad, device, origin):
+    return move(grad, origin, device)
 
 
 def _moved(input: Any, device: Any) -> Any:
