@@ -71,9 +71,10 @@ from dtorch.core.interop import (
     set_namespace as _set_namespace,
 )
 from dtorch.core.numerics import *
+from dtorch.core.ops import sparse as _sparse_ops
 from dtorch.core.ops.diagonal import tril_indices, triu_indices
 from dtorch.core.ops.joining import cartesian_prod, meshgrid
-from dtorch.core.ops.sparse import spadd, sparse_coo_tensor, spmm, sspaddmm, sspmm
+from dtorch.core.ops.sparse import *
 from dtorch.core.ops.view import common_shape as broadcast_shapes
 from dtorch.core.printing import set_printoptions
 from dtorch.core.public import general as _operations
@@ -156,7 +157,7 @@ __all__ = [
     "long", "meshgrid", "model_zoo", "mps", "multiprocessing", "nan", "newaxis", "nn", "no_grad", "optim",
     "pi", "random", "save", "serialization", "set_autocast_cache_enabled", "set_autocast_dtype",
     "set_autocast_enabled", "set_grad_enabled", "set_num_threads", "set_printoptions", "short",
-    "spadd", "sparse", "sparse_coo", "sparse_coo_tensor", "special", "spmm", "sspaddmm", "sspmm",
+    "sparse", "sparse_coo", "special",
     "strided", "tril_indices", "triu_indices", "utils", "version", "vision", "xpu",
 ]  # fmt: skip
 __all__ += _creation.__all__
@@ -165,6 +166,7 @@ __all__ += _generator.__all__
 __all__ += _numerics.__all__
 __all__ += _questions.__all__
 __all__ += _random.__all__
+__all__ += _sparse_ops.__all__
 __all__ += _typed.__all__
 __all__ += _typed_storage.__all__
 __all__ += _operations.__all__

@@ -22,9 +22,12 @@ from dtorch.core.dtype import (
     int64,
     uint8,
 )
+from dtorch.core.elements import require_cpu
+from dtorch.core.naming import OWN, package
 from dtorch.core.ops.sparse import (
+    classic_sparse,
     sparse_addmm as addmm,
-    sparse_coo_tensor,
+    sparse_log_softmax as log_softmax,
     sparse_softmax as softmax,
     sparse_sum as sum,
     spmm as mm,
@@ -33,7 +36,7 @@ from dtorch.core.tensor import Tensor
 
 __all__ = [
     "BFloat16Tensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
-    "IntTensor", "LongTensor", "ShortTensor", "SparseType", "addmm", "mm", "softmax", "sum",
+    "IntTensor", "LongTensor", "ShortTensor", "SparseType", "addmm", "log_softmax", "mm", "softmax", "sum",
 ]  # fmt: skip
 
 
@@ -42,13 +45,14 @@ class SparseType(type):
 
     dtype: Any
 
-    def __call__(cls, *args: Any) -> Tensor:
+    def __call__(cls, *args: Any, device: Any = None) -> Tensor:
         """``FloatTensor(indices, values, size)``, ``FloatTensor(size)``, ``FloatTensor()``."""
-        if len(args) > 1 and isinstance(args[0], int):
-            args = (args,)
-        if len(args) < 2:
-            return sparse_coo_tensor(args[0] if args else (0,), dtype=cls.dtype)
-        return sparse_coo_tensor(*args, dtype=cls.dtype)
+        require_cpu(cls.__name__, device)
+        made: Tensor = classic_sparse(args, cls.dtype)
+        return made
+
+    def __repr__(cls) -> str:
+        return f"<class '{cls.__module__.replace(OWN, package(), 1)}.{cls.__name__}'>"
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, Tensor) and instance.is_sparse and instance.dtype is cls.dtype

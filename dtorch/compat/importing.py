@@ -20,6 +20,7 @@ from dtorch.compat.names import (
     is_theirs,
     load,
 )
+from dtorch.core import naming
 from dtorch.core.errors import ArgumentError
 
 # Packages by the names of theirs, each of which installs the hook: found on the path of every
@@ -115,6 +116,7 @@ def install() -> None:
                 f"from {module.__file__}; install dtorch.compat before anything imports it"
             )
     sys.meta_path.insert(0, _FINDER)
+    naming.go_by("torch")
     if str(PACKAGES) not in sys.path:
         sys.path.insert(0, str(PACKAGES))
     os.environ["PYTHONPATH"] = python_path(os.environ.get("PYTHONPATH"))
@@ -128,6 +130,7 @@ def uninstall() -> None:
     """
     if not is_installed():
         return
+    naming.go_by(naming.OWN)
     sys.meta_path.remove(_FINDER)
     for name in [name for name in sys.modules if is_theirs(name)]:
         del sys.modules[name]

@@ -7,6 +7,7 @@ from typing import Any
 from dtorch.core.base import TensorBase
 from dtorch.core.device import as_device, device
 from dtorch.core.dtype import as_dtype, dtype
+from dtorch.core.naming import package
 
 _TYPE_NAMES = {
     "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
@@ -16,10 +17,10 @@ _TYPE_NAMES = {
 _TYPES_BY_NAME = {name + "Tensor": as_dtype(d) for d, name in _TYPE_NAMES.items()}
 
 
-def type_name(d: dtype, place: device) -> str:
+def type_name(d: dtype, place: device, is_sparse: bool = False) -> str:
     """The classic name of a tensor type, such as ``dtorch.cuda.LongTensor``."""
-    package = "dtorch" if place.type == "cpu" else f"dtorch.{place.type}"
-    return f"{package}.{_TYPE_NAMES[d.name]}Tensor"
+    module = f".{place.type}" * (place.type != "cpu") + ".sparse" * is_sparse
+    return f"{package()}{module}.{_TYPE_NAMES[d.name]}Tensor"
 
 
 def dtype_of_type(value: Any) -> dtype:

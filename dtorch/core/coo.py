@@ -7,12 +7,14 @@ gradient engine work on it unchanged; everything else is an error that says what
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.errors import DtypeError, LayoutError, ShapeError
+from dtorch.core.naming import package
 
 # f(0) = 0, so that elements that are not stored stay zero.
 _KEEPS_ZERO = {
@@ -32,7 +34,7 @@ class layout:  # noqa: N801 - the public name of the reference API
         self.name = name
 
     def __repr__(self) -> str:
-        return f"dtorch.{self.name}"
+        return f"{package()}.{self.name}"
 
     def __reduce__(self) -> str:
         return self.name
@@ -121,7 +123,103 @@ class CooArray(np.lib.mixins.NDArrayOperatorsMixin):
         return method(*args, **kwargs)
 
     def __getitem__(self, index: Any) -> Any:
-        raise self._refuse("indexing")
+        """Elements by ints, slices of step 1, None and ``...``; a dense array when no sparse dim is
+        left."""
+        out: Any = self
+        dim = 0
+        for part in _filled_up(index, self.ndim):
+            if part is None:
+                out, dim = out.expand_dims(dim), dim + 1
+            elif isinstance(part, slice):
+                out, dim = out.narrow(dim, part), dim + 1
+            elif isinstance(part, (int, np.integer)):
+                out = out.select(dim, int(part))
+            else:
+                raise self._refuse("indexing by arrays")
+        if out.sparse_dim == 0 and self.sparse_dim:
+            return out.to_dense()
+        return out
+
+    def select(self, dim: int, index: int) -> CooArray:
+        """The slice at one index of a dim."""
+        n, index = self.sparse_dim, index % max(self.shape[dim], 1)
+        shape = (*self.shape[:dim], *self.shape[dim + 1 :])
+        if dim >= n:
+            values = self.values.take(index, axis=dim - n + 1)
+            return CooArray(self.indices, values, shape, self.coalesced)
+        here = self.indices[dim] == index
+        rest = np.delete(self.indices[:, here], dim, 0)
+        return CooArray(rest, self.values[here], shape, self.coalesced)
+
+    def narrow(self, dim: int, part: slice) -> CooArray:
+        """The indices of a slice of step 1 along a dim."""
+        start, stop, step = part.indices(self.shape[dim])
+        if step != 1:
+            raise self._refuse("indexing with steps")
+        stop, n = max(start, stop), self.sparse_dim
+        if (start, stop) == (0, self.shape[dim]):
+            return self
+        shape = (*self.shape[:dim], stop - start, *self.shape[dim + 1 :])
+        if dim >= n:
+            values = self.values[(slice(None),) * (dim - n + 1) + (slice(start, stop),)]
+            return CooArray(self.indices, values, shape, self.coalesced)
+        here = (self.indices[dim] >= start) & (self.indices[dim] < stop)
+        indices = self.indices[:, here]
+        indices[dim] -= start
+        return CooArray(indices, self.values[here], shape, self.coalesced)
+
+    def expand_dims(self, axis: int) -> CooArray:
+        """With a new dim of size 1: a sparse one up to behind the last sparse dim."""
+        n = self.sparse_dim
+        axis = axis % (self.ndim + 1)
+        shape = (*self.shape[:axis], 1, *self.shape[axis:])
+        if axis > n:
+            values = np.expand_dims(self.values, axis - n + 1)
+            return CooArray(self.indices, values, shape, self.coalesced)
+        indices = np.insert(self.indices, axis, 0, axis=0)
+        return CooArray(indices, self.values, shape, self.coalesced)
+
+    def take(self, index: np.ndarray, axis: int) -> CooArray:
+        """The slices at several indices of a dim, in their order."""
+        n, index = self.sparse_dim, np.asarray(index).reshape(-1)
+        shape = (*self.shape[:axis], len(index), *self.shape[axis + 1 :])
+        if axis >= n:
+            return CooArray(
+                self.indices, self.values.take(index, axis - n + 1), shape, self.coalesced
+            )
+        index = index % max(self.shape[axis], 1)
+        wanted, stored = np.nonzero(index[:, None] == self.indices[axis])
+        indices = self.indices[:, stored]
+        indices[axis] = wanted
+        return CooArray(indices, self.values[stored], shape)
+
+    def spread(self, index: Any, shape: tuple[int, ...]) -> CooArray:
+        """The array of ``shape`` that has this one at ``index``, and zeros elsewhere."""
+        out, dim = self, 0
+        for part in _filled_up(index, len(shape)):
+            if part is None:
+                out = out.select(dim, 0)
+                continue
+            if not isinstance(part, slice):
+                out, start = out.expand_dims(dim), int(part) % max(shape[dim], 1)
+            else:
+                start = part.indices(shape[dim])[0]
+            out, dim = out.placed(dim, start, shape[dim]), dim + 1
+        return out
+
+    def placed(self, dim: int, start: int, size: int) -> CooArray:
+        """With a dim of ``size`` in which this one begins at ``start``."""
+        if (start, size) == (0, self.shape[dim]):
+            return self
+        n = self.sparse_dim
+        shape = (*self.shape[:dim], size, *self.shape[dim + 1 :])
+        if dim < n:
+            indices = self.indices.copy()
+            indices[dim] += start
+            return CooArray(indices, self.values, shape, self.coalesced)
+        before = [(0, 0)] * self.values.ndim
+        before[dim - n + 1] = (start, size - start - self.shape[dim])
+        return CooArray(self.indices, np.pad(self.values, before), shape, self.coalesced)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if index is not Ellipsis or not isinstance(value, CooArray):
@@ -137,7 +235,19 @@ class CooArray(np.lib.mixins.NDArrayOperatorsMixin):
         raise self._refuse("memory order")
 
     def reshape(self, *shape: Any) -> Any:
-        raise self._refuse("view")
+        """Without some dims of size 1."""
+        wanted = tuple(shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape)
+        out, dim = self, 0
+        while out.shape != wanted and dim < out.ndim:
+            if wanted[dim : dim + 1] == out.shape[dim : dim + 1]:
+                dim += 1
+            elif out.shape[dim] == 1:
+                out = out.select(dim, 0)
+            else:
+                break
+        if out.shape != wanted:
+            raise self._refuse("view")
+        return out
 
     view = reshape
 
@@ -161,6 +271,26 @@ class CooArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def conj(self) -> CooArray:
         return self.with_values(self.values.conj())
+
+    def resize(self, shape: tuple[int, ...], sparse_dim: int) -> None:
+        """Change the sizes in place; stored elements keep their indices."""
+        dense = shape[sparse_dim:]
+        if self.nnz:
+            if sparse_dim != self.sparse_dim or len(shape) != self.ndim:
+                raise ShapeError(
+                    f"resize: {self.sparse_dim} sparse and {self.ndim - self.sparse_dim} dense dims "
+                    f"cannot become {sparse_dim} and {len(dense)} while elements are stored"
+                )
+            if any(new < old for new, old in zip(shape, self.shape, strict=True)):
+                raise ShapeError(
+                    f"resize: {self.shape} cannot shrink to {shape} while elements are stored"
+                )
+            more = [(0, new - old) for new, old in zip(dense, self.values.shape[1:], strict=True)]
+            self.values = np.pad(self.values, [(0, 0), *more])
+        else:
+            self.indices = np.zeros((sparse_dim, 0), np.int64)
+            self.values = np.zeros((0, *dense), self.dtype)
+        self.shape = tuple(shape)
 
     def fill(self, value: Any) -> None:
         if value != 0:
@@ -196,7 +326,8 @@ class CooArray(np.lib.mixins.NDArrayOperatorsMixin):
         """Add the stored elements to an ordinary array."""
         whole = self.coalesce()
         if whole.nnz:
-            out[tuple(whole.indices)] += whole.values
+            at = tuple(whole.indices)
+            out[at] += whole.values if at else whole.values[0]
 
     def values_at(self, places: np.ndarray) -> np.ndarray:
         """Values at numbers as `places` gives them, zero where nothing is stored."""
@@ -265,6 +396,16 @@ class CooArray(np.lib.mixins.NDArrayOperatorsMixin):
         return self.transpose(order)
 
 
+def _filled_up(index: Any, ndim: int) -> list[Any]:
+    """The parts of an index, with a whole slice for each dim that ``...`` stands for."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    at = next((i for i, part in enumerate(parts) if part is Ellipsis), None)
+    if at is not None:
+        taken = sum(part is not None for part in parts) - 1
+        parts[at : at + 1] = [slice(None)] * (ndim - taken)
+    return parts
+
+
 def _expect_same_shape(name: str, a: Any, b: Any) -> None:
     if a.shape != b.shape:
         raise ShapeError(f"{name}: shapes {a.shape} and {b.shape}, expected equal ones with sparse")
@@ -324,6 +465,8 @@ def _scaled(ufunc: Any, sparse: CooArray, dense: np.ndarray) -> CooArray:
 
 
 def _matmul(a: Any, b: Any) -> Any:
+    if len(a.shape) == len(b.shape) == 3 and isinstance(a, CooArray):
+        return _matmul_of_batches(a, b)
     if len(a.shape) != 2 or len(b.shape) not in (1, 2):
         raise ShapeError(f"matmul: shapes {a.shape} and {b.shape}, expected matrices with sparse")
     if not isinstance(a, CooArray):
@@ -331,6 +474,65 @@ def _matmul(a: Any, b: Any) -> Any:
     if a.values.ndim > 1 or (isinstance(b, CooArray) and b.values.ndim > 1):
         raise DtypeError("matmul: sparse matrices with dense dims are not supported")
     return _product_of_sparse(a, b) if isinstance(b, CooArray) else _times_dense(a, b)
+
+
+def _matmul_of_batches(a: CooArray, b: Any) -> np.ndarray:
+    """Products of a batch, as one of a matrix in which those of the batch lie along the diagonal."""
+    (n, rows, columns), (m, k, width) = a.shape, b.shape
+    if isinstance(b, CooArray) or a.sparse_dim != 3 or (n, columns) != (m, k):
+        raise ShapeError(
+            f"bmm: shapes {a.shape} and {b.shape}, expected (b, n, k), all sparse, and a dense "
+            "(b, k, m)"
+        )
+    batch, row, column = a.indices
+    indices = np.stack([batch * rows + row, batch * columns + column])
+    wide = CooArray(indices, a.values, (n * rows, n * columns), a.coalesced)
+    return _times_dense(wide, b.reshape(n * k, width)).reshape(n, rows, width)
+
+
+def _concatenate(arrays: Any, axis: int = 0) -> CooArray:
+    if not all(isinstance(a, CooArray) for a in arrays):
+        raise next(a for a in arrays if isinstance(a, CooArray))._refuse(
+            "joining with dense tensors"
+        )
+    first = arrays[0]
+    if any(a.sparse_dim != first.sparse_dim for a in arrays):
+        raise ShapeError(
+            "cat: sparse tensors have different numbers of sparse dims, expected equal"
+        )
+    size, start, placed = sum(a.shape[axis] for a in arrays), 0, []
+    for a in arrays:
+        placed.append(a.placed(axis, start, size))
+        start += a.shape[axis]
+    indices = np.concatenate([a.indices for a in placed], 1)
+    return CooArray(indices, np.concatenate([a.values for a in placed]), placed[0].shape)
+
+
+def _split(a: CooArray, bounds: Any, axis: int = 0) -> list[CooArray]:
+    ends = [0, *(int(b) for b in bounds), a.shape[axis]]
+    return [a.narrow(axis, slice(i, j)) for i, j in itertools.pairwise(ends)]
+
+
+def _power(a: Any, b: Any) -> Any:
+    if isinstance(b, CooArray) or np.ndim(b) or not b > 0:
+        sparse = a if isinstance(a, CooArray) else b
+        raise sparse._refuse(f"the power {b if np.ndim(b) == 0 else 'of a tensor'}")
+    a = a.coalesce()
+    return a.with_values(np.power(a.values, b))
+
+
+def _floor_divide(a: Any, b: Any) -> Any:
+    if isinstance(b, CooArray):
+        raise b._refuse("division by it")
+    return _scaled(np.floor_divide, a.coalesce(), np.asarray(b))
+
+
+def _broadcast_to(a: Any, shape: Any) -> CooArray:
+    if tuple(shape) != a.shape:
+        raise ShapeError(
+            f"a sparse tensor of shape {a.shape} cannot be broadcast to {tuple(shape)}"
+        )
+    return a  # type: ignore[no-any-return]
 
 
 def _times_dense(a: CooArray, b: np.ndarray) -> np.ndarray:
@@ -361,9 +563,15 @@ def _product_of_sparse(a: CooArray, b: CooArray) -> CooArray:
 
 _BINARY = {
     np.add: _add, np.subtract: _subtract, np.multiply: _multiply, np.true_divide: _divide,
-    np.matmul: _matmul,
+    np.matmul: _matmul, np.power: _power, np.floor_divide: _floor_divide,
 }  # fmt: skip
 _FUNCTIONS = {
+    np.broadcast_to: _broadcast_to,
+    np.concatenate: _concatenate,
+    np.expand_dims: CooArray.expand_dims,
+    np.ndim: lambda a: a.ndim,
+    np.split: _split,
+    np.take: CooArray.take,
     np.shape: lambda a: a.shape,
     np.result_type: lambda *args: np.result_type(*(getattr(a, "dtype", a) for a in args)),
     np.sum: CooArray.sum,

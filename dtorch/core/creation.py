@@ -14,6 +14,7 @@ import numpy as np
 from dtorch.core import backend, dtype as dtypes, meta
 from dtorch.core.arrays import Array
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.coo import CooArray
 from dtorch.core.device import CPU, as_device, defaults, make_default
 from dtorch.core.dtype import (
     as_dtype,
@@ -277,6 +278,11 @@ def _like(input: Tensor, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return input._array.shape, input._array.dtype if dtype is None else as_dtype(dtype).numpy
 
 
+def _without_elements(input: Tensor, dtype: Any) -> Any:
+    """A sparse array of the sizes of a sparse tensor, that stores nothing."""
+    return np.zeros_like(input._array).astype(_like(input, dtype)[1], copy=False)
+
+
 @entry("empty_like", computes=False)
 def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
@@ -284,6 +290,8 @@ def empty_like(
 ) -> Tensor:  # fmt: skip
     """An uninitialised tensor of the sizes, dtype and device of ``input``."""
     place = device_like(input, device)
+    if isinstance(input._array, CooArray):
+        return _finish(_without_elements(input, dtype), requires_grad)
     return _finish(xp_of(place).empty(*_like(input, dtype)), requires_grad, device=place)
 
 
@@ -294,6 +302,8 @@ def zeros_like(
 ) -> Tensor:  # fmt: skip
     """Zeros of the sizes, dtype and device of ``input``."""
     place = device_like(input, device)
+    if isinstance(input._array, CooArray):
+        return _finish(_without_elements(input, dtype), requires_grad)
     return _finish(xp_of(place).zeros(*_like(input, dtype)), requires_grad, device=place)
 
 
@@ -548,9 +558,10 @@ def new_tensor(
     )
 
 
-def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def new(self: Tensor, *args: Any, device: Any = None, storage: Any = None) -> Tensor:
     """A tensor of the same dtype, by the rules of the classic constructors."""
-    return Tensor(*args, dtype=self.dtype, device=device_like(self, None))
+    given = args if storage is None else (storage,)
+    return Tensor(*given, dtype=self.dtype, device=device_like(self, device))
 
 
 def new_full(
@@ -564,5 +575,5 @@ def new_full(
 
 for _name, _make in (("new_empty", empty), ("new_zeros", zeros), ("new_ones", ones)):
     method(_name, _new(_name, _make))
-for _function in (new, new_tensor, new_full):
+for _function in (new_tensor, new_full):
     method(_function.__name__, _function)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.errors import ArgumentError, DtypeError
+from dtorch.core.naming import package
 
 __all__ = [
     "bfloat16",
@@ -81,7 +82,7 @@ class dtype:  # noqa: N801 - the public name of the reference API
         return self._numpy
 
     def __repr__(self) -> str:
-        return f"dtorch.{self.name}"
+        return f"{package()}.{self.name}"
 
     def __reduce__(self) -> str:
         return "bool_" if self.name == "bool" else self.name

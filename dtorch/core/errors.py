@@ -13,7 +13,7 @@ uses RuntimeError for many of them), so that code written for it keeps catching 
     +-- DivisionError       (ZeroDivisionError, RuntimeError)   an integer divided by zero
     +-- LinAlgError         (RuntimeError)               a singular or not positive definite matrix
     +-- DtypeError          (TypeError, RuntimeError)    a dtype an operation does not take
-    +-- LayoutError         (RuntimeError)               an operation not defined for this layout
+    +-- LayoutError         (TypeError, RuntimeError)    an operation not defined for this layout
     +-- DeviceError         (RuntimeError)               missing device, or tensors on different ones
     |   +-- NoDeviceError   (AssertionError)             this build or machine has no such device
     |   +-- NoDataError     (NotImplementedError, TypeError)   a meta tensor has no data
@@ -64,7 +64,7 @@ class DtypeError(DtorchError, TypeError, RuntimeError):
     """An operation does not take this dtype."""
 
 
-class LayoutError(DtorchError, RuntimeError):
+class LayoutError(DtorchError, TypeError, RuntimeError):
     """An operation is not defined for the layout of a tensor: sparse, or dense."""
 
 

@@ -60,13 +60,36 @@ def set_printoptions(
 
 
 def _sparse_str(tensor: Any) -> str:
-    parts = [f"indices={tensor._indices()!r}", f"values={tensor._values()!r}"]
-    parts += [f"size={tuple(tensor.shape)}", f"nnz={tensor._nnz()}", "layout=dtorch.sparse_coo"]
+    array = tensor._array
+    parts = []
+    for name, part in (("indices", array.indices), ("values", array.values)):
+        start = f"{name}=tensor("
+        size = "" if part.size else f", size={tuple(part.shape)}"
+        parts.append(f"{start}{_body(part, len('tensor(') + len(start))}{size})")
+    rest = [f"size={tuple(tensor.shape)}", f"nnz={array.nnz}"]
+    dtype = from_numpy_dtype(array.dtype)
+    if dtype is not get_default_dtype():
+        rest.append(f"dtype={dtype}")
+    parts.append(", ".join([*rest, f"layout={tensor.layout}", *_history(tensor)]))
+    return f"tensor({(',' + chr(10) + ' ' * len('tensor(')).join(parts)})"
+
+
+def _history(tensor: Any) -> list[str]:
+    """What of the gradients stands behind the numbers."""
     if tensor._grad_fn is not None:
-        parts.append(f"grad_fn={tensor._grad_fn!r}")
-    elif tensor._mode == REQUIRES_GRAD:
-        parts.append("requires_grad=True")
-    return f"tensor({', '.join(parts).replace(chr(10), chr(10) + ' ' * 7)})"
+        return [f"grad_fn={tensor._grad_fn!r}"]
+    if tensor._mode == REQUIRES_GRAD:
+        return ["requires_grad=True"]
+    return ["volatile=True"] if tensor._mode == VOLATILE else []
+
+
+def _body(array: np.ndarray, indent: int) -> str:
+    """The numbers of an array, whose lines begin below the bracket at ``indent``."""
+    if not array.size:
+        return "[]"
+    summarize = array.size > options.threshold
+    shown = _edges(array) if summarize else array
+    return _nested(array, _Format(shown), indent, summarize)
 
 
 def tensor_str(tensor: Any) -> str:
@@ -86,19 +109,9 @@ def tensor_str(tensor: Any) -> str:
         suffixes = [f"device='{tensor.device}'", f"size={tuple(array.shape)}", *suffixes[:-1]]
     elif not array.size and array.shape != (0,):
         suffixes.insert(0, f"size={tuple(array.shape)}")
-    if tensor._grad_fn is not None:
-        suffixes.append(f"grad_fn={tensor._grad_fn!r}")
-    elif tensor._mode == REQUIRES_GRAD:
-        suffixes.append("requires_grad=True")
-    elif tensor._mode == VOLATILE:
-        suffixes.append("volatile=True")
     prefix = "tensor("
-    if tensor.is_meta or not array.size:
-        return _join(prefix, "..." if tensor.is_meta else "[]", suffixes)
-    summarize = array.size > options.threshold
-    shown = _edges(array) if summarize else array
-    body = _nested(array, _Format(shown), len(prefix), summarize)
-    return _join(prefix, body, suffixes)
+    body = "..." if tensor.is_meta else _body(array, len(prefix))
+    return _join(prefix, body, [*suffixes, *_history(tensor)])
 
 
 def _join(prefix: str, body: str, suffixes: list[str]) -> str:

@@ -14,6 +14,7 @@ from dtorch.core.backend import compiled
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError, ArgumentTypeError, DimensionError, ShapeError
 from dtorch.core.meta import MetaArray
+from dtorch.core.naming import package
 
 _LARGEST = 2**63 - 1
 
@@ -31,7 +32,7 @@ class Size(tuple[int, ...]):
         return product
 
     def __repr__(self) -> str:
-        return f"dtorch.Size({list(self)})"
+        return f"{package()}.Size({list(self)})"
 
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)

@@ -208,7 +208,7 @@ class Tensor(OpMethods, TensorBase):
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in memory in the order of their indices."""
-        return bool(self._array.flags.c_contiguous)
+        return not self.is_sparse and bool(self._array.flags.c_contiguous)
 
     def is_same_size(self, other: TensorBase) -> bool:
         """Whether ``other`` has the same sizes."""
@@ -281,10 +281,6 @@ class Tensor(OpMethods, TensorBase):
             and other._array.dtype == array.dtype
             and classic.allows(Classic.RESIZE)
         ]
-
-    def resize_as_(self, tensor: TensorBase) -> Tensor:
-        """`resize_` to the sizes of ``tensor``."""
-        return self.resize_(*tensor._array.shape)
 
     def resize(self, *sizes: Any) -> Tensor:
         """A view with other sizes of as many elements (a classic name of `view`)."""
@@ -700,7 +696,7 @@ class Tensor(OpMethods, TensorBase):
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers; one number for a 0-dim tensor."""
-        array = backend.to_numpy(self._array)
+        array = np.asarray(backend.to_numpy(self._array))  # sparse ones say what to do
         return array.astype(np.float32).tolist() if array.dtype.kind == "V" else array.tolist()
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -721,7 +717,7 @@ class Tensor(OpMethods, TensorBase):
         if dtype is None:
             dtype = kwargs.pop("new_type", None)
         if dtype is None:
-            return type_name(self.dtype, self.device)
+            return type_name(self.dtype, self.device, self.is_sparse)
         return self.to(dtype_of_type(dtype))
 
     def type_as(self, other: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from dtorch.core.base import TensorBase
 from dtorch.core.conversion import dtype_of_type, type_name
 from dtorch.core.dtype import dtype, from_numpy_dtype, set_default_dtype
 from dtorch.core.errors import DtypeError
+from dtorch.core.naming import OWN, package
 from dtorch.core.tensor import Tensor
 
 __all__ = [
@@ -36,7 +37,8 @@ class _TensorType(type):
         )
 
     def __repr__(cls) -> str:
-        return f"<class '{cls.__module__}.{cls.__name__}'>"
+        module = cls.__module__.replace(OWN, package(), 1)
+        return f"<class '{module}.{cls.__name__}'>"
 
 
 def tensor_type(name: str, d: dtype, cuda: bool = False) -> Any:
@@ -94,7 +96,7 @@ def typename(obj: Any) -> str:
     ('dtorch.FloatTensor', 'list')
     """
     if isinstance(obj, Tensor):
-        return type_name(obj.dtype, obj.device)
+        return type_name(obj.dtype, obj.device, obj.is_sparse)
     cls = type(obj)
     return (
         cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"

@@ -20,6 +20,7 @@ from dtorch.core.device import as_device, device
 from dtorch.core.dtype import as_dtype, dtype
 from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, DeviceError, StorageError
+from dtorch.core.naming import package
 from dtorch.core.storage import Storage, checked_index
 
 __all__ = [
@@ -236,7 +237,7 @@ class TypedStorage:
 
     def __repr__(self) -> str:
         lines = [f" {value}" for value in self.tolist()]
-        return "\n".join([*lines, f"[dtorch.{type(self).__name__} of size {len(self)}]"])
+        return "\n".join([*lines, f"[{package()}.{type(self).__name__} of size {len(self)}]"])
 
     def __copy__(self) -> TypedStorage:
         return self.clone()
@@ -253,7 +254,7 @@ class TypedStorage:
         """The type's name, such as ``dtorch.FloatStorage``; or a storage of another type."""
         wanted = kwargs.pop("new_type", dtype)
         if wanted is None:
-            return f"dtorch.{type(self).__name__}"
+            return f"{package()}.{type(self).__name__}"
         if isinstance(wanted, str) and wanted.endswith("Storage"):
             wanted = _BY_NAME[wanted.rpartition(".")[2]]
         target = wanted if isinstance(wanted, type) and issubclass(wanted, TypedStorage) else (

@@ -146,3 +146,21 @@ def test_the_packages_on_the_path_say_what_importing_says():
         metadata = Path(PACKAGES, f"{root}.dist-info", "METADATA").read_text()
         assert f"Name: {root}\nVersion: {version}\n" in metadata
         assert Path(PACKAGES, root, "__init__.py").is_file()
+
+
+def test_types_and_sizes_go_by_the_name_of_torch_while_it_is_installed():
+    import dtorch
+
+    dtorch.compat.install()
+    try:
+        x = dtorch.zeros(2)
+        assert x.type() == "torch.FloatTensor"
+        assert x.storage().type() == "torch.FloatStorage"
+        assert (
+            repr((x.dtype, x.shape, x.layout)) == "(torch.float32, torch.Size([2]), torch.strided)"
+        )
+        assert repr(dtorch.FloatTensor) == "<class 'torch.FloatTensor'>"
+        assert dtorch.typename(x) == "torch.FloatTensor"
+    finally:
+        dtorch.compat.uninstall()
+    assert x.type() == "dtorch.FloatTensor"

@@ -47,7 +47,9 @@ def reshaped(value: Any, shape: Sequence[int]) -> Any:
 
 def joined(arrays: Sequence[ndarray], dim: int) -> ndarray:
     """`numpy.concatenate` of arrays of one dtype."""
-    if sum(array.size for array in arrays) < _WORTH_THREADS:
+    if sum(array.size for array in arrays) < _WORTH_THREADS or any(
+        not isinstance(array, ndarray) for array in arrays
+    ):
         return np.concatenate(arrays, dim)
     shape = list(arrays[0].shape)
     shape[dim] = sum(array.shape[dim] for array in arrays)

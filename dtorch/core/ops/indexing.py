@@ -360,9 +360,6 @@ def copy_(
     return copy.inplace_function(input, src)  # type: ignore[misc]  # made by inplace=True
 
 
-method("copy_", copy_)
-
-
 @structured(tensors=("input", "value"), inplace=True, method=False, public=False, one_value=True)
 def fill(xp: ArrayModule, input: Array, value: Array) -> Array:
     """``value`` at every place."""

@@ -61,7 +61,7 @@ def cat(xp: ArrayModule, tensors: Sequence[Any], dim: int = 0) -> Array:
                 f"cat: tensor {position} has shape {t.shape}, expected {first} but for dim {dim}"
             )
     if not first:
-        raise ShapeError("cat: 0-dim tensors cannot be concatenated; use stack")
+        raise ShapeError("cat: zero-dimensional tensors cannot be concatenated; use stack")
     dtypes = {t.dtype for t in tensors}
     if len(dtypes) > 1:
         target = result_dtype([from_numpy_dtype(d) for d in dtypes], [], []).numpy
@@ -120,8 +120,13 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
             )
     place = normalize_dim("stack", dim, len(first) + 1)
     apart = (*first[:place], 1, *first[place:])
-    # `view` is compiled, `unsqueeze` is not.
-    viewed = (t.view(apart) if isinstance(t, Tensor) else t.reshape(apart) for t in tensors)
+    # `view` is compiled, `unsqueeze` is not; sparse tensors have no views.
+    viewed = (
+        (t.unsqueeze(place) if t.is_sparse else t.view(apart))
+        if isinstance(t, Tensor)
+        else t.reshape(apart)
+        for t in tensors
+    )
     return cat(list(viewed), place)
 
 

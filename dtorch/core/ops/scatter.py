@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
+from dtorch.core.coo import CooArray
 from dtorch.core.meta import MetaArray
 from dtorch.core.op import structured
 
@@ -14,6 +15,8 @@ from dtorch.core.op import structured
 @structured(tensors=("grad",), public=False, wide=True)
 def unslice(xp: ArrayModule, grad: Array, index: Any, shape: Any) -> Array:
     """Zeros of ``shape`` to which ``grad`` is added at ``index``; repeated places add up."""
+    if isinstance(grad, CooArray):
+        return grad.spread(index, tuple(shape))
     out = xp.zeros(shape, grad.dtype)
     if names_no_place_twice(index):
         out[index] = grad

@@ -9,17 +9,24 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.base import PLAIN, TensorBase, wrap
 from dtorch.core.coo import CooArray, layout, sparse_coo, strided
-from dtorch.core.creation import as_tensor
+from dtorch.core.creation import as_tensor, new
 from dtorch.core.dtype import as_dtype
 from dtorch.core.elements import require_cpu
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, LayoutError, ShapeError
+from dtorch.core.inplace import check_inplace
 from dtorch.core.op import method, structured
-from dtorch.core.ops.exponential import exp
+from dtorch.core.ops.exponential import exp, log
+from dtorch.core.ops.indexing import copy_
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.view import transpose
-from dtorch.core.shapes import normalize_dim, normalize_dims
+from dtorch.core.shapes import as_sizes, normalize_dim, normalize_dims
 from dtorch.core.storage import MAX_DIMS
 from dtorch.core.tensor import Tensor
+
+__all__ = [
+    "dsmm", "hsmm", "hspmm", "saddmm", "smm", "spadd", "sparse_coo_tensor", "spmm", "sspaddmm",
+    "sspmm",
+]  # fmt: skip
 
 
 def _coo(name: str, tensor: Any) -> CooArray:
@@ -50,7 +57,13 @@ def picked(xp: Any, input: Any, indices: Any) -> Any:
         return input.values_at(CooArray(indices, input.values, input.shape).places()
                                if indices.shape[1] == input.nnz
                                else _places(indices, input))  # fmt: skip
-    return input[tuple(indices)]
+    return _elements_at(input, indices)
+
+
+def _elements_at(array: Any, indices: Any) -> Any:
+    """``(n, *dense dims)`` of an ordinary array; without sparse dims each of the n is all of it."""
+    at = tuple(indices)
+    return array[at] if at else np.repeat(array[None], indices.shape[1], 0)
 
 
 def _places(indices: Any, like: CooArray) -> Any:
@@ -82,7 +95,7 @@ def masked_as(xp: Any, input: Any, pattern: Any) -> Any:
     pattern = pattern.coalesce()
     if isinstance(input, CooArray):
         return pattern.with_values(input.values_at(pattern.places()))
-    return pattern.with_values(input[tuple(pattern.indices)])
+    return pattern.with_values(_elements_at(input, pattern.indices))
 
 
 @masked_as.gradient("input")
@@ -91,14 +104,14 @@ def _(grad):
 
 
 def sparse_coo_tensor(
-    indices: Any, values: Any = None, size: Any = None, *, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False, is_coalesced: bool | None = None,
+    indices: Any = None, values: Any = None, size: Any = None, *, dtype: Any = None,
+    device: Any = None, layout: Any = sparse_coo, requires_grad: bool = False, is_coalesced: bool | None = None,
 ) -> Tensor:  # fmt: skip
     """A sparse tensor with ``values`` at ``indices`` and zeros elsewhere; repeated indices add up.
 
     Args:
         indices: ints ``(sparse dims, n)``.
-        values: ``(n, *dense dims)``.
+        values: ``(n, *dense dims)``, or one number of one index.
         size: sizes of all dims. Default: just large enough for the indices.
         is_coalesced: promise that the indices are sorted and none is repeated.
 
@@ -113,8 +126,12 @@ def sparse_coo_tensor(
     """
     require_cpu("sparse_coo_tensor", device)
     if values is None or (size is None and _is_size(indices)):
-        return _empty(values if _is_size(values) else indices, dtype)
+        sizes = size if indices is None else values if _is_size(values) else indices
+        out = _empty(sizes, dtype)
+        return out.requires_grad_() if requires_grad else out
     places, given = as_tensor(indices), as_tensor(values)
+    if not given.ndim:
+        given = given.reshape(1)  # the value of the one index
     if dtype is not None:
         given = given.to(as_dtype(dtype))
     array = places._array
@@ -272,14 +289,72 @@ def _nnz(input: Any) -> int:
 
 
 def _sparse_dim(input: Any) -> int:
-    """Number of dims that indices address."""
-    return _coo("sparse_dim", input).sparse_dim
+    """Number of dims that indices address; 0 of a dense tensor."""
+    return input._array.sparse_dim if isinstance(input._array, CooArray) else 0
 
 
 def _dense_dim(input: Any) -> int:
-    """Number of dims that each value has."""
-    array = _coo("dense_dim", input)
-    return array.ndim - array.sparse_dim
+    """Number of dims that each value has; all of a dense tensor."""
+    return int(input._array.ndim) - _sparse_dim(input)
+
+
+def _sparse_resize_(input: Any, size: Any, sparse_dim: int, dense_dim: int) -> Any:
+    """Change the sizes in place; stored elements keep their indices, so sizes can only grow as long
+    as there are any."""
+    array, shape = _coo("sparse_resize_", input), as_sizes("sparse_resize_", (size,))
+    if sparse_dim + dense_dim != len(shape):
+        raise ShapeError(
+            f"sparse_resize_: {sparse_dim} sparse and {dense_dim} dense dims for sizes {shape}"
+        )
+    check_inplace("sparse_resize_", input, input._mode)
+    array.resize(shape, sparse_dim)
+    return input
+
+
+def _sparse_resize_and_clear_(input: Any, size: Any, sparse_dim: int, dense_dim: int) -> Any:
+    """`sparse_resize_` of a tensor that is emptied before."""
+    return _sparse_resize_(input.zero_(), size, sparse_dim, dense_dim)
+
+
+def _resize_as_(input: Any, tensor: Any) -> Any:
+    """Change the sizes in place to those of ``tensor``."""
+    if not isinstance(input._array, CooArray):
+        return input.resize_(*tensor._array.shape)
+    return _sparse_resize_(input, tuple(tensor.shape), _sparse_dim(tensor), _dense_dim(tensor))
+
+
+def _copy_(
+    input: Any, src: Any, non_blocking: bool = False, broadcast: bool = True, **kwargs: Any
+) -> Any:
+    """Overwrite the elements with those of ``src``, which broadcasts and is converted; a sparse
+    tensor becomes one of the sizes of ``src``, which is sparse."""
+    array = input._array
+    if isinstance(array, CooArray) and array.shape != tuple(_coo("copy_", src).shape):
+        _sparse_resize_and_clear_(input, tuple(src.shape), _sparse_dim(src), _dense_dim(src))
+    return copy_(input, src, non_blocking, broadcast, **kwargs)
+
+
+def classic_sparse(args: tuple[Any, ...], kind: Any) -> Any:
+    """A sparse tensor by the rules of classic constructors: of indices, values and perhaps the size;
+    of sizes alone; of nothing."""
+    if args and all(isinstance(arg, int) for arg in args):
+        args = (args,)
+    if len(args) < 2:
+        return _empty(args[0] if args else (0,), kind)
+    return sparse_coo_tensor(*args, dtype=kind)
+
+
+def _new(self: Any, *args: Any, device: Any = None, **kwargs: Any) -> Any:
+    """A tensor of the same dtype and layout, by the rules of the classic constructors."""
+    if not isinstance(self._array, CooArray):
+        return new(self, *args, device=device, **kwargs)
+    require_cpu("new", device)
+    return classic_sparse(args, self.dtype)
+
+
+def _narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
+    """`narrow`, copied."""
+    return input.narrow(dim, start, length).clone()
 
 
 def _is_coalesced(input: Any) -> bool:
@@ -301,12 +376,16 @@ for _name, _function in {
     "to_dense": _to_dense, "to_sparse": _to_sparse, "sparse_mask": _sparse_mask,
     "indices": _sorted_indices, "values": _sorted_values, "coalesce": _coalesce,
     "is_coalesced": _is_coalesced, "sparse_dim": _sparse_dim, "dense_dim": _dense_dim,
-    "_indices": _indices, "_values": _values, "nnz": _nnz,
+    "_indices": _indices, "_values": _values, "nnz": _nnz, "sparse_resize_": _sparse_resize_,
+    "sparse_resize_and_clear_": _sparse_resize_and_clear_, "resize_as_": _resize_as_,
+    "copy_": _copy_, "new": _new, "narrow_copy": _narrow_copy,
 }.items():  # fmt: skip
     method(_name, _function)
 method("_nnz", _nnz)
-method("_nDimI", _sparse_dim)
-method("_nDimV", _dense_dim)
+for _name in ("_nDimI", "_dimI"):
+    method(_name, _sparse_dim)
+for _name in ("_nDimV", "_dimV"):
+    method(_name, _dense_dim)
 method("is_sparse", property(_is_sparse))
 method("layout", property(_layout))
 
@@ -349,6 +428,20 @@ def sspmm(sparse1: Tensor, sparse2: Tensor) -> Tensor:
     return _to_sparse(product.function(sparse1, sparse2))
 
 
+def hspmm(mat1: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Product of a sparse and a dense matrix as a tensor with one sparse and one dense dim: of the
+    rows that the sparse matrix stores.
+
+    >>> m = sparse_coo_tensor([[0, 2], [1, 0]], [3.0, 4.0], (4, 2))
+    >>> hspmm(m, as_tensor([[1.0, 2.0], [3.0, 4.0]]))._indices()
+    tensor([[0, 2]])
+    """
+    rows = wrap(np.unique(_coo("hspmm", mat1).indices[:1])[None])
+    whole = product.function(mat1, mat2)
+    result = scattered.function(picked.function(whole, rows), rows, whole._array.shape, True)
+    return result if out is None else out.copy_(result)
+
+
 def _weighted_arguments(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
     """Input, matrices, beta and alpha of the modern and the classic orders of arguments."""
     beta, alpha = named.pop("beta", 1), named.pop("alpha", 1)
@@ -382,6 +475,11 @@ def sspaddmm(
     )
     result = _coalesce(input * beta + sspmm(mat1, mat2) * alpha)
     return result if out is None else out.copy_(result)
+
+
+dsmm, hsmm, smm, saddmm = spmm, hspmm, sspmm, sspaddmm  # by the names of their BLAS
+method("smm", sspmm)
+method("sspaddmm", sspaddmm)
 
 
 def sparse_addmm(
@@ -441,11 +539,28 @@ def sparse_sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
 
 def sparse_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Softmax along a sparse ``dim`` of the stored elements alone: zeros not stored stay zero."""
-    array = _coo("sparse.softmax", input)
-    at = normalize_dim("sparse.softmax", dim, array.ndim)
+    whole, group, shifted, total = _normalized("sparse.softmax", input, dim, dtype)
+    return _with_values(whole, exp.function(shifted) / total.index_select(0, group))
+
+
+def sparse_log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Logarithm of `softmax`, of the stored elements alone: zeros not stored stay zero."""
+    whole, group, shifted, total = _normalized("sparse.log_softmax", input, dim, dtype)
+    return _with_values(whole, shifted - log.function(total).index_select(0, group))
+
+
+def _with_values(whole: Any, values: Any) -> Any:
+    return scattered.function(values, wrap(whole._array.indices), whole._array.shape, True)
+
+
+def _normalized(name: str, input: Any, dim: int, dtype: Any) -> tuple[Any, Any, Any, Any]:
+    """The coalesced tensor, the group of each element along ``dim``, the elements less the largest of
+    their group, and the sum of the exponentials of these for each group."""
+    array = _coo(name, input)
+    at = normalize_dim(name, dim, array.ndim)
     if at >= array.sparse_dim:
         raise ArgumentError(
-            f"sparse.softmax: dim {dim} is dense, expected one of the {array.sparse_dim} sparse dims"
+            f"{name}: dim {dim} is dense, expected one of the {array.sparse_dim} sparse dims"
         )
     whole = _coalesce(input if dtype is None else input.to(dtype))
     indices = whole._array.indices
@@ -459,8 +574,6 @@ def sparse_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     count = int(group.max(initial=-1)) + 1
     top = np.full((count, *values.shape[1:]), -np.inf, values._array.dtype)
     np.maximum.at(top, group, values._array)
-    weight = exp.function(values - wrap(top[group]))
-    total = weight.new_zeros(*top.shape).index_add(0, wrap(group), weight)
-    return scattered.function(
-        weight / total.index_select(0, wrap(group)), wrap(indices), array.shape, True
-    )
+    shifted = values - wrap(top[group])
+    total = shifted.new_zeros(*top.shape).index_add(0, wrap(group), exp.function(shifted))
+    return whole, wrap(group), shifted, total
