@@ -61,25 +61,13 @@ class _Loss(Module):
                 state.get("size_average"), state.get("reduce"), self.reduction
             )
 
-    @property
-    def size_average(self) -> bool:
-        """Classic: whether the mean is taken, not the sum; may be set, too."""
-        return self.reduction == "mean"
-
-    @size_average.setter
-    def size_average(self, value: bool) -> None:
-        if self.reduction != "none":
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the classic ``size_average`` and ``reduce`` change the reduction."""
+        if name == "size_average" and self.reduction != "none":
             self.reduction = legacy_reduction(value, None, self.reduction)
-
-    @property
-    def reduce(self) -> bool:
-        """Classic: whether the mean or the sum is taken; may be set, too."""
-        return self.reduction != "none"
-
-    @reduce.setter
-    def reduce(self, value: bool) -> None:
-        if value != self.reduce:
+        elif name == "reduce" and bool(value) != (self.reduction != "none"):
             self.reduction = "mean" if value else "none"
+        super().__setattr__(name, value)
 
 
 class _WeightedLoss(_Loss):

@@ -13,3 +13,7 @@ from dtorch.core.errors import DtorchError
 
 class CheckpointError(DtorchError, pickle.UnpicklingError, RuntimeError):
     """A file is no checkpoint, is damaged, or asks for something that is not allowed."""
+
+
+class RefusedError(CheckpointError):
+    """A file names something that is not on the list of what loading it may make."""

@@ -7,8 +7,10 @@ import pickle
 import warnings
 from typing import Any, BinaryIO
 
+from dtorch.core import classic
+from dtorch.core.classic import Classic
 from dtorch.core.errors import ArgumentError
-from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.errors import CheckpointError, RefusedError
 from dtorch.serialization.location import CallerError, Restore, restore_by
 from dtorch.serialization.source import FileSource, MappedSource, Source
 from dtorch.serialization.stream_format import is_stream, read_stream
@@ -58,6 +60,20 @@ def load(
         [tensor([0.]), 'text']
     """
     safe = _is_safe(weights_only)
+    try:
+        return _load(f, map_location, pickle_module, safe, mmap, pickle_load_args)
+    except RefusedError as error:
+        if weights_only is not None or _is_set("TORCH_FORCE_WEIGHTS_ONLY_LOAD"):
+            raise
+        if not classic.allows(Classic.FILE):
+            raise classic.hinted(error) from None
+    return _load(f, map_location, pickle_module, False, mmap, pickle_load_args)
+
+
+def _load(
+    f: Any, map_location: Any, pickle_module: Any, safe: bool, mmap: bool | None,
+    pickle_load_args: dict[str, Any],
+) -> Any:  # fmt: skip
     if pickle_module is not None and pickle_module is not pickle and safe:
         raise ArgumentError(
             "load: pickle_module needs weights_only=False, it unpickles as it likes"
@@ -74,18 +90,18 @@ def load(
     if not all(hasattr(f, name) for name in ("read", "seek", "tell")):
         raise TypeError(f"load: f is {type(f).__name__}, expected a path or a seekable binary file")
     start = f.tell()
-    obj, end = _load_from(FileSource(f, start), restore, safe, options)
-    f.seek(start + end)  # another object may follow
+    end = 0
+    try:
+        obj, end = _load_from(FileSource(f, start), restore, safe, options)
+    finally:
+        f.seek(start + end)  # another object may follow
     return obj
 
 
 def _is_safe(weights_only: bool | None) -> bool:
     """Whether no code of the file may run, by the caller and the environment."""
-    trusting, careful = (
-        os.environ.get(f"TORCH_FORCE_{name}WEIGHTS_ONLY_LOAD", "0").lower()
-        in ("1", "y", "yes", "true")
-        for name in ("NO_", "")
-    )
+    trusting = _is_set("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    careful = _is_set("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
     if trusting and careful:
         raise ArgumentError(
             "load: TORCH_FORCE_WEIGHTS_ONLY_LOAD and TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD are both set; "
@@ -102,6 +118,10 @@ def _is_safe(weights_only: bool | None) -> bool:
         )
         return False
     return weights_only is None or bool(weights_only)
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "0").lower() in ("1", "y", "yes", "true")
 
 
 def _load_from(

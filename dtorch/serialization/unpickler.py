@@ -17,7 +17,7 @@ from dtorch.core.errors import DeviceError, DtorchError
 from dtorch.core.storage import Storage
 from dtorch.core.typed_storage import typed_storage
 from dtorch.serialization import names
-from dtorch.serialization.errors import CheckpointError
+from dtorch.serialization.errors import CheckpointError, RefusedError
 from dtorch.serialization.machine import PickleMachine
 from dtorch.serialization.objects import OwnClass, OwnObjects, find_own_kind
 from dtorch.serialization.rebuild import FileStorage, Rebuild
@@ -165,7 +165,7 @@ class TrustingUnpickler(_Names, pickle.Unpickler):
 
 
 def _refuse(module: str, name: str) -> NoReturn:
-    raise CheckpointError(
+    raise RefusedError(
         f"load: the file needs {module}.{name}, which is not on the list of safe names; if you "
         f"trust it, allow it with dtorch.serialization.add_safe_globals([{name}]), or load the "
         "whole file with weights_only=False, which runs whatever code the file contains"

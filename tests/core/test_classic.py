@@ -202,3 +202,11 @@ def test_children_inherit_classic_mode():
     finally:
         classic.switch(False)
     assert "DTORCH_CLASSIC" not in os.environ
+
+
+def test_a_loss_is_summed_where_its_size_average_is_set_to_false():
+    loss = nn.MSELoss()
+    loss.size_average = False
+    assert loss(ones(2, 2), numbers(4).view(2, 2)).item() == 1 + 0 + 1 + 4
+    loss.reduce = False
+    assert loss(ones(1), numbers(1)).tolist() == [1.0]

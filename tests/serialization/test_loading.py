@@ -16,6 +16,7 @@ from collections import OrderedDict
 import pytest
 
 import dtorch
+from dtorch.core import classic
 from dtorch.serialization import CheckpointError, location, location_tag, register_package
 
 
@@ -213,6 +214,24 @@ class Point:
 
     def __eq__(self, other):
         return self.x == other.x
+
+
+class Options:
+    lr = 0.1
+
+
+def test_classic_mode_makes_whatever_a_file_names_unless_the_caller_says_otherwise():
+    data = saved({"options": Options(), "weight": dtorch.ones(2)})
+    with pytest.raises(CheckpointError, match=r"Options.*--classic"):
+        loaded(data)
+    classic.switch(True)
+    try:
+        with pytest.warns(classic.ClassicWarning, match="ran code"):
+            assert loaded(data)["options"].lr == 0.1
+        with pytest.raises(CheckpointError, match="Options"):
+            loaded(data, weights_only=True)
+    finally:
+        classic.switch(False)
 
 
 def test_classes_are_made_once_they_are_allowed():
