@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import importlib.metadata
 import os
 import re
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -184,7 +186,6 @@ def _sources(first: Path, places: Sequence[str]) -> Iterator[_Source]:
     """The program, and then what its imports lead to."""
     todo: list[tuple[Path, str]] = [(first, "")]
     seen = {first}
-    distributions = importlib.metadata.packages_distributions()
     while todo:
         path, package = todo.pop(0)
         try:
@@ -195,20 +196,18 @@ def _sources(first: Path, places: Sequence[str]) -> Iterator[_Source]:
             continue  # a library's file for another version of Python
         yield source
         for name in source.imports:
-            for found, its_package in _files_of(name, places, distributions):
+            for found, its_package in _files_of(name, places):
                 if found not in seen:
                     seen.add(found)
                     todo.append((found, its_package))
 
 
-def _files_of(
-    name: str, places: Sequence[str], distributions: Mapping[str, list[str]]
-) -> Iterator[tuple[Path, str]]:
+def _files_of(name: str, places: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """The files that the import of a module reads, with the package of each."""
     root = name.partition(".")[0]
     if root in sys.stdlib_module_names or root in (*ROOTS, "dtorch"):
         return
-    if not _needs_torch(root, distributions):
+    if not _needs_torch(root, places):
         return
     path: Sequence[str] | None = places
     parts = name.split(".")
@@ -224,13 +223,30 @@ def _files_of(
             return
 
 
-def _needs_torch(root: str, distributions: Mapping[str, list[str]]) -> bool:
+def _needs_torch(root: str, places: Sequence[str]) -> bool:
     """Whether an installed package says that it works with PyTorch; a program's own files do."""
-    return root not in distributions or any(
-        re.match(r"torch(vision)?\b", requirement)
-        for name in distributions[root]
-        for requirement in importlib.metadata.requires(name) or ()
+    if PathFinder.find_spec(root, places[:1]) is not None:
+        return True  # beside the program
+    requirements = _requirements(root)
+    return requirements is None or any(
+        re.match(r"torch(vision)?\b", requirement) for requirement in requirements
     )
+
+
+def _requirements(root: str) -> list[str] | None:
+    """What the distributions require that install the module; None if none does."""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.requires(root) or []
+    owners = _distributions().get(root)
+    if owners is None:
+        return None
+    return [each for name in owners for each in importlib.metadata.requires(name) or ()]
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Names of distributions by those of their modules: slow, as it reads a list of all files."""
+    return importlib.metadata.packages_distributions()
 
 
 def _read(path: Path, package: str) -> _Source:

@@ -7,14 +7,14 @@ where they would raise an error; what a program is allowed, it is told once.
 
 from __future__ import annotations
 
-import inspect
 import os
-import warnings
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
 import numpy as np
+
+from dtorch.core.notices import warn
 
 VARIABLE = "DTORCH_CLASSIC"
 
@@ -47,7 +47,6 @@ class Classic(Enum):
     )
     TRUTH = ("every tensor that has elements was true", "t.numel() > 0, t.any() or t.all()")
     TYPE = ("results of operations were of the type Variable", "isinstance(t, torch.Tensor)")
-    NEXT = ("iterators had the method next()", "next(iterator)")
     POINTWISE = (
         "operands with as many elements were combined in the order of these, whatever their shapes",
         "other.view_as(t)",
@@ -81,7 +80,6 @@ class Classic(Enum):
 _on = os.environ.get(VARIABLE, "0") not in ("", "0")
 _said: set[Classic] = set()
 _followers: list[Callable[[bool], None]] = []
-_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
 
 def is_on() -> bool:
@@ -115,7 +113,8 @@ def allows(what: Classic) -> bool:
     """
     if _on and what not in _said:
         _said.add(what)
-        _say(what)
+        then, today = what.value
+        warn(f"classic mode: {then}; today: {today}", ClassicWarning)
     return _on
 
 
@@ -139,19 +138,3 @@ class _Number(np.ndarray[Any, Any]):
 def array_of_number(array: np.ndarray[Any, Any]) -> Any:
     """A 0-dim array as programs get it: in classic mode ``array[0]`` is its number."""
     return array.view(_Number) if _on else array
-
-
-def _say(what: Classic) -> None:
-    """Warn at the user's line."""
-    then, today = what.value
-    frame = inspect.currentframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):  # type: ignore[union-attr]  # CPython has frames
-        frame = frame.f_back  # type: ignore[union-attr]
-    warnings.warn_explicit(
-        f"classic mode: {then}; today: {today}",
-        ClassicWarning,
-        frame.f_code.co_filename,  # type: ignore[union-attr]
-        frame.f_lineno,  # type: ignore[union-attr]
-        frame.f_globals.get("__name__", "__main__"),  # type: ignore[union-attr]
-        source=None,
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from dtorch.core import functions
 from dtorch.core.base import wrap
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.half import is_half
+from dtorch.core.notices import warn
 from dtorch.core.op import REGISTRY
 from dtorch.core.ops.loss_margin import triplet
 from dtorch.core.random import uniform
@@ -69,16 +69,12 @@ celu_ = REGISTRY["celu"].inplace_function
 selu_ = REGISTRY["selu"].inplace_function
 
 
-def implicit_dim(name: str, input: Tensor, dim: int | None, stacklevel: int = 3) -> int:
+def implicit_dim(name: str, input: Tensor, dim: int | None) -> int:
     """The dim of a softmax that was given none: classic, with a warning."""
     if dim is not None:
         return dim
     chosen = 0 if input.ndim in (0, 1, 3) else 1
-    warnings.warn(
-        f"{name}: no dim was given; dim {chosen} is taken for {input.ndim} dimensions, pass it",
-        UserWarning,
-        stacklevel=stacklevel + 1,
-    )
+    warn(f"{name}: no dim was given; dim {chosen} is taken for {input.ndim} dimensions, pass it")
     return chosen
 
 
@@ -93,7 +89,7 @@ def softmax(
         [0.5, 0.5]
     """
     return functions.softmax(
-        input, implicit_dim("softmax", input, dim, _stacklevel), dtype=dtype
+        input, implicit_dim("softmax", input, dim), dtype=dtype
     )  # fmt: skip
 
 
@@ -107,9 +103,7 @@ def log_softmax(
         >>> log_softmax(dtorch.zeros(1), dim=0).tolist()
         [0.0]
     """
-    return functions.log_softmax(
-        input, implicit_dim("log_softmax", input, dim, _stacklevel), dtype=dtype
-    )
+    return functions.log_softmax(input, implicit_dim("log_softmax", input, dim), dtype=dtype)
 
 
 def softmin(
@@ -123,7 +117,7 @@ def softmin(
         [0.5, 0.5]
     """
     return functions.softmin(
-        input, implicit_dim("softmin", input, dim, _stacklevel), dtype=dtype
+        input, implicit_dim("softmin", input, dim), dtype=dtype
     )  # fmt: skip
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from dtorch.core import functions
 from dtorch.core.base import TensorBase
 from dtorch.core.errors import ArgumentError
+from dtorch.core.notices import warn
 from dtorch.core.ops.loss import check_reduction, legacy_reduction
 from dtorch.core.ops.loss_margin import triplet
 from dtorch.core.tensor import Tensor
@@ -46,11 +46,7 @@ class _Loss(Module):
                 )
         if size_average is not None or reduce is not None:
             reduction = legacy_reduction(size_average, reduce, reduction)
-            warnings.warn(
-                f"size_average and reduce are deprecated; use reduction={reduction!r}",
-                UserWarning,
-                stacklevel=3,
-            )  # fmt: skip
+            warn(f"size_average and reduce are deprecated; use reduction={reduction!r}")
         check_reduction(name, reduction)
         self.reduction = reduction
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -210,3 +211,10 @@ def test_a_loss_is_summed_where_its_size_average_is_set_to_false():
     assert loss(ones(2, 2), numbers(4).view(2, 2)).item() == 1 + 0 + 1 + 4
     loss.reduce = False
     assert loss(ones(1), numbers(1)).tolist() == [1.0]
+
+
+def test_the_documentation_lists_all_that_is_allowed():
+    text = (Path(__file__).parents[2] / "docs" / "compat.md").read_text()
+    for what in Classic:
+        then, today = what.value
+        assert f"| {then} | {today} |" in text

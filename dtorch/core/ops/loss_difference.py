@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.meta import is_meta
+from dtorch.core.notices import warn
 from dtorch.core.ops.activation import logsigmoid
 from dtorch.core.ops.arithmetic import abs
 from dtorch.core.ops.bounds import clamp
@@ -38,11 +38,7 @@ def _broadcast_target(name: str, input: Any, target: Any) -> Any:
         broadcast_shapes(name, a, b)
     except ShapeError as error:
         raise (classic.hinted(error) if _as_many(input, target) else error) from None
-    warnings.warn(
-        f"{name}: input has shape {a}, target {b}; they are broadcast, which is seldom meant",
-        UserWarning,
-        stacklevel=4,
-    )
+    warn(f"{name}: input has shape {a}, target {b}; they are broadcast, which is seldom meant")
     return target
 
 
