@@ -51,6 +51,7 @@ from dtorch.core import (
     creation as _creation,
     dtype as _dtype,
     generator as _generator,
+    memory_format as _memory_format,
     numerics as _numerics,
     questions as _questions,
     random as _random,
@@ -70,6 +71,7 @@ from dtorch.core.interop import (
     from_dlpack,
     set_namespace as _set_namespace,
 )
+from dtorch.core.memory_format import *
 from dtorch.core.numerics import *
 from dtorch.core.ops import sparse as _sparse_ops
 from dtorch.core.ops.diagonal import tril_indices, triu_indices
@@ -163,6 +165,7 @@ __all__ = [
 __all__ += _creation.__all__
 __all__ += _dtype.__all__
 __all__ += _generator.__all__
+__all__ += _memory_format.__all__
 __all__ += _numerics.__all__
 __all__ += _questions.__all__
 __all__ += _random.__all__

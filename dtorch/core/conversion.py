@@ -42,10 +42,11 @@ def same_device(wanted: device, here: device) -> bool:
 
 def parse_to(
     args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[dtype | None, device | None, bool]:
-    """The dtype, the device and the wish for a copy in the arguments of `Tensor.to`."""
+) -> tuple[dtype | None, device | None, bool, Any]:
+    """The dtype, the device, the wish for a copy and the memory format in the arguments of
+    `Tensor.to`."""
     wanted_dtype, wanted_device = kwargs.pop("dtype", None), kwargs.pop("device", None)
-    copy = kwargs.pop("copy", False)
+    copy, format = kwargs.pop("copy", False), kwargs.pop("memory_format", None)
     kwargs.pop("non_blocking", None)
     other = kwargs.pop("other", None)
     if kwargs:
@@ -65,4 +66,5 @@ def parse_to(
         None if wanted_dtype is None else as_dtype(wanted_dtype),
         None if wanted_device is None else as_device(wanted_device),
         copy,
+        format,
     )

@@ -28,6 +28,7 @@ from dtorch.core.elements import device_like, placed, require_cpu, sequence_arra
 from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.inplace import bump, expect_writable
+from dtorch.core.memory_format import contiguous_format, made_in, order_of, preserve_format
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
 from dtorch.core.storage import Storage, array_over, end_of
@@ -227,6 +228,13 @@ def empty(
 ) -> Tensor:  # fmt: skip
     """An uninitialised tensor."""
     array = xp_of(device).empty(as_sizes("empty", size), _numpy(dtype))
+    if memory_format is not None and memory_format is not contiguous_format:
+        if memory_format is preserve_format:
+            raise ArgumentError(
+                "empty: unsupported memory format Preserve; there is nothing to keep"
+            )
+        order = order_of("empty", memory_format, array)
+        array = made_in(xp_of(device).empty, array.shape, array.dtype, order)
     return _finish(array, requires_grad, out, device)
 
 
@@ -272,15 +280,25 @@ def _filled(xp: Any, sizes: tuple[int, ...], value: Any, kind: np.dtype[Any]) ->
     return array
 
 
-def _like(input: Tensor, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _like(
+    name: str, make: str, input: Tensor, dtype: Any, device: Any, requires_grad: bool, format: Any
+) -> Tensor:
+    """What the array module's function ``make`` gives of the sizes, and in the order of memory, of
+    ``input``, or in that of a format."""
     if not isinstance(input, TensorBase):
-        raise TypeError(f"got {type(input).__name__}, expected a tensor")
-    return input._array.shape, input._array.dtype if dtype is None else as_dtype(dtype).numpy
+        raise TypeError(f"{name}: got {type(input).__name__}, expected a tensor")
+    array = input._array
+    kind = array.dtype if dtype is None else as_dtype(dtype).numpy
+    place = device_like(input, device)
+    order = None if isinstance(array, CooArray) else order_of(name, format, array)
+    made = made_in(getattr(xp_of(place), make), array.shape, kind, order)
+    return _finish(made, requires_grad, device=place)
 
 
-def _without_elements(input: Tensor, dtype: Any) -> Any:
-    """A sparse array of the sizes of a sparse tensor, that stores nothing."""
-    return np.zeros_like(input._array).astype(_like(input, dtype)[1], copy=False)
+def _without_elements(input: Tensor, dtype: Any, requires_grad: bool) -> Tensor:
+    """A sparse tensor of the sizes of another, that stores nothing."""
+    kind = input._array.dtype if dtype is None else as_dtype(dtype).numpy
+    return _finish(np.zeros_like(input._array).astype(kind, copy=False), requires_grad)
 
 
 @entry("empty_like", computes=False)
@@ -289,10 +307,9 @@ def empty_like(
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """An uninitialised tensor of the sizes, dtype and device of ``input``."""
-    place = device_like(input, device)
-    if isinstance(input._array, CooArray):
-        return _finish(_without_elements(input, dtype), requires_grad)
-    return _finish(xp_of(place).empty(*_like(input, dtype)), requires_grad, device=place)
+    if isinstance(getattr(input, "_array", None), CooArray):
+        return _without_elements(input, dtype, requires_grad)
+    return _like("empty_like", "empty", input, dtype, device, requires_grad, memory_format)
 
 
 @entry("zeros_like", computes=False)
@@ -301,10 +318,9 @@ def zeros_like(
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Zeros of the sizes, dtype and device of ``input``."""
-    place = device_like(input, device)
-    if isinstance(input._array, CooArray):
-        return _finish(_without_elements(input, dtype), requires_grad)
-    return _finish(xp_of(place).zeros(*_like(input, dtype)), requires_grad, device=place)
+    if isinstance(getattr(input, "_array", None), CooArray):
+        return _without_elements(input, dtype, requires_grad)
+    return _like("zeros_like", "zeros", input, dtype, device, requires_grad, memory_format)
 
 
 @entry("ones_like", computes=False)
@@ -313,8 +329,7 @@ def ones_like(
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Ones of the sizes, dtype and device of ``input``."""
-    place = device_like(input, device)
-    return _finish(xp_of(place).ones(*_like(input, dtype)), requires_grad, device=place)
+    return _like("ones_like", "ones", input, dtype, device, requires_grad, memory_format)
 
 
 @entry("full_like")
@@ -323,10 +338,12 @@ def full_like(
     requires_grad: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """One number in the sizes, dtype and device of ``input``."""
-    shape, numpy_dtype = _like(input, dtype)
-    place = device_like(input, device)
-    array = _filled(xp_of(place), shape, fill_value, numpy_dtype)
-    return _finish(array, requires_grad, device=place)
+    made: Any = _like("full_like", "empty", input, dtype, device, False, memory_format)
+    if isinstance(fill_value, TensorBase):
+        made._array[...] = fill_value._array
+    else:
+        made._array.fill(dtypes.number_in("full_like", fill_value, made._array.dtype))
+    return made.requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
 
 
 @entry("arange")

@@ -51,7 +51,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from dtorch.core import backend, classic, dispatch, history, meta
+from dtorch.core import backend, classic, dispatch, history, memory_format, meta
 from dtorch.core.arguments import misfit
 from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
@@ -142,8 +142,11 @@ class Op:
         takes_of: Sequence[str] | None = None,
         one_value: bool = False,
         mixes: bool = False,
+        keeps_format: Sequence[str] = (),
     ) -> None:
         self.mixes = mixes  # operands may lie on different devices
+        # Parameters of which results take over the format for channels last.
+        self.keeps_format = keeps_format
         self.one_value = one_value  # everywhere; in place, elements may then share memory
         self.wide = wide
         self.refused = "".join(kind for kind in "bifc" if kind not in takes)
@@ -367,6 +370,9 @@ class Op:
         result = None if kernel is None else kernel(*values)
         if result is None:
             result = self.run_body(xp, values)
+        if self.keeps_format:
+            operands = [values[self.index[name]] for name in self.keeps_format]
+            result = memory_format.kept(xp, operands, result)
         return result if half is None else self._narrowed(result, half)
 
     def _kernel_for(self, xp: Any) -> Callable[..., Any] | None:

@@ -30,6 +30,7 @@ from dtorch.core.generator import Generator, source_of
 from dtorch.core.grad_mode import mode
 from dtorch.core.half import SINGLE, convert, widened
 from dtorch.core.inplace import bump, check_inplace, cut_history
+from dtorch.core.memory_format import made_in, order_of
 from dtorch.core.meta import MetaArray
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes
@@ -214,24 +215,37 @@ def randperm(
     )  # fmt: skip
 
 
+def _like_in_memory(made: Any, name: str, input: Any, format: Any) -> Any:
+    """A tensor in the order of memory of another one, or in that of a format."""
+    order = order_of(name, format, input._array)
+    if order is None:
+        return made
+    array = made_in(xp_of(made.device).empty, made.shape, made._array.dtype, order)
+    array[...] = made._array
+    result = wrap(array)
+    return result.requires_grad_() if made.requires_grad else result
+
+
 @entry("rand_like", computes=False)
 def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
               requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `rand`, of the sizes and dtype of ``input``."""
-    return rand(
+    made = rand(
         *input.shape, generator=generator, dtype=dtype or input.dtype,
         device=device_like(input, device), requires_grad=requires_grad,
     )  # fmt: skip
+    return _like_in_memory(made, "rand_like", input, memory_format)  # type: ignore[no-any-return]
 
 
 @entry("randn_like", computes=False)
 def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
                requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `randn`, of the sizes and dtype of ``input``."""
-    return randn(
+    made = randn(
         *input.shape, generator=generator, dtype=dtype or input.dtype,
         device=device_like(input, device), requires_grad=requires_grad,
     )  # fmt: skip
+    return _like_in_memory(made, "randn_like", input, memory_format)  # type: ignore[no-any-return]
 
 
 @entry("bernoulli")
@@ -260,10 +274,11 @@ def randint_like(input: Tensor, low: int = 0, high: int | None = None, *,
     """Like `randint`, of the sizes and dtype of ``input``."""
     if high is None:
         low, high = 0, low
-    return randint(
+    made = randint(
         low, high, input.shape, generator=generator, dtype=dtype or input.dtype,
         device=device_like(input, device), requires_grad=requires_grad,
     )  # fmt: skip
+    return _like_in_memory(made, "randint_like", input, memory_format)  # type: ignore[no-any-return]
 
 
 @entry("normal")

@@ -435,10 +435,8 @@ def _whole_memory(array: np.ndarray) -> np.ndarray:
 def copy_in_storage(tensor: TensorBase, memo: dict[int, Any]) -> np.ndarray:
     """A copy of the elements; tensors that view one storage get copies that view one storage."""
     storage, array = tensor._storage, tensor._array
-    if is_meta(array):
+    if storage is None or is_meta(array):
         return array.copy("K")  # type: ignore[no-any-return]
-    if storage is None:
-        return array.copy()  # type: ignore[no-any-return]
     twin = memo.get(id(storage))
     if twin is None:
         twin = memo[id(storage)] = Storage.from_bytes(storage._bytes.copy())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -254,9 +255,10 @@ def _default(parameter: Parameter) -> str:
         return ""
     if isinstance(value, str):
         return f' = "{value}"'
-    if value is None or isinstance(value, (int, tuple)) or repr(value).strip("-") not in ("inf",):
+    if value is None or isinstance(value, (int, tuple)):
         return f" = {value!r}"
-    return " = ..."
+    is_finite = isinstance(value, float) and math.isfinite(value)
+    return f" = {value!r}" if is_finite else " = ..."
 
 
 def _wrapped(head: str, names: Sequence[str]) -> str:

@@ -47,6 +47,7 @@ from dtorch.core.errors import (
     ShapeError,
 )
 from dtorch.core.graph import LeafHooks, RemovableHandle
+from dtorch.core.memory_format import contiguous_format, is_in, preserve_format
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.printing import tensor_str
 from dtorch.core.shapes import Size, as_sizes, contiguous_stride, normalize_dim
@@ -206,9 +207,13 @@ class Tensor(OpMethods, TensorBase):
         """Whether the dtype has negative numbers."""
         return self.dtype.is_signed
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in memory in the order of their indices."""
-        return not self.is_sparse and bool(self._array.flags.c_contiguous)
+    def is_contiguous(self, memory_format: Any = contiguous_format) -> bool:
+        """Whether the elements lie in memory in the order of their indices, or of a format."""
+        if self.is_sparse:
+            return False
+        if memory_format is contiguous_format:
+            return bool(self._array.flags.c_contiguous)
+        return is_in(self._array, memory_format)
 
     def is_same_size(self, other: TensorBase) -> bool:
         """Whether ``other`` has the same sizes."""
@@ -700,16 +705,19 @@ class Tensor(OpMethods, TensorBase):
         return array.astype(np.float32).tolist() if array.dtype.kind == "V" else array.tolist()
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Convert: ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``.
+        """Convert: ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)`` or
+        ``to(memory_format=...)``.
 
         Returns: the tensor itself if nothing changes and ``copy`` is not set.
         """
-        wanted_dtype, wanted_device, copy = parse_to(args, kwargs)
+        wanted_dtype, wanted_device, copy, wanted_format = parse_to(args, kwargs)
         result = self
         if wanted_device is not None and not same_device(wanted_device, self.device):
             result = result._move(wanted_device)
         if wanted_dtype is not None and wanted_dtype is not result.dtype:
             result = result._convert(wanted_dtype)
+        if wanted_format is not None:
+            result = result._arranged("to", wanted_format)
         return result.clone() if copy and result is self else result
 
     def type(self, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
@@ -724,53 +732,53 @@ class Tensor(OpMethods, TensorBase):
         """Converted to the dtype and device of ``other``."""
         return self.to(other)
 
-    def cpu(self) -> Tensor:
+    def cpu(self, memory_format: Any = preserve_format) -> Tensor:
         """On the CPU; itself if it is there."""
-        return self.to(CPU)
+        return self.to(CPU, memory_format=_asked(memory_format))
 
     def cuda(self, device: Any = None, non_blocking: bool = False, **_: Any) -> Tensor:
         """On a CUDA device, the current one by default."""
         return self.to(as_device("cuda" if device is None else device))
 
-    def float(self) -> Tensor:
+    def float(self, memory_format: Any = preserve_format) -> Tensor:
         """As float32."""
-        return self.to(dtypes.float32)
+        return self.to(dtypes.float32, memory_format=_asked(memory_format))
 
-    def double(self) -> Tensor:
+    def double(self, memory_format: Any = preserve_format) -> Tensor:
         """As float64."""
-        return self.to(dtypes.float64)
+        return self.to(dtypes.float64, memory_format=_asked(memory_format))
 
-    def half(self) -> Tensor:
+    def half(self, memory_format: Any = preserve_format) -> Tensor:
         """As float16."""
-        return self.to(dtypes.float16)
+        return self.to(dtypes.float16, memory_format=_asked(memory_format))
 
-    def bfloat16(self) -> Tensor:
+    def bfloat16(self, memory_format: Any = preserve_format) -> Tensor:
         """As bfloat16."""
-        return self.to(dtypes.bfloat16)
+        return self.to(dtypes.bfloat16, memory_format=_asked(memory_format))
 
-    def byte(self) -> Tensor:
+    def byte(self, memory_format: Any = preserve_format) -> Tensor:
         """As uint8."""
-        return self.to(dtypes.uint8)
+        return self.to(dtypes.uint8, memory_format=_asked(memory_format))
 
-    def char(self) -> Tensor:
+    def char(self, memory_format: Any = preserve_format) -> Tensor:
         """As int8."""
-        return self.to(dtypes.int8)
+        return self.to(dtypes.int8, memory_format=_asked(memory_format))
 
-    def short(self) -> Tensor:
+    def short(self, memory_format: Any = preserve_format) -> Tensor:
         """As int16."""
-        return self.to(dtypes.int16)
+        return self.to(dtypes.int16, memory_format=_asked(memory_format))
 
-    def int(self) -> Tensor:
+    def int(self, memory_format: Any = preserve_format) -> Tensor:
         """As int32."""
-        return self.to(dtypes.int32)
+        return self.to(dtypes.int32, memory_format=_asked(memory_format))
 
-    def long(self) -> Tensor:
+    def long(self, memory_format: Any = preserve_format) -> Tensor:
         """As int64."""
-        return self.to(dtypes.int64)
+        return self.to(dtypes.int64, memory_format=_asked(memory_format))
 
-    def bool(self) -> Tensor:
+    def bool(self, memory_format: Any = preserve_format) -> Tensor:
         """As bool: False where an element is 0."""
-        return self.to(dtypes.bool_)
+        return self.to(dtypes.bool_, memory_format=_asked(memory_format))
 
     # -- Python protocols -----------------------------------------------------------------------
 
@@ -935,6 +943,11 @@ def _rebuild(cls: type[Tensor], array: ndarray, mode: builtins.int) -> Tensor:
     tensor = cls._wrap(array)
     tensor._mode = VOLATILE if mode & VOLATILE else mode & REQUIRES_GRAD
     return tensor
+
+
+def _asked(format: Any) -> Any:
+    """A memory format that a conversion is to give, None for that which is there."""
+    return None if format is preserve_format else format
 
 
 def _existing_dim(op: str, dim: Any, ndim: int) -> int:

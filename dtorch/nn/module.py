@@ -17,6 +17,7 @@ from dtorch.core.dtype import as_dtype, dtype
 from dtorch.core.errors import ArgumentError, GradError
 from dtorch.core.grad_mode import no_grad
 from dtorch.core.graph import RemovableHandle
+from dtorch.core.memory_format import is_for
 from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn import state_dict as states
@@ -387,6 +388,7 @@ class Module:
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Move to a device or convert to a floating dtype, as ``Tensor.to``; integers keep theirs.
+        ``memory_format`` is for parameters and buffers of as many dims as it is made for.
 
         Raises:
             TypeError: the dtype is an integer's, or the arguments are none of ``(device, dtype,
@@ -404,13 +406,18 @@ class Module:
         wanted = kwargs.get("dtype") or next((a for a in args if isinstance(a, dtype)), None)
         if wanted is not None and as_dtype(wanted).category < 2:
             raise TypeError(f"to: dtype is {wanted}, expected a floating-point or complex one")
+        wanted_format = kwargs.pop("memory_format", None)
         moving = {k: v for k, v in kwargs.items() if k != "dtype"}
         elsewhere += [a.device for a in args if isinstance(a, Tensor)]
 
         def convert(tensor: Tensor) -> Tensor:
             if tensor.dtype.category >= 2:
-                return tensor.to(*args, **kwargs)
-            return tensor.to(*elsewhere, **moving)
+                tensor = tensor.to(*args, **kwargs)
+            else:
+                tensor = tensor.to(*elsewhere, **moving)
+            if is_for(wanted_format, tensor.ndim):
+                tensor = tensor.to(memory_format=wanted_format)
+            return tensor
 
         return self._apply(convert)
 

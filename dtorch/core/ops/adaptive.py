@@ -93,7 +93,9 @@ def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
     return _adaptive_avg(3, input, output_size)
 
 
-@structured(tensors=("input",), outputs=("out", "index"), public=False, wide=True)
+@structured(
+    tensors=("input",), outputs=("out", "index"), public=False, wide=True, keeps_format=("input",)
+)
 def largest_between(xp: ArrayModule, input: Any, bounds: Any) -> Any:
     """Largest value between the bounds given for each of the last dims, and its flat index."""
     nd = len(bounds)

@@ -8,6 +8,7 @@ import numpy as np
 
 from dtorch.core import backend, half
 from dtorch.core.arrays import Array, ArrayModule
+from dtorch.core.memory_format import contiguous_format, is_in, made_in, order_of, preserve_format
 from dtorch.core.op import method, structured
 from dtorch.core.ops.copies import in_order
 
@@ -50,8 +51,10 @@ def _moved(input: Any, device: Any) -> Any:
 
 @structured(tensors=("input",))
 def clone(xp: ArrayModule, input: Array, *, memory_format: Any = None) -> Array:
-    """A copy with memory of its own, in the same order of memory."""
-    return input.copy("K")
+    """A copy with memory of its own, in the same order of memory or that of a format."""
+    if memory_format is None or memory_format is preserve_format:
+        return input.copy("K")
+    return _copied(xp, input, order_of("clone", memory_format, input))
 
 
 @clone.gradient("input")
@@ -71,17 +74,39 @@ def _(input):
     return input
 
 
-def _contiguous(input: Any, memory_format: Any = None) -> Any:
-    """The tensor itself if its elements lie in order, else a copy where they do."""
-    if input._array.flags.c_contiguous:
+def _contiguous(input: Any, memory_format: Any = contiguous_format) -> Any:
+    """The tensor itself if its elements lie in the order of their indices, or of a format, one after
+    the other; else a copy where they do."""
+    if memory_format is contiguous_format:
+        return input if input._array.flags.c_contiguous else dense.function(input, None)
+    order = order_of("contiguous", memory_format, input._array)
+    return input if is_in(input._array, memory_format) else dense.function(input, order)
+
+
+def _arranged(input: Any, name: str, memory_format: Any) -> Any:
+    """The tensor itself if its strides are those of a format, else a copy with them."""
+    array = input._array
+    order = order_of(name, memory_format, array)
+    if memory_format is preserve_format or (order is None and array.flags.c_contiguous):
         return input
-    return dense.function(input)
+    if is_in(array, memory_format) and 1 not in array.shape:
+        return input
+    return dense.function(input, order)
 
 
 @structured(tensors=("input",), public=False)
-def dense(xp: ArrayModule, input: Array) -> Array:
-    """A copy whose elements lie in the order of their indices."""
-    return in_order(input) if xp is np else xp.ascontiguousarray(input)
+def dense(xp: ArrayModule, input: Array, order: Any) -> Array:
+    """A copy whose elements lie one after the other, the dims in the order of their indices or in a
+    given one."""
+    if order is None:
+        return in_order(input) if xp is np else xp.ascontiguousarray(input)
+    return _copied(xp, input, order)
+
+
+def _copied(xp: ArrayModule, input: Array, order: Any) -> Any:
+    out = made_in(xp.empty, input.shape, input.dtype, order)
+    out[...] = input
+    return out
 
 
 @dense.gradient("input")
@@ -91,4 +116,5 @@ def _(grad):
 
 method("_convert", _converted)
 method("_move", _moved)
+method("_arranged", _arranged)
 method("contiguous", _contiguous)

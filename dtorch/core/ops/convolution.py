@@ -30,7 +30,10 @@ from dtorch.core.shapes import per_dim, window_count
 Ints = tuple[int, ...]
 
 
-@structured(tensors=("input", "weight", "bias"), public=False, wide=True)
+@structured(
+    tensors=("input", "weight", "bias"), public=False, wide=True,
+    keeps_format=("input", "weight"),
+)  # fmt: skip
 def conv(
     xp: ArrayModule, input: Array, weight: Array, bias: Array, stride: Ints, padding: Ints,
     dilation: Ints, groups: int,
@@ -115,7 +118,10 @@ def _(grad):
     return channel_sum(grad)
 
 
-@structured(tensors=("delta", "weight", "bias"), public=False, wide=True)
+@structured(
+    tensors=("delta", "weight", "bias"), public=False, wide=True,
+    keeps_format=("delta", "weight"),
+)  # fmt: skip
 def conv_input(
     xp: ArrayModule, delta: Array, weight: Array, bias: Array, shape: Ints, stride: Ints, padding:
     Ints, dilation: Ints, groups: int,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend
+from dtorch.core import backend, memory_format
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import float32, refuse_dtypes
@@ -36,7 +36,8 @@ def _kept(input: Any, shape: tuple[int, ...], p: float) -> Any:
     """Where elements are kept, each with probability ``1 - p``."""
     if input.is_meta:
         return backend.array_module(input._array).empty(shape, np.bool_)
-    return uniform(shape, np.dtype(np.float32), None) >= p
+    kept = uniform(shape, np.dtype(np.float32), None) >= p
+    return memory_format.kept(np, (input._array,), kept)
 
 
 def _kind(input: Any) -> Any:

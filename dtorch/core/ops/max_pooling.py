@@ -26,7 +26,9 @@ from dtorch.core.shapes import ends, per_dim
 Ints = tuple[int, ...]
 
 
-@structured(tensors=("input",), outputs=("out", "index"), public=False, wide=True)
+@structured(
+    tensors=("input",), outputs=("out", "index"), public=False, wide=True, keeps_format=("input",)
+)
 def max_pool(
     xp: ArrayModule, input: Array, kernel: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints
 ) -> Any:
@@ -56,7 +58,7 @@ def max_pool(
     return best, index
 
 
-@structured(tensors=("input",), public=False, wide=True)
+@structured(tensors=("input",), public=False, wide=True, keeps_format=("input",))
 def largest(
     xp: ArrayModule, input: Array, kernel: Ints, step: Ints, pad: Ints, spread: Ints, counts: Ints
 ) -> Array:
@@ -98,7 +100,7 @@ def _flat(index: Any, nd: int, total: int) -> Any:
     return at.reshape(-1)
 
 
-@structured(tensors=("delta", "index"), public=False, wide=True)
+@structured(tensors=("delta", "index"), public=False, wide=True, keeps_format=("delta",))
 def unpool_sum(xp: ArrayModule, delta: Array, index: Array, shape: Any, nd: int) -> Array:
     """Zeros of ``shape`` to which ``delta`` is added at flat indices within each plane."""
     out = xp.zeros(math.prod(shape), delta.dtype)

@@ -27,7 +27,7 @@ Ints = tuple[int, ...]
 
 @structured(
     tensors=("input", "weight", "bias"), outputs=("out", "average", "variance", "scale"),
-    returns=3, public=False, wide=True, rounded=1,
+    returns=3, public=False, wide=True, rounded=1, keeps_format=("input",),
 )  # fmt: skip
 def standardize(
     xp: ArrayModule, input: Array, weight: Array, bias: Array, grouped: Ints | None, dims: Ints,
@@ -172,7 +172,10 @@ def factor_and_shift(
     return factor, shift if bias is None else shift + bias
 
 
-@structured(tensors=("input", "average", "variance", "weight", "bias"), public=False, wide=True)
+@structured(
+    tensors=("input", "average", "variance", "weight", "bias"), public=False, wide=True,
+    keeps_format=("input",),
+)  # fmt: skip
 def standardize_by(
     xp: ArrayModule,
     input: Array,

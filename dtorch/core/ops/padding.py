@@ -34,7 +34,7 @@ def _sizes(name: str, shape: tuple[int, ...], sides: Sides) -> tuple[int, ...]:
     return sizes
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, keeps_format=("input",))
 def constant_pad(xp: ArrayModule, input: Array, pad: Any, value: Any) -> Array:
     """``input`` with ``value`` around it; negative numbers of elements crop."""
     sides = sides_of("pad", pad, input.ndim)
@@ -62,7 +62,7 @@ def _(grad, pad):
     return constant_pad(grad, tuple(-p for p in pad), 0.0)
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, keeps_format=("input",))
 def taken(xp: ArrayModule, input: Array, indices: Any) -> Array:
     """Elements at ``indices``: for each dim None or the positions to take, repeats allowed."""
     for dim, index in enumerate(indices):
@@ -76,7 +76,7 @@ def _(grad, indices, input_shape):
     return put_back(grad, indices, input_shape)
 
 
-@structured(tensors=("grad",), public=False)
+@structured(tensors=("grad",), public=False, keeps_format=("grad",))
 def put_back(xp: ArrayModule, grad: Array, indices: Any, shape: Any) -> Array:
     """The transpose of `taken`: what was taken several times adds up."""
     for dim, index in enumerate(indices):

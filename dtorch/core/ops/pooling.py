@@ -139,7 +139,7 @@ def each_window(input, kernel_size, stride, padding, dilation, ceil_mode, nd):
 # -- the mean of each window --------------------------------------------------------------------
 
 
-@structured(tensors=("input",), public=False, wide=True)
+@structured(tensors=("input",), public=False, wide=True, keeps_format=("input",))
 def window_sum(
     xp: ArrayModule, input: Array, kernel: Ints, step: Ints, pad: Ints, counts: Ints, divisor: Any
 ) -> Array:
@@ -161,7 +161,7 @@ def _(grad, input_shape, kernel, step, pad, counts, divisor):
     return window_spread(grad, tuple(input_shape), kernel, step, pad, counts, divisor)
 
 
-@structured(tensors=("delta",), public=False, wide=True)
+@structured(tensors=("delta",), public=False, wide=True, keeps_format=("delta",))
 def window_spread(
     xp: ArrayModule,
     delta: Array,

@@ -14,7 +14,7 @@ Taps = tuple[Any, Any]
 """Of one dim: positions ``(taps, outputs)`` in the input, and their weights; or None for both."""
 
 
-@structured(tensors=("input",), public=False, wide=True)
+@structured(tensors=("input",), public=False, wide=True, keeps_format=("input",))
 def resample(xp: ArrayModule, input: Any, taps: tuple[Taps | None, ...]) -> Array:
     """Along each of the last dims, weighted sums of a few elements for each output."""
     out = input
@@ -43,7 +43,7 @@ def _(grad, input_shape, taps):
     return resample_back(grad, taps, tuple(input_shape))
 
 
-@structured(tensors=("delta",), public=False, wide=True)
+@structured(tensors=("delta",), public=False, wide=True, keeps_format=("delta",))
 def resample_back(
     xp: ArrayModule, delta: Array, taps: tuple[Taps | None, ...], shape: tuple[int, ...]
 ) -> Array:

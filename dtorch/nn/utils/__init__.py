@@ -14,12 +14,17 @@ from dtorch.nn.utils.fusion import (
     fuse_conv_bn_weights,
     fuse_linear_bn_eval,
 )
+from dtorch.nn.utils.memory_format import (
+    convert_conv2d_weight_memory_format,
+    convert_conv3d_weight_memory_format,
+)
 from dtorch.nn.utils.skip_init import skip_init
 from dtorch.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
 from dtorch.nn.utils.weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_",
+    "convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format",
     "fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "get_total_norm",
     "parameters_to_vector", "parametrizations", "parametrize", "prune", "remove_spectral_norm",
     "remove_weight_norm", "rnn", "skip_init", "spectral_norm", "vector_to_parameters",
