@@ -12,6 +12,7 @@ from dtorch.core.grad_mode import mode
 from dtorch.core.half import is_half
 from dtorch.core.inplace import check_fits_inplace, check_inplace, expect_apart, several, write
 from dtorch.core.op import Op
+from dtorch.core.operands import FLOATING, HALVES, settled
 
 
 class CompositeOp(Op):
@@ -40,9 +41,11 @@ class CompositeOp(Op):
         return self._body(values) if policy is None else policy(self, self._body, values, settled)
 
     def _body(self, values: list[Any]) -> Any:
-        if self.refused:
+        found = settled(values, self.tensor_indices, self.rules, self.unsettled)
+        if found is None and self.refused:
             self.check_dtypes(values)
-        half = self._half_dtype(values) if self.wide else None
+        in_single = found is not None and found[2] & FLOATING and not found[2] & HALVES
+        half = self._half_dtype(values) if self.wide and not in_single else None
         if half is not None:
             values = [_cast(value, half, float32) for value in values]
         n = self.positional

@@ -27,7 +27,7 @@ from dtorch.core.errors import ArgumentError, DtorchError, DtypeError
 from dtorch.core.half import SINGLE, convert, is_half
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import NUMBERS, Op
-from dtorch.core.operands import IS_PROMOTED, MAY_BE_NUMBER, type_bits
+from dtorch.core.operands import HALVES, IS_PROMOTED, MAY_BE_NUMBER, type_bits
 from dtorch.core.shapes import broadcast_shapes
 
 ndarray = np.ndarray
@@ -85,9 +85,9 @@ class ElementwiseOp(Op):
         integers = self.floating or "b" in self.refused or "i" in self.refused
         return dispatch.INTEGERS * integers | dispatch.COMPLEX * ("c" in self.refused)
 
-    def compute(self, values: Sequence[Any], halves: bool = True) -> Any:
+    def compute(self, values: Sequence[Any], types: int = HALVES) -> Any:
         try:
-            return super().compute(values, halves)
+            return super().compute(values, types)
         except DtorchError:
             raise  # the body has said what is wrong
         except ValueError:

@@ -297,10 +297,10 @@ def become_volatile(target: TensorBase) -> None:
 def change(op: Op, values: list[Any]) -> Any:
     """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
     target = values[0]
-    raw, combined, halves = op.take(values)
+    raw, combined, types = op.take(values)
     check = check_history if op.one_value else check_inplace
     recording = check(op.name + "_", target, combined)
-    result = op.compute(raw, halves)
+    result = op.compute(raw, types)
     if len(op.outputs) > 1:
         result = result[0]
     array = target._array

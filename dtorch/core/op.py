@@ -63,7 +63,7 @@ from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.inplace import change, expect_apart, several, write
 from dtorch.core.meta import MetaArray
 from dtorch.core.op_methods import OpMethods
-from dtorch.core.operands import MAY_BE_NONE, settled, type_bits
+from dtorch.core.operands import HALVES, MAY_BE_NONE, settled, type_bits
 from dtorch.core.quiet import quietly
 from dtorch.core.record import Formula, Plan
 from dtorch.core.signature import MISSING, parameters_of, public_signature
@@ -352,16 +352,16 @@ class Op:
             return result[0]
         return result
 
-    def compute(self, values: Sequence[Any], halves: bool = True) -> Any:
+    def compute(self, values: Sequence[Any], types: int = HALVES) -> Any:
         """Run the kernel, or where it declines the body, on arrays.
 
         Args:
-            halves: whether there may be some of float16 or bfloat16.
+            types: bits of the dtypes that operands may have, as far as it matters.
         """
         xp = np if type(values[0]) is ndarray else backend.array_module(values[0])
         if self.check_shape is not None:
             self.check_shape(*values)
-        half = self._half_dtype(values) if halves and self.wide else None
+        half = self._half_dtype(values) if self.wide and types & HALVES else None
         if half is not None and not self.widens(self.params, values):
             half = None
         if half is not None:
@@ -516,10 +516,10 @@ class Op:
 
     def run(self, values: list[Any], out: Any = None) -> Any:
         """The whole of a call on tensors: take the operands, compute, wrap, record."""
-        raw, combined, halves = self.take(values)
+        raw, combined, types = self.take(values)
         if meta.used and not (self.mixes or meta.inside.depth):
             self.expect_one_device(values)
-        result = self.compute(raw, halves)
+        result = self.compute(raw, types)
         if out is not None:
             return self.write_out(values, result, out, combined)
         if len(self.outputs) == 1:
@@ -531,14 +531,14 @@ class Op:
             self.set_history(values, outs, results, combined)
         return outs[0] if self.returns == 1 else self.pack(outs)
 
-    def take(self, values: list[Any]) -> tuple[list[Any], int, bool]:
+    def take(self, values: list[Any]) -> tuple[list[Any], int, int]:
         """What is computed with: arrays in place of tensors; the modes of all tensors combined; and
-        whether some may be of float16 or bfloat16."""
+        bits of the dtypes that they may have."""
         found = settled(values, self.tensor_indices, self.rules, self.unsettled)
         if found is not None:
             return found
         raw, combined = self.unwrap(values)
-        return self.prepare(values, raw), combined, True
+        return self.prepare(values, raw), combined, HALVES
 
     def expect_one_device(self, values: Sequence[Any]) -> None:
         """Complain if some operands have memory and others have none; single numbers may."""

@@ -17,14 +17,18 @@ _CODES = {"b": "?", "i": np.typecodes["AllInteger"], "f": "efdg", "c": "FDG"}
 
 def type_bits(kinds: str) -> int:
     """The dtypes of these kinds (see `refuse_dtypes`), a bit for each."""
-    bits = sum(1 << np.dtype(code).num for kind in kinds for code in _CODES[kind])
-    return bits | 1 << _OTHER if "f" in kinds else bits
+    numbers = {np.dtype(code).num for kind in kinds for code in _CODES[kind]}
+    return sum(1 << number for number in (numbers | {_OTHER} if "f" in kinds else numbers))
+
+
+HALVES = 1 << np.dtype(np.float16).num | 1 << _OTHER
+FLOATING = type_bits("fc")
 
 
 @compiled
 def settled(
     values: list[Any], indices: tuple[int, ...], rules: bytes, unsettled: int
-) -> tuple[list[Any], int, bool] | None:
+) -> tuple[list[Any], int, int] | None:
     """What `Op.take` gives where nothing stands in the way: the operands are tensors on the CPU of
     dtypes that are none of the ``unsettled`` ones, and those that are promoted have one dtype, beside
     numbers that it holds. None elsewhere.

@@ -59,6 +59,8 @@ def normalize_dim(op: str, dim: Any, ndim: int, *, scalars: bool = True) -> int:
     Raises:
         DimensionError: out of range, naming the range.
     """
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim % ndim
     if not (ndim or scalars):
         raise DimensionError(f"{op}: a 0-dim tensor has no dimension {dim}")
     try:
@@ -81,8 +83,8 @@ def normalize_dims(op: str, dims: Any, ndim: int) -> tuple[int, ...]:
     if dims is None or (isinstance(dims, (tuple, list)) and not dims):
         return tuple(range(ndim))
     if not isinstance(dims, (tuple, list)):
-        dims = (dims,)
-    normal = tuple(normalize_dim(op, dim, ndim) for dim in dims)
+        return (normalize_dim(op, dims, ndim),) if ndim else ()
+    normal = tuple([normalize_dim(op, dim, ndim) for dim in dims])
     if len(set(normal)) != len(normal):
         raise ArgumentError(f"{op}: dim {tuple(dims)} names a dimension twice")
     return normal if ndim else ()

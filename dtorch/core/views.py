@@ -8,6 +8,7 @@ from typing import Any
 from dtorch.core import backend
 from dtorch.core.base import INFERENCE, TensorBase, wrap_view
 from dtorch.core.op import Op
+from dtorch.core.operands import HALVES
 
 
 class ViewOp(Op):
@@ -40,7 +41,7 @@ class ViewOp(Op):
             return self.write_out(values, result, out, input._mode)
         return outs if self.several else outs[0]
 
-    def compute(self, values: Sequence[Any], halves: bool = True) -> Any:
+    def compute(self, values: Sequence[Any], types: int = HALVES) -> Any:
         return self.body(backend.array_module(values[0]), *values)
 
 

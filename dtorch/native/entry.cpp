@@ -219,9 +219,7 @@ PyObject* settled(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
     if (PyErr_Occurred()) return nullptr;
     Py_RETURN_NONE;
   }
-  const std::uint32_t halves = std::uint32_t{1} << NPY_HALF | std::uint32_t{1} << other_types;
-  return Py_BuildValue("(NiN)", operands.release(), operands.mode(),
-                       PyBool_FromLong((operands.types() & halves) != 0));
+  return Py_BuildValue("(NiI)", operands.release(), operands.mode(), operands.types());
 }
 
 PyObject* set_rules(PyObject*, PyObject* args) {

@@ -555,8 +555,10 @@ def lerp(xp: ArrayModule, input: Array, end: Array, weight: Array) -> Array:
     [0.25]
     """
     # From the nearer side, so that weight 1 gives the end itself.
-    near, far = input + weight * (end - input), end - (end - input) * (1 - weight)
-    return xp.where(xp.abs(weight) < 0.5, near, far)
+    way, near = end - input, xp.abs(weight) < 0.5
+    if not weight.ndim:
+        return input + weight * way if near else end - way * (1 - weight)
+    return xp.where(near, input + weight * way, end - way * (1 - weight))
 
 
 @lerp.gradient("input")

@@ -28,7 +28,8 @@ def is_identity(name: str, input: Any, p: float, training: bool) -> bool:
     check_probability(name, p)
     if not training or p == 0:
         return True
-    refuse_dtypes(name, "bi", input.dtype)
+    if input._array.dtype.kind in "biu":
+        refuse_dtypes(name, "bi", input.dtype)
     return False
 
 

@@ -37,28 +37,28 @@ def norm(
         p = 2
     if p == "nuc":
         return sum(svd_reduced(input)[1], -1, keepdim)
-    dims = dim if dim is not None else None
-    over = normalize_dims("norm", dim, input.ndim)
-    if p != 0 and over and all(input.shape[d] == 1 for d in over):
+    shape = input._array.shape
+    over = normalize_dims("norm", dim, len(shape))
+    if p != 0 and {shape[d] for d in over} == {1}:
         return amax(absolute(input), over, keepdim)  # one number, whose powers might overflow
     if p == 2:
         return euclidean(input, dim, keepdim)
     size = absolute(input)
     if p == math.inf:
-        return amax(size, dims if dims is not None else (), keepdim)
+        return amax(size, () if dim is None else dim, keepdim)
     if p == -math.inf:
-        return amin(size, dims if dims is not None else (), keepdim)
+        return amin(size, () if dim is None else dim, keepdim)
     if p == 0:
         counted = convert(size != 0, from_numpy_dtype(_numpy_dtype(size)))
-        return sum(counted + keep(size, False), dims, keepdim)
+        return sum(counted + keep(size, False), dim, keepdim)
     if p == 1:
-        return sum(size, dims, keepdim)
+        return sum(size, dim, keepdim)
     if p < 0 and any(not size.shape[d] for d in over):
         raise ShapeError(
             f"norm: dim {dim} of shape {tuple(size.shape)} is empty; there is no {p}-norm of no "
             "elements"
         )
-    return root(sum(power(size, p), dims, keepdim), p)
+    return root(sum(power(size, p), dim, keepdim), p)
 
 
 def _numpy_dtype(value: Any) -> Any:

@@ -37,12 +37,18 @@ def var(
     shape = tuple(input.shape)
     dims = normalize_dims("var", dim, len(shape))
     count = math.prod(shape[d] for d in dims)
-    deviation = input - mean(input, dims or None, True)
-    left = sum(deviation, dims or None, keepdim)  # not 0, as the mean was rounded
-    total = real(sum(deviation * deviation.conj(), dims or None, keepdim))
+    over = None if len(dims) == len(shape) else dims
+    deviation = input - mean(input, over, True)
+    left = sum(deviation, over, keepdim)  # not 0, as the mean was rounded
+    total = sum(_squares(deviation), over, keepdim)
     if count:
-        total = total - real(left * left.conj()) / count
+        total = total - _squares(left) / count
     return total / max(count - correction, 0)
+
+
+def _squares(input: Any) -> Any:
+    """Of the magnitudes."""
+    return real(input * input.conj()) if input.is_complex() else input * input
 
 
 @composite(tensors=("input",), wide=True, takes="fc")
