@@ -89,7 +89,7 @@ from dtorch.core.storage import Storage as UntypedStorage
 from dtorch.core.tensor import Tensor
 from dtorch.core.typed import *
 from dtorch.core.typed_storage import *
-from dtorch.serialization import load, save
+from dtorch.on_demand import on_demand as _on_demand
 from dtorch.version import __version__
 
 Storage = FloatStorage
@@ -125,6 +125,7 @@ if _typing.TYPE_CHECKING:
         vision,
         xpu,
     )
+    from dtorch.serialization import load, save
 
 _ON_DEMAND = (
     "__config__",
@@ -175,13 +176,12 @@ __all__ += _typed_storage.__all__
 __all__ += _operations.__all__
 
 
-if not _typing.TYPE_CHECKING:  # checkers know the names above, and that there are no others
-
-    def __getattr__(name: str) -> _typing.Any:
-        # Loaded when first asked for: sockets and processes are a third of the time of an import.
-        if name in _ON_DEMAND:
-            return _importlib.import_module(f"dtorch.{name}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not _typing.TYPE_CHECKING:
+    # Sockets and processes are a third of the time of an import.
+    __getattr__ = _on_demand(
+        __name__,
+        {name: name for name in _ON_DEMAND} | dict.fromkeys(("load", "save"), "serialization"),
+    )
 
 
 # What core knows of the packages above it, it is told here.

@@ -17,15 +17,14 @@ FILES = sorted(file for folder in ("dtorch", "launch") for file in (ROOT / folde
 
 # Modules whose names are not written in the code, and whose they are.
 NAMED_ELSEWHERE = {
-    "dtorch": "its own packages, which are loaded when first asked for",
     "dtorch.compat.names": "modules of dtorch, by the names of PyTorch's",
     "dtorch.compat.scan": "what a program imports, without running it",
     "dtorch.core.kernels": "its own modules",
     "dtorch.core.ops": "its own modules",
     "dtorch.hub": "dependencies, in a hubconf.py",
+    "dtorch.on_demand": "a package's own modules, which are loaded when first asked for",
     "dtorch.serialization.safetensors": "libraries of others",
     "dtorch.serialization.unpickler": "classes, in a file",
-    "dtorch.vision": "its own modules",
     "dtorch.vision.optional": "libraries of others",
 }
 BY_NAME = {"import_module", "__import__", "find_spec"}

@@ -1,6 +1,8 @@
 """Differentiation: Variable, Function, backward, grad, and the switches of recording."""
 
-from dtorch.autograd import functional, gradcheck, graph, profiler
+from typing import TYPE_CHECKING
+
+from dtorch.autograd import gradcheck, graph
 from dtorch.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from dtorch.autograd.backward import backward, grad
 from dtorch.autograd.function import Function, NestedIOFunction
@@ -15,6 +17,7 @@ from dtorch.core.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from dtorch.on_demand import on_demand
 
 __all__ = [
     "Function", "NestedIOFunction", "StochasticFunction", "Variable", "backward",
@@ -22,3 +25,8 @@ __all__ = [
     "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "profiler",
     "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip
+
+if TYPE_CHECKING:
+    from dtorch.autograd import functional, profiler
+else:
+    __getattr__ = on_demand(__name__, {name: name for name in ("functional", "profiler")})

@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
+from inspect import Signature
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -124,6 +125,13 @@ def made_entry(
 
 
 tell("set_told", ERRORS, MISSING)
+
+
+@compiled
+def set_signature(function: Any, make: Callable[[], Signature]) -> None:
+    """Have `inspect.signature` show what ``make`` gives, which compiled functions ask for when they
+    are asked."""
+    function.__signature__ = make()
 
 
 def _asked(error: Exception) -> str:

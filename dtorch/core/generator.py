@@ -6,7 +6,7 @@ Reference: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 import weakref
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -28,6 +28,10 @@ __all__ = [
 _WORDS = 4 + 2 + 4 + 1 + 1 + 1 + 1  # counter, key, buffer, position, cached half, its flag, seed
 
 
+def _random_seed() -> int:
+    return int.from_bytes(os.urandom(8)) >> 1  # 63 bits
+
+
 class Generator:
     """A source of random numbers; a process forked from this one goes on with a copy of it.
 
@@ -45,7 +49,7 @@ class Generator:
     def __init__(self, device: Any = "cpu") -> None:
         require_cpu("Generator", device)
         self.device = as_device(device)
-        self.manual_seed(secrets.randbits(63))
+        self.manual_seed(_random_seed())
         self._all[id(self)] = weakref.ref(self)
 
     @completed
@@ -82,7 +86,7 @@ class Generator:
 
     def seed(self) -> int:
         """Seed with a random number, which is returned."""
-        self.manual_seed(secrets.randbits(63))
+        self.manual_seed(_random_seed())
         return self._seed
 
     def initial_seed(self) -> int:

@@ -46,7 +46,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial, update_wrapper
+from functools import cache, cached_property, partial, update_wrapper
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -57,7 +57,7 @@ from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
 from dtorch.core.classic import Classic
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
-from dtorch.core.entry import made_entry, told
+from dtorch.core.entry import made_entry, set_signature, told
 from dtorch.core.errors import ArgumentError, ArgumentTypeError, DeviceError, DtorchError
 from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.inplace import change, expect_apart, several, write
@@ -149,27 +149,22 @@ class Op:
         self.keeps_format = keeps_format
         self.one_value = one_value  # everywhere; in place, elements may then share memory
         self.wide = wide
-        self.refused = "".join(kind for kind in "bifc" if kind not in takes)
-        self.taken = "".join(_NUMPY_KINDS[kind] for kind in takes)
+        self.refused, self.taken = _refused_and_taken(takes)
         self.way = way  # the name of the compiled short way that calls take
         self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
         self.has_out = has_out and self.kind != "view"
         self.public = public
         self.name = body.__name__.rstrip("_")
         self.body = body
-        parameters = parameters_of(body)[self.takes_module :]
-        self.params = tuple(p.name for p in parameters)
-        self.defaults = [p.default for p in parameters]
-        # All parameters that must be given are among so many.
-        self.required = max(
-            (i for i, p in enumerate(parameters, 1) if p.default is MISSING), default=0
-        )
-        self.positional = sum(p.kind is not p.KEYWORD_ONLY for p in parameters)
+        self.parameters = parameters_of(body, int(self.takes_module))
+        self.params, self.defaults, self.positional = self.parameters
+        without = [i for i, default in enumerate(self.defaults, 1) if default is MISSING]
+        self.required = max(without, default=0)  # all that must be given are among so many
         self.index = {name: i for i, name in enumerate(self.params)}
         for alias, name in (aliases or {}).items():
             self.index[alias] = self.index[name]
         self.variadic = None if variadic is None else self.index[variadic]
-        required = [p.name for p in parameters if p.default is MISSING]
+        required = [self.params[i - 1] for i in without]
         self.tensors = tuple(required if tensors is None else tensors)
         if len(self.tensors) > MOST_TENSORS:
             raise ValueError(
@@ -196,15 +191,23 @@ class Op:
         self.rearrange: Callable[..., Any] | None = None
         self.former: list[tuple[Classic, Callable[..., Any]]] = []
         self.check_shape: Callable[..., Any] | None = None
-        self.signature = public_signature(parameters, self.has_out)
         # Both show the source of the block to those who ask `inspect` for it.
-        self.function = _named(self._make_function(), self)
+        self.function: Callable[..., Any] = _named(self._make_function(), self)
         self.inplace_function = _named(self._make_inplace(), self, "_") if inplace else None
         if self.name in REGISTRY:
             raise ValueError(f"operation {self.name} is defined twice")
         REGISTRY[self.name] = self
         if public:
             self._give_methods()
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """That of the function."""
+        return public_signature(self.parameters, self.has_out)
+
+    def inplace_signature(self) -> inspect.Signature:
+        """That of the method that changes its tensor."""
+        return public_signature(self.parameters, has_out=False)
 
     @cached_property
     def doc(self) -> str:
@@ -704,6 +707,13 @@ def _says_the_type(name: str, error: Exception) -> bool:
     )
 
 
+@cache
+def _refused_and_taken(takes: str) -> tuple[str, str]:
+    """Kinds of numbers that are refused, and those taken as NumPy names them."""
+    refused = "".join(kind for kind in "bifc" if kind not in takes)
+    return refused, "".join(_NUMPY_KINDS[kind] for kind in takes)
+
+
 def public_ops() -> dict[str, Op]:
     """The operations that are called by name."""
     return {name: op for name, op in REGISTRY.items() if op.public}
@@ -731,12 +741,10 @@ def structured(**options: Any) -> Callable[[Callable[..., Any]], Op]:
 def _named(function: Callable[..., Any], op: Op, suffix: str = "") -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = op.name + suffix
     function.__module__ = "dtorch.core.functions"  # where pickle finds it by name
-    doc, signature = op.body.__doc__ or "", op.signature
+    doc = op.body.__doc__ or ""
     if suffix:
         doc = f"In-place form of ``{op.name}``.\n\n    {doc}"
-        shown = [p for name, p in signature.parameters.items() if name != "out"]
-        signature = signature.replace(parameters=shown)
-    told = {"__doc__": doc, "__signature__": signature, "__wrapped__": op.body, "op": op}
-    for name, value in told.items():
+    for name, value in {"__doc__": doc, "__wrapped__": op.body, "op": op}.items():
         setattr(function, name, value)
+    set_signature(function, op.inplace_signature if suffix else lambda: op.signature)
     return function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ _OTHER = 31  # the bit of all dtypes that are not NumPy's own, such as bfloat16
 _CODES = {"b": "?", "i": np.typecodes["AllInteger"], "f": "efdg", "c": "FDG"}
 
 
+@cache
 def type_bits(kinds: str) -> int:
     """The dtypes of these kinds (see `refuse_dtypes`), a bit for each."""
     numbers = {np.dtype(code).num for kind in kinds for code in _CODES[kind]}

@@ -39,6 +39,7 @@ int op_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(op->index);
   Py_VISIT(op->op);
   Py_VISIT(op->ufunc);
+  Py_VISIT(op->signature);
   return 0;
 }
 
@@ -52,6 +53,7 @@ int op_clear(PyObject* self) {
   Py_CLEAR(op->index);
   Py_CLEAR(op->op);
   Py_CLEAR(op->ufunc);
+  Py_CLEAR(op->signature);
   return 0;
 }
 
@@ -82,6 +84,13 @@ PyObject* op_repr(PyObject* self) {
   return text;
 }
 
+PyObject* op_signature(PyObject* self, void*) {
+  PyObject* make = as_op(self)->signature;
+  if (make) return PyObject_CallNoArgs(make);
+  PyErr_SetString(PyExc_AttributeError, "__signature__");
+  return nullptr;
+}
+
 PyMemberDef op_members[] = {
     {"op", T_OBJECT, offsetof(OpFunction, op), 0, nullptr},
     {"shortcut", T_BOOL, offsetof(OpFunction, shortcut), 0, nullptr},
@@ -93,6 +102,7 @@ PyMethodDef op_methods[] = {{"__reduce__", op_reduce, METH_NOARGS, nullptr},
                             {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef op_getset[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {"__signature__", op_signature, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot op_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
                           {Py_tp_descr_get, reinterpret_cast<void*>(op_get)},
@@ -211,7 +221,15 @@ PyObject* set_fast_paths(PyObject*, PyObject* on) {
   Py_RETURN_NONE;
 }
 
+PyObject* set_signature(PyObject*, PyObject* args) {
+  PyObject *function, *make;
+  if (!PyArg_ParseTuple(args, "O!O", op_function_type, &function, &make)) return nullptr;
+  Py_XSETREF(as_op(function)->signature, Py_NewRef(make));
+  Py_RETURN_NONE;
+}
+
 PyMethodDef functions[] = {
+    {"set_signature", set_signature, METH_VARARGS, "What gives the signature of a function."},
     {"set_fast_paths", set_fast_paths, METH_O, "Whether calls may bypass the Python functions."},
     {"set_slot", set_slot, METH_VARARGS,
      "Put a function behind a special method of TensorBase; False where there is no such slot."},

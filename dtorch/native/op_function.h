@@ -15,19 +15,20 @@ struct OpFunction {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* dict;
   PyObject* weakrefs;
-  PyObject* slow;      // the Python function
-  PyObject* told;      // of an entry (entry.h) what says how it raises an error; or null
-  PyObject* run;       // what calls end in, given the values of all parameters; or null
-  PyObject* defaults;  // of the parameters, for `run`
-  PyObject* index;     // their places by their names
-  PyObject* op;        // the Op whose calls are recorded
-  PyObject* ufunc;     // of elementwise operations and products: NumPy's function, or null
-  Way way;             // or null
-  int most;            // how many positional arguments are for `run`
-  int loop;            // of elementwise operations: a Binary or Unary, or -1
-  int guard;           // kinds of numbers that are for the Python function
-  char shortcut;       // 0: every call is for the Python function
-  char computes;       // of an entry: 0 where NumPy has nothing to warn about
+  PyObject* slow;       // the Python function
+  PyObject* told;       // of an entry (entry.h) what says how it raises an error; or null
+  PyObject* run;        // what calls end in, given the values of all parameters; or null
+  PyObject* defaults;   // of the parameters, for `run`
+  PyObject* index;      // their places by their names
+  PyObject* op;         // the Op whose calls are recorded
+  PyObject* signature;  // what gives the signature to show, or null
+  PyObject* ufunc;      // of elementwise operations and products: NumPy's function, or null
+  Way way;              // or null
+  int most;             // how many positional arguments are for `run`
+  int loop;             // of elementwise operations: a Binary or Unary, or -1
+  int guard;            // kinds of numbers that are for the Python function
+  char shortcut;        // 0: every call is for the Python function
+  char computes;        // of an entry: 0 where NumPy has nothing to warn about
 };
 
 // One with a short way: a new one, or the given function where that is one without. Null with an

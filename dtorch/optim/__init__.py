@@ -1,6 +1,9 @@
 """Optimizers and schedules of the learning rate."""
 
-from dtorch.optim import lr_scheduler, optimizer, swa_utils
+from typing import TYPE_CHECKING
+
+from dtorch.on_demand import on_demand
+from dtorch.optim import optimizer
 from dtorch.optim.adadelta import Adadelta
 from dtorch.optim.adafactor import Adafactor
 from dtorch.optim.adagrad import Adagrad
@@ -40,6 +43,11 @@ __all__ = [
     "optimizer",
     "swa_utils",
 ]
+
+if TYPE_CHECKING:
+    from dtorch.optim import lr_scheduler, swa_utils
+else:
+    __getattr__ = on_demand(__name__, {name: name for name in ("lr_scheduler", "swa_utils")})
 
 _offer_classes(
     "optim",

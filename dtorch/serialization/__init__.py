@@ -1,25 +1,26 @@
 """Saving and loading: checkpoints of every version of PyTorch, and files it can read."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dtorch.on_demand import on_demand
 from dtorch.serialization.errors import CheckpointError
-from dtorch.serialization.loading import load
-from dtorch.serialization.location import (
-    default_restore_location,
-    location_tag,
-    register_package,
-)
 from dtorch.serialization.safe_globals import (
     add_safe_globals,
     clear_safe_globals,
     get_safe_globals,
     safe_globals,
 )
-from dtorch.serialization.saving import save
-from dtorch.serialization.source_code import SourceChangeWarning
 
 if TYPE_CHECKING:
     from dtorch.serialization.checkpoints import Checkpoint, CheckpointManager
+    from dtorch.serialization.loading import load
+    from dtorch.serialization.location import (
+        default_restore_location,
+        location_tag,
+        register_package,
+    )
+    from dtorch.serialization.saving import save
+    from dtorch.serialization.source_code import SourceChangeWarning
 
 __all__ = [
     "Checkpoint",
@@ -38,12 +39,17 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # checkers know the names above, and that there are no others
+_MODULES = {
+    "checkpoints": ("Checkpoint", "CheckpointManager"),
+    "loading": ("load",),
+    "location": ("default_restore_location", "location_tag", "register_package"),
+    "saving": ("save",),
+    "source_code": ("SourceChangeWarning",),
+}
 
-    def __getattr__(name: str) -> Any:
-        # Every import of dtorch comes by here; the manager needs a lot that only it needs.
-        if name in ("Checkpoint", "CheckpointManager"):
-            from dtorch.serialization import checkpoints  # noqa: PLC0415
-
-            return getattr(checkpoints, name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    # Every import of dtorch comes by here, and not every program reads or writes files.
+    __getattr__ = on_demand(
+        __name__,
+        {name: module for module, names in _MODULES.items() for name in names},
+    )

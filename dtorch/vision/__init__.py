@@ -3,9 +3,9 @@
 Pillow, the optional extra ``vision``, is needed for images, not for networks and tensors.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dtorch.on_demand import on_demand
 from dtorch.vision.image_backend import get_image_backend, set_image_backend
 
 if TYPE_CHECKING:
@@ -16,13 +16,9 @@ _SUBMODULES = ("datasets", "models", "transforms", "utils")
 __all__ = ["datasets", "get_image_backend", "models", "set_image_backend", "transforms", "utils"]
 
 
-if not TYPE_CHECKING:  # checkers know the names above, and that there are no others
-
-    def __getattr__(name: str) -> Any:
-        # Loaded when first used: who wants a network does not wait for the datasets.
-        if name in _SUBMODULES:
-            return importlib.import_module(f"{__name__}.{name}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    # Who wants a network does not wait for the datasets.
+    __getattr__ = on_demand(__name__, {name: name for name in _SUBMODULES})
 
 
 def __dir__() -> list[str]:

@@ -14,6 +14,7 @@ integration".
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,12 @@ _LARGE = 50  # parameters from which on the peak is integrated as a whole
 _ENOUGH = 1e-17
 _TERMS = 600  # more than the series or the fraction takes for parameters up to `_LARGE`
 
-_POINTS, _WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(48))
-_POINTS = _POINTS + 0.5
+
+@cache
+def _gauss() -> tuple[Any, Any]:
+    """Points between 0 and 1, and weights, of Gauss's quadrature."""
+    points, weights = np.polynomial.legendre.leggauss(48)
+    return 0.5 * points + 0.5, 0.5 * weights
 
 
 def _front(a: Any, x: Any) -> Any:
@@ -75,14 +80,15 @@ def _tail_by_quadrature(a: Any, x: Any) -> tuple[Any, Any]:
         np.maximum(peak + 11.5 * width, x + 9 * width),
         np.maximum(0, np.minimum(peak - 7.5 * width, x - 6 * width)),
     )
-    t = x[:, None] + (end - x)[:, None] * _POINTS
+    points, weights = _gauss()
+    t = x[:, None] + (end - x)[:, None] * points
     u = (t - peak[:, None]) / peak[:, None]
     density = np.exp(peak[:, None] * (np.log1p(np.maximum(u, -1 + 1e-300)) - u))
     # Gamma(peak + 1) by Stirling's series, without what the density has been divided by
     square = 1 / (peak * peak)
     rest = (1 / 12 + square * (-1 / 360 + square * (1 / 1260 - square / 1680))) / peak
     scale = np.abs(end - x) * np.exp(-rest) / (width * math.sqrt(2 * math.pi))
-    return (density @ _WEIGHTS) * scale, upper
+    return (density @ weights) * scale, upper
 
 
 def _incomplete(a: Any, x: Any) -> tuple[Any, Any]:

@@ -1,6 +1,6 @@
 """Modules that train on several devices, or with several processes."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dtorch.nn.parallel.data_parallel import (
     DataParallel,
@@ -10,6 +10,7 @@ from dtorch.nn.parallel.data_parallel import (
     replicate,
     scatter,
 )
+from dtorch.on_demand import on_demand
 
 if TYPE_CHECKING:
     from dtorch.nn.parallel.distributed import DistributedDataParallel
@@ -20,13 +21,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-if not TYPE_CHECKING:  # checkers know the names above, and that there are no others
-
-    def __getattr__(name: str) -> Any:
-        # Loaded when first asked for: processes and sockets are a third of the time of an import, and
-        # most programs use none.
-        if name == "DistributedDataParallel":
-            from dtorch.nn.parallel import distributed  # noqa: PLC0415
-
-            return distributed.DistributedDataParallel
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    # Processes and sockets are a third of the time of an import, and most programs use none.
+    __getattr__ = on_demand(__name__, {"DistributedDataParallel": "distributed"})
