@@ -5,7 +5,7 @@
 
 import sys
 
-from dtorch import data
+from dtorch import data, ffi
 from dtorch.utils import checkpoint, hooks, serialization, trainer
 
 for _name, _module in {
@@ -14,7 +14,8 @@ for _name, _module in {
     "data.dataset": data.dataset,
     "data.distributed": data.distributed,
     "data.sampler": data.sampler,
+    "ffi": ffi,
 }.items():
     sys.modules[f"{__name__}.{_name}"] = _module
 
-__all__ = ["checkpoint", "data", "hooks", "serialization", "trainer"]
+__all__ = ["checkpoint", "data", "ffi", "hooks", "serialization", "trainer"]
