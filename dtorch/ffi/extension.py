@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dtorch.core.errors import ArgumentError
 from dtorch.ffi.declarations import Declarations, read
 
 INCLUDE = Path(__file__).with_name("include")
@@ -55,6 +54,7 @@ def create_extension(
     Returns: a ``cffi.FFI`` with a method ``build``.
     Raises:
         ImportError: cffi is not installed.
+        FileNotFoundError: a header or a source is not there.
         ArgumentError: the declarations cannot be read.
         RuntimeError: from ``build``: there is no compiler, or it refuses the sources.
 
@@ -72,7 +72,7 @@ def create_extension(
     files = [folder / header for header in texts]
     for file in [*files, *(folder / source for source in sources)]:
         if not file.is_file():
-            raise ArgumentError(f"create_extension: there is no file {file}")
+            raise FileNotFoundError(f"create_extension: there is no file {file}")
     declared = read("\n".join(file.read_text() for file in files))
     path = name.lstrip(".").split(".")
     target = folder.joinpath(*path)

@@ -172,7 +172,7 @@ def test_what_cannot_be_built_is_refused_before_anything_is_written(folder, monk
     at = {"verbose": False, "relative_to": str(folder / "build.py")}
     with pytest.raises(RuntimeError, match="with_cuda"):
         ffi.create_extension("other", "lib.h", ["lib.c"], with_cuda=True, **at)
-    with pytest.raises(ValueError, match=r"absent\.c"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.c"):
         ffi.create_extension("other", "lib.h", ["absent.c"], **at)
     for text, message in [
         ("int f(unknown_t x);", "cannot be read"),

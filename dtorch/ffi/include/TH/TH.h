@@ -1,7 +1,9 @@
-/* Tensors of dtorch for functions in C: a subset of the interface of Torch7's TH, over the same memory.
+/* Tensors of dtorch for functions in C: a subset of the interface of Torch7's TH, over the same
+ * memory.
  *
- * A function of an extension takes pointers to tensors, as THFloatTensor *, and numbers. A tensor that
- * it resizes is resized in Python when it returns; one that it makes and returns becomes a tensor.
+ * A function of an extension takes pointers to tensors, as THFloatTensor *, and numbers. A tensor
+ * that it resizes is resized in Python when it returns; one that it makes and returns becomes a
+ * tensor.
  *
  * For each of THByteTensor (unsigned char), THCharTensor (signed char), THShortTensor (short),
  * THIntTensor (int), THLongTensor (int64_t), THFloatTensor (float) and THDoubleTensor (double):
@@ -36,11 +38,11 @@
 #define TH_MAX_DIMS 16
 
 /* Where the call from Python goes on after an error; defined once in each extension. */
-extern __thread jmp_buf *th_call __attribute__((visibility("hidden")));
+extern __thread jmp_buf* th_call __attribute__((visibility("hidden")));
 extern __thread char th_message[512] __attribute__((visibility("hidden")));
 
-__attribute__((noreturn, format(printf, 1, 2), unused)) static void THError(const char *format,
-                                                                           ...) {
+__attribute__((noreturn, format(printf, 1, 2), unused)) static void THError(const char* format,
+                                                                            ...) {
   va_list values;
   va_start(values, format);
   vsnprintf(th_message, sizeof th_message, format, values);
@@ -49,17 +51,17 @@ __attribute__((noreturn, format(printf, 1, 2), unused)) static void THError(cons
   longjmp(*th_call, 1);
 }
 
-#define THArgCheck(condition, argument, ...)                                 \
-  do {                                                                       \
-    if (!(condition)) {                                                      \
-      char th_text[256];                                                     \
-      snprintf(th_text, sizeof th_text, __VA_ARGS__);                        \
-      THError("argument %d: %s", (int)(argument), th_text);                  \
-    }                                                                        \
+#define THArgCheck(condition, argument, ...)                \
+  do {                                                      \
+    if (!(condition)) {                                     \
+      char th_text[256];                                    \
+      snprintf(th_text, sizeof th_text, __VA_ARGS__);       \
+      THError("argument %d: %s", (int)(argument), th_text); \
+    }                                                       \
   } while (0)
 
-static inline void *th_allocate(size_t bytes) {
-  void *memory = malloc(bytes ? bytes : 1);
+static inline void* th_allocate(size_t bytes) {
+  void* memory = malloc(bytes ? bytes : 1);
   if (!memory) THError("no memory for %zu bytes", bytes);
   return memory;
 }
@@ -68,7 +70,7 @@ static inline void *th_allocate(size_t bytes) {
  * below. `count`: of references; a tensor that came from Python has one that is not taken back. */
 #define TH_TENSOR(Type, real, accreal)                                                             \
   typedef struct TH##Type##Tensor {                                                                \
-    real *data;                                                                                    \
+    real* data;                                                                                    \
     int64_t size[TH_MAX_DIMS];                                                                     \
     int64_t stride[TH_MAX_DIMS];                                                                   \
     int64_t offset;                                                                                \
@@ -79,45 +81,45 @@ static inline void *th_allocate(size_t bytes) {
   } TH##Type##Tensor;                                                                              \
                                                                                                    \
   typedef struct TH##Type##Storage {                                                               \
-    real *data;                                                                                    \
+    real* data;                                                                                    \
     int64_t size;                                                                                  \
   } TH##Type##Storage;                                                                             \
                                                                                                    \
-  static inline real *TH##Type##Storage_data(const TH##Type##Storage *s) { return s->data; }      \
-  static inline int64_t TH##Type##Storage_size(const TH##Type##Storage *s) { return s->size; }    \
-  static inline real TH##Type##Storage_get(const TH##Type##Storage *s, int64_t i) {               \
-    THArgCheck(i >= 0 && i < s->size, 2, "index %lld is out of range", (long long)i);             \
+  static inline real* TH##Type##Storage_data(const TH##Type##Storage* s) { return s->data; }       \
+  static inline int64_t TH##Type##Storage_size(const TH##Type##Storage* s) { return s->size; }     \
+  static inline real TH##Type##Storage_get(const TH##Type##Storage* s, int64_t i) {                \
+    THArgCheck(i >= 0 && i < s->size, 2, "index %lld is out of range", (long long)i);              \
     return s->data[i];                                                                             \
   }                                                                                                \
-  static inline void TH##Type##Storage_set(TH##Type##Storage *s, int64_t i, real value) {         \
-    THArgCheck(i >= 0 && i < s->size, 2, "index %lld is out of range", (long long)i);             \
+  static inline void TH##Type##Storage_set(TH##Type##Storage* s, int64_t i, real value) {          \
+    THArgCheck(i >= 0 && i < s->size, 2, "index %lld is out of range", (long long)i);              \
     s->data[i] = value;                                                                            \
   }                                                                                                \
-  static inline void TH##Type##Storage_fill(TH##Type##Storage *s, real value) {                   \
+  static inline void TH##Type##Storage_fill(TH##Type##Storage* s, real value) {                    \
     for (int64_t i = 0; i < s->size; i++) s->data[i] = value;                                      \
   }                                                                                                \
                                                                                                    \
-  static inline real *TH##Type##Tensor_data(const TH##Type##Tensor *t) { return t->data; }        \
-  static inline int TH##Type##Tensor_nDimension(const TH##Type##Tensor *t) {                      \
+  static inline real* TH##Type##Tensor_data(const TH##Type##Tensor* t) { return t->data; }         \
+  static inline int TH##Type##Tensor_nDimension(const TH##Type##Tensor* t) {                       \
     return t->nDimension;                                                                          \
   }                                                                                                \
-  static inline ptrdiff_t TH##Type##Tensor_storageOffset(const TH##Type##Tensor *t) {             \
+  static inline ptrdiff_t TH##Type##Tensor_storageOffset(const TH##Type##Tensor* t) {              \
     return (ptrdiff_t)t->offset;                                                                   \
   }                                                                                                \
-  static inline int64_t TH##Type##Tensor_size(const TH##Type##Tensor *t, int dim) {               \
-    THArgCheck(dim >= 0 && dim < t->nDimension, 2, "dim %d of %d dims", dim, t->nDimension);      \
+  static inline int64_t TH##Type##Tensor_size(const TH##Type##Tensor* t, int dim) {                \
+    THArgCheck(dim >= 0 && dim < t->nDimension, 2, "dim %d of %d dims", dim, t->nDimension);       \
     return t->size[dim];                                                                           \
   }                                                                                                \
-  static inline int64_t TH##Type##Tensor_stride(const TH##Type##Tensor *t, int dim) {             \
-    THArgCheck(dim >= 0 && dim < t->nDimension, 2, "dim %d of %d dims", dim, t->nDimension);      \
+  static inline int64_t TH##Type##Tensor_stride(const TH##Type##Tensor* t, int dim) {              \
+    THArgCheck(dim >= 0 && dim < t->nDimension, 2, "dim %d of %d dims", dim, t->nDimension);       \
     return t->stride[dim];                                                                         \
   }                                                                                                \
-  static inline ptrdiff_t TH##Type##Tensor_nElement(const TH##Type##Tensor *t) {                  \
+  static inline ptrdiff_t TH##Type##Tensor_nElement(const TH##Type##Tensor* t) {                   \
     ptrdiff_t count = t->nDimension > 0;                                                           \
     for (int d = 0; d < t->nDimension; d++) count *= t->size[d];                                   \
     return count;                                                                                  \
   }                                                                                                \
-  static inline int TH##Type##Tensor_isContiguous(const TH##Type##Tensor *t) {                    \
+  static inline int TH##Type##Tensor_isContiguous(const TH##Type##Tensor* t) {                     \
     int64_t step = 1;                                                                              \
     for (int d = t->nDimension - 1; d >= 0; d--) {                                                 \
       if (t->size[d] != 1 && t->stride[d] != step) return 0;                                       \
@@ -125,14 +127,14 @@ static inline void *th_allocate(size_t bytes) {
     }                                                                                              \
     return 1;                                                                                      \
   }                                                                                                \
-  static inline int TH##Type##Tensor_isSameSizeAs(const TH##Type##Tensor *a,                      \
-                                                  const TH##Type##Tensor *b) {                    \
+  static inline int TH##Type##Tensor_isSameSizeAs(const TH##Type##Tensor* a,                       \
+                                                  const TH##Type##Tensor* b) {                     \
     return a->nDimension == b->nDimension &&                                                       \
            !memcmp(a->size, b->size, sizeof(int64_t) * (size_t)a->nDimension);                     \
   }                                                                                                \
   /* Where the i-th element lies, in the order of sizes. */                                        \
-  static inline real *TH##Type##Tensor_at(const TH##Type##Tensor *t, ptrdiff_t i) {               \
-    real *place = t->data;                                                                         \
+  static inline real* TH##Type##Tensor_at(const TH##Type##Tensor* t, ptrdiff_t i) {                \
+    real* place = t->data;                                                                         \
     for (int d = t->nDimension - 1; d >= 0; d--) {                                                 \
       place += i % t->size[d] * t->stride[d];                                                      \
       i /= t->size[d];                                                                             \
@@ -140,30 +142,30 @@ static inline void *th_allocate(size_t bytes) {
     return place;                                                                                  \
   }                                                                                                \
                                                                                                    \
-  static inline TH##Type##Tensor *TH##Type##Tensor_new(void) {                                    \
-    TH##Type##Tensor *t = (TH##Type##Tensor *)th_allocate(sizeof *t);                              \
+  static inline TH##Type##Tensor* TH##Type##Tensor_new(void) {                                     \
+    TH##Type##Tensor* t = (TH##Type##Tensor*)th_allocate(sizeof *t);                               \
     memset(t, 0, sizeof *t);                                                                       \
     t->count = 1;                                                                                  \
     t->owned = 1;                                                                                  \
     return t;                                                                                      \
   }                                                                                                \
-  static inline void TH##Type##Tensor_retain(TH##Type##Tensor *t) { t->count++; }                 \
-  static inline void TH##Type##Tensor_free(TH##Type##Tensor *t) {                                 \
+  static inline void TH##Type##Tensor_retain(TH##Type##Tensor* t) { t->count++; }                  \
+  static inline void TH##Type##Tensor_free(TH##Type##Tensor* t) {                                  \
     if (!t || --t->count) return;                                                                  \
     if (t->owned) free(t->data);                                                                   \
     free(t);                                                                                       \
   }                                                                                                \
-  static inline void TH##Type##Tensor_resizeNd(TH##Type##Tensor *t, int n, const int64_t *size) { \
+  static inline void TH##Type##Tensor_resizeNd(TH##Type##Tensor* t, int n, const int64_t* size) {  \
     int64_t count = n > 0;                                                                         \
-    THArgCheck(n >= 0 && n <= TH_MAX_DIMS, 2, "%d dims, expected at most %d", n, TH_MAX_DIMS);    \
+    THArgCheck(n >= 0 && n <= TH_MAX_DIMS, 2, "%d dims, expected at most %d", n, TH_MAX_DIMS);     \
     for (int d = 0; d < n; d++) {                                                                  \
-      THArgCheck(size[d] >= 0, 3, "size %lld", (long long)size[d]);                               \
-      THArgCheck(!__builtin_mul_overflow(count, size[d], &count) && count <= INT64_MAX / 16, 3,   \
+      THArgCheck(size[d] >= 0, 3, "size %lld", (long long)size[d]);                                \
+      THArgCheck(!__builtin_mul_overflow(count, size[d], &count) && count <= INT64_MAX / 16, 3,    \
                  "too many elements");                                                             \
     }                                                                                              \
     if (n == t->nDimension && !memcmp(size, t->size, sizeof(int64_t) * (size_t)n)) return;         \
     if (count > t->room) {                                                                         \
-      real *memory = (real *)th_allocate(sizeof(real) * (size_t)count);                            \
+      real* memory = (real*)th_allocate(sizeof(real) * (size_t)count);                             \
       if (t->room) memcpy(memory, t->data, sizeof(real) * (size_t)t->room);                        \
       if (t->owned) free(t->data);                                                                 \
       t->data = memory;                                                                            \
@@ -179,68 +181,70 @@ static inline void *th_allocate(size_t bytes) {
       count *= size[d];                                                                            \
     }                                                                                              \
   }                                                                                                \
-  static inline void TH##Type##Tensor_resizeAs(TH##Type##Tensor *t, const TH##Type##Tensor *like) { \
-    int64_t size[TH_MAX_DIMS]; /* of its own: both may be one tensor */                           \
+  static inline void TH##Type##Tensor_resizeAs(TH##Type##Tensor* t,                                \
+                                               const TH##Type##Tensor* like) {                     \
+    int64_t size[TH_MAX_DIMS]; /* of its own: both may be one tensor */                            \
     memcpy(size, like->size, sizeof size);                                                         \
     TH##Type##Tensor_resizeNd(t, like->nDimension, size);                                          \
   }                                                                                                \
-  TH_OF_DIMS(Type, real, 1d, 1, (int64_t a), (a), (TH##Type##Tensor *t, int64_t a),                \
-             (const TH##Type##Tensor *t, int64_t a), (TH##Type##Tensor *t, int64_t a, real value)) \
+  TH_OF_DIMS(Type, real, 1d, 1, (int64_t a), (a), (TH##Type##Tensor * t, int64_t a),               \
+             (const TH##Type##Tensor* t, int64_t a),                                               \
+             (TH##Type##Tensor * t, int64_t a, real value))                                        \
   TH_OF_DIMS(Type, real, 2d, 2, (int64_t a, int64_t b), (a, b),                                    \
-             (TH##Type##Tensor *t, int64_t a, int64_t b),                                          \
-             (const TH##Type##Tensor *t, int64_t a, int64_t b),                                    \
-             (TH##Type##Tensor *t, int64_t a, int64_t b, real value))                              \
+             (TH##Type##Tensor * t, int64_t a, int64_t b),                                         \
+             (const TH##Type##Tensor* t, int64_t a, int64_t b),                                    \
+             (TH##Type##Tensor * t, int64_t a, int64_t b, real value))                             \
   TH_OF_DIMS(Type, real, 3d, 3, (int64_t a, int64_t b, int64_t c), (a, b, c),                      \
-             (TH##Type##Tensor *t, int64_t a, int64_t b, int64_t c),                               \
-             (const TH##Type##Tensor *t, int64_t a, int64_t b, int64_t c),                         \
-             (TH##Type##Tensor *t, int64_t a, int64_t b, int64_t c, real value))                   \
+             (TH##Type##Tensor * t, int64_t a, int64_t b, int64_t c),                              \
+             (const TH##Type##Tensor* t, int64_t a, int64_t b, int64_t c),                         \
+             (TH##Type##Tensor * t, int64_t a, int64_t b, int64_t c, real value))                  \
   TH_OF_DIMS(Type, real, 4d, 4, (int64_t a, int64_t b, int64_t c, int64_t d), (a, b, c, d),        \
-             (TH##Type##Tensor *t, int64_t a, int64_t b, int64_t c, int64_t d),                    \
-             (const TH##Type##Tensor *t, int64_t a, int64_t b, int64_t c, int64_t d),              \
-             (TH##Type##Tensor *t, int64_t a, int64_t b, int64_t c, int64_t d, real value))        \
+             (TH##Type##Tensor * t, int64_t a, int64_t b, int64_t c, int64_t d),                   \
+             (const TH##Type##Tensor* t, int64_t a, int64_t b, int64_t c, int64_t d),              \
+             (TH##Type##Tensor * t, int64_t a, int64_t b, int64_t c, int64_t d, real value))       \
                                                                                                    \
-  static inline void TH##Type##Tensor_fill(TH##Type##Tensor *t, real value) {                     \
+  static inline void TH##Type##Tensor_fill(TH##Type##Tensor* t, real value) {                      \
     ptrdiff_t n = TH##Type##Tensor_nElement(t);                                                    \
     for (ptrdiff_t i = 0; i < n; i++) *TH##Type##Tensor_at(t, i) = value;                          \
   }                                                                                                \
-  static inline void TH##Type##Tensor_zero(TH##Type##Tensor *t) { TH##Type##Tensor_fill(t, 0); }  \
-  static inline void TH##Type##Tensor_copy(TH##Type##Tensor *to, const TH##Type##Tensor *from) {  \
+  static inline void TH##Type##Tensor_zero(TH##Type##Tensor* t) { TH##Type##Tensor_fill(t, 0); }   \
+  static inline void TH##Type##Tensor_copy(TH##Type##Tensor* to, const TH##Type##Tensor* from) {   \
     ptrdiff_t n = TH##Type##Tensor_nElement(to);                                                   \
-    THArgCheck(n == TH##Type##Tensor_nElement(from), 2, "sizes do not match");                    \
+    THArgCheck(n == TH##Type##Tensor_nElement(from), 2, "sizes do not match");                     \
     for (ptrdiff_t i = 0; i < n; i++) *TH##Type##Tensor_at(to, i) = *TH##Type##Tensor_at(from, i); \
   }                                                                                                \
-  static inline TH##Type##Tensor *TH##Type##Tensor_newClone(const TH##Type##Tensor *t) {          \
-    TH##Type##Tensor *made = TH##Type##Tensor_new();                                               \
+  static inline TH##Type##Tensor* TH##Type##Tensor_newClone(const TH##Type##Tensor* t) {           \
+    TH##Type##Tensor* made = TH##Type##Tensor_new();                                               \
     TH##Type##Tensor_resizeAs(made, t);                                                            \
     TH##Type##Tensor_copy(made, t);                                                                \
     return made;                                                                                   \
   }                                                                                                \
-  static inline TH##Type##Tensor *TH##Type##Tensor_newContiguous(TH##Type##Tensor *t) {           \
+  static inline TH##Type##Tensor* TH##Type##Tensor_newContiguous(TH##Type##Tensor* t) {            \
     if (!TH##Type##Tensor_isContiguous(t)) return TH##Type##Tensor_newClone(t);                    \
     TH##Type##Tensor_retain(t);                                                                    \
     return t;                                                                                      \
   }                                                                                                \
   TH_WITH_VALUE(Type, real, add, x + value)                                                        \
   TH_WITH_VALUE(Type, real, sub, x - value)                                                        \
-  TH_WITH_VALUE(Type, real, mul, x * value)                                                         \
-  TH_WITH_VALUE(Type, real, div, x / TH_DIVISOR(real, value))                                                        \
+  TH_WITH_VALUE(Type, real, mul, x* value)                                                         \
+  TH_WITH_VALUE(Type, real, div, x / TH_DIVISOR(real, value))                                      \
   TH_WITH_TENSOR(Type, real, cadd, x + value * y, TH_SCALED(real))                                 \
   TH_WITH_TENSOR(Type, real, csub, x - value * y, TH_SCALED(real))                                 \
-  TH_WITH_TENSOR(Type, real, cmul, x * y, TH_PLAIN(real))                                           \
-  TH_WITH_TENSOR(Type, real, cdiv, x / TH_DIVISOR(real, y), TH_PLAIN(real))                                          \
-  static inline accreal TH##Type##Tensor_sumall(const TH##Type##Tensor *t) {                      \
+  TH_WITH_TENSOR(Type, real, cmul, x* y, TH_PLAIN(real))                                           \
+  TH_WITH_TENSOR(Type, real, cdiv, x / TH_DIVISOR(real, y), TH_PLAIN(real))                        \
+  static inline accreal TH##Type##Tensor_sumall(const TH##Type##Tensor* t) {                       \
     ptrdiff_t n = TH##Type##Tensor_nElement(t);                                                    \
     accreal sum = 0;                                                                               \
     for (ptrdiff_t i = 0; i < n; i++) sum += *TH##Type##Tensor_at(t, i);                           \
     return sum;                                                                                    \
   }                                                                                                \
-  static inline accreal TH##Type##Tensor_dot(const TH##Type##Tensor *a,                           \
-                                             const TH##Type##Tensor *b) {                         \
+  static inline accreal TH##Type##Tensor_dot(const TH##Type##Tensor* a,                            \
+                                             const TH##Type##Tensor* b) {                          \
     ptrdiff_t n = TH##Type##Tensor_nElement(a);                                                    \
     accreal sum = 0;                                                                               \
-    THArgCheck(n == TH##Type##Tensor_nElement(b), 2, "sizes do not match");                       \
+    THArgCheck(n == TH##Type##Tensor_nElement(b), 2, "sizes do not match");                        \
     for (ptrdiff_t i = 0; i < n; i++)                                                              \
-      sum += (accreal)*TH##Type##Tensor_at(a, i) * *TH##Type##Tensor_at(b, i);                     \
+      sum += (accreal) * TH##Type##Tensor_at(a, i) * *TH##Type##Tensor_at(b, i);                   \
     return sum;                                                                                    \
   }                                                                                                \
   TH_EXTREME(Type, real, minall, <)                                                                \
@@ -248,73 +252,73 @@ static inline void *th_allocate(size_t bytes) {
 
 /* What has a form for each number of dims from 1 to 4. */
 #define TH_UNPACK(...) __VA_ARGS__
-#define TH_OF_DIMS(Type, real, form, n, sizes, names, resized, read, written)                      \
-  static inline real *TH##Type##Tensor_place##form read {                                         \
-    const int64_t at[] = {TH_UNPACK names};                                                        \
-    real *place = t->data;                                                                         \
-    THArgCheck(t->nDimension == n, 1, "%d dims, expected %d", t->nDimension, n);                  \
-    for (int k = 0; k < n; k++) {                                                                  \
-      THArgCheck(at[k] >= 0 && at[k] < t->size[k], k + 2, "index %lld is out of range",           \
-                 (long long)at[k]);                                                                \
-      place += at[k] * t->stride[k];                                                               \
-    }                                                                                              \
-    return place;                                                                                  \
-  }                                                                                                \
-  static inline real TH##Type##Tensor_get##form read {                                            \
-    return *TH##Type##Tensor_place##form(t, TH_UNPACK names);                                      \
-  }                                                                                                \
-  static inline void TH##Type##Tensor_set##form written {                                         \
-    *TH##Type##Tensor_place##form(t, TH_UNPACK names) = value;                                     \
-  }                                                                                                \
-  static inline void TH##Type##Tensor_resize##form resized {                                      \
-    const int64_t size[] = {TH_UNPACK names};                                                      \
-    TH##Type##Tensor_resizeNd(t, n, size);                                                         \
-  }                                                                                                \
-  static inline TH##Type##Tensor *TH##Type##Tensor_newWithSize##form sizes {                      \
-    const int64_t size[] = {TH_UNPACK names};                                                      \
-    TH##Type##Tensor *t = TH##Type##Tensor_new();                                                  \
-    TH##Type##Tensor_resizeNd(t, n, size);                                                         \
-    return t;                                                                                      \
+#define TH_OF_DIMS(Type, real, form, n, sizes, names, resized, read, written)           \
+  static inline real* TH##Type##Tensor_place##form read {                               \
+    const int64_t at[] = {TH_UNPACK names};                                             \
+    real* place = t->data;                                                              \
+    THArgCheck(t->nDimension == n, 1, "%d dims, expected %d", t->nDimension, n);        \
+    for (int k = 0; k < n; k++) {                                                       \
+      THArgCheck(at[k] >= 0 && at[k] < t->size[k], k + 2, "index %lld is out of range", \
+                 (long long)at[k]);                                                     \
+      place += at[k] * t->stride[k];                                                    \
+    }                                                                                   \
+    return place;                                                                       \
+  }                                                                                     \
+  static inline real TH##Type##Tensor_get##form read {                                  \
+    return *TH##Type##Tensor_place##form(t, TH_UNPACK names);                           \
+  }                                                                                     \
+  static inline void TH##Type##Tensor_set##form written {                               \
+    *TH##Type##Tensor_place##form(t, TH_UNPACK names) = value;                          \
+  }                                                                                     \
+  static inline void TH##Type##Tensor_resize##form resized {                            \
+    const int64_t size[] = {TH_UNPACK names};                                           \
+    TH##Type##Tensor_resizeNd(t, n, size);                                              \
+  }                                                                                     \
+  static inline TH##Type##Tensor* TH##Type##Tensor_newWithSize##form sizes {            \
+    const int64_t size[] = {TH_UNPACK names};                                           \
+    TH##Type##Tensor* t = TH##Type##Tensor_new();                                       \
+    TH##Type##Tensor_resizeNd(t, n, size);                                              \
+    return t;                                                                           \
   }
 
 /* Whole numbers divided by 0 would end the process. */
 #define TH_DIVISOR(real, y) ((real)0.5 != 0 || (y) != 0 ? (y) : (THError("division by 0"), (y)))
 
-#define TH_WITH_VALUE(Type, real, name, formula)                                                   \
-  static inline void TH##Type##Tensor_##name(TH##Type##Tensor *to, const TH##Type##Tensor *from,  \
-                                             real value) {                                        \
-    TH##Type##Tensor_resizeAs(to, from);                                                           \
-    ptrdiff_t n = TH##Type##Tensor_nElement(from);                                                 \
-    for (ptrdiff_t i = 0; i < n; i++) {                                                            \
-      const real x = *TH##Type##Tensor_at(from, i);                                                \
-      *TH##Type##Tensor_at(to, i) = (real)(formula);                                               \
-    }                                                                                              \
+#define TH_WITH_VALUE(Type, real, name, formula)                                                 \
+  static inline void TH##Type##Tensor_##name(TH##Type##Tensor* to, const TH##Type##Tensor* from, \
+                                             real value) {                                       \
+    TH##Type##Tensor_resizeAs(to, from);                                                         \
+    ptrdiff_t n = TH##Type##Tensor_nElement(from);                                               \
+    for (ptrdiff_t i = 0; i < n; i++) {                                                          \
+      const real x = *TH##Type##Tensor_at(from, i);                                              \
+      *TH##Type##Tensor_at(to, i) = (real)(formula);                                             \
+    }                                                                                            \
   }
 
 #define TH_PLAIN(real)
 #define TH_SCALED(real) real value,
-#define TH_WITH_TENSOR(Type, real, name, formula, scale)                                           \
-  static inline void TH##Type##Tensor_##name(TH##Type##Tensor *to, const TH##Type##Tensor *a,     \
-                                             scale const TH##Type##Tensor *b) {                   \
-    ptrdiff_t n = TH##Type##Tensor_nElement(a);                                                    \
-    THArgCheck(n == TH##Type##Tensor_nElement(b), 3, "sizes do not match");                       \
-    TH##Type##Tensor_resizeAs(to, a);                                                              \
-    for (ptrdiff_t i = 0; i < n; i++) {                                                            \
-      const real x = *TH##Type##Tensor_at(a, i), y = *TH##Type##Tensor_at(b, i);                   \
-      *TH##Type##Tensor_at(to, i) = (real)(formula);                                               \
-    }                                                                                              \
+#define TH_WITH_TENSOR(Type, real, name, formula, scale)                                      \
+  static inline void TH##Type##Tensor_##name(TH##Type##Tensor* to, const TH##Type##Tensor* a, \
+                                             scale const TH##Type##Tensor* b) {               \
+    ptrdiff_t n = TH##Type##Tensor_nElement(a);                                               \
+    THArgCheck(n == TH##Type##Tensor_nElement(b), 3, "sizes do not match");                   \
+    TH##Type##Tensor_resizeAs(to, a);                                                         \
+    for (ptrdiff_t i = 0; i < n; i++) {                                                       \
+      const real x = *TH##Type##Tensor_at(a, i), y = *TH##Type##Tensor_at(b, i);              \
+      *TH##Type##Tensor_at(to, i) = (real)(formula);                                          \
+    }                                                                                         \
   }
 
-#define TH_EXTREME(Type, real, name, better)                                                       \
-  static inline real TH##Type##Tensor_##name(const TH##Type##Tensor *t) {                         \
-    ptrdiff_t n = TH##Type##Tensor_nElement(t);                                                    \
-    THArgCheck(n > 0, 1, "the tensor is empty");                                                  \
-    real best = *TH##Type##Tensor_at(t, 0);                                                        \
-    for (ptrdiff_t i = 1; i < n; i++) {                                                            \
-      const real x = *TH##Type##Tensor_at(t, i);                                                   \
-      if (x better best) best = x;                                                                 \
-    }                                                                                              \
-    return best;                                                                                   \
+#define TH_EXTREME(Type, real, name, better)                              \
+  static inline real TH##Type##Tensor_##name(const TH##Type##Tensor* t) { \
+    ptrdiff_t n = TH##Type##Tensor_nElement(t);                           \
+    THArgCheck(n > 0, 1, "the tensor is empty");                          \
+    real best = *TH##Type##Tensor_at(t, 0);                               \
+    for (ptrdiff_t i = 1; i < n; i++) {                                   \
+      const real x = *TH##Type##Tensor_at(t, i);                          \
+      if (x better best) best = x;                                        \
+    }                                                                     \
+    return best;                                                          \
   }
 
 TH_TENSOR(Byte, unsigned char, int64_t)
