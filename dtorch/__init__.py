@@ -106,9 +106,8 @@ newaxis = None
 
 if _typing.TYPE_CHECKING:
     from dtorch import (
-        __config__,
+        __config__ as __config__,
         accelerator,
-        as,
         backends,
         compat,
         cpu,
