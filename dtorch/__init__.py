@@ -57,6 +57,7 @@ from dtorch.core import (
     random as _random,
     typed as _typed,
     typed_storage as _typed_storage,
+    window_functions as _window_functions,
 )
 from dtorch.core.backend import get_num_threads, set_num_threads
 from dtorch.core.coo import layout, sparse_coo, strided
@@ -89,6 +90,7 @@ from dtorch.core.storage import Storage as UntypedStorage
 from dtorch.core.tensor import Tensor
 from dtorch.core.typed import *
 from dtorch.core.typed_storage import *
+from dtorch.core.window_functions import *
 from dtorch.on_demand import on_demand as _on_demand
 from dtorch.version import __version__
 
@@ -179,6 +181,7 @@ __all__ += _random.__all__
 __all__ += _sparse_ops.__all__
 __all__ += _typed.__all__
 __all__ += _typed_storage.__all__
+__all__ += _window_functions.__all__
 __all__ += _operations.__all__
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from dtorch.core.base import TensorBase
 from dtorch.core.device import as_device, device
-from dtorch.core.dtype import as_dtype, dtype
+from dtorch.core.dtype import as_dtype, dtype, get_default_dtype
+from dtorch.core.errors import ArgumentTypeError
 from dtorch.core.naming import package
 
 _TYPE_NAMES = {
@@ -25,13 +26,18 @@ def type_name(d: dtype, place: device, is_sparse: bool = False) -> str:
 
 def dtype_of_type(value: Any) -> dtype:
     """The dtype that a dtype, a tensor type or the name of either stands for."""
-    found = getattr(value, "dtype", None) if isinstance(value, type) else None
-    if isinstance(found, dtype):
-        return found
+    if isinstance(value, type):
+        found = getattr(value, "dtype", None)
+        if isinstance(found, dtype):
+            return found
+        if issubclass(value, TensorBase):  # the tensor type that is the default
+            return get_default_dtype()
     if isinstance(value, str):
         named = _TYPES_BY_NAME.get(value.rpartition(".")[2])
         if named is not None:
             return named
+        if value.endswith("Tensor"):
+            raise ArgumentTypeError(f"type: there is no tensor type {value!r}")
     return as_dtype(value)
 
 

@@ -175,9 +175,9 @@ def as_dtype(value: Any) -> dtype:
         if found is not None:
             return found
     if value is float:
-        return _default
+        return float64
     if value is complex:
-        return default_complex()
+        return complex128
     if isinstance(value, type) and value in _PYTHON:
         return _PYTHON[value]
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):

@@ -11,7 +11,7 @@ from dtorch.core.arrays import Array
 from dtorch.core.base import TensorBase
 from dtorch.core.device import META, as_device, defaults
 from dtorch.core.dtype import dtype, from_numpy_dtype
-from dtorch.core.errors import DeviceError, DtypeError, ShapeError
+from dtorch.core.errors import ArgumentTypeError, DeviceError, DtypeError, ShapeError
 from dtorch.core.meta import is_meta
 from dtorch.core.shapes import Size, as_sizes
 from dtorch.core.storage import Storage, array_over, storage_of
@@ -100,5 +100,7 @@ def sequence_array(name: str, data: Any) -> ndarray:
     except ValueError as error:
         raise ShapeError(f"{name}: sequences of different lengths in the data: {error}") from None
     if array.dtype.kind not in "biufcV":
-        raise TypeError(f"{name}: data of {array.dtype} cannot be elements of a tensor")
+        raise ArgumentTypeError(f"{name}: data of {array.dtype} cannot be elements of a tensor")
+    if array.dtype == np.uint64 and not isinstance(data, np.ndarray):
+        raise ArgumentTypeError(f"{name}: a number beyond int64 cannot be an element of a tensor")
     return array

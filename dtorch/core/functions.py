@@ -6,10 +6,14 @@ checkers their signatures.
 
 from dtorch.core import backend, ops
 from dtorch.core.op import public_ops
+from dtorch.core.other_names import FROM_METHODS, changing
+from dtorch.core.tensor import Tensor
 
 if backend.has_kernels("cpu"):
     from dtorch.core import kernels  # noqa: F401  # importing them registers them
 
 globals().update({name: op.function for name, op in public_ops().items()})
-__all__ = [*public_ops(), "broadcast_tensors"]
+globals().update({name: public_ops()[own].inplace_function for name, own in changing().items()})
+globals().update({name: getattr(Tensor, name) for name in FROM_METHODS})
+__all__ = [*public_ops(), *changing(), *FROM_METHODS, "broadcast_tensors"]
 broadcast_tensors = ops.view.broadcast_tensors

@@ -16,7 +16,7 @@ import numpy as np
 from dtorch.core.base import wrap
 from dtorch.core.device import as_device
 from dtorch.core.elements import require_cpu
-from dtorch.core.errors import ArgumentError
+from dtorch.core.errors import ArgumentError, ArgumentTypeError
 from dtorch.core.interrupts import at_fork, completed
 from dtorch.core.tensor import Tensor
 
@@ -65,7 +65,7 @@ class Generator:
             ArgumentError: a seed that does not fit.
         """
         if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
-            raise TypeError(f"manual_seed: seed is {type(seed).__name__}, expected an int")
+            raise ArgumentTypeError(f"manual_seed: seed is {type(seed).__name__}, expected an int")
         if not -(2**63) <= seed < 2**64:
             raise ArgumentError(f"manual_seed: seed is {seed}, expected -2**63 to 2**64 - 1")
         self._seed = int(seed) & (2**64 - 1)
@@ -111,7 +111,7 @@ class Generator:
         """
         array = getattr(new_state, "_array", None)
         if array is None or array.dtype != np.uint8 or array.shape != (_WORDS * 8,):
-            raise ArgumentError(
+            raise ArgumentTypeError(
                 f"set_state: expected a uint8 tensor of {_WORDS * 8} elements from get_state()"
             )
         words = array.copy().view(np.uint64)

@@ -722,7 +722,7 @@ def public_ops() -> dict[str, Op]:
 def method(name: str, value: Any) -> None:
     """Give tensors a method or property that is no operation of its own."""
     op = getattr(value, "op", None)
-    if callable(value) and (op is None or value is not op.function):
+    if callable(value) and (op is None or value not in (op.function, op.inplace_function)):
         value.__name__ = value.__qualname__ = name
     METHODS[name] = value
     _give(name, value)

@@ -12,8 +12,8 @@ from dtorch.core.tensor import Tensor
 from dtorch.core.typed_storage import TypedStorage
 
 __all__ = [
-    "can_cast", "is_complex", "is_floating_point", "is_nonzero", "is_storage", "is_tensor", "numel",
-    "result_type",
+    "can_cast", "get_device", "is_complex", "is_floating_point", "is_nonzero", "is_same_size",
+    "is_signed", "is_storage", "is_tensor", "numel", "result_type",
 ]  # fmt: skip
 
 
@@ -25,6 +25,21 @@ def is_tensor(obj: Any) -> bool:
 def is_storage(obj: Any) -> bool:
     """Whether ``obj`` is a storage, typed or of bytes."""
     return isinstance(obj, (Storage, TypedStorage))
+
+
+def is_signed(input: Tensor) -> bool:
+    """Whether the dtype of the tensor has negative numbers."""
+    return input.is_signed()
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same sizes."""
+    return input.is_same_size(other)
+
+
+def get_device(input: Tensor) -> int:
+    """Number of the CUDA device of a tensor, -1 on the CPU."""
+    return input.get_device()
 
 
 def is_complex(input: Tensor) -> bool:

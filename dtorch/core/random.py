@@ -33,7 +33,7 @@ from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.memory_format import made_in, order_of
 from dtorch.core.meta import MetaArray
 from dtorch.core.op import method
-from dtorch.core.shapes import as_sizes
+from dtorch.core.shapes import as_sizes, expect_ints
 from dtorch.core.tensor import Tensor
 
 __all__ = [
@@ -205,6 +205,7 @@ def randperm(
     """
     wanted = _wanted("randperm", dtype, out, int64)
     numpy_dtype = wanted.numpy
+    expect_ints("randperm", n=n)
     if n < 0:
         raise ArgumentError(f"randperm: n is {n}, expected at least 0")
     if n > _consecutive(wanted) + 1:

@@ -19,10 +19,25 @@ from dtorch.core.naming import package
 _LARGEST = 2**63 - 1
 
 
+size_of = tuple.__new__  # makes a Size of what is known to be ints, without a look
+
+
 class Size(tuple[int, ...]):
     """Sizes of a tensor: a tuple that prints as ``dtorch.Size([2, 3])`` and knows its product."""
 
     __slots__ = ()
+
+    def __new__(cls, sizes: Iterable[Any] = ()) -> Size:
+        """From ints, also those in tensors of one element.
+
+        Raises:
+            ArgumentTypeError: something else.
+        """
+        found = tuple(sizes)
+        try:
+            return size_of(cls, map(operator.index, found))
+        except TypeError:
+            raise ArgumentTypeError(f"Size: got {found!r}, expected ints") from None
 
     def numel(self) -> int:
         """Number of elements of a tensor of these sizes."""
@@ -40,6 +55,14 @@ class Size(tuple[int, ...]):
 
     def __add__(self, other: Any) -> Any:
         return Size(super().__add__(tuple(other)))
+
+    def __radd__(self, other: Any) -> Any:
+        return Size(tuple(other) + tuple(self))
+
+    def __mul__(self, count: Any) -> Any:
+        return Size(super().__mul__(count))
+
+    __rmul__ = __mul__
 
 
 def merged(shape: Sequence[int], start: int, stop: int) -> tuple[int, ...]:

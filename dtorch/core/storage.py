@@ -19,7 +19,7 @@ from dtorch.core import backend
 from dtorch.core.base import StorageBase, TensorBase, register_storage_type
 from dtorch.core.device import device
 from dtorch.core.entry import entry
-from dtorch.core.errors import DimensionError, ShapeError, StorageError
+from dtorch.core.errors import DimensionError, IndicesError, ShapeError, StorageError
 from dtorch.core.meta import is_meta
 from dtorch.core.shapes import contiguous_stride
 from dtorch.core.shared_memory import allocate, shared_block_of
@@ -48,6 +48,14 @@ class Storage(StorageBase):
         self._flat: np.ndarray | None = None
         self._typed: dict[Any, weakref.ref[Any]] | None = None
         self.owner = shared_block_of(source) if owner is None else owner
+
+    @property
+    def _cdata(self) -> int:
+        """A number that tells this memory from any other."""
+        return id(self)
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes()
 
     @property
     def typed(self) -> dict[Any, weakref.ref[Any]]:
@@ -370,8 +378,14 @@ def checked_index(index: Any, size: int) -> int:
 
     Raises:
         DimensionError: out of range.
+        IndicesError: no int.
     """
-    number = operator.index(index)
+    try:
+        number = operator.index(index)
+    except TypeError:
+        raise IndicesError(
+            f"storage: cannot index a storage with {type(index).__name__}, expected an int or a slice"
+        ) from None
     if not -size <= number < size:
         raise DimensionError(f"storage: index {number} is out of range for {size} elements")
     return number

@@ -23,6 +23,7 @@ from dtorch.core import functions, public
 from dtorch.core.arguments import BY_NAME
 from dtorch.core.elementwise import ElementwiseOp
 from dtorch.core.op import METHODS, Op, public_ops
+from dtorch.core.other_names import changing
 from dtorch.core.views import ViewOp
 
 WIDTH = 100
@@ -47,6 +48,9 @@ DType: TypeAlias = dtype | str | type[Any] | np.dtype[Any]
 
 # Names known in every stub: from the header, or builtin.
 KNOWN = {"Any", "DType", "Ints", "None", "Number", "Operand", "Sequence", "Tensor", "np"}
+
+
+CHANGING = changing()
 
 
 class Stub:
@@ -169,7 +173,7 @@ class Stub:
         if any(keyword_only):
             at = keyword_only.index(True)
             shown, tail = shown[:at], ["*", *shown[at:]]
-        result = "Self" if inplace else self.of_outputs(op)
+        result = ("Self" if method else "Tensor") if inplace else self.of_outputs(op)
         if op.has_out and not inplace and result != "bool":
             outputs = f"tuple[{', '.join(['Tensor'] * op.returns)}]" if op.returns > 1 else "Tensor"
             tail = [*(tail or ["*"]), f"out: {outputs} | None = None"]
@@ -296,6 +300,8 @@ def function_signatures() -> str:
     for name in names:
         if name in ops:
             stub.add_op(name, ops[name], method=False)
+        elif name in CHANGING:
+            stub.add_op(name, ops[CHANGING[name]], method=False, inplace=True)
         else:
             stub.add_function(name, getattr(functions, name), method=False)
     return stub.text("\n")

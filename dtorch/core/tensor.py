@@ -50,7 +50,7 @@ from dtorch.core.graph import LeafHooks, RemovableHandle
 from dtorch.core.memory_format import contiguous_format, is_in, preserve_format
 from dtorch.core.op_methods import OpMethods
 from dtorch.core.printing import tensor_str
-from dtorch.core.shapes import Size, as_sizes, contiguous_stride, normalize_dim
+from dtorch.core.shapes import Size, as_sizes, contiguous_stride, normalize_dim, size_of
 from dtorch.core.storage import Storage, array_over, copy_in_storage, storage_of
 from dtorch.core.typed_storage import TypedStorage, typed_storage
 
@@ -100,7 +100,7 @@ class Tensor(OpMethods, TensorBase):
     @property
     def shape(self) -> Size:
         """The sizes."""
-        return Size(self._array.shape)
+        return size_of(Size, self._array.shape)
 
     @property
     def dtype(self) -> dtype:

@@ -19,7 +19,7 @@ from dtorch.core import backend, dtype as dtypes
 from dtorch.core.device import as_device, device
 from dtorch.core.dtype import as_dtype, dtype
 from dtorch.core.entry import entry
-from dtorch.core.errors import ArgumentError, DeviceError, StorageError
+from dtorch.core.errors import ArgumentError, ArgumentTypeError, DeviceError, StorageError
 from dtorch.core.naming import package
 from dtorch.core.storage import Storage, checked_index
 
@@ -52,9 +52,21 @@ class TypedStorage:
     _offset: builtins.int
     _size: builtins.int | None  # None: all of the memory, however it is resized
 
+    def __new__(cls, *args: Any, dtype: Any = None, **kwargs: Any) -> TypedStorage:
+        if cls is TypedStorage:  # the type is that of the dtype
+            kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+            return object.__new__(STORAGE_TYPES[kind])
+        return object.__new__(cls)
+
     @entry("TypedStorage")
-    def __init__(self, *args: Any) -> None:
+    def __init__(
+        self, *args: Any, dtype: Any = None, device: Any = None, wrap_storage: Any = None
+    ) -> None:
         self._offset, self._size = 0, None
+        if device is not None and as_device(device).type != "cpu":
+            raise DeviceError(f"{type(self).__name__}: device is {device}, expected the CPU")
+        if wrap_storage is not None:
+            args = (wrap_storage,)
         first = args[0] if args else 0
         if isinstance(first, TypedStorage):
             self._be_part_of(first, *args[1:])
@@ -63,10 +75,19 @@ class TypedStorage:
         elif len(args) > 1:
             raise TypeError(f"{type(self).__name__}: got {len(args)} arguments, expected one")
         elif isinstance(first, (Sequence, np.ndarray)):
-            values = np.array(first).astype(self.dtype.numpy)
+            values = self._converted(first)
             self._untyped = Storage(values.reshape(-1).view(np.uint8))
         else:
             self._untyped = Storage(np.empty(int(first) * self.dtype.itemsize, np.uint8))
+
+    def _converted(self, values: Any) -> np.ndarray:
+        """Numbers as elements of this storage."""
+        array = np.array(values)
+        if array.dtype.kind not in "biufcV":
+            raise ArgumentTypeError(
+                f"{type(self).__name__}: got {values!r}, expected numbers or a number of elements"
+            )
+        return array.astype(self.dtype.numpy)
 
     def _be_part_of(
         self, other: TypedStorage, offset: builtins.int = 0, size: builtins.int | None = None
@@ -92,6 +113,18 @@ class TypedStorage:
         itemsize = self.dtype.itemsize
         whole = memory[: memory.nbytes // itemsize * itemsize].view(self.dtype.numpy)
         return whole if self._size is None else whole[self._offset : self._offset + self._size]
+
+    @property
+    def _cdata(self) -> builtins.int:
+        """A number that tells this memory from any other."""
+        return self._untyped._cdata
+
+    @property
+    def _untyped_storage(self) -> Storage:
+        return self._untyped
+
+    def __sizeof__(self) -> builtins.int:
+        return object.__sizeof__(self) + self.nbytes()
 
     def untyped(self) -> Storage:
         """The memory, as bytes."""
@@ -222,7 +255,9 @@ class TypedStorage:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         at = index if isinstance(index, slice) else checked_index(index, len(self))
-        self._numbers[at] = value._numbers if isinstance(value, TypedStorage) else value
+        self._numbers[at] = (
+            value._numbers if isinstance(value, TypedStorage) else self._converted(value)
+        )
 
     def __eq__(self, other: object) -> builtins.bool:
         return (

@@ -116,7 +116,7 @@ def test_every_dtype_survives_pickle_copy_and_numpy(d: dtorch.dtype) -> None:
 
 def test_python_types_name_dtypes() -> None:
     assert [as_dtype(t) for t in (bool, int, float, complex)] == [
-        dtorch.bool, dtorch.int64, dtorch.float32, dtorch.complex64
+        dtorch.bool, dtorch.int64, dtorch.float64, dtorch.complex128
     ]  # fmt: skip
     assert as_dtype(np.float64) is dtorch.float64
     assert as_dtype(np.dtype("int16")) is dtorch.int16

@@ -164,7 +164,7 @@ BY_PRODUCTS = {
         ("softmax", "log_softmax", "logsigmoid", "cross_entropy", "ctc_loss"),
         "exponentials that are too small",
     ),
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose2d"), "padding"),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose2d"), "padding"),
     **dict.fromkeys(
         ("solve_triangular", "lu_solve", "linalg_qr", "linalg_lu_factor", "potri", "trtrs", "qr",
          "cholesky_inverse", "btrifact", "btrisolve"),
@@ -175,7 +175,7 @@ BY_PRODUCTS = {
          "feature_alpha_dropout"),
         "the factors of dropout, as in PyTorch",
     ),
-    **dict.fromkeys(("fft_irfft2", "fft_irfftn"), "sines of the edges"),
+    **dict.fromkeys(("fft_irfft2", "fft_irfftn", "stft"), "sines of the edges"),
     **dict.fromkeys(("grid_sample", "affine_grid"), "places on the grid or in its middle"),
     "cumprod": "zeros among the factors",
     "scaled_dot_product_attention": "weights of what is masked",

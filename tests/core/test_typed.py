@@ -73,7 +73,7 @@ def test_default_tensor_type() -> None:
             assert isinstance(dtorch.Tensor(1), dtorch.DoubleTensor)
         with pytest.raises(DtypeError, match="floating-point"):
             dtorch.set_default_tensor_type(dtorch.LongTensor)
-        with pytest.raises(DtypeError):
+        with pytest.raises(TypeError):
             dtorch.set_default_tensor_type("dtorch.NoTensor")
     finally:
         dtorch.set_default_tensor_type(dtorch.FloatTensor)

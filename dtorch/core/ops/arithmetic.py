@@ -88,6 +88,23 @@ def _(input, other, alpha=1):
     return input + alpha * other
 
 
+@composite(tensors=("input", "other"), method=False)
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """Difference ``other - alpha * input``."""
+    return sub(other, input, alpha=alpha)
+
+
+@rsub.samples
+def _(make):
+    yield (make(2, 3), make(3)), {}
+    yield (make(2, 3), make(3)), {"alpha": 0.5}
+
+
+@rsub.expect
+def _(input, other, alpha=1):
+    return other - alpha * input
+
+
 add.classic(_scaled_by_position)
 add.operator("__add__", "__radd__", "__iadd__")
 

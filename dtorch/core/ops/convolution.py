@@ -25,6 +25,7 @@ from dtorch.core.ops.complex import conjugate
 from dtorch.core.ops.linalg import expect_one_dtype
 from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.reduction import spread, sum
+from dtorch.core.ops.view import permute
 from dtorch.core.shapes import per_dim, window_count
 
 Ints = tuple[int, ...]
@@ -561,3 +562,28 @@ for _op in (conv1d, conv2d, conv3d):
     _op.expect(_direct)
 for _op in (conv_transpose1d, conv_transpose2d, conv_transpose3d):
     _op.expect(_direct_transposed)
+
+
+@composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")
+def conv_tbc(input: Any, weight: Any, bias: Any, pad: int = 0) -> Any:
+    """`conv1d` of sequences ``(time, batch, channels)`` with a weight
+    ``(kernel, in channels, out channels)``: the order of fairseq's models."""
+    if input.ndim != 3 or weight.ndim != 3:
+        shapes = f"{tuple(input.shape)} and {tuple(weight.shape)}"
+        raise RankError(f"conv_tbc: input and weight have shapes {shapes}, expected 3 dims of both")
+    out = conv1d(permute(input, (1, 2, 0)), permute(weight, (2, 1, 0)), bias, padding=pad)
+    return permute(out, (2, 0, 1))
+
+
+@conv_tbc.samples
+def _(make):
+    yield (make(5, 2, 3), make(2, 3, 4), make(4)), {}
+    yield (make(5, 2, 3), make(2, 3, 4), make(4), 1), {}
+
+
+@conv_tbc.expect
+def _(input, weight, bias, pad=0):
+    padded = np.pad(input, ((pad, pad), (0, 0), (0, 0)))
+    steps = len(padded) - len(weight) + 1
+    terms = [padded[k : k + steps] @ weight[k] for k in range(len(weight))]
+    return np.add.reduce(terms) + bias

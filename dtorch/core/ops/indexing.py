@@ -18,6 +18,7 @@ from dtorch.core.elements import sequence_array
 from dtorch.core.entry import entry
 from dtorch.core.errors import (
     ArgumentError,
+    ArgumentTypeError,
     DimensionError,
     DtypeError,
     IndicesError,
@@ -355,8 +356,12 @@ def copy_(
     input: Any, src: Any, non_blocking: bool = False, broadcast: bool = True, **_: Any
 ) -> Any:
     """Overwrite the elements with those of ``src``, which broadcasts and is converted."""
-    if isinstance(src, np.ndarray):
-        src = wrap(src)
+    if not isinstance(src, TensorBase):
+        if not isinstance(src, (*_NUMBERS, np.ndarray)):
+            raise ArgumentTypeError(
+                f"copy_: source is {type(src).__name__}, expected a tensor, an array or a number"
+            )
+        src = wrap(np.asarray(src))
     return copy.inplace_function(input, src)  # type: ignore[misc]  # made by inplace=True
 
 

@@ -10,7 +10,7 @@ from dtorch.core import backend
 from dtorch.core.base import PLAIN, TensorBase, wrap
 from dtorch.core.coo import CooArray, layout, sparse_coo, strided
 from dtorch.core.creation import as_tensor, new
-from dtorch.core.dtype import as_dtype
+from dtorch.core.dtype import as_dtype, get_default_dtype
 from dtorch.core.elements import require_cpu
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, LayoutError, ShapeError
 from dtorch.core.inplace import check_inplace
@@ -156,7 +156,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _empty(size: Any, dtype: Any) -> Tensor:
-    kind = as_dtype(float if dtype is None else dtype).numpy
+    kind = (get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
     shape = tuple(size or (0,))
     _check_dims(len(shape))
     array = CooArray(np.zeros((len(shape), 0), np.int64), np.zeros(0, kind), shape, True)

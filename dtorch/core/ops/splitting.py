@@ -91,6 +91,22 @@ def _(tensor, split_size_or_sections, dim=0):
     return tuple(np.split(tensor, at, dim))
 
 
+@composite(tensors=("input",), has_out=False)
+def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0) -> tuple[Any, ...]:
+    """`split` into pieces of given sizes."""
+    return split(input, list(split_sizes), dim)
+
+
+@split_with_sizes.samples
+def _(make):
+    yield (make(5, 2), [1, 4]), {}
+
+
+@split_with_sizes.expect
+def _(input, split_sizes, dim=0):
+    return tuple(np.split(input, np.cumsum(split_sizes)[:-1], dim))
+
+
 @composite(tensors=("input",), has_out=False, aliases={"tensor": "input", "n_chunks": "chunks"})
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """Views of at most ``chunks`` pieces along ``dim``, of equal size but the last.

@@ -8,6 +8,7 @@ from typing import Any
 
 from dtorch.core import functions
 from dtorch.core.op import public_ops
+from dtorch.core.other_names import ALSO_GENERAL, FROM_METHODS, OTHER_NAMES, changing
 
 HOMES = ("general", "nn", "linalg", "fft", "special")
 
@@ -15,7 +16,10 @@ HOMES = ("general", "nn", "linalg", "fft", "special")
 def names_of(home: str) -> dict[str, str]:
     """The operations of a home, by their names there: ``det`` in ``linalg`` is ``linalg_det``."""
     own = [name for name, op in public_ops().items() if op.home == home]
-    return dict(sorted((name.removeprefix(f"{home}_"), name) for name in own))
+    names = {name.removeprefix(f"{home}_"): name for name in own}
+    if home == "general":
+        names |= OTHER_NAMES | {name: name for name in (*ALSO_GENERAL, *FROM_METHODS, *changing())}
+    return dict(sorted(names.items()))
 
 
 def offered(home: str) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""Other names that operations go by: those of NumPy, and classic ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtorch.core import ops  # noqa: F401 - fills the registry
+from dtorch.core.op import REGISTRY, method, public_ops
+from dtorch.core.questions import is_nonzero
+
+OTHER_NAMES = {
+    "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
+    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "divide": "div", "fix": "trunc",
+    "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le", "moveaxis": "movedim",
+    "multiply": "mul", "negative": "neg", "not_equal": "ne", "row_stack": "vstack",
+    "subtract": "sub", "swapdims": "swapaxes",
+}  # fmt: skip
+
+# Functions of `nn.functional` that the package itself offers, too.
+ALSO_GENERAL = (
+    "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "bilinear",
+    "binary_cross_entropy_with_logits", "celu", "channel_shuffle", "conv1d", "conv2d", "conv3d",
+    "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss",
+    "cosine_similarity", "feature_alpha_dropout", "group_norm", "hardshrink",
+    "hinge_embedding_loss", "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d",
+    "max_pool3d", "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle",
+    "poisson_nll_loss", "prelu", "rms_norm", "rrelu", "selu", "threshold", "triplet_margin_loss",
+)  # fmt: skip
+METHODS_OF_NN = ("hardshrink", "prelu")
+# Methods that are functions, too.
+FROM_METHODS = ("detach", "detach_", "fill_", "resize_as_", "zero_")
+
+for _name, _own in OTHER_NAMES.items():
+    _op = REGISTRY[_own]
+    if _op.method:
+        method(_name, _op.function)
+    if _op.inplace_function is not None:
+        method(f"{_name}_", _op.inplace_function)
+for _name in METHODS_OF_NN:
+    method(_name, REGISTRY[_name].function)
+
+
+def _polygamma(input: Any, n: int) -> Any:
+    """The derivative of order ``n`` of `digamma`."""
+    return REGISTRY["polygamma"].function(n, input)
+
+
+def _divide_by(input: Any, other: Any) -> Any:
+    """``other / input``."""
+    return other / input
+
+
+def _is_nonzero(input: Any) -> bool:
+    """Whether the one element is not zero."""
+    return is_nonzero(input)
+
+
+method("polygamma", _polygamma)
+method("is_nonzero", _is_nonzero)
+method("__div__", REGISTRY["div"].function)
+method("__rdiv__", _divide_by)
+method("__idiv__", REGISTRY["div"].inplace_function)
+
+
+def changing() -> dict[str, str]:
+    """In-place forms that are functions, too, and their operations: those of one tensor."""
+    return {
+        f"{name}_": name
+        for name, op in public_ops().items()
+        if op.inplace and (op.home == "general" or name in ALSO_GENERAL) and op.required == 1
+    }
