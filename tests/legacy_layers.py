@@ -188,6 +188,7 @@ CASES: list[Case] = [
         lambda i, m: dtorch.einsum("na,kab,nb->nk", i[0], m.weight, i[1]) + m.bias,
     ),
     (lambda: nn.Add(4), lambda: x(3, 4), lambda i, m: i + m.bias),
+    (lambda: nn.Add((2, 2)), lambda: x(3, 2, 2), lambda i, m: i + m.bias),
     (lambda: nn.Add(4, True), lambda: x(3, 4), lambda i, m: i + m.bias[0]),
     (nn.Mul, lambda: x(3, 4), lambda i, m: i * m.weight[0]),
     (lambda: nn.CMul(4, 2), lambda: x(3, 4, 2), lambda i, m: i * m.weight),

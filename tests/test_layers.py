@@ -23,6 +23,7 @@ NAMED_ELSEWHERE = {
     "dtorch.core.ops": "its own modules",
     "dtorch.hub": "dependencies, in a hubconf.py",
     "dtorch.on_demand": "a package's own modules, which are loaded when first asked for",
+    "dtorch.serialization.objects": "packages of classes that may be in a file",
     "dtorch.serialization.safetensors": "libraries of others",
     "dtorch.serialization.unpickler": "classes, in a file",
     "dtorch.vision.optional": "libraries of others",

@@ -7,6 +7,7 @@ anyway. Nothing of the file is called: neither a constructor, nor what an attrib
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from collections import OrderedDict, defaultdict
@@ -32,7 +33,7 @@ _SEQUENCES = (list, tuple, set, frozenset)
 _MAPPINGS = (dict, OrderedDict, defaultdict)
 _PATHS = re.compile(
     r"torch\.(nn)(?:\.modules(?:\.\w+)?|\.parallel\.\w+|\.functional)?|dtorch\.(nn)(?:\.\w+){0,2}"
-    r"|torch\._C\._(nn)|d?torch\.(optim)(?:\.\w+)?"
+    r"|torch\._C\._(nn)|d?torch\.(optim)(?:\.\w+)?|d?torch\.(legacy\.nn)(?:\.\w+)?"
 )
 _FUNCTIONS = "dtorch.core.functions"  # where those of nn.functional are
 _MOST_WAYS = 1 << 20  # from a layer to those within it
@@ -75,7 +76,7 @@ def offer_classes(package: str, classes: Mapping[str, type], restore: Restore) -
     """Let files have objects of these classes.
 
     Args:
-        package: ``nn`` or ``optim``.
+        package: ``nn``, ``optim`` or ``legacy.nn``.
         classes: by the names that they have in files.
         restore: called with an empty object and its attributes, sets them; raises CheckpointError
             where objects of the class cannot have these.
@@ -93,7 +94,9 @@ def find_own_kind(module: str, name: str) -> OwnClass | OwnFunction | None:
     path = _PATHS.fullmatch("dtorch.nn" if module == _FUNCTIONS else module)
     if path is None:
         return None
-    return _known.get((next(filter(None, path.groups())), name))
+    package = next(filter(None, path.groups()))
+    importlib.import_module(f"dtorch.{package}")  # that of old layers may not be loaded yet
+    return _known.get((package, name))
 
 
 class OwnObjects:

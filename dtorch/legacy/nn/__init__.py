@@ -43,6 +43,7 @@ from dtorch.legacy.nn.pooling import *
 from dtorch.legacy.nn.reduction import *
 from dtorch.legacy.nn.shape import *
 from dtorch.legacy.nn.table import *
+from dtorch.serialization.objects import offer_classes as _offer_classes
 
 __all__ = ["Module", "utils"]
 __all__ += activation.__all__
@@ -58,3 +59,9 @@ __all__ += pooling.__all__
 __all__ += reduction.__all__
 __all__ += shape.__all__
 __all__ += table.__all__
+
+_offer_classes(
+    "legacy.nn",
+    {name: cls for name, cls in globals().items() if isinstance(cls, type) and name in __all__},
+    utils.restore,
+)

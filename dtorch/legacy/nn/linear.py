@@ -116,14 +116,19 @@ class Bilinear(Module):
 
 
 class Add(Module):
-    """A bias for each element of a sample, or one for all if ``scalar``."""
+    """A bias for each element of a sample, or one for all if ``scalar``.
+
+    Args:
+        inputSize: number of elements of a sample, or its sizes.
+    """
 
     bias: Tensor
 
-    def __init__(self, inputSize: int, scalar: bool = False) -> None:
+    def __init__(self, inputSize: int | Sequence[int], scalar: bool = False) -> None:
         super().__init__()
         self.scalar = scalar
-        self._own(bias=(1 if scalar else inputSize,))
+        sizes = (inputSize,) if isinstance(inputSize, int) else tuple(inputSize)
+        self._own(bias=(1,) if scalar else sizes)
         self.reset()
 
     def reset(self, stdv: float | None = None) -> None:
@@ -133,7 +138,7 @@ class Add(Module):
     def compute(self, input: Tensor, bias: Tensor) -> Any:
         if bias.numel() == 1:
             return input + bias
-        return (input.reshape(-1, bias.numel()) + bias).view(input.shape)
+        return (input.reshape(-1, bias.numel()) + bias.view(-1)).view(input.shape)
 
 
 class Mul(Module):

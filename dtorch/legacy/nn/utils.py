@@ -73,6 +73,11 @@ class Typed:
         return f"nn.{type(self).__name__}"
 
 
+def restore(made: Typed, state: dict[str, Any]) -> None:
+    """Give a layer or criterion of a file its attributes."""
+    vars(made).update({key: value for key, value in state.items() if key != "_recorded"})
+
+
 def recursiveType(param: Any, type: Any, tensorCache: Cache | None = None) -> Any:
     """A tensor, layer or table of them converted to a type; tensors that share memory still do."""
     cache: Cache = {} if tensorCache is None else tensorCache

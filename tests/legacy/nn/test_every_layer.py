@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from typing import Any
 
 import pytest
@@ -114,6 +115,25 @@ def test_copies_converted_to_another_type_compute_in_it(make, input, oracle):
     assert layer.output is None or not tensors_of(layer.output) or not layer.output.numel()
 
 
+def through_file(made: Any) -> Any:
+    file = io.BytesIO()
+    dtorch.save(made, file)
+    file.seek(0)
+    return dtorch.load(file)
+
+
+@pytest.mark.parametrize(("make", "input", "oracle"), named(CASES))
+def test_layers_come_out_of_files_whole(make, input, oracle):
+    layer, given = make().double(), input()
+    layer.forward(copied(given))
+    layer.evaluate()
+    expected = copied(layer.forward(copied(given)))
+    read = through_file(layer)
+    assert type(read) is type(layer)
+    assert same(read.output, layer.output)
+    assert same(read.forward(copied(given)), expected)
+
+
 @pytest.mark.parametrize(("make", "input", "target", "oracle"), named(CRITERIA))
 def test_criteria_are_those_of_the_oracle_and_gradients_those_of_differences(
     make, input, target, oracle
@@ -127,6 +147,7 @@ def test_criteria_are_those_of_the_oracle_and_gradients_those_of_differences(
     expected = slope(lambda: criterion.forward(given, wanted), tensors_of(given), direction)
     assert product(gradient, direction) == pytest.approx(expected, rel=1e-5, abs=1e-6)
     assert same(criterion.clone().backward(given, wanted), gradient)
+    assert same(through_file(criterion).backward(given, wanted), gradient)
 
 
 def test_every_class_has_a_row():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -210,12 +212,27 @@ def test_copies_and_files_hold_the_layer_but_not_what_it_computed():
     file = io.BytesIO()
     dtorch.save(net, file)
     file.seek(0)
-    assert dtorch.load(file, weights_only=False).forward(given).equal(output)
+    assert dtorch.load(file).forward(given).equal(output)
     net.clearState()
     assert net.output.numel() == net.get(0).output.numel() == 0
     for method in (net.read, net.write):
         with pytest.raises(NotImplementedError, match="dtorch"):
             method(file)
+
+
+def test_files_name_layers_by_the_modules_of_pytorch_or_here_and_load_the_package():
+    program = """
+import sys, dtorch
+from dtorch.serialization.objects import find_own_kind
+assert "dtorch.legacy" not in sys.modules
+kinds = [find_own_kind(f"torch.legacy.nn.{name}", name) for name in ("Linear", "MSECriterion")]
+kinds.append(find_own_kind("dtorch.legacy.nn.linear", "Linear"))
+print([kind.cls.__name__ for kind in kinds])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "['Linear', 'MSECriterion', 'Linear']\n"
 
 
 def test_layers_are_found_replaced_and_visited():
