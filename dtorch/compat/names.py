@@ -18,10 +18,13 @@ ROOTS = {"torch": "dtorch", "torchvision": "dtorch.vision"}
 # Modules that have another place here. Below those that end with ".*" every module that has no
 # namesake is this one: PyTorch has a file for each kind of layer.
 _MOVED = {
+    "torch._six": "dtorch.compat.six",
+    "torch._utils": "dtorch.compat.flat",
     "torch.autograd.grad_mode": "dtorch.autograd",
     "torch.functional": "dtorch",
     "torch.nn.modules": "dtorch.nn.modules",
     "torch.nn.modules.*": "dtorch.nn",
+    "torch.nn.modules.utils": "dtorch.compat.tuples",
     "torch.nn.utils.stateless": "dtorch.nn.utils",
     "torch.optim.adamax": "dtorch.optim",
     "torch.optim.adamw": "dtorch.optim",

@@ -33,7 +33,7 @@ class Classic(Enum):
 
     NUMBER = ("t[0] of a 0-dim tensor gave its number", "t.item()")
     ONE_ELEMENT = (
-        "a 0-dim tensor was one of one dim and one element, for len, size, iteration, cat",
+        "a 0-dim tensor was one of one dim and one element, for whatever asks for a dim",
         "t.view(1)",
     )
     KEPT_DIM = (
@@ -60,6 +60,8 @@ class Classic(Enum):
         "integers divided by integers gave integers, rounded towards zero",
         "torch.div(a, b, rounding_mode='trunc')",
     )
+    ARANGE = ("arange gave floating-point numbers", "torch.arange(n, dtype=torch.float32)")
+    ZERO_GRAD = ("zero_grad() left gradients of zeros", "zero_grad(set_to_none=False)")
     MASK = ("masks were of uint8, of which 1 - mask is one, too", "~mask")
     VIEW = (
         "results of operations had their elements in order, so that view() could not fail; copied",

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from dtorch.core import backend, dtype as dtypes, meta
+from dtorch.core import backend, classic, dtype as dtypes, meta
 from dtorch.core.arrays import Array
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
+from dtorch.core.classic import Classic
 from dtorch.core.coo import CooArray
 from dtorch.core.device import CPU, as_device, defaults, make_default
 from dtorch.core.dtype import (
@@ -362,7 +363,8 @@ def arange(
     if step == 0 or (end - start) * (1 if step > 0 else -1) < 0:
         raise ArgumentError(f"arange: no way from {start} to {end} in steps of {step}")
     whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
-    numpy_dtype = _numpy(dtype, dtypes.int64 if whole else None)
+    as_int64 = whole and (dtype is not None or not classic.allows(Classic.ARANGE))
+    numpy_dtype = _numpy(dtype, dtypes.int64 if as_int64 else None)
     count = max(0, math.ceil((end - start) / step))
 
     def rule() -> Array:

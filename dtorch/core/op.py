@@ -58,7 +58,13 @@ from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
 from dtorch.core.classic import Classic
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.entry import made_entry, set_signature, told
-from dtorch.core.errors import ArgumentError, ArgumentTypeError, DeviceError, DtorchError
+from dtorch.core.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DeviceError,
+    DimensionError,
+    DtorchError,
+)
 from dtorch.core.half import is_half, narrowed, widened
 from dtorch.core.inplace import change, expect_apart, several, write
 from dtorch.core.meta import MetaArray
@@ -448,13 +454,16 @@ class Op:
     ) -> list[Any] | None:
         """What a call that failed meant in 2017, if classic mode allows it: the values of one that
         means that today. Where it is off, the error names it."""
-        if not self.former or not isinstance(error, DtorchError):
+        if not isinstance(error, DtorchError):
             return None
         try:
             values = self.bind(args, kwargs)
         except TypeError:
             return None  # it is the error
-        for what, rule in self.former:
+        former = [*self.former]
+        if isinstance(error, DimensionError):
+            former.append((Classic.ONE_ELEMENT, _as_one_element))
+        for what, rule in former:
             again: list[Any] | None = rule(values)
             if again is not None and not (inplace and again[0] is not values[0]):
                 if classic.allows(what):
@@ -712,6 +721,14 @@ def _refused_and_taken(takes: str) -> tuple[str, str]:
     """Kinds of numbers that are refused, and those taken as NumPy names them."""
     refused = "".join(kind for kind in "bifc" if kind not in takes)
     return refused, "".join(_NUMPY_KINDS[kind] for kind in takes)
+
+
+def _as_one_element(values: list[Any]) -> list[Any] | None:
+    """The first operand with a dim, if it has none."""
+    input: Any = values[0]
+    if not isinstance(input, TensorBase) or input._array.ndim:
+        return None
+    return [input.view(1), *values[1:]]  # type: ignore[attr-defined]  # a Tensor
 
 
 def public_ops() -> dict[str, Op]:

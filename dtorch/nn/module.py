@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, TypeVar
 
+from dtorch.core import classic
 from dtorch.core.base import TensorBase
+from dtorch.core.classic import Classic
 from dtorch.core.conversion import dtype_of_type
 from dtorch.core.creation import empty_like
 from dtorch.core.device import device
@@ -482,7 +484,9 @@ class Module:
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters, or (``set_to_none=False``) zero them."""
+        """Forget the gradients of all parameters, or (``set_to_none=False``, and in classic mode)
+        zero them."""
+        set_to_none = set_to_none and not classic.allows(Classic.ZERO_GRAD)
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None

@@ -10,7 +10,9 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
+from dtorch.core import classic
 from dtorch.core.base import TensorBase, shared_version, wrap
+from dtorch.core.classic import Classic
 from dtorch.core.coo import CooArray
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.grad_mode import enable_grad, no_grad
@@ -210,7 +212,8 @@ class Optimizer:
         raise NotImplementedError(f"{self._name} defines no step()")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients, or (``set_to_none=False``) zero them."""
+        """Forget the gradients, or (``set_to_none=False``, and in classic mode) zero them."""
+        set_to_none = set_to_none and not classic.allows(Classic.ZERO_GRAD)
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:

@@ -6,7 +6,7 @@
 import sys
 
 from dtorch import data, ffi
-from dtorch.utils import checkpoint, hooks, serialization, trainer
+from dtorch.utils import backcompat, checkpoint, hooks, serialization, trainer
 
 for _name, _module in {
     "data": data,
@@ -18,4 +18,4 @@ for _name, _module in {
 }.items():
     sys.modules[f"{__name__}.{_name}"] = _module
 
-__all__ = ["checkpoint", "data", "ffi", "hooks", "serialization", "trainer"]
+__all__ = ["backcompat", "checkpoint", "data", "ffi", "hooks", "serialization", "trainer"]

@@ -164,3 +164,19 @@ def test_types_and_sizes_go_by_the_name_of_torch_while_it_is_installed():
     finally:
         dtorch.compat.uninstall()
     assert x.type() == "dtorch.FloatTensor"
+
+
+def test_private_modules_that_programs_import_are_there(installed):
+    from torch._six import container_abcs, string_classes
+    from torch._utils import _accumulate, _flatten_dense_tensors, _take_tensors
+    from torch.nn.modules.utils import _pair, _triple
+
+    assert isinstance("text", string_classes)
+    assert issubclass(list, container_abcs.Sequence)
+    assert list(_accumulate([1, 2, 3])) == [1, 3, 6]
+    assert _pair(2) == _pair([2, 2]) == (2, 2)
+    assert _triple((1, 2, 3)) == (1, 2, 3)
+    tensors = [dtorch.ones(2), dtorch.ones(3), dtorch.ones(1).long(), dtorch.ones(1)]
+    assert _flatten_dense_tensors(tensors[:2]).tolist() == [1.0] * 5
+    groups = [[t.numel() for t in group] for group in _take_tensors(tensors, 16)]
+    assert groups == [[2], [3, 1], [1]]

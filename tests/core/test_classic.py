@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,10 @@ CALLS: list[tuple[Classic, Callable[[], Any], Any]] = [
     (Classic.ONE_ELEMENT, lambda: [float(t) for t in ones(2).sum()], [2.0]),
     (Classic.ONE_ELEMENT, lambda: dtorch.cat([ones(2).sum(), ones(1)]), [2.0, 1.0]),
     (Classic.ONE_ELEMENT, lambda: ones(2).sum().unsqueeze(1), [[2.0]]),
+    (Classic.ONE_ELEMENT, lambda: ones(2).sum().narrow(0, 0, 1), [2.0]),
+    (Classic.ONE_ELEMENT, lambda: ones(2).sum().size()[0], 1),
+    (Classic.ONE_ELEMENT, lambda: nn.NLLLoss()(ones(1, 3), longs(1, 2)[0]), -1.0),
+    (Classic.ONE_ELEMENT, lambda: nn.CrossEntropyLoss()(ones(3), longs(1)), np.log(3)),
     (Classic.KEPT_DIM, lambda: numbers(4).view(2, 2).sum(1)[1, 0], 5.0),
     (Classic.KEPT_DIM, lambda: numbers(4).view(2, 2).sum(1).squeeze(1), [1.0, 5.0]),
     (Classic.KEPT_DIM, lambda: numbers(6).view(2, 3).sum(1).expand(2, 3)[1], [12.0] * 3),
@@ -193,6 +198,21 @@ def test_operations_that_are_right_are_left_as_they_are(classic_mode):
             ones(2, 2) + numbers(3)
         with pytest.raises(IndexError):
             numbers(3)[0, 1]
+
+
+def test_arange_gives_floating_point_numbers_in_classic_mode(classic_mode):
+    with pytest.warns(ClassicWarning, match="arange"):
+        assert (dtorch.arange(0, 4) / 8).tolist() == [0, 0.125, 0.25, 0.375]
+    assert dtorch.arange(3, dtype=dtorch.int64).dtype is dtorch.int64
+
+
+def test_zero_grad_leaves_zeros_in_classic_mode(classic_mode):
+    layer = nn.Linear(2, 1)
+    for owner in (layer, dtorch.optim.SGD(layer.parameters(), lr=0.1)):
+        layer(ones(1, 2)).sum().backward()
+        with pytest.warns(ClassicWarning, match="zero_grad") if owner is layer else nullcontext():
+            owner.zero_grad()
+        assert layer.weight.grad.tolist() == [[0.0, 0.0]]
 
 
 def test_children_inherit_classic_mode():

@@ -9,6 +9,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, ShapeError
@@ -176,6 +177,17 @@ def nll_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     check_reduction("nll_loss", reduction)
     return negative_likelihood(input, target, weight, ignore_index, reduction)
+
+
+def _target_of_one(values):
+    """The target of one row, which is a number today where rows are vectors."""
+    input, target = values[:2]
+    if target.numel() != 1 or input.ndim != 2 - target.ndim:
+        return None
+    return [input, target.reshape(input.shape[:-1]), *values[2:]] if input.ndim else None
+
+
+nll_loss.formerly(Classic.ONE_ELEMENT)(_target_of_one)
 
 
 @nll_loss.samples
@@ -350,6 +362,9 @@ def legacy_reduction(size_average: Any, reduce: Any, reduction: str) -> str:
     if reduce is False:
         return "none"
     return "sum" if size_average is False else "mean"
+
+
+cross_entropy.formerly(Classic.ONE_ELEMENT)(_target_of_one)
 
 
 @cross_entropy.samples

@@ -260,12 +260,6 @@ def _insertion(op: str, dim: int, ndim: int) -> int:
     return dim % (ndim + 1)
 
 
-@unsqueeze.formerly(Classic.ONE_ELEMENT)
-def _(values):
-    input, dim = values
-    return [input.view(1), dim] if input.ndim == 0 and dim in (1, -2) else None
-
-
 @unsqueeze.gradient("input")
 def _(grad, input_shape):
     return grad.reshape(input_shape)
