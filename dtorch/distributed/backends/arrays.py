@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,12 @@ LINE_NBYTES = 64  # of a cache line
 
 def describe(array: Array) -> str:
     """What ranks compare of an array: dtype and shape."""
-    return f"{array.dtype.name} {array.shape}"
+    return f"{_name(array.dtype)} {array.shape}"
+
+
+@cache
+def _name(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # which NumPy puts together anew each time
 
 
 @contextlib.contextmanager

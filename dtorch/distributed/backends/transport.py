@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from dtorch.core.quiet import quietly
 from dtorch.core.storage import Storage
 from dtorch.distributed.backends.arrays import Array, as_bytes, describe, flat, part_bounds
 from dtorch.distributed.backends.header import HEADER_NBYTES, find_disagreement, write_header
@@ -116,20 +117,18 @@ class Transport(ABC):
         check_reducible(array.dtype, op)
         with (
             self._collective(f"all_reduce({op.name}) of {describe(array)}"),
-            np.errstate(all="ignore"),  # inf and nan are values like others
             flat(array) as data,
         ):
-            self._all_reduce(data, op)
+            quietly(self._all_reduce, data, op)  # inf and nan are values like others
 
     def reduce(self, array: Array, dst: int, op: ReduceOp) -> None:
         """Combine the arrays of all ranks into rank ``dst``'s; the others keep theirs."""
         check_reducible(array.dtype, op)
         with (
             self._collective(f"reduce({op.name}) to rank {dst} of {describe(array)}"),
-            np.errstate(all="ignore"),  # inf and nan are values like others
             flat(array, write=self.rank == dst) as data,
         ):
-            self._reduce(data, dst, op)
+            quietly(self._reduce, data, dst, op)
 
     def all_gather(self, outs: Sequence[Array], array: Array) -> None:
         """Copy every rank's array to ``outs[rank]`` on all ranks."""
@@ -172,12 +171,11 @@ class Transport(ABC):
         check_reducible(out.dtype, op)
         with (
             self._collective(f"reduce_scatter({op.name}) of {describe(out)}"),
-            np.errstate(all="ignore"),  # inf and nan are values like others
             flat(out) as target,
             contextlib.ExitStack() as stack,
         ):
             sources = [stack.enter_context(flat(part, write=False)) for part in parts]
-            self._reduce_scatter(target, sources, op)
+            quietly(self._reduce_scatter, target, sources, op)
 
     def send(self, array: Array, dst: int, tag: int) -> None:
         """Give the array to rank ``dst``; returns when it may be changed."""
