@@ -462,7 +462,7 @@ class Op:
             return None  # it is the error
         former = [*self.former]
         if isinstance(error, DimensionError):
-            former.append((Classic.ONE_ELEMENT, _as_one_element))
+            former.append((Classic.ONE_ELEMENT, self._on_one_element))
         for what, rule in former:
             again: list[Any] | None = rule(values)
             if again is not None and not (inplace and again[0] is not values[0]):
@@ -471,6 +471,18 @@ class Op:
                 classic.hinted(error)
                 return None
         return None
+
+    def _on_one_element(self, values: list[Any]) -> list[Any] | None:
+        """The first operand with a dim, if it has none and that is what was wrong."""
+        input: Any = values[0]
+        if not isinstance(input, TensorBase) or input._array.ndim:
+            return None
+        again = [input.view(1), *values[1:]]  # type: ignore[attr-defined]  # a Tensor
+        try:
+            self.run([*again])
+        except DtorchError:
+            return None
+        return again
 
     def _pack_variadic(self, args: Sequence[Any]) -> Sequence[Any]:
         at = self.variadic or 0
@@ -721,14 +733,6 @@ def _refused_and_taken(takes: str) -> tuple[str, str]:
     """Kinds of numbers that are refused, and those taken as NumPy names them."""
     refused = "".join(kind for kind in "bifc" if kind not in takes)
     return refused, "".join(_NUMPY_KINDS[kind] for kind in takes)
-
-
-def _as_one_element(values: list[Any]) -> list[Any] | None:
-    """The first operand with a dim, if it has none."""
-    input: Any = values[0]
-    if not isinstance(input, TensorBase) or input._array.ndim:
-        return None
-    return [input.view(1), *values[1:]]  # type: ignore[attr-defined]  # a Tensor
 
 
 def public_ops() -> dict[str, Op]:

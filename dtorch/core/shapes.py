@@ -115,7 +115,8 @@ def normalize_dims(op: str, dims: Any, ndim: int) -> tuple[int, ...]:
     if dims is None or (isinstance(dims, (tuple, list)) and not dims):
         return tuple(range(ndim))
     if not isinstance(dims, (tuple, list)):
-        return (normalize_dim(op, dims, ndim),) if ndim else ()
+        dim = normalize_dim(op, dims, ndim)
+        return (dim,) if ndim else ()
     normal = tuple([normalize_dim(op, dim, ndim) for dim in dims])
     if len(set(normal)) != len(normal):
         raise ArgumentError(f"{op}: dim {tuple(dims)} names a dimension twice")
