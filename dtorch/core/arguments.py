@@ -34,7 +34,7 @@ BY_NAME = {
     "output_ratio": "float | Sequence[float]", "output_size": "int | Sequence[int | None]",
     "p": "float | str", "pad": "Sequence[int]", "padding": "Ints", "posinf": "float",
     "q": "float | Tensor", "rcond": "float | Tensor", "reduce": "bool", "repeats": "int | Tensor",
-    "rtol": "float | Tensor", "shape": "Sequence[int]", "shifts": "Ints", "size": "Sequence[int]",
+    "rtol": "float | Tensor", "shape": "Sequence[int]", "shifts": "Ints", "size": "Ints",
     "size_average": "bool", "sizes": "Sequence[int]", "sorter": "Tensor", "source": "Ints",
     "split_size_or_sections": "Ints", "src": "Operand", "stride": "Ints",
     "tol": "float | Tensor", "value": "Operand", "weight": "Operand",

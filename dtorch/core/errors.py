@@ -6,6 +6,8 @@ uses RuntimeError for many of them), so that code written for it keeps catching 
     DtorchError
     +-- ArgumentError       (ValueError, RuntimeError)   a value outside its domain
     |   +-- ArgumentTypeError  (TypeError)               an argument of a type that is not taken
+    |   +-- SettingError       (AssertionError)          a setting that a layer cannot have
+    |   +-- UnsupportedError   (NotImplementedError)     what an operation is not there for
     +-- ShapeError          (ValueError, RuntimeError)   sizes that do not fit together
     |   +-- RankError          (IndexError)              another number of dims than expected
     +-- DimensionError      (IndexError, RuntimeError)   a dim or an index out of range
@@ -42,6 +44,14 @@ class DimensionError(DtorchError, IndexError, RuntimeError):
 
 class ArgumentTypeError(ArgumentError, TypeError):
     """An argument is of a type that its parameter does not take."""
+
+
+class SettingError(ArgumentError, AssertionError):
+    """A layer cannot be made with such a setting."""
+
+
+class UnsupportedError(ArgumentError, NotImplementedError):
+    """An operation is not there for such a mode, or for tensors of so many dimensions."""
 
 
 class RankError(ShapeError, DimensionError):

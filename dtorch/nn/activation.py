@@ -8,7 +8,7 @@ from typing import Any
 from dtorch.core import functions
 from dtorch.core.creation import full
 from dtorch.core.dtype import get_default_dtype
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import SettingError, ShapeError
 from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn import forms
@@ -329,7 +329,7 @@ class Hardtanh(Module):
         self.max_val = max_val if max_value is None else max_value
         self.inplace = inplace
         if not self.max_val > self.min_val:
-            raise ArgumentError(
+            raise SettingError(
                 f"Hardtanh: min_val is {self.min_val}, max_val {self.max_val}; expected a larger "
                 "max_val"
             )

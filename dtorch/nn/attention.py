@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.creation import empty
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, SettingError, ShapeError
 from dtorch.core.functions import cat, dropout, linear, matmul
 from dtorch.core.ops.attention import attend, causal_bias, masked_softmax
 from dtorch.core.parameter import Parameter
@@ -222,7 +222,7 @@ class MultiheadAttention(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
-            raise ArgumentError(
+            raise SettingError(
                 f"MultiheadAttention: embed_dim is {embed_dim}, expected a multiple of num_heads "
                 f"{num_heads}"
             )

@@ -259,6 +259,16 @@ def _fan(name: str, tensor: Tensor, mode: str) -> int:
     return _fans(name, tensor)[mode == "fan_out"]
 
 
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
+    """`_fans`, by the name that programs know."""
+    return _fans("_calculate_fan_in_and_fan_out", tensor)
+
+
+def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
+    """`_fan`, by the name that programs know."""
+    return _fan("_calculate_correct_fan", tensor, mode)
+
+
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
 ) -> Tensor:

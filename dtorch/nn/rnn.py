@@ -50,7 +50,9 @@ class RNNBase(Module):
         name = type(self).__name__
         if mode not in _GATES:
             raise ArgumentError(f"{name}: mode is {mode!r}, expected one of {', '.join(_GATES)}")
-        if not isinstance(hidden_size, int) or hidden_size < 1 or num_layers < 1:
+        if not isinstance(hidden_size, int):
+            raise TypeError(f"{name}: hidden_size is {hidden_size!r}, expected an int")
+        if hidden_size < 1 or num_layers < 1:
             raise ArgumentError(
                 f"{name}: hidden_size is {hidden_size}, num_layers {num_layers}; expected ints of "
                 "at least 1"
@@ -75,7 +77,7 @@ class RNNBase(Module):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self.proj_size = proj_size
-        self._names: list[list[str]] = []
+        self._all_weights: list[list[str]] = []
         self._make_weights({"device": device, "dtype": dtype})
         self.reset_parameters()
 
@@ -98,7 +100,7 @@ class RNNBase(Module):
                 for kind, shape in shapes.items():
                     names.append(f"{kind}_l{layer}{suffix}")
                     self.register_parameter(names[-1], Parameter(empty(shape, **made)))
-                self._names.append(names)
+                self._all_weights.append(names)
 
     def reset_parameters(self) -> None:
         """Draw all weights anew."""
@@ -106,15 +108,14 @@ class RNNBase(Module):
         for parameter in self.parameters():
             uniform_(parameter, -bound, bound)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "_names" not in state:  # as PyTorch has it
-            self._names = state["_all_weights"]
-
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """The weights of each layer and direction."""
-        return [[getattr(self, name) for name in names] for names in self._names]
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
+
+    @property
+    def _flat_weights(self) -> list[Parameter]:
+        return [weight for weights in self.all_weights for weight in weights]
 
     def flatten_parameters(self) -> None:
         """Nothing to do; there for scripts that call it."""
@@ -214,7 +215,7 @@ class RNNBase(Module):
         self, flat: Any, states: list[Any], k: int, sizes: tuple[int, ...], reverse: bool
     ) -> Any:
         # By attribute: weight norm and the like put something else in a parameter's place.
-        weights = [getattr(self, name) for name in self._names[k]]
+        weights = [getattr(self, name) for name in self._all_weights[k]]
         w_ih, w_hh = weights[:2]
         b_ih, b_hh = weights[2:4] if self.bias else (None, None)
         if self.mode == "LSTM":

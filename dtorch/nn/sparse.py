@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtorch.core.creation import empty
-from dtorch.core.errors import ShapeError
+from dtorch.core.errors import SettingError
 from dtorch.core.functions import embedding, embedding_bag
 from dtorch.core.ops.embedding import check_padding
 from dtorch.core.parameter import Parameter
@@ -62,7 +62,7 @@ class Embedding(Module):
             self.reset_parameters()
         else:
             if tuple(_weight.shape) != shape:
-                raise ShapeError(
+                raise SettingError(
                     f"Embedding: the weight has shape {tuple(_weight.shape)}, expected {shape}"
                 )
             self.weight = Parameter(_weight, not _freeze)
@@ -87,7 +87,7 @@ class Embedding(Module):
     ) -> Embedding:  # fmt: skip
         """A table of given vectors, which by default is not trained."""
         if embeddings.ndim != 2:
-            raise ShapeError(
+            raise SettingError(
                 f"from_pretrained: embeddings have shape {tuple(embeddings.shape)}, expected 2 "
                 "dimensions"
             )
@@ -163,7 +163,7 @@ class EmbeddingBag(Module):
             self.reset_parameters()
         else:
             if tuple(_weight.shape) != shape:
-                raise ShapeError(
+                raise SettingError(
                     f"EmbeddingBag: the weight has shape {tuple(_weight.shape)}, expected {shape}"
                 )
             self.weight = Parameter(_weight)
@@ -190,7 +190,7 @@ class EmbeddingBag(Module):
     ) -> EmbeddingBag:  # fmt: skip
         """A table of given vectors, which by default is not trained."""
         if embeddings.ndim != 2:
-            raise ShapeError(
+            raise SettingError(
                 f"from_pretrained: embeddings have shape {tuple(embeddings.shape)}, expected 2 "
                 "dimensions"
             )

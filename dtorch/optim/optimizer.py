@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
@@ -164,13 +165,19 @@ class Optimizer:
         self.param_groups.append(group)
 
     def _refuse_duplicates(self, params: list[Any]) -> None:
-        seen = {id(p) for group in self.param_groups for p in group["params"]}
+        others = {id(p) for group in self.param_groups for p in group["params"]}
+        own: set[int] = set()
         for position, p in enumerate(params):
-            if id(p) in seen:
-                raise ArgumentError(
-                    f"{self._name}: parameter {position} of shape {tuple(p.shape)} is there twice"
+            twice = f"{self._name}: parameter {position} of shape {tuple(p.shape)} is there twice"
+            if id(p) in others:
+                raise ArgumentError(twice)
+            if id(p) in own:
+                warnings.warn(
+                    f"{twice} in one group, which has duplicate parameters; each is stepped as "
+                    "often as it is there",
+                    stacklevel=5,
                 )
-            seen.add(id(p))
+            own.add(id(p))
 
     # -- stepping -------------------------------------------------------------------------------
 
@@ -377,9 +384,9 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = []
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
+            lines += ["", f"Parameter Group {i}"]
             lines += [f"    {k}: {group[k]}" for k in sorted(group) if k != "params"]
-        return f"{self._name} (\n" + "\n".join(lines) + "\n)"
+        return f"{self._name} (\n" + "\n".join(lines[1:]) + "\n)"
 
 
 def _options_of(constructor: Any) -> dict[str, Any]:

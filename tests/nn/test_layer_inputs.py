@@ -194,3 +194,28 @@ def test_images_without_a_side_are_refused_by_convolutions() -> None:
     for layer in (nn.Conv2d(3, 2, 1, padding=1), nn.ConvTranspose2d(3, 2, 3)):
         with pytest.raises(ShapeError, match="sides of at least 1"):
             layer(dtorch.zeros(2, 3, 0, 4))
+
+
+SETTINGS = [
+    (lambda: nn.Embedding(10, 3, padding_idx=25), AssertionError),
+    (lambda: nn.Embedding(3, 2, _weight=dtorch.ones(2, 2)), AssertionError),
+    (lambda: nn.Embedding.from_pretrained(dtorch.ones(3)), AssertionError),
+    (lambda: nn.Hardtanh(2, 1), AssertionError),
+    (lambda: nn.functional.interpolate(dtorch.ones(1, 2), size=2), NotImplementedError),
+    (
+        lambda: nn.functional.interpolate(dtorch.ones(1, 1, 2), size=2, mode="bilinear"),
+        NotImplementedError,
+    ),
+    (
+        lambda: nn.functional.affine_grid(dtorch.ones(1, 2, 3), (1, 1, 2)),
+        NotImplementedError,
+    ),
+    (lambda: nn.functional.pad(dtorch.ones(1, 1, 2), (1, 1), "odd"), NotImplementedError),
+]
+
+
+@pytest.mark.parametrize(("call", "kind"), SETTINGS)
+def test_settings_and_modes_that_do_not_exist_raise_what_programs_catch(call, kind) -> None:
+    with pytest.raises(kind) as error:
+        call()
+    assert isinstance(error.value, ValueError)

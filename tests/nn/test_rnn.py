@@ -162,3 +162,13 @@ def test_padding_and_packing_undo_each_other() -> None:
         assert (a == b).all()
     left = packing.pad_sequence(parts, padding_side="left")
     assert (left[-1, 0] == parts[0][-1]).all()
+
+
+def test_packed_sequences_convert_as_tensors_do() -> None:
+    packed = packing.pack_sequence([dtorch.ones(3), dtorch.ones(2)])
+    for name in ("float", "double", "half", "long", "int", "short", "char", "byte"):
+        assert getattr(packed, name)().data.dtype is getattr(dtorch.ones(1), name)().dtype
+    assert packed.is_pinned() is False
+    assert packing.PackedSequence((packed.data, packed.batch_sizes)).batch_sizes is packed.batch_sizes
+    with pytest.raises(RuntimeError, match="empty"):
+        packing.pack_padded_sequence(dtorch.empty(0, 0), [])

@@ -29,7 +29,7 @@ def test_wrong_parameters_are_refused() -> None:
         optim.SGD(p)
     with pytest.raises(ValueError, match="empty"):
         optim.SGD([])
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.warns(UserWarning, match="duplicate parameters"):
         optim.SGD([p, p])
     with pytest.raises(ValueError, match="twice"):
         optim.SGD([{"params": [p]}, {"params": p}])

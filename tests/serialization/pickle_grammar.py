@@ -56,7 +56,7 @@ AROUND = [("os", "system"), ("builtins", "eval"), ("builtins", "dict"), ("builti
 OWN = [(f"torch.{package}", name) for package, name in objects._known]
 KNOWN += OWN[::10]
 ATTRIBUTES = ("training", "_forward_hooks", "forward", "__class__", "__dict__", "padding", "activation",
-              "param_groups", "state", "defaults", "_names", "_size", "all_weights", "stride")  # fmt: skip
+              "param_groups", "state", "defaults", "_all_weights", "_size", "all_weights", "stride")  # fmt: skip
 STORAGES = [name for name in unpickler.OBJECTS if name[1].endswith("Storage")]
 BYTES = [
     name for name in STORAGES if unpickler.names.STORAGE_DTYPES.get(name[1], None) is dtorch.uint8

@@ -144,7 +144,7 @@ def test_attributes_that_files_of_older_versions_lack_are_filled_in() -> None:
 def test_recurrent_layers_of_pytorch_keep_their_weights_names() -> None:
     names = b"](](" + text("weight_ih_l0") + text("weight_hh_l0") + b"ee"
     rnn = load(new("torch.nn.modules.rnn.GRU", state(**tables(), _all_weights=names)))
-    assert rnn._names == [["weight_ih_l0", "weight_hh_l0"]]
+    assert rnn._all_weights == [["weight_ih_l0", "weight_hh_l0"]]
     assert rnn.proj_size == 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, RankError
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, RankError, SettingError
 from dtorch.core.half import widened
 from dtorch.core.inplace import bump
 from dtorch.core.meta import MetaArray
@@ -138,7 +138,7 @@ def check_padding(name: str, padding_idx: int | None, rows: int) -> int | None:
     if padding_idx is None:
         return None
     if not -rows <= padding_idx < rows:
-        raise ArgumentError(
+        raise SettingError(
             f"{name}: padding_idx is {padding_idx}, expected {-rows} to {rows - 1} for a table of "
             f"{rows} rows"
         )

@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, ShapeError, UnsupportedError
 from dtorch.core.op import structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.embedding import check_lookup, check_padding, look_up, lookup, shrink_rows
@@ -84,7 +84,7 @@ def embedding_bag(
         raise ArgumentError(f"{name}: scale_grad_by_freq has no meaning for mode 'max'")
     if per_sample_weights is not None:
         if mode != "sum":
-            raise ArgumentError(f"{name}: per_sample_weights are for mode 'sum', not {mode!r}")
+            raise UnsupportedError(f"{name}: per_sample_weights are for mode 'sum', not {mode!r}")
         if tuple(per_sample_weights.shape) != tuple(input.shape):
             raise ShapeError(
                 f"{name}: per_sample_weights have shape {tuple(per_sample_weights.shape)}, "

@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, ShapeError, UnsupportedError
 from dtorch.core.half import is_half
 from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.gathering import gather
@@ -159,7 +159,11 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any
     """
     sizes, shape = tuple(int(n) for n in size), tuple(theta.shape)
     nd = len(sizes) - 2
-    if nd not in (2, 3) or shape != (sizes[0], nd, nd + 1):
+    if nd not in (2, 3):
+        raise UnsupportedError(
+            f"affine_grid: size is {sizes}, expected (N, C, H, W) or (N, C, D, H, W)"
+        )
+    if shape != (sizes[0], nd, nd + 1):
         raise ShapeError(
             f"affine_grid: theta of shape {shape} and size {sizes}, expected (N, 2, 3) and "
             "(N, C, H, W), or (N, 3, 4) and (N, C, D, H, W)"

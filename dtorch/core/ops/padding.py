@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, ShapeError, UnsupportedError
 from dtorch.core.op import structured
 from dtorch.core.ops.scatter import add_rows
 
@@ -115,7 +115,7 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
     if mode == "constant":
         return constant_pad(input, tuple(pad), 0.0 if value is None else float(value))
     if mode not in _ROUND_THE_EDGE:
-        raise ArgumentError(
+        raise UnsupportedError(
             f"pad: mode is {mode!r}, expected 'constant', 'reflect', 'replicate' or 'circular'"
         )
     if value not in (None, 0):

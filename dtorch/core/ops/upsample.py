@@ -10,7 +10,7 @@ import numpy as np
 
 from dtorch.core.composites import composite
 from dtorch.core.dtype import float32, refuse_dtypes, uint8
-from dtorch.core.errors import ArgumentError, ShapeError
+from dtorch.core.errors import ArgumentError, ShapeError, UnsupportedError
 from dtorch.core.ops.adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.conversion import convert
@@ -130,11 +130,11 @@ def interpolate(
     name, shape = "interpolate", tuple(input.shape)
     nd = len(shape) - 2
     if nd not in (1, 2, 3):
-        raise ShapeError(f"{name}: input has shape {shape}, expected 3, 4 or 5 dimensions")
+        raise UnsupportedError(f"{name}: input has shape {shape}, expected 3, 4 or 5 dimensions")
     if mode not in _MODES:
-        raise ArgumentError(f"{name}: mode is {mode!r}, expected one of {', '.join(_MODES)}")
+        raise UnsupportedError(f"{name}: mode is {mode!r}, expected one of {', '.join(_MODES)}")
     if _DIMS.get(mode, nd) != nd:
-        raise ArgumentError(
+        raise UnsupportedError(
             f"{name}: mode {mode!r} is for {_DIMS[mode] + 2} dimensions, input has shape {shape}"
         )
     if align_corners is not None and mode not in _DIMS:

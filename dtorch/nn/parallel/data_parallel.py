@@ -204,7 +204,8 @@ class DataParallel(Module):
         self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0
     ) -> None:
         super().__init__()
-        self.device_ids = _cuda_devices() if device_ids is None else list(device_ids)
+        cards = _cuda_devices()  # where there are none the module runs as it is, whatever is asked
+        self.device_ids = list(cards if device_ids is None or not cards else device_ids)
         self.dim = dim
         self.module = module
         self.output_device = output_device

@@ -8,6 +8,7 @@ from typing import Any
 from dtorch.core.errors import ShapeError
 from dtorch.core.functions import cat
 from dtorch.core.grad_mode import no_grad
+from dtorch.core.tensor import Tensor
 
 
 def parameters_to_vector(parameters: Iterable[Any]) -> Any:
@@ -34,6 +35,8 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
         >>> weight.tolist()
         [[1.0, 2.0]]
     """
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"vector_to_parameters: got {type(vec).__name__}, expected a tensor")
     parts = list(parameters)
     total = sum(p.numel() for p in parts)
     if tuple(vec.shape) != (total,):

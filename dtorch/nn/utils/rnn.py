@@ -42,6 +42,8 @@ class PackedSequence(_PackedFields):
         cls, data: Any, batch_sizes: Any = None, sorted_indices: Any = None,
         unsorted_indices: Any = None,
     ) -> PackedSequence:  # fmt: skip
+        if batch_sizes is None and isinstance(data, (tuple, list)):
+            data, batch_sizes = data  # as pickles of before 1.1 have it
         if batch_sizes is None:
             raise ArgumentError("PackedSequence: batch_sizes are missing")
         if not isinstance(batch_sizes, TensorBase):
@@ -68,15 +70,43 @@ class PackedSequence(_PackedFields):
 
     def double(self) -> PackedSequence:
         """Convert the data to float64."""
-        return self._map(lambda data: data.double())
+        return self._map(Tensor.double)
 
     def float(self) -> PackedSequence:
         """Convert the data to float32."""
-        return self._map(lambda data: data.float())
+        return self._map(Tensor.float)
 
     def half(self) -> PackedSequence:
         """Convert the data to float16."""
-        return self._map(lambda data: data.half())
+        return self._map(Tensor.half)
+
+    def long(self) -> PackedSequence:
+        """Convert the data to int64."""
+        return self._map(Tensor.long)
+
+    def int(self) -> PackedSequence:
+        """Convert the data to int32."""
+        return self._map(Tensor.int)
+
+    def short(self) -> PackedSequence:
+        """Convert the data to int16."""
+        return self._map(Tensor.short)
+
+    def char(self) -> PackedSequence:
+        """Convert the data to int8."""
+        return self._map(Tensor.char)
+
+    def byte(self) -> PackedSequence:
+        """Convert the data to uint8."""
+        return self._map(Tensor.byte)
+
+    def pin_memory(self) -> PackedSequence:
+        """Pin the memory of the data; nothing where there is no card."""
+        return self._map(lambda data: data.pin_memory())
+
+    def is_pinned(self) -> bool:
+        """Whether the memory of the data is pinned."""
+        return self.data.is_pinned()
 
     @property
     def is_cuda(self) -> bool:
@@ -103,6 +133,8 @@ def invert_permutation(permutation: Any) -> Any:
 def _lengths_of(lengths: Any, batch: int) -> np.ndarray:
     array = lengths.array if isinstance(lengths, TensorBase) else np.asarray(lengths)
     array = np.atleast_1d(array).astype(np.int64)
+    if not batch:
+        raise ArgumentError("pack_padded_sequence: the batch is empty, expected sequences")
     if array.shape != (batch,):
         raise ShapeError(
             f"pack_padded_sequence: {array.size} lengths for a batch of {batch} sequences"
