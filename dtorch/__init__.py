@@ -27,15 +27,22 @@ from dtorch import (
     version,
 )
 from dtorch.amp.autocast import autocast
+from dtorch.amp.grad_scaler import GradScaler
 from dtorch.amp.state import (
     clear_autocast_cache,
+    get_autocast_cpu_dtype,
     get_autocast_dtype,
+    get_autocast_gpu_dtype,
     is_autocast_available,
     is_autocast_cache_enabled,
+    is_autocast_cpu_enabled,
     is_autocast_enabled,
     set_autocast_cache_enabled,
+    set_autocast_cpu_dtype,
+    set_autocast_cpu_enabled,
     set_autocast_dtype,
     set_autocast_enabled,
+    set_autocast_gpu_dtype,
 )
 from dtorch.autograd import (
     Variable,
@@ -59,7 +66,12 @@ from dtorch.core import (
     typed_storage as _typed_storage,
     window_functions as _window_functions,
 )
-from dtorch.core.backend import get_num_threads, set_num_threads
+from dtorch.core.backend import (
+    get_num_interop_threads,
+    get_num_threads,
+    set_num_interop_threads,
+    set_num_threads,
+)
 from dtorch.core.coo import layout, sparse_coo, strided
 from dtorch.core.creation import *
 from dtorch.core.device import device, get_default_device
@@ -130,6 +142,7 @@ if _typing.TYPE_CHECKING:
         vision,
         xpu,
     )
+    from dtorch.accelerator import get_device_module
     from dtorch.serialization import load, save
 
 _ON_DEMAND = (
@@ -157,17 +170,20 @@ _ON_DEMAND = (
 )
 
 __all__ = [
-    "AcceleratorError", "OutOfMemoryError", "Size", "Storage", "Tensor", "UntypedStorage",
-    "Variable", "__array_namespace_info__", "__version__", "accelerator", "amp", "autocast",
-    "autograd", "backends", "bool", "broadcast_shapes", "broadcast_tensors", "cartesian_prod",
-    "cdouble", "cfloat", "clear_autocast_cache", "compat", "compile", "compiler", "cpu", "cuda",
-    "data", "device", "distributed", "distributions", "double", "e", "enable_grad", "ffi", "fft",
-    "float", "from_dlpack", "get_autocast_dtype", "get_default_device", "get_num_threads", "half",
-    "hub", "inf", "inference_mode", "int", "is_autocast_available", "is_autocast_cache_enabled",
-    "is_autocast_enabled", "is_grad_enabled", "is_inference_mode_enabled", "jit", "layout",
-    "legacy", "linalg", "load", "long", "meshgrid", "model_zoo", "mps", "multiprocessing", "nan",
-    "newaxis", "nn", "no_grad", "optim", "pi", "random", "save", "serialization",
-    "set_autocast_cache_enabled", "set_autocast_dtype", "set_autocast_enabled", "set_grad_enabled",
+    "AcceleratorError", "GradScaler", "OutOfMemoryError", "Size", "Storage", "Tensor",
+    "UntypedStorage", "Variable", "__array_namespace_info__", "__version__", "accelerator", "amp",
+    "autocast", "autograd", "backends", "bool", "broadcast_shapes", "broadcast_tensors",
+    "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "compat", "compile", "compiler",
+    "cpu", "cuda", "data", "device", "distributed", "distributions", "double", "e", "enable_grad",
+    "ffi", "fft", "float", "from_dlpack", "get_autocast_cpu_dtype", "get_autocast_dtype",
+    "get_autocast_gpu_dtype", "get_default_device", "get_device_module", "get_num_interop_threads",
+    "get_num_threads", "half", "hub", "inf", "inference_mode", "int", "is_autocast_available",
+    "is_autocast_cache_enabled", "is_autocast_cpu_enabled", "is_autocast_enabled",
+    "is_grad_enabled", "is_inference_mode_enabled", "jit", "layout", "legacy", "linalg", "load",
+    "long", "meshgrid", "model_zoo", "mps", "multiprocessing", "nan", "newaxis", "nn", "no_grad",
+    "optim", "pi", "random", "save", "serialization", "set_autocast_cache_enabled",
+    "set_autocast_cpu_dtype", "set_autocast_cpu_enabled", "set_autocast_dtype",
+    "set_autocast_enabled", "set_autocast_gpu_dtype", "set_grad_enabled", "set_num_interop_threads",
     "set_num_threads", "set_printoptions", "short", "sparse", "sparse_coo", "special", "strided",
     "testing", "tril_indices", "triu_indices", "utils", "version", "vision", "xpu",
 ]  # fmt: skip
@@ -189,7 +205,9 @@ if not _typing.TYPE_CHECKING:
     # Sockets and processes are a third of the time of an import.
     __getattr__ = _on_demand(
         __name__,
-        {name: name for name in _ON_DEMAND} | dict.fromkeys(("load", "save"), "serialization"),
+        {name: name for name in _ON_DEMAND}
+        | dict.fromkeys(("load", "save"), "serialization")
+        | {"get_device_module": "accelerator"},
     )
 
 

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from types import ModuleType
 from typing import Any
 
-from dtorch import cuda
-from dtorch.core.device import device
+from dtorch import cpu, cuda, mps, xpu
+from dtorch.core.device import as_device, device
 from dtorch.core.errors import NoDeviceError
 
 __all__ = [
@@ -35,6 +36,20 @@ def device_count() -> int:
 def current_accelerator(check_available: bool = False) -> device | None:
     """The kind of card, as a device without index; None where there is none."""
     return device("cuda") if is_available() else None
+
+
+def get_device_module(device: Any = None) -> ModuleType:
+    """The module of a kind of device, such as `dtorch.cuda`; by default that of the card if there is
+    one, else `dtorch.cpu`.
+
+    Raises:
+        NoDeviceError: a kind that has no module.
+    """
+    modules = {"cpu": cpu, "cuda": cuda, "mps": mps, "xpu": xpu}
+    kind = ("cuda" if is_available() else "cpu") if device is None else as_device(device).type
+    if kind not in modules:
+        raise NoDeviceError(f"get_device_module: there is no module for {kind!r}")
+    return modules[kind]
 
 
 def _require(name: str) -> None:

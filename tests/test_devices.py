@@ -58,3 +58,10 @@ def test_tensors_say_where_they_do_not_lie() -> None:
     assert x.is_cpu
     kinds = ("xpu", "mps", "vulkan", "xla", "ipu", "mtia", "quantized", "nested", "mkldnn")
     assert not [kind for kind in kinds if getattr(x, f"is_{kind}")]
+
+
+def test_each_kind_has_its_module() -> None:
+    assert dtorch.get_device_module() is dtorch.cpu
+    assert dtorch.get_device_module("cuda:1") is cuda
+    with pytest.raises(NoDeviceError, match="xla"):
+        dtorch.get_device_module("xla")

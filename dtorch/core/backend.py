@@ -146,6 +146,19 @@ def set_num_threads(num: int) -> None:
     blas.limit_threads(num)
 
 
+def get_num_interop_threads() -> int:
+    """Number of operations that run at the same time: 1, each on `get_num_threads`."""
+    return 1
+
+
+def set_num_interop_threads(num: int) -> None:
+    """Allow so many operations at the same time; they run one after the other in any case."""
+    if not isinstance(num, int) or isinstance(num, bool) or num < 1:
+        raise ArgumentError(
+            f"set_num_interop_threads: got {num!r}, expected an integer of at least 1"
+        )
+
+
 if native is not None:
     blas.limit_threads(get_num_threads())
 

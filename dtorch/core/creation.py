@@ -31,14 +31,14 @@ from dtorch.core.errors import ArgumentError, GradError, ShapeError
 from dtorch.core.inplace import bump, expect_writable
 from dtorch.core.memory_format import contiguous_format, made_in, order_of, preserve_format
 from dtorch.core.op import method
-from dtorch.core.shapes import as_sizes
+from dtorch.core.shapes import as_sizes, given_sizes
 from dtorch.core.storage import Storage, array_over, end_of
 from dtorch.core.tensor import Tensor
 
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_strided", "eye", "from_numpy",
     "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range",
-    "set_default_device", "tensor",
+    "scalar_tensor", "set_default_device", "tensor",
     "zeros", "zeros_like",
 ]  # fmt: skip
 
@@ -160,6 +160,18 @@ def _dtypes_in(data: Any) -> set[dtype]:
     return set().union(*map(_dtypes_in, data))
 
 
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A 0-dim tensor of a number; of the default dtype, whatever the number.
+
+    >>> scalar_tensor(3)
+    tensor(3.)
+    """
+    return full((), s, dtype=dtype or get_default_dtype(), device=device,
+                requires_grad=requires_grad)  # fmt: skip
+
+
 @entry("as_tensor")
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, sharing memory with an array or tensor of the wanted dtype."""
@@ -224,11 +236,14 @@ def tensor_from_storage(
 
 @entry("empty", computes=False)
 def empty(
-    *size: Any, out: Any = None, dtype: Any = None, device: Any = None,
+    *sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """An uninitialised tensor."""
-    array = xp_of(device).empty(as_sizes("empty", size), _numpy(dtype))
+    array = xp_of(device).empty(
+        as_sizes("empty", sizes if size is None else given_sizes("empty", sizes, size)),
+        _numpy(dtype),
+    )
     if memory_format is not None and memory_format is not contiguous_format:
         if memory_format is preserve_format:
             raise ArgumentError(
@@ -241,19 +256,34 @@ def empty(
 
 @entry("zeros", computes=False)
 def zeros(
-    *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of zeros."""
-    array = xp_of(device).zeros(as_sizes("zeros", size), _numpy(dtype))
+    array = xp_of(device).zeros(
+        as_sizes("zeros", sizes if size is None else given_sizes("zeros", sizes, size)),
+        _numpy(dtype),
+    )
     return _finish(array, requires_grad, out, device)
 
 
 @entry("ones", computes=False)
 def ones(
-    *size: Any, out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of ones."""
-    array = xp_of(device).ones(as_sizes("ones", size), _numpy(dtype))
+    array = xp_of(device).ones(
+        as_sizes("ones", sizes if size is None else given_sizes("ones", sizes, size)), _numpy(dtype)
+    )
     return _finish(array, requires_grad, out, device)
 
 
@@ -553,10 +583,11 @@ def eye(
 
 def _new(name: str, make: Any) -> Any:
     def method(
-        self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
-    ) -> Tensor:
+        self: Tensor, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None,
+        requires_grad: bool = False, pin_memory: bool = False,
+    ) -> Tensor:  # fmt: skip
         return make(  # type: ignore[no-any-return]
-            *size, dtype=self.dtype if dtype is None else dtype,
+            *sizes, size=size, dtype=self.dtype if dtype is None else dtype,
             device=device_like(self, device), requires_grad=requires_grad,
         )  # fmt: skip
 
@@ -592,7 +623,16 @@ def new_full(
                 device=device_like(self, device), requires_grad=requires_grad)  # fmt: skip
 
 
+def new_empty_strided(
+    self: Tensor, size: Any, stride: Any, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Like `dtorch.empty_strided`, of the dtype and device of this tensor."""
+    return empty_strided(size, stride, dtype=self.dtype if dtype is None else dtype,
+                         device=device_like(self, device), requires_grad=requires_grad)  # fmt: skip
+
+
 for _name, _make in (("new_empty", empty), ("new_zeros", zeros), ("new_ones", ones)):
     method(_name, _new(_name, _make))
-for _function in (new_tensor, new_full):
+for _function in (new_tensor, new_full, new_empty_strided):
     method(_function.__name__, _function)

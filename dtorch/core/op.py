@@ -745,6 +745,11 @@ def method(name: str, value: Any) -> None:
     op = getattr(value, "op", None)
     if callable(value) and (op is None or value not in (op.function, op.inplace_function)):
         value.__name__ = value.__qualname__ = name
+    also_method(name, value)
+
+
+def also_method(name: str, value: Any) -> None:
+    """Give tensors a method that has another name of its own."""
     METHODS[name] = value
     _give(name, value)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from dtorch.core import ops  # noqa: F401 - fills the registry
-from dtorch.core.op import REGISTRY, method, public_ops
+from dtorch.core.op import REGISTRY, also_method, method, public_ops
 from dtorch.core.questions import is_nonzero
 
 OTHER_NAMES = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
-    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "divide": "div", "fix": "trunc",
+    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "conj_physical": "conj",
+    "divide": "div", "fix": "trunc",
     "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le", "moveaxis": "movedim",
     "multiply": "mul", "negative": "neg", "not_equal": "ne", "row_stack": "vstack",
-    "subtract": "sub", "swapdims": "swapaxes",
+    "split_with_sizes": "split", "subtract": "sub", "swapdims": "swapaxes", "trapz": "trapezoid",
+    "unsafe_chunk": "chunk", "unsafe_split": "split",
 }  # fmt: skip
 
 # Functions of `nn.functional` that the package itself offers, too.
@@ -21,7 +23,7 @@ ALSO_GENERAL = (
     "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "bilinear",
     "binary_cross_entropy_with_logits", "celu", "channel_shuffle", "conv1d", "conv2d", "conv3d",
     "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss",
-    "cosine_similarity", "feature_alpha_dropout", "group_norm", "hardshrink",
+    "cosine_similarity", "dropout", "feature_alpha_dropout", "group_norm", "hardshrink",
     "hinge_embedding_loss", "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d",
     "max_pool3d", "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle",
     "poisson_nll_loss", "prelu", "rms_norm", "rrelu", "selu", "threshold", "triplet_margin_loss",
@@ -33,9 +35,9 @@ FROM_METHODS = ("detach", "detach_", "fill_", "resize_as_", "zero_")
 for _name, _own in OTHER_NAMES.items():
     _op = REGISTRY[_own]
     if _op.method:
-        method(_name, _op.function)
+        also_method(_name, _op.function)
     if _op.inplace_function is not None:
-        method(f"{_name}_", _op.inplace_function)
+        also_method(f"{_name}_", _op.inplace_function)
 for _name in METHODS_OF_NN:
     method(_name, REGISTRY[_name].function)
 

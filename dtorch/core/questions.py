@@ -7,13 +7,15 @@ from typing import Any
 from dtorch.core.base import TensorBase
 from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, result_dtype, scalar_dtype
 from dtorch.core.errors import ShapeError
-from dtorch.core.storage import Storage
+from dtorch.core.op import also_method
+from dtorch.core.storage import Storage, storage_of
 from dtorch.core.tensor import Tensor
 from dtorch.core.typed_storage import TypedStorage
 
 __all__ = [
-    "can_cast", "get_device", "is_complex", "is_floating_point", "is_nonzero", "is_same_size",
-    "is_signed", "is_storage", "is_tensor", "numel", "result_type",
+    "can_cast", "get_device", "is_complex", "is_conj", "is_distributed", "is_floating_point",
+    "is_inference", "is_neg", "is_nonzero", "is_same_size", "is_signed", "is_storage", "is_tensor",
+    "numel", "resolve_conj", "resolve_neg", "result_type",
 ]  # fmt: skip
 
 
@@ -63,6 +65,57 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
         else:
             ranks[2].append(scalar_dtype(value))
     return result_dtype(*ranks)
+
+
+def is_inference(input: Tensor) -> bool:
+    """Whether the tensor was made in inference mode from tensors that require grad."""
+    return input.is_inference()
+
+
+def is_conj(input: Tensor) -> bool:
+    """Whether the conjugate is still to be taken: no, it is taken at once."""
+    return False
+
+
+def is_neg(input: Tensor) -> bool:
+    """Whether the sign is still to be changed: no, it is changed at once."""
+    return False
+
+
+def is_distributed(input: Tensor) -> bool:
+    """Whether the elements lie in several processes: no."""
+    return False
+
+
+def resolve_conj(input: Tensor) -> Tensor:
+    """The tensor itself: conjugates are taken at once."""
+    return input
+
+
+def resolve_neg(input: Tensor) -> Tensor:
+    """The tensor itself: signs are changed at once."""
+    return input
+
+
+def as_subclass(input: Tensor, cls: Any) -> Any:
+    """The memory of the tensor as a tensor of a subclass; its history is not taken over."""
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError(f"as_subclass: cls is {cls!r}, expected a subclass of Tensor")
+    made = cls._wrap(input._array)
+    storage_of(input).track(made)
+    return made
+
+
+def dim_order(input: Tensor) -> tuple[int, ...]:
+    """The dims, those whose neighbours lie farthest apart first."""
+    strides = input.stride()
+    return tuple(sorted(range(input.ndim), key=lambda dim: -strides[dim]))
+
+
+for _function in (
+    as_subclass, dim_order, is_conj, is_distributed, is_neg, resolve_conj, resolve_neg,
+):  # fmt: skip
+    also_method(_function.__name__, _function)
 
 
 def can_cast(from_: Any, to: Any) -> bool:

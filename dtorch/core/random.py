@@ -33,7 +33,7 @@ from dtorch.core.inplace import bump, check_inplace, cut_history
 from dtorch.core.memory_format import made_in, order_of
 from dtorch.core.meta import MetaArray
 from dtorch.core.op import method
-from dtorch.core.shapes import as_sizes, expect_ints
+from dtorch.core.shapes import as_sizes, expect_ints, given_sizes
 from dtorch.core.tensor import Tensor
 
 __all__ = [
@@ -157,23 +157,25 @@ def _made(
 
 @entry("rand", computes=False)
 def rand(
-    *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers uniform in [0, 1)."""
-    sizes, kind = as_sizes("rand", size), _floating("rand", dtype, out)
-    return _made(lambda: uniform(sizes, kind, generator), sizes, kind, out, requires_grad, device)
+    given = sizes if size is None else given_sizes("rand", sizes, size)
+    shape, kind = as_sizes("rand", given), _floating("rand", dtype, out)
+    return _made(lambda: uniform(shape, kind, generator), shape, kind, out, requires_grad, device)
 
 
 @entry("randn", computes=False)
 def randn(
-    *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers from the standard normal distribution."""
-    sizes, kind = as_sizes("randn", size), _floating("randn", dtype, out)
+    given = sizes if size is None else given_sizes("randn", sizes, size)
+    shape, kind = as_sizes("randn", given), _floating("randn", dtype, out)
     return _made(
-        lambda: standard_normal(sizes, kind, generator), sizes, kind, out, requires_grad, device
+        lambda: standard_normal(shape, kind, generator), shape, kind, out, requires_grad, device
     )
 
 
@@ -185,6 +187,8 @@ def randint(
     """Whole numbers from ``low`` (0 if left out) up to, not including, ``high``."""
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     numpy_dtype = _wanted("randint", dtype, out, int64).numpy
     sizes = as_sizes("randint", (size,))
     return _made(

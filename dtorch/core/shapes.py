@@ -142,6 +142,19 @@ def as_sizes(op: str, sizes: Sequence[Any]) -> tuple[int, ...]:
     return found
 
 
+def given_sizes(op: str, sizes: Sequence[Any], size: Any) -> Sequence[Any]:
+    """Sizes given by the keyword ``size``, and by nothing else.
+
+    Raises:
+        TypeError: they are no sequence, or there are others.
+    """
+    if sizes or not isinstance(size, Iterable):
+        raise TypeError(
+            f"{op}: size is {size!r} beside {tuple(sizes)}, expected one sequence of ints"
+        )
+    return (size,)
+
+
 def infer_size(op: str, shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     """Replace one -1 in ``shape`` so that it holds ``numel`` elements.
 

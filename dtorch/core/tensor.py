@@ -756,6 +756,14 @@ class Tensor(OpMethods, TensorBase):
         """As bfloat16."""
         return self.to(dtypes.bfloat16, memory_format=_asked(memory_format))
 
+    def cfloat(self) -> Tensor:
+        """As complex64."""
+        return self.to(dtypes.complex64)
+
+    def cdouble(self) -> Tensor:
+        """As complex128."""
+        return self.to(dtypes.complex128)
+
     def byte(self, memory_format: Any = preserve_format) -> Tensor:
         """As uint8."""
         return self.to(dtypes.uint8, memory_format=_asked(memory_format))

@@ -91,3 +91,16 @@ def test_impossible_rules_are_named() -> None:
         dtorch.eye(-1)
     with pytest.raises((ValueError, RuntimeError), match="negative"):
         dtorch.zeros(-1)
+
+
+def test_sizes_may_come_by_keyword() -> None:
+    for make in (dtorch.zeros, dtorch.ones, dtorch.empty, dtorch.rand, dtorch.randn):
+        assert make(size=(2, 3)).shape == (2, 3)
+        with pytest.raises(TypeError, match="size"):
+            make(2, size=(3,))
+        with pytest.raises(TypeError, match="size"):
+            make(size=2)
+    assert dtorch.randint(5, size=(2, 3)).max() < 5
+    assert dtorch.ones(1).new_zeros(size=(2,)).tolist() == [0, 0]
+    assert dtorch.scalar_tensor(3).dtype is dtorch.float32
+    assert dtorch.ones(1).new_empty_strided((2, 3), (1, 2)).stride() == (1, 2)

@@ -41,3 +41,22 @@ def test_elements_of_a_tensor_alone_are_counted() -> None:
     assert dtorch.numel(dtorch.ones(2, 3)) == 6
     with pytest.raises(TypeError, match="numel: got list"):
         dtorch.numel([1, 2])
+
+
+def test_nothing_is_left_to_be_done_to_a_tensor() -> None:
+    x = dtorch.ones(2, 3, dtype=dtorch.complex64)
+    assert not any((dtorch.is_conj(x.conj()), dtorch.is_neg(-x), x.is_distributed()))
+    assert x.resolve_conj() is dtorch.resolve_neg(x) is x
+    assert x.dim_order() == (0, 1)
+    assert x.t().dim_order() == (1, 0)
+
+
+def test_a_subclass_shares_the_memory() -> None:
+    class Own(dtorch.Tensor):
+        pass
+
+    x = dtorch.zeros(2)
+    own = x.as_subclass(Own)
+    own.fill_(1)
+    assert isinstance(own, Own)
+    assert x.tolist() == [1, 1]
