@@ -118,11 +118,11 @@ class Threshold(Module):
 class ReLU(Threshold):
     """``max(0, x)``."""
 
-    threshold: float = 0  # which cudnn's layers in Torch7's files lack
-    val: float = 0
-
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0, 0, inplace)
+
+    def compute(self, input: Tensor) -> Any:
+        return functions.relu(input)
 
 
 class ReLU6(Module):

@@ -143,8 +143,18 @@ class Module(Typed):
             scale: times the gradients of the parameters.
         Returns: the gradient of the input.
         """
-        self.updateGradInput(input, gradOutput)
-        self.accGradParameters(input, gradOutput, scale)
+        own, pairs = type(self), self._pairs()
+        if (
+            pairs
+            and self.gradInput is not None
+            and own.updateGradInput is Module.updateGradInput
+            and own.accGradParameters is Module.accGradParameters
+        ):
+            self.gradInput, found = self._record_of(input).gradients(gradOutput)
+            self._accumulate(pairs, found, scale)
+        else:
+            self.updateGradInput(input, gradOutput)
+            self.accGradParameters(input, gradOutput, scale)
         return self.gradInput
 
     def backwardUpdate(self, input: Table, gradOutput: Table, lr: float) -> Table:
@@ -164,9 +174,13 @@ class Module(Typed):
         pairs = self._pairs()
         if pairs:
             found = self._record_of(input).parameter_gradients(gradOutput)
-            for (_, gradient), more in zip(pairs, found, strict=True):
-                if gradient is not None:
-                    gradient.add_(more, alpha=scale)
+            self._accumulate(pairs, found, scale)
+
+    @staticmethod
+    def _accumulate(pairs: list[tuple[Tensor, Any]], found: list[Tensor], scale: float) -> None:
+        for (_, gradient), more in zip(pairs, found, strict=True):
+            if gradient is not None:
+                gradient.add_(more, alpha=scale)
 
     def accUpdateGradParameters(self, input: Table, gradOutput: Table, lr: float) -> None:
         """Take ``lr`` times its gradient from each parameter; their gradients stay as they were."""

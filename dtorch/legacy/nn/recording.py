@@ -87,6 +87,13 @@ class Recording:
         """The gradient of each parameter that is there."""
         return self._gradients(tensors_of(self._parameters), grad_output)
 
+    def gradients(self, grad_output: Table) -> tuple[Table, list[Tensor]]:
+        """Both of these, in one pass."""
+        given = tensors_of(self._input)
+        found = self._gradients([*given, *tensors_of(self._parameters)], grad_output)
+        of_input = iter(found[: len(given)])
+        return mapped(lambda _: next(of_input), self._input), found[len(given) :]
+
     def _gradients(self, leaves: list[Tensor], grad_output: Table) -> list[Tensor]:
         outputs = tensors_of(self._result)
         grads = self._like_outputs(outputs, grad_output)
