@@ -89,7 +89,7 @@ class _Arguments:
         struct.stride[0 : len(sizes)] = strides
         struct.offset = tensor.storage_offset()
         struct.room = len(tensor.storage()) - tensor.storage_offset()
-        struct.count = 1
+        struct.count = 1 << 30  # C may free what it was given, and it stays
         self._tensors.append((tensor, struct))
         return struct
 

@@ -31,7 +31,7 @@ _CUDA_PACKAGES = ("cunn.", "cudnn.", "ccn2.")
 
 
 # What damage makes go wrong; objects too deep within each other are damage, too.
-_DAMAGE_ERRORS = (ValueError, TypeError, LookupError, OverflowError, RecursionError, struct.error)
+_DAMAGE_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, struct.error)
 
 
 class T7ReaderException(DtorchError, RuntimeError):

@@ -103,6 +103,16 @@ def test_layers_of_lua_compute_what_they_did(name, attributes, given, expected):
         assert dtorch.allclose(a, b, atol=1e-6)
 
 
+def test_attributes_that_cannot_be_are_damage():
+    for attributes in (
+        {"running_std": 0.0, "eps": 0.0},
+        {"permutations": 3},
+        {"paddingValue": "x"},
+    ):
+        with pytest.raises((TypeError, ArithmeticError)):
+            module_of("nn.Linear", attributes)
+
+
 def test_criteria_are_read_and_other_classes_are_not():
     criterion = module_of("nn.ClassNLLCriterion", {"sizeAverage": False, "output": 0.0})
     assert criterion.forward(dtorch.eye(2), dtorch.tensor([0, 1])) == -2
