@@ -6,7 +6,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from dtorch.core.interrupts import completed
 
@@ -95,40 +95,85 @@ class _GradMode:
         return decorated  # type: ignore[return-value]  # same signature by wraps
 
 
-class _Bare:
-    """Lets a switch without arguments decorate with and without parentheses."""
+if TYPE_CHECKING:
+    # Checkers do not believe that a class gives back a function, as these do that decorate one.
 
-    @overload
-    def __new__(cls) -> Self: ...
-    @overload
-    def __new__(cls, function: F) -> F: ...  # type: ignore[misc]  # the function, decorated
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        switch = super().__new__(cls)
-        if function is None:
-            return switch
-        switch.__init__()  # type: ignore[misc]  # __init__ is not called for what is no instance
-        return switch(function)  # type: ignore[operator]  # the switches are callable
+    class _Bare(Protocol):
+        @overload
+        def __call__(self) -> _GradMode: ...
+        @overload
+        def __call__(self, function: F) -> F: ...
 
+    class _Inference(Protocol):
+        @overload
+        def __call__(self, mode: bool = True) -> _GradMode: ...
+        @overload
+        def __call__(self, mode: F) -> F: ...
 
-class no_grad(_Bare, _GradMode):  # noqa: N801 - the public name of the reference API
-    """Record nothing, in a ``with`` block or a decorated function.
+    no_grad: _Bare
+    enable_grad: _Bare
+    inference_mode: _Inference
 
-    >>> import dtorch
-    >>> x = dtorch.ones(2, requires_grad=True)
-    >>> with no_grad():
-    ...     (x * 2).requires_grad
-    False
-    """
+else:
 
-    def __init__(self) -> None:
-        super().__init__(False)
+    class _Bare:
+        """Lets a switch without arguments decorate with and without parentheses."""
 
+        def __new__(cls, function=None):
+            switch = super().__new__(cls)
+            if function is None:
+                return switch
+            switch.__init__()  # it is not called for what is no instance
+            return switch(function)
 
-class enable_grad(_Bare, _GradMode):  # noqa: N801 - the public name of the reference API
-    """Record again inside `no_grad`, in a ``with`` block or a decorated function."""
+    class no_grad(_Bare, _GradMode):  # noqa: N801 - the public name of the reference API
+        """Record nothing, in a ``with`` block or a decorated function.
 
-    def __init__(self) -> None:
-        super().__init__(True)
+        >>> import dtorch
+        >>> x = dtorch.ones(2, requires_grad=True)
+        >>> with no_grad():
+        ...     (x * 2).requires_grad
+        False
+        """
+
+        def __init__(self):
+            super().__init__(False)
+
+    class enable_grad(_Bare, _GradMode):  # noqa: N801 - the public name of the reference API
+        """Record again inside `no_grad`, in a ``with`` block or a decorated function."""
+
+        def __init__(self):
+            super().__init__(True)
+
+    class inference_mode(_GradMode):  # noqa: N801 - the public name of the reference API
+        """Record nothing, and mark what would have been recorded.
+
+        Like `no_grad`, but a result computed from tensors that require grad is marked: outside the
+        block it can neither be saved for a gradient nor be changed in place, so that a forgotten
+        block is noticed.
+
+        Args:
+            mode: False turns the mode off inside a block where it is on.
+        Differs from the reference API: results of operands that do not require grad are ordinary
+            tensors, as they would be outside.
+
+        >>> import dtorch
+        >>> x = dtorch.ones(2, requires_grad=True)
+        >>> with inference_mode():
+        ...     y = x * 2
+        >>> y.requires_grad, y.is_inference()
+        (False, True)
+        """
+
+        def __new__(cls, mode=True):
+            switch = super().__new__(cls)
+            if not callable(mode):
+                return switch
+            switch.__init__()  # it is not called for what is no instance
+            return switch(mode)
+
+        def __init__(self, mode=True):
+            super().__init__(not mode, bool(mode))
 
 
 class set_grad_enabled(_GradMode):  # noqa: N801 - the public name of the reference API
@@ -152,38 +197,3 @@ class set_grad_enabled(_GradMode):  # noqa: N801 - the public name of the refere
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is inside `inference_mode`."""
     return mode.inference
-
-
-class inference_mode(_GradMode):  # noqa: N801 - the public name of the reference API
-    """Record nothing, and mark what would have been recorded.
-
-    Like `no_grad`, but a result computed from tensors that require grad is marked: outside the
-    block it can neither be saved for a gradient nor be changed in place, so that a forgotten
-    block is noticed.
-
-    Args:
-        mode: False turns the mode off inside a block where it is on.
-    Differs from the reference API: results of operands that do not require grad are ordinary
-        tensors, as they would be outside.
-
-    >>> import dtorch
-    >>> x = dtorch.ones(2, requires_grad=True)
-    >>> with inference_mode():
-    ...     y = x * 2
-    >>> y.requires_grad, y.is_inference()
-    (False, True)
-    """
-
-    @overload
-    def __new__(cls, mode: bool = True) -> Self: ...
-    @overload
-    def __new__(cls, mode: F) -> F: ...  # type: ignore[misc]  # the function, decorated
-    def __new__(cls, mode: Any = True) -> Any:
-        switch = super().__new__(cls)
-        if not callable(mode):
-            return switch
-        switch.__init__()  # type: ignore[misc]  # __init__ is not called for what is no instance
-        return switch(mode)
-
-    def __init__(self, mode: bool = True) -> None:
-        super().__init__(not mode, bool(mode))

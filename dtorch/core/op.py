@@ -528,6 +528,8 @@ class Op:
             n = self.positional
             rest = dict(zip(self.params[n:], again[n:], strict=True))
             return partial(self.function, *again[:n], out=kwargs.get("out"), **rest)
+        if self.public:
+            _call_by(self.name, error)
         if isinstance(error, MemoryError) or _says_the_type(self.name, error):
             return told(self.name, error)
         try:
@@ -719,6 +721,16 @@ class Op:
     def run_inplace(self, values: list[Any]) -> Any:
         """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
         return change(self, values)
+
+
+def _call_by(name: str, error: Exception) -> None:
+    """Have an error of ours that names a part of an operation, which users have not called, name the
+    operation itself."""
+    text = error.args[0] if isinstance(error, DtorchError) and error.args else ""
+    part, found, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    op = REGISTRY.get(part)
+    if found and op is not None and not op.public:
+        error.args = (f"{name}:{rest}", *error.args[1:])
 
 
 def _says_the_type(name: str, error: Exception) -> bool:

@@ -264,7 +264,25 @@ def infer(model: nn.Module) -> str:
     return repr(model)
 
 
+@dtorch.no_grad
+def bare(model: nn.Module) -> str:
+    return repr(model)
+
+
+@dtorch.enable_grad
+def recorded(x: Tensor, times: int = 2) -> Tensor:
+    return x * times
+
+
+@dtorch.inference_mode
+def inferred(x: Tensor) -> int:
+    return x.numel()
+
+
 assert_type(infer(net), str)
+assert_type(bare(net), str)
+assert_type(recorded(x, times=3), Tensor)
+assert_type(inferred(x), int)
 assert_type(evaluate(net, DataLoader(Squares())), float)
 optimizer = optim.LBFGS(net.parameters(), lr=1)
 loss: Tensor = optimizer.step(closure)
@@ -279,3 +297,4 @@ optim.Sgd(net.parameters())  # error
 optim.SGD(net.parameters(), learning_rate=0.1)  # error
 DataLoader(Squares(), batchsize=2)  # error
 evaluate(1, loader)  # error
+bare(1)  # error

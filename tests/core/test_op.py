@@ -204,3 +204,9 @@ def test_errors_of_others_keep_the_calls_that_led_to_them() -> None:
     with pytest.raises(ZeroDivisionError) as raised:
         failing(dtorch.ones(1))
     assert traceback.extract_tb(raised.value.__traceback__)[-1].name == "failing"
+
+
+def test_an_error_of_a_part_names_the_operation_that_was_called() -> None:
+    x = dtorch.ones(3, 4)
+    with pytest.raises(ShapeError, match=r"^where: shapes .* cannot be broadcast"):
+        dtorch.where(x > 0, x, dtorch.ones(7))
