@@ -472,6 +472,12 @@ class Op:
                 return None
         return None
 
+    def repeat(self, values: list[Any], **options: Any) -> Any:
+        """A call with these values of the parameters."""
+        n = self.positional
+        named = dict(zip(self.params[n:], values[n:], strict=True))
+        return self.function(*values[:n], **named, **options)
+
     def _on_one_element(self, values: list[Any]) -> list[Any] | None:
         """The first operand with a dim, if it has none and that is what was wrong."""
         input: Any = values[0]
@@ -479,7 +485,7 @@ class Op:
             return None
         again = [input.view(1), *values[1:]]  # type: ignore[attr-defined]  # a Tensor
         try:
-            self.run([*again])
+            self.repeat(again)
         except DtorchError:
             return None
         return again
@@ -525,9 +531,7 @@ class Op:
         if again is not None and inplace:
             return partial(self.run_inplace, again)
         if again is not None:
-            n = self.positional
-            rest = dict(zip(self.params[n:], again[n:], strict=True))
-            return partial(self.function, *again[:n], out=kwargs.get("out"), **rest)
+            return partial(self.repeat, again, out=kwargs.get("out"))
         if self.public:
             _call_by(self.name, error)
         if isinstance(error, MemoryError) or _says_the_type(self.name, error):
