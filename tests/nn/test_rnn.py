@@ -169,6 +169,8 @@ def test_packed_sequences_convert_as_tensors_do() -> None:
     for name in ("float", "double", "half", "long", "int", "short", "char", "byte"):
         assert getattr(packed, name)().data.dtype is getattr(dtorch.ones(1), name)().dtype
     assert packed.is_pinned() is False
-    assert packing.PackedSequence((packed.data, packed.batch_sizes)).batch_sizes is packed.batch_sizes
+    assert (
+        packing.PackedSequence((packed.data, packed.batch_sizes)).batch_sizes is packed.batch_sizes
+    )
     with pytest.raises(RuntimeError, match="empty"):
         packing.pack_padded_sequence(dtorch.empty(0, 0), [])

@@ -42,7 +42,10 @@ class _Convolution(Module):
         return self.weight[0].numel()
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()}({self.nInputPlane} -> {self.nOutputPlane})"
+        window = "x".join(
+            str(vars(self)[side]) for side in ("kT", "kW", "kH") if side in vars(self)
+        )
+        return f"{super().__repr__()}({self.nInputPlane} -> {self.nOutputPlane}, {window})"
 
 
 class TemporalConvolution(_Convolution):

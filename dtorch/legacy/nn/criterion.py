@@ -7,7 +7,7 @@ from typing import Any
 
 from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
-from dtorch.legacy.nn.recording import Recording, Table, mapped, plain
+from dtorch.legacy.nn.recording import Recording, Table, mapped, plain, tensors_of
 from dtorch.legacy.nn.utils import Typed
 
 __all__ = ["Criterion", "MultiCriterion", "ParallelCriterion"]
@@ -48,7 +48,7 @@ class Criterion(Typed):
         name, fixed = type(self).__name__, plain(target)
         recorded = Recording(name, lambda given: self.compute(given, fixed), input)
         self._recorded = recorded
-        self._seen = input, target
+        self._seen = input, target, _versions(input, target)
         self.output = recorded.output.item()
         return self.output
 
@@ -62,11 +62,16 @@ class Criterion(Typed):
 
     def updateGradInput(self, input: Table, target: Any) -> Table:
         """Compute the gradient of the input."""
-        if self._recorded is None or self._seen[0] is not input or self._seen[1] is not target:
+        if self._recorded is None or not self._saw(input, target):
             Criterion.updateOutput(self, input, target)
         assert self._recorded is not None
         self.gradInput = self._recorded.input_gradient(1)
         return self.gradInput
+
+    def _saw(self, input: Table, target: Any) -> bool:
+        """Whether the number was computed of just these, as they are."""
+        before, wanted, versions = self._seen
+        return before is input and wanted is target and versions == _versions(input, target)
 
     def clone(self) -> Any:
         """A copy."""
@@ -74,6 +79,10 @@ class Criterion(Typed):
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in super().__getstate__().items() if key != "_seen"}
+
+
+def _versions(input: Table, target: Any) -> list[int]:
+    return [tensor._version for tensor in tensors_of([input, target])]
 
 
 class _Weighted(Criterion):

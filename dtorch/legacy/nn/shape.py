@@ -93,6 +93,9 @@ class View(Module):
             return input.reshape(-1 if -1 not in self.size else input.size(0), *self.size)
         return input.reshape(*self.size)
 
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}({', '.join(map(str, self.size))})"
+
 
 class Reshape(Module):
     """The input, or each sample of it, with other sizes.
@@ -119,6 +122,9 @@ class Reshape(Module):
                 "or a batch of so many each"
             )
         return input.reshape(input.size(0), *self.size)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}({', '.join(map(str, self.size))})"
 
 
 class Narrow(Module):

@@ -72,3 +72,10 @@ def test_trees_are_shown():
         "  }\n"
         "}"
     )
+    assert [repr(layer) for layer in (
+        nn.SpatialConvolution(1, 2, 3, 4), nn.TemporalConvolution(1, 2, 3), nn.View(2, -1),
+        nn.Reshape(2, 3), nn.Dropout(0.25), nn.Tanh(),
+    )] == [
+        "nn.SpatialConvolution(1 -> 2, 3x4)", "nn.TemporalConvolution(1 -> 2, 3)", "nn.View(2, -1)",
+        "nn.Reshape(2, 3)", "nn.Dropout(0.2500)", "nn.Tanh",
+    ]  # fmt: skip

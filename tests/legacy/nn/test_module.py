@@ -313,6 +313,12 @@ def test_criteria_without_forward_or_of_another_target_give_the_gradient_of_what
     assert criterion.backward(given, given * 0).tolist() == [1, 1]
     criterion.forward(given, given)
     assert criterion.backward(given, given * 0).tolist() == [1, 1]
+    given.fill_(3)
+    assert criterion.backward(given, given).tolist() == [0, 0]
+    target = given * 0
+    criterion.forward(given, target)
+    target.fill_(2)
+    assert criterion.backward(given, target).tolist() == [1, 1]
     scored = nn.ClassSimplexCriterion(3)
     corners = scored.simplex @ scored.simplex.t()
     assert corners.flatten().tolist() == pytest.approx(
