@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import json
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from dtorch.autograd.watched import WatchedNode, after_backward
+from dtorch.core import backend
 from dtorch.core.composites import CompositeOp
+from dtorch.core.device import device
 from dtorch.core.dispatch import watch
 from dtorch.core.elementwise import ElementwiseOp
 from dtorch.core.errors import ArgumentError
@@ -32,6 +37,7 @@ class FunctionEvent:
         start, end: nanoseconds of a monotonic clock.
         thread: number of the thread.
         children: nanoseconds that events inside it took.
+        input_shapes: sizes of each operand, ``[]`` of what is no tensor; empty unless asked for.
 
     Example:
         >>> event = FunctionEvent("add", "op", start=1000, thread=1)
@@ -39,15 +45,27 @@ class FunctionEvent:
         ('add', 'op')
     """
 
-    __slots__ = ("category", "children", "end", "name", "start", "thread")
+    __slots__ = ("category", "children", "end", "input_shapes", "name", "start", "thread")
+    count = 1
+    device_time = device_time_total = self_device_time_total = 0.0  # nothing runs elsewhere
+    cuda_time = cuda_time_total = self_cuda_time_total = 0.0
 
-    def __init__(self, name: str, category: str, start: int, thread: int) -> None:
+    def __init__(
+        self, name: str, category: str, start: int, thread: int,
+        input_shapes: list[list[int]] | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.category = category
         self.start = start
         self.end = start
         self.thread = thread
         self.children = 0
+        self.input_shapes = input_shapes or []
+
+    @property
+    def key(self) -> str:
+        """The name."""
+        return self.name
 
     @property
     def cpu_time_total(self) -> float:
@@ -59,23 +77,29 @@ class FunctionEvent:
         """Microseconds without the events inside it."""
         return (self.end - self.start - self.children) / _MICRO
 
+    cpu_time = cpu_time_total
+
     def __repr__(self) -> str:
         return f"<FunctionEvent {self.name} {self.cpu_time_total:.1f}us>"
 
 
 class FunctionEventAvg:
-    """All events of one name.
+    """All events of one name, or of one name and sizes of the operands.
 
     Attributes:
         key: the name.
+        input_shapes: the sizes, where events were told apart by them.
         count: how many.
         cpu_time_total, self_cpu_time_total: summed microseconds, with and without inner events.
     """
 
-    __slots__ = ("count", "cpu_time_total", "key", "self_cpu_time_total")
+    __slots__ = ("count", "cpu_time_total", "input_shapes", "key", "self_cpu_time_total")
+    device_time = device_time_total = self_device_time_total = 0.0  # nothing runs elsewhere
+    cuda_time = cuda_time_total = self_cuda_time_total = 0.0
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, input_shapes: list[list[int]] | None = None) -> None:
         self.key = key
+        self.input_shapes = input_shapes or []
         self.count = 0
         self.cpu_time_total = 0.0
         self.self_cpu_time_total = 0.0
@@ -103,38 +127,70 @@ class EventList(list[Any]):
         'EventList'
     """
 
-    def table(self, sort_by: str | None = None, row_limit: int = 100) -> str:
+    def key_averages(
+        self, group_by_input_shapes: bool = False, group_by_stack_n: int = 0
+    ) -> EventList:
+        """The events of each name, and sizes of operands, taken together."""
+        return key_averages(self, group_by_input_shapes)
+
+    @property
+    def self_cpu_time_total(self) -> float:
+        """Microseconds of all events, without counting inner ones twice."""
+        return sum((event.self_cpu_time_total for event in self), 0.0)
+
+    def export_chrome_trace(self, path: Any) -> None:
+        """Write the events to a file that ``chrome://tracing`` and Perfetto show."""
+        write_trace(path, self)
+
+    def table(
+        self, sort_by: str | None = None, row_limit: int = 100, max_src_column_width: int = 75,
+        max_name_column_width: int = 55, max_shapes_column_width: int = 80,
+        header: str | None = None, top_level_events_only: bool = False,
+    ) -> str:  # fmt: skip
         """The events as text.
 
         Args:
             sort_by: ``"cpu_time_total"``, ``"self_cpu_time_total"``, ``"cpu_time"`` or ``"count"``:
-                the largest first. Default: as they are.
+                the largest first; times on other devices are all 0. Default: as they are.
             row_limit: how many are shown; -1 for all.
+            max_name_column_width: longer names are cut.
+            header: a line above the table.
         """
-        columns = ("self_cpu_time_total", "cpu_time_total", "cpu_time", "count")
         rows: list[Any] = (
             key_averages(self) if self and isinstance(self[0], FunctionEvent) else self
         )
         if sort_by is not None:
-            if sort_by not in columns:
+            if sort_by not in _COLUMNS:
                 raise ArgumentError(
-                    f"table: sort_by is {sort_by!r}, expected one of {', '.join(columns)}"
+                    f"table: sort_by is {sort_by!r}, expected one of {', '.join(_COLUMNS)}"
                 )
             rows = sorted(rows, key=lambda row: getattr(row, sort_by), reverse=True)
         total = sum(row.self_cpu_time_total for row in rows) or 1.0
         shown = rows if row_limit < 0 else rows[:row_limit]
-        width = max([len("Name"), *(len(row.key) for row in shown)])
+        most = max_name_column_width
+        names = [row.key if len(row.key) <= most else f"{row.key[: most - 3]}..." for row in shown]
+        width = max([len("Name"), *map(len, names)])
+        has_shapes = any(row.input_shapes for row in shown)
         head = f"{'Name':<{width}}  {'Self CPU %':>10}  {'Self CPU':>10}  {'CPU total':>10}  "
         head += f"{'CPU avg':>10}  {'Calls':>8}"
+        head += "  Input Shapes" if has_shapes else ""
         line = "-" * len(head)
         body = [
-            f"{row.key:<{width}}  {100 * row.self_cpu_time_total / total:>9.2f}%  "
+            f"{name:<{width}}  {100 * row.self_cpu_time_total / total:>9.2f}%  "
             f"{_time(row.self_cpu_time_total):>10}  {_time(row.cpu_time_total):>10}  "
             f"{_time(row.cpu_time):>10}  {row.count:>8}"
-            for row in shown
+            + (f"  {row.input_shapes}"[: max_shapes_column_width + 2] if has_shapes else "")
+            for name, row in zip(names, shown, strict=True)
         ]
         foot = f"Self CPU time total: {_time(total)}"
-        return "\n".join([line, head, line, *body, line, foot, ""])
+        above = [] if header is None else [header]
+        return "\n".join([*above, line, head, line, *body, line, foot, ""])
+
+
+_COLUMNS = (
+    "self_cpu_time_total", "cpu_time_total", "cpu_time", "count", "device_time_total",
+    "self_device_time_total", "device_time", "cuda_time_total", "self_cuda_time_total", "cuda_time",
+)  # fmt: skip
 
 
 def _time(microseconds: float) -> str:
@@ -144,8 +200,8 @@ def _time(microseconds: float) -> str:
     return f"{microseconds:.3f}us"
 
 
-def key_averages(events: Iterable[FunctionEvent]) -> EventList:
-    """The events of each name taken together.
+def key_averages(events: Iterable[FunctionEvent], group_by_input_shapes: bool = False) -> EventList:
+    """The events of each name, and if asked for of each sizes of operands, taken together.
 
     Example:
         >>> with profile() as prof:
@@ -155,10 +211,30 @@ def key_averages(events: Iterable[FunctionEvent]) -> EventList:
         >>> [(average.key, average.count) for average in key_averages(prof.function_events)]
         [('part', 3)]
     """
-    by_name: dict[str, FunctionEventAvg] = {}
+    found: dict[tuple[str, str], FunctionEventAvg] = {}
     for event in events:
-        by_name.setdefault(event.name, FunctionEventAvg(event.name)).add(event)
-    return EventList(by_name.values())
+        shapes = event.input_shapes if group_by_input_shapes else []
+        key = event.name, str(shapes)
+        found.setdefault(key, FunctionEventAvg(event.name, shapes)).add(event)
+    return EventList(found.values())
+
+
+def write_trace(path: Any, events: Iterable[FunctionEvent], **more: Any) -> None:
+    """Write events, and what else is to be told, to a file that ``chrome://tracing`` and Perfetto
+    show; compressed if its name ends with ``.gz``."""
+    pid = os.getpid()
+    told = [
+        {"name": e.name, "cat": e.category, "ph": "X", "ts": e.start / _MICRO,
+         "dur": e.cpu_time_total, "pid": pid, "tid": e.thread,
+         "args": {"Input Dims": e.input_shapes} if e.input_shapes else {}}
+        for e in events
+    ]  # fmt: skip
+    text = json.dumps({"schemaVersion": 1, "traceEvents": told, "displayTimeUnit": "ms", **more})
+    if str(path).endswith(".gz"):
+        with gzip.open(path, "wt", encoding="utf-8") as file:
+            file.write(text)
+    else:
+        Path(path).write_text(text, encoding="utf-8")
 
 
 class _Open(threading.local):
@@ -172,8 +248,10 @@ _open = _Open()
 _active: list[profile] = []
 
 
-def _begin(name: str, category: str, start: int) -> FunctionEvent:
-    event = FunctionEvent(name, category, start, threading.get_native_id())
+def _begin(
+    name: str, category: str, start: int, input_shapes: list[list[int]] | None = None
+) -> FunctionEvent:
+    event = FunctionEvent(name, category, start, threading.get_native_id(), input_shapes)
     _open.events.append(event)
     return event
 
@@ -195,7 +273,10 @@ def _timed(run: Callable[..., Any], suffix: str) -> Callable[..., Any]:
         name = self.name + suffix
         if _open.events and _open.events[-1].name == name:
             return run(self, *args, **kwargs)  # a base class's part of the same call
-        event = _begin(name, "op", time.perf_counter_ns())
+        shapes = None
+        if any(profiler.record_shapes for profiler in _active):
+            shapes = [list(getattr(value, "shape", ())) for value in args[0]]
+        event = _begin(name, "op", time.perf_counter_ns(), shapes)
         try:
             return run(self, *args, **kwargs)
         finally:
@@ -249,6 +330,10 @@ class profile:  # noqa: N801 - the public name of the reference API
 
     Args:
         enabled: False makes it do nothing.
+        record_shapes: note the sizes of operands.
+        use_cuda, use_device, use_kineto, use_cpu, acc_events: what the reference API can do
+            otherwise: nothing is timed on another device.
+        with_flops, profile_memory, with_stack, with_modules: are not counted, which is said once.
     Attributes:
         function_events: what was timed, in the order of ending.
 
@@ -261,9 +346,21 @@ class profile:  # noqa: N801 - the public name of the reference API
         ['MulBackward', 'SumBackward', 'mul', 'sum']
     """
 
-    def __init__(self, enabled: bool = True) -> None:
+    def __init__(
+        self, enabled: bool = True, *, use_cuda: bool = False, use_device: str | None = None,
+        record_shapes: bool = False, with_flops: bool = False, profile_memory: bool = False,
+        with_stack: bool = False, with_modules: bool = False, use_kineto: bool = False,
+        use_cpu: bool = True, acc_events: bool = False,
+    ) -> None:  # fmt: skip
         self.enabled = enabled
+        self.record_shapes = record_shapes
         self.function_events = EventList()
+        asked = {"use_cuda": use_cuda or use_device is not None, "with_flops": with_flops,
+                 "profile_memory": profile_memory, "with_stack": with_stack,
+                 "with_modules": with_modules}  # fmt: skip
+        for what, wanted in asked.items():
+            if wanted:
+                say_not_counted(what)
 
     def __enter__(self) -> profile:
         if self.enabled:
@@ -284,15 +381,22 @@ class profile:  # noqa: N801 - the public name of the reference API
             if not _active:
                 _restore()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the block has begun and not ended."""
+        return self in _active
+
     def __iter__(self) -> Iterator[FunctionEvent]:
         return iter(self.function_events)
 
     def __str__(self) -> str:
         return self.table()
 
-    def key_averages(self) -> EventList:
-        """The events of each name taken together."""
-        return key_averages(self.function_events)
+    def key_averages(
+        self, group_by_input_shape: bool = False, group_by_stack_n: int = 0
+    ) -> EventList:
+        """The events of each name, and if asked for of each sizes of operands, taken together."""
+        return key_averages(self.function_events, group_by_input_shape)
 
     def total_average(self) -> FunctionEventAvg:
         """All events taken together."""
@@ -306,20 +410,21 @@ class profile:  # noqa: N801 - the public name of the reference API
         """Microseconds of all events, without counting inner ones twice."""
         return sum((event.self_cpu_time_total for event in self.function_events), 0.0)
 
-    def table(self, sort_by: str | None = None, row_limit: int = 100) -> str:
+    def table(self, sort_by: str | None = None, row_limit: int = 100, **layout: Any) -> str:
         """The averages as text; see `EventList.table`."""
-        return self.key_averages().table(sort_by, row_limit)
+        return self.key_averages().table(sort_by, row_limit, **layout)
 
     def export_chrome_trace(self, path: Any) -> None:
         """Write the events to a file that ``chrome://tracing`` and Perfetto show."""
-        pid = os.getpid()
-        events = [
-            {"name": e.name, "cat": e.category, "ph": "X", "ts": e.start / _MICRO,
-             "dur": e.cpu_time_total, "pid": pid, "tid": e.thread}
-            for e in self.function_events
-        ]  # fmt: skip
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, file)
+        write_trace(path, self.function_events)
+
+
+@functools.cache
+def say_not_counted(what: str) -> None:
+    """Say, once, that something asked for is not in the profile."""
+    logging.getLogger("dtorch.profiler").warning(
+        "profiler: %s has no effect: times on the CPU and sizes are all that is recorded", what
+    )
 
 
 class record_function:  # noqa: N801 - the public name of the reference API
@@ -358,3 +463,30 @@ class record_function:  # noqa: N801 - the public name of the reference API
                 return function(*args, **kwargs)
 
         return recorded
+
+
+class emit_nvtx:  # noqa: N801 - the public name of the reference API
+    """Name operations in NVIDIA's profilers: there are no such names for them.
+
+    Args:
+        enabled: False makes it do nothing.
+
+    Raises:
+        NoDeviceError: in a ``with`` block, where there is no card.
+        NotImplementedError: where there is one; `dtorch.cuda.nvtx.range` names pieces of a program.
+    """
+
+    def __init__(self, enabled: bool = True, record_shapes: bool = False) -> None:
+        self.enabled = enabled
+
+    def __enter__(self) -> emit_nvtx:
+        if self.enabled:
+            backend.require(device("cuda"))
+            raise NotImplementedError(
+                "emit_nvtx: operations are not named in NVTX; use dtorch.cuda.nvtx.range for a piece "
+                "of the program, or dtorch.profiler for times"
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
