@@ -12,15 +12,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from numbers import Number
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dtorch.core.base import TensorBase
+from dtorch.core.definition import Definition
 from dtorch.core.dtype import as_dtype
-
-if TYPE_CHECKING:
-    from dtorch.core.op import Op
 
 # What a parameter of this name takes, in every operation that says no more than Any.
 BY_NAME = {
@@ -41,7 +39,7 @@ BY_NAME = {
 }  # fmt: skip
 
 
-def misfit(op: Op, values: Sequence[Any]) -> str | None:
+def misfit(op: Definition, values: Sequence[Any]) -> str | None:
     """Which argument of a call is of a type that its parameter does not take, in words; None if all
     are of one it takes, or it does not say."""
     said = op.body.__annotations__

@@ -97,11 +97,7 @@ def addr(
     out: Tensor | None = None,
 ) -> Tensor: ...
 def affine_grid(
-    theta: Tensor,
-    size: Sequence[int],
-    align_corners: bool | None = None,
-    *,
-    out: Tensor | None = None,
+    theta: Tensor, size: Ints, align_corners: bool | None = None, *, out: Tensor | None = None
 ) -> Tensor: ...
 def airy_ai(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def all(
@@ -143,7 +139,7 @@ def argsort(
 def argwhere(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def as_strided(
     input: Tensor,
-    size: Sequence[int],
+    size: Ints,
     stride: Ints,
     storage_offset: int | None = None,
     *,
@@ -260,7 +256,7 @@ def block_diag(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tenso
 def block_diag(*tensors: Tensor, out: Tensor | None = None) -> Tensor: ...
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]: ...
-def broadcast_to(input: Tensor, size: Sequence[int], *, out: Tensor | None = None) -> Tensor: ...
+def broadcast_to(input: Tensor, size: Ints, *, out: Tensor | None = None) -> Tensor: ...
 def btrifact(
     A: Tensor, info: Any = None, pivot: bool = True, *, out: Tensor | None = None
 ) -> tuple[Tensor, Tensor]: ...
@@ -884,7 +880,7 @@ def instance_norm(
 ) -> Tensor: ...
 def interpolate(
     input: Tensor,
-    size: Sequence[int] | None = None,
+    size: Ints | None = None,
     scale_factor: Any = None,
     mode: str = "nearest",
     align_corners: bool | None = None,

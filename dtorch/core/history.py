@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dtorch.core import dispatch
 from dtorch.core.backend import compiled, tell
@@ -16,17 +16,19 @@ from dtorch.core.base import (
     TensorBase,
     version_of,
 )
+from dtorch.core.definition import Definition, Plan
 from dtorch.core.errors import GradError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import edge_of
-from dtorch.core.record import OpNode, Plan
-
-if TYPE_CHECKING:
-    from dtorch.core.op import Op
+from dtorch.core.record import OpNode
 
 
 def follow(
-    op: Op, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
+    op: Definition,
+    values: Sequence[Any],
+    outs: tuple[Any, ...],
+    results: Sequence[Any],
+    combined: int,
 ) -> None:
     """Give ``outs`` the mode their operands call for, and a node if they are recorded."""
     if combined & VOLATILE:
@@ -50,13 +52,17 @@ def follow(
 
 @compiled
 def set_history(
-    op: Op, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
+    op: Definition,
+    values: Sequence[Any],
+    outs: tuple[Any, ...],
+    results: Sequence[Any],
+    combined: int,
 ) -> None:
     """`follow`, where no operand was made in inference mode and nobody watches."""
     follow(op, values, outs, results, combined)
 
 
-def needed_by_formulas(op: Op, values: Sequence[Any]) -> set[str]:
+def needed_by_formulas(op: Definition, values: Sequence[Any]) -> set[str]:
     """Names of what the gradients of these operands are computed from."""
     return {
         param
@@ -66,7 +72,7 @@ def needed_by_formulas(op: Op, values: Sequence[Any]) -> set[str]:
     }
 
 
-def _refuse_to_save_inference(op: Op, values: Sequence[Any]) -> None:
+def _refuse_to_save_inference(op: Definition, values: Sequence[Any]) -> None:
     """Complain if a gradient formula needs an operand that inference mode made."""
     needed = needed_by_formulas(op, values)
     for name, i in zip(op.tensors, op.tensor_indices, strict=True):
@@ -78,7 +84,7 @@ def _refuse_to_save_inference(op: Op, values: Sequence[Any]) -> None:
 
 
 def record(
-    op: Op, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
+    op: Definition, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
 ) -> OpNode | None:
     """The node of a call, or None if no input that wants a gradient has a formula."""
     bits = 0
@@ -115,7 +121,7 @@ def record(
 
 
 def _save(
-    op: Op, plan: Plan, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
+    op: Definition, plan: Plan, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any]
 ) -> tuple[tuple[Any, ...], tuple[int, ...]]:
     saved: list[Any] = []
     versions: list[int] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +23,8 @@ from dtorch.core.dtype import from_numpy_dtype
 from dtorch.core.errors import DtypeError, GradError, ShapeError, StorageError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import Node
-from dtorch.core.history import needed_by_formulas, record
 from dtorch.core.record import CopySlices
 from dtorch.core.shapes import each_once, repeats
-
-if TYPE_CHECKING:
-    from dtorch.core.op import Op
 
 
 def write(name: str, out: Any, result: Any, combined: int) -> None:
@@ -292,50 +288,3 @@ def become_volatile(target: TensorBase) -> None:
         tensor._mode = VOLATILE
         tensor._grad_fn = None
         tensor._output_nr = 0
-
-
-def change(op: Op, values: list[Any]) -> Any:
-    """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
-    target = values[0]
-    raw, combined, types = op.take(values)
-    check = check_history if op.one_value else check_inplace
-    recording = check(op.name + "_", target, combined)
-    result = op.compute(raw, types)
-    if len(op.outputs) > 1:
-        result = result[0]
-    array = target._array
-    check_fits_inplace(op.name + "_", array, result)
-    if not recording:
-        _write_over(op, target, result)
-        bump(target)
-        if combined & VOLATILE:
-            become_volatile(target)
-        return target
-    before = _keep_overwritten(op, values)
-    _write_over(op, target, result)
-    bump(target)
-    node = record(op, before, (target,), (array,))
-    if node is not None:
-        rebase(target, node, through_self=target._mode == REQUIRES_GRAD
-               and op.params[0] in op.formulas)  # fmt: skip
-    elif target._mode == REQUIRES_GRAD:
-        cut_history(target)
-    return target
-
-
-def _write_over(op: Op, target: TensorBase, result: Any) -> None:
-    if not op.one_value:
-        target._array[...] = result
-    elif result.size:
-        overwrite(op.name + "_", target, result.flat[0])
-
-
-def _keep_overwritten(op: Op, values: list[Any]) -> list[Any]:
-    """The operands, with copies of those that a formula needs and the result overwrites."""
-    target = values[0]
-    needed = needed_by_formulas(op, values)
-    before = list(values)
-    for name, i in zip(op.tensors, op.tensor_indices, strict=True):
-        if name in needed and share_memory(values[i], target):
-            before[i] = copy_with_history(values[i])
-    return before

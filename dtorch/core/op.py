@@ -1,61 +1,23 @@
-"""Operations: each is defined once, in one block, and everything else follows from the block.
+"""Operations as they are called: what each `Definition` becomes.
 
-A block holds the name, the signature, the documentation, the forward computation on arrays, the
-gradient formulas and sample inputs::
-
-    @elementwise()
-    def elu(xp, input, alpha=1.0):
-        \"\"\"Documentation.\"\"\"
-        return xp.where(input > 0, input, alpha * xp.expm1(xp.minimum(input, 0)))
-
-    @elu.gradient("input")
-    def _(grad, out, alpha):
-        return choose(out > 0, grad, grad * (out + alpha))
-
-    @elu.samples
-    def _(make):
-        yield (make(3, 4),), {}
-
-From it follow the function ``dtorch.elu``, the methods ``Tensor.elu`` and ``Tensor.elu_``,
-``out=``, the type stub and the tests.
-
-A gradient formula states by the names of its parameters what it needs, and only that is saved:
-an argument of the operation, one of its outputs (``out``), the sizes of an argument
-(``input_shape``), ``grad`` (``grads`` for all outputs), or ``needs`` (which of several inputs want
-a gradient). Formulas are polymorphic: operations called with arrays return arrays, so a formula
-runs on arrays in a first-order backward pass and on tensors under ``create_graph``.
-
-Faster equals of the body and of the formulas, for the arrays of one device, may stand beside them;
-each gets what it stands in for gets, but for the array module, and returns None for what is not
-for it::
-
-    @elu.kernel("cpu")
-    def _(input, alpha):
-        return native.elu(input, alpha) if is_known(input) else None
-
-    @elu.gradient_kernel("input")
-    def _(grad, out, alpha):
-        ...
-
-Those for the CPU are compiled: without the native module they are not there. Two options of a block
-name compiled code that stands behind whole calls: ``loop="exp"`` the loop over elements, a kernel that
-plain tensors come to at once, and ``way="transpose"`` the short way of another kind of operation.
+From the block follow the function ``dtorch.elu``, the methods ``Tensor.elu`` and ``Tensor.elu_``, and
+``out=``. A call binds its arguments, takes the arrays of its operands, computes, wraps and records.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property, partial, update_wrapper
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial, update_wrapper
+from typing import Any, NoReturn
 
 import numpy as np
 
 from dtorch.core import backend, classic, dispatch, history, memory_format, meta
 from dtorch.core.arguments import misfit
 from dtorch.core.arrays import ArrayModule
-from dtorch.core.base import INFERENCE, PLAIN, TensorBase, wrap
+from dtorch.core.base import INFERENCE, PLAIN, REQUIRES_GRAD, VOLATILE, TensorBase, wrap
 from dtorch.core.classic import Classic
+from dtorch.core.definition import Definition
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.entry import made_entry, set_signature, told
 from dtorch.core.errors import (
@@ -66,13 +28,26 @@ from dtorch.core.errors import (
     DtorchError,
 )
 from dtorch.core.half import is_half, narrowed, widened
-from dtorch.core.inplace import change, expect_apart, several, write
+from dtorch.core.inplace import (
+    become_volatile,
+    bump,
+    check_fits_inplace,
+    check_history,
+    check_inplace,
+    copy_with_history,
+    cut_history,
+    expect_apart,
+    overwrite,
+    rebase,
+    several,
+    share_memory,
+    write,
+)
 from dtorch.core.meta import MetaArray
 from dtorch.core.op_methods import OpMethods
-from dtorch.core.operands import HALVES, MAY_BE_NONE, settled, type_bits
+from dtorch.core.operands import HALVES, settled
 from dtorch.core.quiet import quietly
-from dtorch.core.record import Formula, Plan
-from dtorch.core.signature import MISSING, parameters_of, public_signature
+from dtorch.core.signature import MISSING
 
 ndarray = np.ndarray
 generic = np.generic
@@ -82,177 +57,41 @@ generic = np.generic
 # place.
 Policy = Callable[["Op", Callable[[list[Any]], Any], list[Any], bool], Any]
 
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
 REGISTRY: dict[str, Op] = {}  # all operations, also those that are not public
 METHODS: dict[str, Any] = {}  # what `method` gave to tensors
 
-# The native module records which of an operation's tensors want a gradient in a word of 64 bits.
-MOST_TENSORS = 64
-
 NUMBERS = (bool, int, float, complex)
-_NUMPY_KINDS = {"b": "b", "i": "iu", "f": "fV", "c": "c"}  # V: bfloat16
 _OPERANDS = (TensorBase, *NUMBERS, generic, ndarray)
 
 
-class Op:
+class Op(Definition):
     """One operation, made by a decorator of this module from its definition.
 
     Attributes:
-        name: public name.
-        body: forward computation on arrays; its first parameter is the array module.
-        params, defaults: parameters after that one.
-        tensors: names of those that take tensors (or lists of tensors).
-        formulas: gradient formula by argument.
         function: the public function.
-        home: which module of `dtorch.core.public` offers the function: ``general`` (it is dtorch's
-            own), ``nn``, ``linalg`` or ``fft``; empty for none.
-        method: whether ``Tensor.name`` exists; by default that of general ones does.
-        inplace: whether ``Tensor.name_`` exists.
         operators: special methods it stands behind, such as ``__add__``.
         policy: None, or what changes calls while it is set, as autocast does.
-        wide: float16 and bfloat16 are widened to float32 for the body, kernels and formulas; the
-            first ``rounded`` results are rounded to the dtype of the first operand. The body of a
-            composite gets float32, so that its parts do not round for themselves.
-        keeps_half: of a wide operation, says by the values of a call, or those saved of it, whether
-            its kernels and formulas take float16 and bfloat16 as they are.
-        refused: kinds of dtypes (see `refuse_dtypes`) that ``takes`` leaves out. They are those of
-            the dtype in which elementwise operands, or the tensors ``takes_of``, are combined; else
-            of the first tensor. A dtype that the caller names for the computation makes up for it.
     """
 
-    kind = "structured"
-    takes_module = True  # the first parameter of the body is the array module
     policy: Policy | None = None
-    keeps_half: Callable[[dict[str, Any]], bool] | None = None
 
-    def __init__(
-        self,
-        body: Callable[..., Any],
-        *,
-        tensors: Sequence[str] | None = None,
-        outputs: Sequence[str] = ("out",),
-        returns: int | None = None,
-        inplace: bool = False,
-        home: str = "general",
-        method: bool | None = None,
-        public: bool = True,
-        variadic: str | None = None,
-        aliases: dict[str, str] | None = None,
-        has_out: bool = True,
-        ufunc: np.ufunc | None = None,
-        way: str | None = None,
-        wide: bool = False,
-        rounded: int | None = None,
-        takes: str = "bifc",
-        takes_of: Sequence[str] | None = None,
-        one_value: bool = False,
-        mixes: bool = False,
-        keeps_format: Sequence[str] = (),
-    ) -> None:
-        self.mixes = mixes  # operands may lie on different devices
-        # Parameters of which results take over the format for channels last.
-        self.keeps_format = keeps_format
-        self.one_value = one_value  # everywhere; in place, elements may then share memory
-        self.wide = wide
-        self.refused, self.taken = _refused_and_taken(takes)
-        self.way = way  # the name of the compiled short way that calls take
-        self.ufunc = ufunc  # equals the body where the parameters after the operands are defaults
-        self.has_out = has_out and self.kind != "view"
-        self.public = public
-        self.name = body.__name__.rstrip("_")
-        self.body = body
-        self.parameters = parameters_of(body, int(self.takes_module))
-        self.params, self.defaults, self.positional = self.parameters
-        without = [i for i, default in enumerate(self.defaults, 1) if default is MISSING]
-        self.required = max(without, default=0)  # all that must be given are among so many
-        self.index = {name: i for i, name in enumerate(self.params)}
-        for alias, name in (aliases or {}).items():
-            self.index[alias] = self.index[name]
-        self.variadic = None if variadic is None else self.index[variadic]
-        required = [self.params[i - 1] for i in without]
-        self.tensors = tuple(required if tensors is None else tensors)
-        if len(self.tensors) > MOST_TENSORS:
-            raise ValueError(
-                f"{self.name}: {len(self.tensors)} parameters take tensors, expected at most "
-                f"{MOST_TENSORS}; one parameter can take a list of them"
-            )
-        self.tensor_indices = tuple(self.index[name] for name in self.tensors)
-        self.rules = bytes(map(self.rule_of, self.tensor_indices))
-        self.unsettled = type_bits(self.refused)
-        judged = self.tensors[:1] if takes_of is None else takes_of
-        self.judged = tuple(self.index[name] for name in judged)
-        self.outputs = tuple(outputs)
-        self.returns = len(self.outputs) if returns is None else returns
-        self.rounded = self.returns if rounded is None else rounded
-        self.inplace = inplace
-        self.home = home
-        self.method = home == "general" if method is None else method
+    def __init__(self, body: Callable[..., Any], **options: Any) -> None:
+        super().__init__(body, **options)
         self.operators: tuple[str, ...] = ()
-        self.formulas: dict[str, Formula] = {}
-        self.plans: dict[int, Plan] = {}
-        self.kernels: dict[str, Callable[..., Any]] = {}
-        self.make_samples: Callable[..., Iterator[Any]] | None = None
-        self.reference: Callable[..., Any] | None = None
-        self.rearrange: Callable[..., Any] | None = None
-        self.former: list[tuple[Classic, Callable[..., Any]]] = []
-        self.check_shape: Callable[..., Any] | None = None
         # Both show the source of the block to those who ask `inspect` for it.
         self.function: Callable[..., Any] = _named(self._make_function(), self)
-        self.inplace_function = _named(self._make_inplace(), self, "_") if inplace else None
+        self.inplace_function = _named(self._make_inplace(), self, "_") if self.inplace else None
         if self.name in REGISTRY:
             raise ValueError(f"operation {self.name} is defined twice")
         REGISTRY[self.name] = self
-        if public:
+        if self.public:
             self._give_methods()
-
-    @cached_property
-    def signature(self) -> inspect.Signature:
-        """That of the function."""
-        return public_signature(self.parameters, self.has_out)
-
-    def inplace_signature(self) -> inspect.Signature:
-        """That of the method that changes its tensor."""
-        return public_signature(self.parameters, has_out=False)
-
-    @cached_property
-    def doc(self) -> str:
-        """The documentation, without the indentation of the source."""
-        return inspect.cleandoc(self.body.__doc__ or "")
 
     def _give_methods(self) -> None:
         if self.method:
             setattr(OpMethods, self.name, self.function)
         if self.inplace_function is not None:
             setattr(OpMethods, self.name + "_", self.inplace_function)
-
-    # -- the parts of a block -------------------------------------------------------------------
-
-    def plan_for_bits(self, bits: int) -> Plan:
-        """The plan for those parameters in `tensors` whose bit is set, as wanting a gradient."""
-        plan = self.plans.get(bits)
-        if plan is None:
-            needed = tuple(name for k, name in enumerate(self.tensors) if bits >> k & 1)
-            plan = self.plans[bits] = Plan(self, needed)
-        return plan
-
-    def gradient(self, *args: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register the gradient formula of one argument, or one that gives those of several."""
-
-        def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            formula = Formula(args, function)
-            for arg in args:
-                if arg not in self.tensors:
-                    raise ValueError(f"{self.name}: {arg} takes no tensor, so it has no gradient")
-                self.formulas[arg] = formula
-            return function
-
-        return register
-
-    def shape(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Register the shape rule, which also validates: ``rule(arguments) -> shape``."""
-        self.check_shape = function
-        return function
 
     def operator(self, name: str, reflected: str = "", inplace: str = "") -> None:
         """Make this the operation behind an operator such as ``__add__``."""
@@ -280,58 +119,6 @@ class Op:
         """Make this the operation behind an operator such as ``__neg__``."""
         self.operators += (name,)
         _give(name, self.function)
-
-    def samples(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Register sample inputs: ``samples(make)`` yields ``(args, kwargs)``."""
-        self.make_samples = function
-        return function
-
-    def expect(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Register an independent reference on NumPy arrays, the oracle of the derived test."""
-        self.reference = function
-        return function
-
-    def classic(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Register ``rearrange(args) -> (args, kwargs)`` for classic surplus positions."""
-        self.rearrange = function
-        return function
-
-    def formerly(self, what: Classic) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register ``rule(values) -> values or None``: what a call that fails meant in 2017, as the
-        values of the parameters of one that does not; None where it was an error then, too."""
-
-        def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            self.former.append((what, function))
-            return function
-
-        return register
-
-    def kernel(self, device: str) -> Callable[[Kernel], Kernel]:
-        """Register a faster equal of the body, without array module, for arrays of a device."""
-
-        def register(function: Kernel) -> Kernel:
-            if backend.has_kernels(device):
-                self.kernels[device] = function
-            return function
-
-        return register
-
-    def gradient_kernel(self, *args: str, device: str = "cpu") -> Callable[[Kernel], Kernel]:
-        """Register a faster equal of the formula that gives the gradients of these arguments.
-
-        It runs where the formula would run on arrays, never on tensors.
-        """
-
-        def register(function: Kernel) -> Kernel:
-            formula = self.formulas.get(args[0])
-            if formula is None or formula.args != args:
-                raise ValueError(f"{self.name}: no formula gives the gradients of {args} together")
-            formula.check_kernel(self.name, function)
-            if backend.has_kernels(device):
-                formula.kernels[device] = function
-            return function
-
-        return register
 
     def by_way(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """``function``, a method that ends in this operation, by the compiled way of that name."""
@@ -388,12 +175,6 @@ class Op:
         if xp is np:
             return self.kernels.get("cpu")
         return None if xp is meta.module else self.kernels.get("cuda")
-
-    def widens(self, names: Sequence[str], values: Sequence[Any]) -> bool:
-        """Whether values of float16 and bfloat16, of a call or saved of it, are widened."""
-        if self.wide and self.keeps_half is not None:
-            return not self.keeps_half(dict(zip(names, values, strict=True)))
-        return self.wide
 
     def _half_dtype(self, values: Sequence[Any]) -> Any:
         """The dtype to round results to: that of the first operand of floating type if it is float16
@@ -617,14 +398,6 @@ class Op:
             self._refuse(self.params[i], values[i])
         return raw, combined
 
-    def takes_operand(self, i: int, value: Any) -> bool:
-        """Whether the operation takes an operand that is no tensor; some kinds take numbers."""
-        return value is None and not (self.public and self.defaults[i] is MISSING)
-
-    def rule_of(self, i: int) -> int:
-        """What else than a tensor a parameter may be, for calls that are `settled`."""
-        return MAY_BE_NONE * self.takes_operand(i, None)
-
     def _refuse(self, name: str, value: Any) -> NoReturn:
         got, remedy = type(value).__name__, ""
         if value is None:
@@ -665,32 +438,6 @@ class Op:
 
     # -- history --------------------------------------------------------------------------------
 
-    @cached_property
-    def recorder(self) -> Any:
-        """What the native module has to know to record calls."""
-        flags = tuple(name in self.formulas for name in self.tensors)
-        return backend.native.Recorder(self, self.defaults, self.tensor_indices, flags)
-
-    @cached_property
-    def differentiable(self) -> tuple[tuple[int, int], ...]:
-        """``(bit, index)`` of the parameters that have a gradient formula."""
-        return tuple(
-            (1 << k, i)
-            for k, (name, i) in enumerate(zip(self.tensors, self.tensor_indices, strict=True))
-            if name in self.formulas
-        )
-
-    def getter(self, name: str) -> tuple[str, int]:
-        """Where the value of a formula's parameter is found when a call is recorded."""
-        if name in self.outputs:
-            return "out", self.outputs.index(name)
-        if name in self.index:
-            return "arg", self.index[name]
-        arg, _, what = name.rpartition("_")
-        if what == "shape" and arg in self.index:
-            return "shape", self.index[arg]
-        raise ValueError(f"{self.name}: a gradient formula asks for {name!r}, which does not exist")
-
     def set_history(
         self, values: Sequence[Any], outs: tuple[Any, ...], results: Sequence[Any], combined: int
     ) -> None:
@@ -724,7 +471,42 @@ class Op:
 
     def run_inplace(self, values: list[Any]) -> Any:
         """Compute, then overwrite the first operand; nothing is changed if anything is wrong."""
-        return change(self, values)
+        target = values[0]
+        raw, combined, types = self.take(values)
+        check = check_history if self.one_value else check_inplace
+        recording = check(self.name + "_", target, combined)
+        result = self.compute(raw, types)
+        if len(self.outputs) > 1:
+            result = result[0]
+        array = target._array
+        check_fits_inplace(self.name + "_", array, result)
+        before = self._keep_overwritten(values) if recording else values
+        if not self.one_value:
+            array[...] = result
+        elif result.size:
+            overwrite(self.name + "_", target, result.flat[0])
+        bump(target)
+        if not recording:
+            if combined & VOLATILE:
+                become_volatile(target)
+            return target
+        node = history.record(self, before, (target,), (array,))
+        if node is not None:
+            through_self = target._mode == REQUIRES_GRAD and self.params[0] in self.formulas
+            rebase(target, node, through_self=through_self)
+        elif target._mode == REQUIRES_GRAD:
+            cut_history(target)
+        return target
+
+    def _keep_overwritten(self, values: list[Any]) -> list[Any]:
+        """The operands, with copies of those that a formula needs and the result overwrites."""
+        target = values[0]
+        needed = history.needed_by_formulas(self, values)
+        before = list(values)
+        for name, i in zip(self.tensors, self.tensor_indices, strict=True):
+            if name in needed and share_memory(values[i], target):
+                before[i] = copy_with_history(values[i])
+        return before
 
 
 def _call_by(name: str, error: Exception) -> None:
@@ -742,13 +524,6 @@ def _says_the_type(name: str, error: Exception) -> bool:
     return isinstance(error, TypeError) and (
         isinstance(error, DtorchError) or str(error).startswith(name)
     )
-
-
-@cache
-def _refused_and_taken(takes: str) -> tuple[str, str]:
-    """Kinds of numbers that are refused, and those taken as NumPy names them."""
-    refused = "".join(kind for kind in "bifc" if kind not in takes)
-    return refused, "".join(_NUMPY_KINDS[kind] for kind in takes)
 
 
 def public_ops() -> dict[str, Op]:

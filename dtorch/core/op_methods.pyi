@@ -217,7 +217,7 @@ class OpMethods:
     def argwhere(self, *, out: Tensor | None = None) -> Tensor: ...
     def as_strided(
         self,
-        size: Sequence[int],
+        size: Ints,
         stride: Ints,
         storage_offset: int | None = None,
         *,
@@ -266,7 +266,7 @@ class OpMethods:
     def bitwise_xor(self, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
     def bitwise_xor_(self, other: Operand) -> Self: ...
     def bmm(self, mat2: Tensor, *, out: Tensor | None = None) -> Tensor: ...
-    def broadcast_to(self, size: Sequence[int], *, out: Tensor | None = None) -> Tensor: ...
+    def broadcast_to(self, size: Ints, *, out: Tensor | None = None) -> Tensor: ...
     def btrifact(
         self, info: Any = None, pivot: bool = True, *, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor]: ...
@@ -702,7 +702,7 @@ class OpMethods:
     def new_empty(
         self,
         *sizes: Ints,
-        size: Sequence[int] | None = None,
+        size: Ints | None = None,
         dtype: DType | None = None,
         device: Any = None,
         requires_grad: bool = False,
@@ -710,7 +710,7 @@ class OpMethods:
     ) -> Tensor: ...
     def new_empty_strided(
         self,
-        size: Sequence[int],
+        size: Ints,
         stride: Ints,
         *,
         dtype: DType | None = None,
@@ -719,7 +719,7 @@ class OpMethods:
     ) -> Tensor: ...
     def new_full(
         self,
-        size: Sequence[int],
+        size: Ints,
         fill_value: Operand,
         *,
         dtype: DType | None = None,
@@ -729,7 +729,7 @@ class OpMethods:
     def new_ones(
         self,
         *sizes: Ints,
-        size: Sequence[int] | None = None,
+        size: Ints | None = None,
         dtype: DType | None = None,
         device: Any = None,
         requires_grad: bool = False,
@@ -746,7 +746,7 @@ class OpMethods:
     def new_zeros(
         self,
         *sizes: Ints,
-        size: Sequence[int] | None = None,
+        size: Ints | None = None,
         dtype: DType | None = None,
         device: Any = None,
         requires_grad: bool = False,
@@ -931,10 +931,8 @@ class OpMethods:
     ) -> ValuesIndices: ...
     def sparse_dim(self) -> int: ...
     def sparse_mask(self, mask: Any) -> Tensor: ...
-    def sparse_resize_(self, size: Sequence[int], sparse_dim: int, dense_dim: int) -> Self: ...
-    def sparse_resize_and_clear_(
-        self, size: Sequence[int], sparse_dim: int, dense_dim: int
-    ) -> Self: ...
+    def sparse_resize_(self, size: Ints, sparse_dim: int, dense_dim: int) -> Self: ...
+    def sparse_resize_and_clear_(self, size: Ints, sparse_dim: int, dense_dim: int) -> Self: ...
     def split(self, split_size_or_sections: Ints, dim: int = 0) -> tuple[Tensor, ...]: ...
     def split_with_sizes(
         self, split_size_or_sections: Ints, dim: int = 0

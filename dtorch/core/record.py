@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import CodeType
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -18,83 +17,14 @@ from dtorch.core.base import (
     version_of,
     wrap,
 )
+from dtorch.core.definition import GRAD, GRADS
 from dtorch.core.errors import GradError
 from dtorch.core.graph import Node, check_version, edge_of
 from dtorch.core.half import widened
 from dtorch.core.shapes import each_once, repeats
 
-if TYPE_CHECKING:
-    from dtorch.core.op import Op
-
 ndarray = np.ndarray
 generic = np.generic
-
-GRAD, GRADS = -1, -2  # in the place of a saved value's number: the gradient of the output, of all
-
-# A formula; where its parameters come from; which of several gradients to keep; and its kernels by
-# device, which return None for arrays they do not know.
-Step = tuple[
-    Callable[..., Any], tuple[Any, ...], tuple[int, ...] | None, dict[str, Callable[..., Any]]
-]
-
-
-class Plan:
-    """What a node saves, and the formulas it runs, for one set of inputs that want a gradient."""
-
-    __slots__ = ("keeps_tensors", "names", "saves", "steps")
-
-    def __init__(self, op: Op, needed: tuple[str, ...]) -> None:
-        self.names: list[str] = []
-        self.steps: list[Step] = []
-        done: set[int] = set()
-        for arg in needed:
-            formula = op.formulas[arg]
-            if id(formula) in done:
-                continue
-            done.add(id(formula))
-            needs = tuple(name in needed for name in formula.args)
-            sources = tuple(self._source(name, needs) for name in formula.params)
-            select = None if len(formula.args) == 1 else tuple(i for i, n in enumerate(needs) if n)
-            self.steps.append((formula.function, sources, select, formula.kernels))
-        self.saves = tuple(op.getter(name) for name in self.names)
-        # Sizes and numbers alone need not be freed: such a node can run again.
-        self.keeps_tensors = any(
-            where == "out" or (where == "arg" and i in op.tensor_indices) for where, i in self.saves
-        )
-
-    def _source(self, name: str, needs: tuple[bool, ...]) -> Any:
-        """Where a formula's parameter comes from: a saved value's position, or a special one."""
-        if name in ("grad", "grads"):
-            return GRAD if name == "grad" else GRADS
-        if name == "needs":
-            return needs
-        if name not in self.names:
-            self.names.append(name)
-        return self.names.index(name)
-
-
-class Formula:
-    """A gradient formula: of which arguments, the function, and the names of its parameters."""
-
-    __slots__ = ("args", "function", "kernels", "params")
-
-    def __init__(self, args: tuple[str, ...], function: Callable[..., Any]) -> None:
-        self.args = args
-        self.function = function
-        self.kernels: dict[str, Callable[..., Any]] = {}
-        self.params = _parameters(function.__code__)  # formulas are plain functions
-
-    def check_kernel(self, name: str, function: Callable[..., Any]) -> None:
-        """Complain unless a kernel, where it is a plain function, takes what the formula does."""
-        code = getattr(function, "__code__", None)
-        if code is not None and _parameters(code) != self.params:
-            raise ValueError(
-                f"{name}: the gradient kernel takes {_parameters(code)}, expected {self.params}"
-            )
-
-
-def _parameters(code: CodeType) -> tuple[str, ...]:
-    return code.co_varnames[: code.co_argcount]
 
 
 class OpNode(Node):

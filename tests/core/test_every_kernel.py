@@ -13,11 +13,11 @@ from op_samples import arrays, differentiable, map_tensors, outputs, recorded, s
 from dtorch.autograd import grad
 from dtorch.core import backend, functions  # noqa: F401 - fills the registry
 from dtorch.core.creation import from_numpy
+from dtorch.core.definition import Formula
 from dtorch.core.dtype import bfloat16
 from dtorch.core.elementwise import ElementwiseOp
 from dtorch.core.half import widened
 from dtorch.core.op import REGISTRY, Op
-from dtorch.core.record import Formula
 
 pytestmark = pytest.mark.skipif(not backend.has_kernels("cpu"), reason="kernels are compiled")
 

@@ -6,8 +6,9 @@ import pytest
 
 import dtorch
 from dtorch.autograd import Variable
+from dtorch.core.definition import MOST_TENSORS
 from dtorch.core.errors import GradError, VersionError
-from dtorch.core.op import MOST_TENSORS, REGISTRY, Op, structured
+from dtorch.core.op import REGISTRY, Op, structured
 
 
 def leaf(*values: float) -> dtorch.Tensor:
