@@ -84,6 +84,11 @@ def create_extension(
         declared.source([str(file) for file in files]),
         sources=[str(folder / source) for source in sources],
         include_dirs=[str(INCLUDE), str(folder), *kwargs.pop("include_dirs", [])],
+        # A function of TH that TH.h does not have is told here, not when the extension is imported.
+        extra_compile_args=[
+            "-Werror=implicit-function-declaration",
+            *kwargs.pop("extra_compile_args", []),
+        ],
         **kwargs,
     )
     _write_package(folder, path, module, declared)

@@ -27,6 +27,7 @@ void grow(THFloatTensor *t, int rows);
 extern unsigned char most(THByteTensor *t);
 void set_all(THShortStorage *s, int value);
 int nothing(void);
+void affine(THDoubleTensor *to, THDoubleTensor *t, THDoubleTensor *a, THDoubleTensor *b);
 """
 
 SOURCE = """
@@ -72,6 +73,14 @@ unsigned char most(THByteTensor *t) { return THByteTensor_maxall(t); }
 void set_all(THShortStorage *s, int value) { THShortStorage_fill(s, value); }
 
 int nothing(void) { return 3; }
+
+void affine(THDoubleTensor *to, THDoubleTensor *t, THDoubleTensor *a, THDoubleTensor *b) {
+  if (b->nDimension == 2) THDoubleTensor_addmm(to, 2, t, 3, a, b);
+  else if (a->nDimension == 2) THDoubleTensor_addmv(to, 2, t, 3, a, b);
+  else THDoubleTensor_addr(to, 2, t, 3, a, b);
+  THDoubleTensor_pow(to, to, 2);
+  THDoubleTensor_sqrt(to, to);
+}
 """
 
 
@@ -90,7 +99,7 @@ def lib(folder: Path) -> Any:
         pytest.skip("there is no C compiler")
     built = ffi.create_extension(
         ".ext.lib", "lib.h", ["lib.c"], verbose=False, relative_to=str(folder / "build.py"),
-        extra_compile_args=["-Wall", "-Wextra", "-Werror=implicit-function-declaration"],
+        extra_compile_args=["-Wall", "-Wextra"],
     )  # fmt: skip
     built.build()
     sys.path.insert(0, str(folder))
@@ -117,8 +126,28 @@ def test_functions_read_write_and_resize_tensors(lib):
     assert lib.nothing() == 3
     assert lib.__all__ == [
         "scaled_add", "total", "corner", "counting", "first_of", "grow", "most", "set_all",
-        "nothing",
+        "nothing", "affine",
     ]  # fmt: skip
+
+
+def test_products_are_those_of_dtorch(lib):
+    def x(*sizes):
+        return dtorch.rand(*sizes).double()
+
+    for t, a, b, product in [
+        (x(2, 4), x(2, 3), x(4, 3).t(), lambda a, b: a @ b),
+        (x(2), x(3, 2).t(), x(3), lambda a, b: a @ b),
+        (x(2, 3), x(2), x(3), dtorch.outer),
+    ]:
+        out = dtorch.DoubleTensor()
+        lib.affine(out, t, a, b)
+        assert dtorch.allclose(out, 2 * t + 3 * product(a, b))
+    square = x(2, 2)
+    expected = 2 * square + 3 * square @ square
+    lib.affine(square, square, square, square)
+    assert dtorch.allclose(square, expected)
+    with pytest.raises(RuntimeError, match="affine: argument 5: sizes do not match"):
+        lib.affine(square, square, x(2, 3), x(2, 3))
 
 
 def test_tensors_grow_and_shrink_as_c_resizes_them(lib):
@@ -198,9 +227,12 @@ def test_a_package_of_a_setup_script_has_its_whole_name(folder):
     assert (folder / "pack" / "__init__.py").is_file()
 
 
-def test_sources_that_do_not_compile_are_an_error(folder, capfd):
+@pytest.mark.parametrize(
+    "body", ["return", "THFloatTensor_gels(0);"], ids=["syntax", "of TH, not in TH.h"]
+)
+def test_sources_that_do_not_compile_are_an_error(folder, capfd, body):
     pytest.importorskip("cffi", reason="cffi is not installed (extra 'ffi')")
-    (folder / "broken.c").write_text("int nothing(void) { return }")
+    (folder / "broken.c").write_text(f"#include <TH/TH.h>\nint nothing(void) {{ {body} }}")
     (folder / "broken.h").write_text("int nothing(void);")
     made = ffi.create_extension(
         "broken", "broken.h", ["broken.c"], verbose=False, relative_to=str(folder / "build.py")

@@ -19,6 +19,10 @@
  *   cadd, csub(to, a, value, b)              to = a + value * b, a - value * b
  *   cmul, cdiv(to, a, b)                     to = a * b, a / b
  *   sumall, minall, maxall(t), dot(a, b)
+ *   addmm, addmv, addr(to, beta, t, alpha, a, b)
+ *                               to = beta * t + alpha * (a b): of matrices, a matrix and a vector,
+ *                               and the outer product of vectors
+ *   pow(to, from, value), sqrt, exp, log, tanh, abs(to, from)      Float and Double only
  *
  * For storages, as THFloatStorage *: data, size, get, set, fill.
  * Functions that write resize what they write to, as in Torch7. THError(format, ...) and
@@ -27,6 +31,7 @@
 #ifndef DTORCH_TH_H
 #define DTORCH_TH_H
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -247,6 +252,55 @@ static inline void* th_allocate(size_t bytes) {
       sum += (accreal) * TH##Type##Tensor_at(a, i) * *TH##Type##Tensor_at(b, i);                   \
     return sum;                                                                                    \
   }                                                                                                \
+  /* Products: a is rows x inner, b is inner x columns, by their strides. */                       \
+  static inline void TH##Type##Tensor_product(                                                     \
+      TH##Type##Tensor* to, real beta, const TH##Type##Tensor* t, real alpha, const real* a,       \
+      int64_t a_row, int64_t a_inner, const real* b, int64_t b_inner, int64_t b_column,            \
+      int64_t rows, int64_t columns, int64_t inner) {                                              \
+    THArgCheck(TH##Type##Tensor_nElement(t) == rows * columns, 3, "sizes do not match");           \
+    TH##Type##Tensor* made = TH##Type##Tensor_newClone(t); /* `to` may be one of the others */     \
+    for (int64_t i = 0; i < rows; i++)                                                             \
+      for (int64_t j = 0; j < columns; j++) {                                                      \
+        accreal sum = 0;                                                                           \
+        for (int64_t k = 0; k < inner; k++)                                                        \
+          sum += (accreal)a[i * a_row + k * a_inner] * b[k * b_inner + j * b_column];              \
+        real* place = made->data + i * columns + j;                                                \
+        *place = (real)((beta == 0 ? 0 : beta * *place) + alpha * sum);                            \
+      }                                                                                            \
+    TH##Type##Tensor_resizeAs(to, made);                                                           \
+    TH##Type##Tensor_copy(to, made);                                                               \
+    TH##Type##Tensor_free(made);                                                                   \
+  }                                                                                                \
+  static inline void TH##Type##Tensor_addmm(                                                       \
+      TH##Type##Tensor* to, real beta, const TH##Type##Tensor* t, real alpha,                      \
+      const TH##Type##Tensor* a, const TH##Type##Tensor* b) {                                      \
+    THArgCheck(a->nDimension == 2 && b->nDimension == 2, 5, "%d and %d dims, expected matrices",   \
+               a->nDimension, b->nDimension);                                                      \
+    THArgCheck(a->size[1] == b->size[0], 5, "sizes do not match");                                 \
+    THArgCheck(t->nDimension == 2 && t->size[0] == a->size[0] && t->size[1] == b->size[1], 3,      \
+               "sizes do not match");                                                              \
+    TH##Type##Tensor_product(to, beta, t, alpha, a->data, a->stride[0], a->stride[1], b->data,     \
+                             b->stride[0], b->stride[1], a->size[0], b->size[1], a->size[1]);      \
+  }                                                                                                \
+  static inline void TH##Type##Tensor_addmv(                                                       \
+      TH##Type##Tensor* to, real beta, const TH##Type##Tensor* t, real alpha,                      \
+      const TH##Type##Tensor* a, const TH##Type##Tensor* b) {                                      \
+    THArgCheck(a->nDimension == 2 && b->nDimension == 1, 5,                                        \
+               "%d and %d dims, expected a matrix and a vector", a->nDimension, b->nDimension);    \
+    THArgCheck(a->size[1] == b->size[0], 5, "sizes do not match");                                 \
+    THArgCheck(t->nDimension == 1, 3, "%d dims, expected a vector", t->nDimension);                \
+    TH##Type##Tensor_product(to, beta, t, alpha, a->data, a->stride[0], a->stride[1], b->data,     \
+                             b->stride[0], 0, a->size[0], 1, a->size[1]);                          \
+  }                                                                                                \
+  static inline void TH##Type##Tensor_addr(TH##Type##Tensor* to, real beta,                        \
+                                           const TH##Type##Tensor* t, real alpha,                  \
+                                           const TH##Type##Tensor* a, const TH##Type##Tensor* b) { \
+    THArgCheck(a->nDimension == 1 && b->nDimension == 1, 5, "%d and %d dims, expected vectors",    \
+               a->nDimension, b->nDimension);                                                      \
+    THArgCheck(t->nDimension == 2 && t->size[0] == a->size[0], 3, "sizes do not match");           \
+    TH##Type##Tensor_product(to, beta, t, alpha, a->data, a->stride[0], 0, b->data, 0,             \
+                             b->stride[0], a->size[0], b->size[0], 1);                             \
+  }                                                                                                \
   TH_EXTREME(Type, real, minall, <)                                                                \
   TH_EXTREME(Type, real, maxall, >)
 
@@ -321,6 +375,25 @@ static inline void* th_allocate(size_t bytes) {
     return best;                                                          \
   }
 
+#define TH_FLOATING(Type, real)                                                                 \
+  TH_WITH_VALUE(Type, real, pow, pow(x, value))                                                 \
+  TH_OF_ONE(Type, real, sqrt)                                                                   \
+  TH_OF_ONE(Type, real, exp)                                                                    \
+  TH_OF_ONE(Type, real, log)                                                                    \
+  TH_OF_ONE(Type, real, tanh)                                                                   \
+  TH_OF_ONE(Type, real, fabs)                                                                   \
+  static inline void TH##Type##Tensor_abs(TH##Type##Tensor* to, const TH##Type##Tensor* from) { \
+    TH##Type##Tensor_fabs(to, from);                                                            \
+  }
+
+#define TH_OF_ONE(Type, real, name)                                                                \
+  static inline void TH##Type##Tensor_##name(TH##Type##Tensor* to, const TH##Type##Tensor* from) { \
+    TH##Type##Tensor_resizeAs(to, from);                                                           \
+    ptrdiff_t n = TH##Type##Tensor_nElement(from);                                                 \
+    for (ptrdiff_t i = 0; i < n; i++)                                                              \
+      *TH##Type##Tensor_at(to, i) = (real)name(*TH##Type##Tensor_at(from, i));                     \
+  }
+
 TH_TENSOR(Byte, unsigned char, int64_t)
 TH_TENSOR(Char, signed char, int64_t)
 TH_TENSOR(Short, short, int64_t)
@@ -328,5 +401,7 @@ TH_TENSOR(Int, int, int64_t)
 TH_TENSOR(Long, int64_t, int64_t)
 TH_TENSOR(Float, float, double)
 TH_TENSOR(Double, double, double)
+TH_FLOATING(Float, float)
+TH_FLOATING(Double, double)
 
 #endif
