@@ -3,7 +3,7 @@
     python -m dtorch.compat examples/char_transformer.py --quick
 
 Its text is lines such as "after nine comes ten" and "opposite two comes eight". The loss falls first
-to that of spelling, at about 0.32: with --quick nearly all lines that it makes up have words and
+to that of spelling, at about 0.32: with --quick four of five lines that it makes up have words and
 order right. It then finds out what the words mean: after 1,000 steps nearly all hours are right.
 """
 

@@ -1,4 +1,4 @@
-"""The Python blocks of README.md, CONTRIBUTING.md and docs/ run, and their links lead somewhere."""
+"""The Python blocks of README.md, CONTRIBUTING.md, docs/ and examples/ run, and their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "examples" / "README.md",
     *sorted((ROOT / "docs").glob("**/*.md")),
 ]
 # The info string of a block that only shows something says so: ```python no-run

@@ -7,6 +7,7 @@ EXAMPLES are names and flags, as JSON; so are the losses that it prints.
 """
 
 import importlib
+import inspect
 import itertools
 import json
 import sys
@@ -23,7 +24,9 @@ def ten_steps(example, flags, folder, record):
     torch.manual_seed(0)
     model = program.make_model(args)
     if record:
-        epochs = (program.batches(args) for _ in itertools.count())
+        # Who plays needs the model, too.
+        given = (args, model)[: len(inspect.signature(program.batches).parameters)]
+        epochs = (program.batches(*given) for _ in itertools.count())
         batches = list(itertools.islice(itertools.chain.from_iterable(epochs), 10))
         torch.save({"model": model.state_dict(), "batches": batches}, folder / f"{example}.pt")
     else:

@@ -32,7 +32,12 @@ MEASURES = {
     "gcn": (r"accuracy ([\d.]+)", "at least", 90),
     "gcn --no-links": (r"accuracy ([\d.]+)", "at most", 40),
     "gat": (r"accuracy ([\d.]+)", "at least", 85),
+    "reinforce": (r"running mean ([\d.]+)", "at least", 45),
+    "actor_critic": (r"stand for ([\d.]+) steps", "at least", 60),
 }
+# Losses that show no progress: of two networks that play against each other, of players, and one
+# that begins with 0.
+WITHOUT_PROGRESS = {"dcgan", "reinforce", "actor_critic", "neural_style"}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,7 @@ def test_an_example_learns(command: str, data: dict[str, str]) -> None:
     reached = float(re.findall(pattern, done.stdout)[-1])
     assert reached >= value if bound == "at least" else reached <= value, done.stdout
     losses = [float(loss) for loss in re.findall(r"(?:^|\W)loss ([\d.]+)", done.stdout)]
-    if name not in ("dcgan", "neural_style"):  # two that play; a loss that begins with 0
+    if name not in WITHOUT_PROGRESS:
         assert losses[-1] < losses[0] / 1.4, done.stdout
 
 
@@ -123,6 +128,8 @@ REFUSED = {
     "char_transformer --block-size 8": "--block-size has to be at least 32",
     "gcn --hidden 0": "--epochs and --hidden have to be at least 1",
     "gat --heads 0": "have to be at least 1",
+    "reinforce --episodes 0": "have to be at least 1",
+    "actor_critic --carts 0": "have to be at least 1",
 }
 
 
