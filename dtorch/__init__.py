@@ -130,6 +130,7 @@ if _typing.TYPE_CHECKING:
         distributed,
         distributions,
         ffi,
+        func,
         hub,
         jit,
         legacy,
@@ -144,6 +145,7 @@ if _typing.TYPE_CHECKING:
         xpu,
     )
     from dtorch.accelerator import get_device_module
+    from dtorch.func import vmap
     from dtorch.serialization import load, save
 
 _ON_DEMAND = (
@@ -157,6 +159,7 @@ _ON_DEMAND = (
     "distributed",
     "distributions",
     "ffi",
+    "func",
     "hub",
     "jit",
     "legacy",
@@ -177,7 +180,7 @@ __all__ = [
     "autocast", "autograd", "backends", "bool", "broadcast_shapes", "broadcast_tensors",
     "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "compat", "compile", "compiler",
     "cpu", "cuda", "data", "device", "distributed", "distributions", "double", "e", "enable_grad",
-    "ffi", "fft", "float", "from_dlpack", "get_autocast_cpu_dtype", "get_autocast_dtype",
+    "ffi", "fft", "float", "from_dlpack", "func", "get_autocast_cpu_dtype", "get_autocast_dtype",
     "get_autocast_gpu_dtype", "get_default_device", "get_device_module", "get_num_interop_threads",
     "get_num_threads", "half", "hub", "inf", "inference_mode", "int", "is_autocast_available",
     "is_autocast_cache_enabled", "is_autocast_cpu_enabled", "is_autocast_enabled",
@@ -187,7 +190,7 @@ __all__ = [
     "set_autocast_cpu_dtype", "set_autocast_cpu_enabled", "set_autocast_dtype",
     "set_autocast_enabled", "set_autocast_gpu_dtype", "set_grad_enabled", "set_num_interop_threads",
     "set_num_threads", "set_printoptions", "short", "sparse", "sparse_coo", "special", "strided",
-    "testing", "tril_indices", "triu_indices", "utils", "version", "vision", "xpu",
+    "testing", "tril_indices", "triu_indices", "utils", "version", "vision", "vmap", "xpu",
 ]  # fmt: skip
 __all__ += _creation.__all__
 __all__ += _dtype.__all__
@@ -209,7 +212,7 @@ if not _typing.TYPE_CHECKING:
         __name__,
         {name: name for name in _ON_DEMAND}
         | dict.fromkeys(("load", "save"), "serialization")
-        | {"get_device_module": "accelerator"},
+        | {"get_device_module": "accelerator", "vmap": "func"},
     )
 
 

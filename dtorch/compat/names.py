@@ -25,7 +25,6 @@ _MOVED = {
     "torch.nn.modules": "dtorch.nn.modules",
     "torch.nn.modules.*": "dtorch.nn",
     "torch.nn.modules.utils": "dtorch.compat.tuples",
-    "torch.nn.utils.stateless": "dtorch.nn.utils",
     "torch.optim.adamax": "dtorch.optim",
     "torch.optim.adamw": "dtorch.optim",
     "torch.optim.nadam": "dtorch.optim",

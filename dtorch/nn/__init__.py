@@ -10,6 +10,7 @@ from dtorch.nn import (
     dropout,
     flatten,
     functional,
+    grad,
     init,
     lazy,
     linear,
@@ -53,7 +54,7 @@ from dtorch.nn.upsampling import *
 
 __all__ = [
     "Buffer", "DataParallel", "Module", "Parameter", "UninitializedBuffer",
-    "UninitializedParameter", "functional", "init", "modules", "parallel", "parameter", "utils",
+    "UninitializedParameter", "functional", "grad", "init", "modules", "parallel", "parameter", "utils",
 ]  # fmt: skip
 __all__ += activation.__all__
 __all__ += adaptive.__all__

@@ -5,10 +5,11 @@
 
 import sys
 
-from dtorch import data, ffi
+from dtorch import data, ffi, pytree as _pytree
 from dtorch.utils import backcompat, checkpoint, hooks, serialization, trainer
 
 for _name, _module in {
+    "_pytree": _pytree,
     "data": data,
     "data.dataloader": data.dataloader,
     "data.dataset": data.dataset,

@@ -1,6 +1,6 @@
 """Clipping of gradients, norms of weights, packing of sequences, parametrizations."""
 
-from dtorch.nn.utils import parametrizations, parametrize, prune, rnn
+from dtorch.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from dtorch.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -27,6 +27,6 @@ __all__ = [
     "convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format",
     "fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "get_total_norm",
     "parameters_to_vector", "parametrizations", "parametrize", "prune", "remove_spectral_norm",
-    "remove_weight_norm", "rnn", "skip_init", "spectral_norm", "vector_to_parameters",
+    "remove_weight_norm", "rnn", "skip_init", "spectral_norm", "stateless", "vector_to_parameters",
     "weight_norm",
 ]  # fmt: skip
