@@ -6,7 +6,7 @@ uses RuntimeError for many of them), so that code written for it keeps catching 
     DtorchError
     +-- ArgumentError       (ValueError, RuntimeError)   a value outside its domain
     |   +-- ArgumentTypeError  (TypeError)               an argument of a type that is not taken
-    |   +-- SettingError       (AssertionError)          a setting that a layer cannot have
+    |   +-- SettingError       (AssertionError)          a setting that nothing can be made with
     |   +-- UnsupportedError   (NotImplementedError)     what an operation is not there for
     +-- ShapeError          (ValueError, RuntimeError)   sizes that do not fit together
     |   +-- RankError          (IndexError)              another number of dims than expected
@@ -47,7 +47,7 @@ class ArgumentTypeError(ArgumentError, TypeError):
 
 
 class SettingError(ArgumentError, AssertionError):
-    """A layer cannot be made with such a setting."""
+    """A layer, or something else, cannot be made with such a setting."""
 
 
 class UnsupportedError(ArgumentError, NotImplementedError):

@@ -38,6 +38,10 @@ __all__ = [
 _WORTH_WORKERS_S = 1e-3  # a batch that takes less is not worth being passed between processes
 
 
+# What other parts of a loader are made from.
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+
+
 class DataLoader:
     """Iterates over a dataset in batches.
 
@@ -125,6 +129,15 @@ class DataLoader:
         self._layout: list[int] = []
         self._progress: Progress | None = None  # of the newest iteration, until it is complete
         self._resume: Progress | None = None
+        self._is_made = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED and self.__dict__.get("_is_made"):
+            raise ArgumentError(
+                f"DataLoader: {name} attribute should not be set after DataLoader is initialized, it "
+                "would change nothing; make another one"
+            )
+        super().__setattr__(name, value)
 
     def _check_workers(self, prefetch_factor: int | None) -> None:
         workers = self.num_workers
@@ -252,7 +265,8 @@ class DataLoader:
             return itertools.repeat((self.batch_size, None))
         chosen: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
         streams = Streams(self._dataset_size())
-        return ((indices, streams.of(indices)) for indices in chosen)
+        number = streams.of_one if self.batch_sampler is None else streams.of
+        return ((indices, number(indices)) for indices in chosen)
 
     def _dataset_size(self) -> int:
         try:

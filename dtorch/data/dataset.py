@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from dtorch.core.errors import ArgumentError, DimensionError, ShapeError
+from dtorch.core.errors import ArgumentError, IndicesError, SettingError, ShapeError
 from dtorch.core.generator import Generator
 from dtorch.core.random import randperm
 from dtorch.core.tensor import Tensor
@@ -97,10 +97,10 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         named = tuple(t for t in (data_tensor, target_tensor) if t is not None)
         self.tensors = (*tensors, *named)
         if not self.tensors:
-            raise ArgumentError("TensorDataset: no tensor given")
+            raise SettingError("TensorDataset: no tensor given")
         lengths = [len(tensor) for tensor in self.tensors]
         if len(set(lengths)) > 1:
-            raise ShapeError(f"TensorDataset: tensors of lengths {lengths}, expected one length")
+            raise SettingError(f"TensorDataset: tensors of lengths {lengths}, expected one length")
 
     @property
     def data_tensor(self) -> Tensor:
@@ -166,7 +166,7 @@ class ConcatDataset(Dataset[T_co]):
     def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
-            raise ArgumentError("ConcatDataset: no dataset given")
+            raise SettingError("ConcatDataset: no dataset given")
         for dataset in self.datasets:
             if isinstance(dataset, IterableDataset):
                 raise ArgumentError(
@@ -182,7 +182,7 @@ class ConcatDataset(Dataset[T_co]):
     def __getitem__(self, index: int) -> T_co:
         wanted = index + len(self) if index < 0 else index
         if not 0 <= wanted < len(self):
-            raise DimensionError(f"ConcatDataset: index {index} in a dataset of {len(self)}")
+            raise IndicesError(f"ConcatDataset: index {index} in a dataset of {len(self)}")
         which = bisect.bisect_right(self.cumulative_sizes, wanted)
         start = self.cumulative_sizes[which - 1] if which else 0
         return self.datasets[which][wanted - start]

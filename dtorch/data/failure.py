@@ -93,7 +93,7 @@ def death_message(worker_id: int, pid: int, exitcode: int | None, task: str) -> 
     elif exitcode < 0:
         how = f"is killed by signal: {_signal_name(-exitcode)}"
     else:
-        how = f"exited with code {exitcode}"
+        how = f"exited unexpectedly, with code {exitcode}"
     hint = ""
     if exitcode == -signal.SIGKILL:
         hint = (
@@ -101,7 +101,7 @@ def death_message(worker_id: int, pid: int, exitcode: int | None, task: str) -> 
         )
     elif exitcode in (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGABRT):
         hint = "; a library in the dataset crashed, num_workers=0 shows where"
-    return f"DataLoader worker {worker_id} (pid {pid}) {how}{task}{hint}"
+    return f"DataLoader worker (pid {pid}) {how}; it was worker {worker_id}{task}{hint}"
 
 
 def _signal_name(number: int) -> str:

@@ -27,11 +27,11 @@ class MapFetcher:
         self.index: Any = None
 
     def fetch(self, indices: Any, streams: Any) -> Any:
-        """The batch of a list of indices; of one index, the sample.
+        """The batch of a list of indices; of one index, whatever it is, the sample.
 
         Args:
-            streams: number of the random stream of every sample; a dataset that fetches several
-                at once has that of the first.
+            streams: list of the random stream's number of every sample of a batch; a dataset that
+                fetches several at once has that of the first. A number for one index.
         """
         try:
             return self._fetch(indices, streams)
@@ -41,7 +41,7 @@ class MapFetcher:
     def _fetch(self, indices: Any, streams: Any) -> Any:
         self.index = indices
         seeds = self._seeds
-        if not isinstance(indices, list):
+        if not isinstance(streams, list):
             seed_sample(seeds, streams)
             return self._collate(self._dataset[indices])
         if self._several is not None:

@@ -180,7 +180,8 @@ class WorkerIterator(BatchIterator):
                 where = self._where(number)
                 self._pool.stop()
                 raise RuntimeError(
-                    f"DataLoader: no batch {number} within timeout={timeout} s of waiting for {where}"
+                    f"DataLoader timed out after {timeout} seconds: no batch {number} within "
+                    f"timeout={timeout} s of waiting for {where}"
                 )
             if waited >= stalled:
                 self._report_stall(number, waited)

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from dtorch.core.errors import ArgumentError
+from dtorch.core.errors import ArgumentError, ArgumentTypeError
 from dtorch.core.generator import Generator, default_generator
 from dtorch.core.tensor import Tensor
 
@@ -88,6 +88,8 @@ class RandomSampler(Sampler[int]):
         self.replacement = replacement
         self._num_samples = num_samples
         self.generator = generator
+        if not self.num_samples:
+            raise ArgumentError("RandomSampler: num_samples is 0: the dataset is empty")
 
     @property
     def num_samples(self) -> int:
@@ -163,7 +165,7 @@ class WeightedRandomSampler(Sampler[int]):
         super().__init__()
         _expect_positive("WeightedRandomSampler", "num_samples", num_samples)
         if not isinstance(replacement, bool):
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"WeightedRandomSampler: replacement is {replacement!r}, expected a bool"
             )
         self.weights = np.asarray(weights, np.float64)

@@ -21,7 +21,7 @@ from numpy.random import mtrand
 from dtorch.core.generator import Generator, default_generator
 from dtorch.core.interrupts import at_fork
 
-_MASK = (1 << 64) - 1
+_MASK = (1 << 63) - 1  # seeds fit into tensors of int64
 _ODD = 0x9E37_79B9_7F4A_7C15  # spreads neighbouring numbers (Knuth's multiplicative hash)
 _REPEAT_SHIFT = 56
 _UNUSUAL = 1 << 55
@@ -41,10 +41,11 @@ class Streams:
     def of(self, indices: Any) -> Any:
         """For a list of indices a list of streams, for one index one stream."""
         if isinstance(indices, list):
-            return [self._of(index) for index in indices]
-        return self._of(indices)
+            return [self.of_one(index) for index in indices]
+        return self.of_one(indices)
 
-    def _of(self, index: Any) -> int:
+    def of_one(self, index: Any) -> int:
+        """The stream of one index, whatever it is."""
         came = self._came
         try:
             place = operator.index(index)
@@ -57,9 +58,13 @@ class Streams:
 
 
 class Seeds(NamedTuple):
-    """Where the numbers of an epoch come from, for each generator by itself."""
+    """Where the numbers of an epoch come from, for each generator by itself.
 
-    dtorch: int
+    Attributes:
+        dtorch: None where ``worker_init_fn`` has seeded the generator: it goes on from there.
+    """
+
+    dtorch: int | None
     python: int
     numpy: int
 
@@ -103,7 +108,8 @@ _engine = np.random.MT19937(0)
 def seed_sample(seeds: Seeds, stream: int) -> None:
     """Begin a sample, within `generators_kept` or in a worker."""
     step = (stream + 1) * _ODD
-    default_generator.attach(((seeds.dtorch + step) & _MASK, None))
+    if seeds.dtorch is not None:
+        default_generator.attach(((seeds.dtorch + step) & _MASK, None))
     random.seed((seeds.python + step) & _MASK)
     np.random.seed((seeds.numpy + step & _MASK) >> 32)  # noqa: NPY002 - datasets use it
 
@@ -111,7 +117,7 @@ def seed_sample(seeds: Seeds, stream: int) -> None:
 def seed_worker(seeds: Seeds, worker_id: int) -> int:
     """Seed all generators of a worker process; returns dtorch's seed."""
     mtrand.set_bit_generator(_engine)
-    seed = (seeds.dtorch + worker_id) & _MASK
+    seed = ((seeds.dtorch or 0) + worker_id) & _MASK
     default_generator.manual_seed(seed)
     random.seed((seeds.python + worker_id) & _MASK)
     np.random.seed(seeds.numpy + worker_id & 0xFFFF_FFFF)  # noqa: NPY002 - datasets use it

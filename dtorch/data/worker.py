@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dtorch.core import backend
+from dtorch.core.generator import default_generator
 from dtorch.core.interrupts import leave_in_child
 from dtorch.data.channel import Channel
 from dtorch.data.collate import collate_into
@@ -105,6 +106,7 @@ class _Worker:
         self._fetcher: MapFetcher | IterableFetcher | None = None
         self._failed: ExceptionWrapper | None = None  # before there was a batch to blame
         self._is_wanted = True
+        self._seeds_itself = False  # whether worker_init_fn has seeded dtorch's generator
         collate_into(self._slots.allocate)
 
     def serve(self) -> None:
@@ -136,6 +138,10 @@ class _Worker:
         try:
             if first and task.init_fn is not None:
                 task.init_fn(task.worker_id)
+                if default_generator.initial_seed() != seed:
+                    self._seeds_itself = True
+            if self._seeds_itself:
+                seeds = seeds._replace(dtorch=None)
             if task.is_iterable:
                 self._fetcher = IterableFetcher(
                     task.dataset, task.collate_fn, task.drop_last, seeds, task.worker_id,

@@ -17,3 +17,11 @@ class CheckpointError(DtorchError, pickle.UnpicklingError, RuntimeError):
 
 class RefusedError(CheckpointError):
     """A file names something that is not on the list of what loading it may make."""
+
+
+class EmptyFileError(CheckpointError, EOFError):
+    """There is nothing in a file, or nothing more."""
+
+
+class NoFileError(DtorchError, TypeError, AttributeError):
+    """Something has not what files have: ``read``, ``seek``, ``tell``, or ``write``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import warnings
@@ -10,7 +11,12 @@ from typing import Any, BinaryIO
 from dtorch.core import classic
 from dtorch.core.classic import Classic
 from dtorch.core.errors import ArgumentError
-from dtorch.serialization.errors import CheckpointError, RefusedError
+from dtorch.serialization.errors import (
+    CheckpointError,
+    EmptyFileError,
+    NoFileError,
+    RefusedError,
+)
 from dtorch.serialization.location import CallerError, Restore, restore_by
 from dtorch.serialization.source import FileSource, MappedSource, Source
 from dtorch.serialization.stream_format import is_stream, read_stream
@@ -35,7 +41,7 @@ def load(
     Quantised tensors come as the float32 numbers that they stand for.
 
     Args:
-        f: a path, or a seekable binary file object.
+        f: a path, or a binary file object. Of one that cannot seek, such as a pipe, all is read.
         map_location: where storages go. None: the place they had; a device or its name; a dict
             from recorded to wanted names; a function ``(storage, tag)`` that gives a storage, or
             None to leave it to the tag.
@@ -87,8 +93,7 @@ def _load(
             return _load_from(FileSource(file), restore, safe, options)[0]
     if mmap:
         raise ArgumentError("load: mmap=True needs a path, got a file object")
-    if not all(hasattr(f, name) for name in ("read", "seek", "tell")):
-        raise TypeError(f"load: f is {type(f).__name__}, expected a path or a seekable binary file")
+    f = _seekable(f)
     start = f.tell()
     end = 0
     try:
@@ -96,6 +101,22 @@ def _load(
     finally:
         f.seek(start + end)  # another object may follow
     return obj
+
+
+def _seekable(f: Any) -> BinaryIO:
+    """The file, or what is left of it, in memory."""
+    missing = [name for name in ("read", "seek", "tell") if not hasattr(f, name)]
+    if missing:
+        raise NoFileError(
+            f"load: f is {type(f).__name__} without {' and '.join(missing)}, expected a path or a "
+            "binary file. You can only torch.load from a file that is seekable. Please pre-load the "
+            "data into a buffer like io.BytesIO and try to load from it instead"
+        )
+    try:
+        f.seek(f.tell())
+    except OSError:
+        return io.BytesIO(f.read())
+    return f  # type: ignore[no-any-return]
 
 
 def _is_safe(weights_only: bool | None) -> bool:
@@ -142,9 +163,9 @@ def _read(source: Source, restore: Restore, safe: bool, options: dict[str, Any])
         return read_stream(source, 0, restore, safe, options)
     if is_tar(start):
         return read_tar(source, restore, safe, options), source.nbytes
+    if not start:
+        raise EmptyFileError("load: the file is empty, or all of it was read")
     raise CheckpointError(
         f"load: this is no checkpoint: it starts with {start[:16]!r}, expected a zip archive, or a "
         "stream or tar archive of an old version"
-        if start
-        else "load: the file is empty"
     )

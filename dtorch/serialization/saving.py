@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from dtorch.serialization.archive import ALIGNMENT, ArchiveWriter, Writable
 from dtorch.serialization.atomic import replacing
+from dtorch.serialization.errors import NoFileError
 from dtorch.serialization.pickler import CheckpointPickler, StoredStorage
 from dtorch.serialization.stream_format import write_stream
 
@@ -66,7 +67,7 @@ def save(
         else:
             write(f, "archive")
     else:
-        raise TypeError(
+        raise NoFileError(
             f"save: f is {type(f).__name__}, expected a path or a file open for writing"
         )
 

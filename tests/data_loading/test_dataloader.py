@@ -17,7 +17,14 @@ import pytest
 import dtorch
 from dtorch.core import backend
 from dtorch.core.generator import default_generator
-from dtorch.data import DataLoader, IterableDataset, TensorDataset, dataloader, get_worker_info
+from dtorch.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    TensorDataset,
+    dataloader,
+    get_worker_info,
+)
 from dtorch.data.dataloader import DataLoaderIter, pin_memory_batch
 from dtorch.data.pool import default_context
 from dtorch.data.seeding import draw_seeds
@@ -480,3 +487,39 @@ def test_workers_together_keep_no_more_freed_memory_than_the_process_they_serve(
 def test_what_is_no_dataset_or_function_is_refused_by_its_name(dataset, options, message):
     with pytest.raises(TypeError, match=message):
         DataLoader(dataset, **options)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "sampler", "batch_sampler", "drop_last", "dataset"])
+def test_what_a_loader_is_made_from_is_not_set_later(name):
+    loader = DataLoader(Numbers(), 4)
+    with pytest.raises(ValueError, match=f"{name} attribute should not be set after"):
+        setattr(loader, name, 2)
+    loader.num_workers = 0  # others are
+
+
+def test_lists_from_a_sampler_are_indices_where_no_batches_are_made():
+    class Several(Numbers):
+        def __getitem__(self, index):
+            return dtorch.tensor(index)
+
+    batches = BatchSampler(range(5), 2, False)
+    loader = DataLoader(Several(), sampler=batches, batch_size=None)
+    assert lists(loader) == [[0, 1], [2, 3], [4]]
+    assert [len(batch) for batch in DataLoader(Several(), sampler=batches, batch_size=2,
+                                               collate_fn=list)] == [2, 1]  # fmt: skip
+
+
+def _fixed_seed(worker_id):
+    assert get_worker_info().seed == dtorch.initial_seed() < 1 << 63
+    dtorch.manual_seed(12345)
+
+
+class OwnSeeds(Numbers):
+    def __getitem__(self, index):
+        return dtorch.initial_seed()
+
+
+def test_seeds_fit_into_tensors_and_one_set_by_worker_init_fn_stays():
+    assert all(seed < 1 << 63 for batch in lists(DataLoader(OwnSeeds(), 5)) for seed in batch)
+    loader = DataLoader(OwnSeeds(), 5, num_workers=1, worker_init_fn=_fixed_seed)
+    assert lists(loader) == [[12345] * 5] * 2

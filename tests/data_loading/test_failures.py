@@ -180,7 +180,7 @@ def test_a_killed_worker_is_named_with_signal_and_indices(number):
 
 
 def test_a_worker_that_exits_is_named_with_its_code():
-    with pytest.raises(WorkerDied, match="exited with code 7"):
+    with pytest.raises(WorkerDied, match="exited unexpectedly, with code 7"):
         list(DataLoader(Dying(lambda: os._exit(7)), num_workers=2))
 
 

@@ -47,7 +47,8 @@ def test_random_draws_as_many_as_asked():
     assert len(list(RandomSampler(range(4), num_samples=10))) == 10
     drawn = list(RandomSampler(range(4), replacement=True, num_samples=100))
     assert set(drawn) == {0, 1, 2, 3}
-    assert list(RandomSampler([])) == []
+    with pytest.raises(ValueError, match="num_samples"):
+        RandomSampler([])
     with pytest.raises(ValueError, match="num_samples is 0"):
         RandomSampler(range(4), num_samples=0)
 

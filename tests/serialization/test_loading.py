@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -517,3 +518,37 @@ def test_mmap_of_a_file_object_is_refused():
 def test_another_pickle_module_needs_trust():
     with pytest.raises(ValueError, match="weights_only=False"):
         loaded(saved(1), pickle_module=pickletools)
+
+
+def test_files_that_cannot_seek_are_read_and_what_is_no_file_says_what_it_lacks() -> None:
+    stream = io.BytesIO()
+    dtorch.save(dtorch.arange(3), stream)
+    reading, writing = os.pipe()
+    with open(writing, "wb") as file:
+        file.write(stream.getvalue())
+    with open(reading, "rb") as file:
+        assert dtorch.load(file).tolist() == [0, 1, 2]
+    packed = io.BytesIO()
+    with gzip.open(packed, "wb") as file:
+        dtorch.save(dtorch.arange(3), file)
+    packed.seek(0)
+    with gzip.open(packed) as file:
+        assert dtorch.load(file).tolist() == [0, 1, 2]
+    with pytest.raises(AttributeError, match="from a file that is seekable"):
+        dtorch.load(object())
+    with pytest.raises(AttributeError, match="open for writing"):
+        dtorch.save(1, object())
+    with pytest.raises(EOFError, match="empty"):
+        dtorch.load(io.BytesIO())
+
+
+def test_several_objects_follow_each_other_in_one_file() -> None:
+    stream = io.BytesIO()
+    for number in range(3):
+        dtorch.save(
+            [number, dtorch.full((2,), number)], stream, _use_new_zipfile_serialization=False
+        )
+    stream.seek(0)
+    assert [dtorch.load(stream)[0] for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(EOFError):
+        dtorch.load(stream)
