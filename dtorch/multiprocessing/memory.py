@@ -7,8 +7,8 @@ import errno
 import fcntl
 import mmap
 import os
-import secrets
 import sys
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,11 @@ def create_memory(nbytes: int) -> int:
 
 
 def _create_unlinked(nbytes: int) -> int:
-    # POSIX shared memory has a name for as long as these three lines take.
-    import _posixshmem  # type: ignore[import-not-found]  # noqa: PLC0415 - no stub, rarely needed
-
-    name = f"/dtorch-{secrets.token_hex(8)}"
-    fd: int = _posixshmem.shm_open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
-    _posixshmem.shm_unlink(name)
+    # Where there is no memory without a name, it has one for as long as these two lines take.
+    fd, path = tempfile.mkstemp(
+        prefix="dtorch-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
+    )
+    os.unlink(path)
     os.ftruncate(fd, nbytes)
     return fd
 
@@ -60,7 +59,7 @@ def _create_unlinked(nbytes: int) -> int:
 def check_sealed(fd: int) -> None:
     """Refuse memory that its sender could still shrink under us."""
     if not (hasattr(os, "memfd_create") and hasattr(fcntl, "F_GET_SEALS")):
-        return  # POSIX shared memory knows no seals
+        return  # such memory knows no seals
     wanted = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
     if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & wanted != wanted:
         raise StorageError("shared memory: received a descriptor that is not sealed; refused")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dtorch.core.errors import ArgumentError
-from dtorch.distributed.backends.shm import SharedMemoryTransport
+from dtorch.distributed.backends.shared_memory.transport import SharedMemoryTransport
 from dtorch.distributed.backends.transport import Transport
 
 TRANSPORTS: dict[str, type[Transport]] = {

@@ -21,7 +21,7 @@ import pytest
 
 from dtorch.core.errors import DtypeError
 from dtorch.distributed.backends.registry import TRANSPORTS as REGISTERED
-from dtorch.distributed.backends.shm import SharedMemoryTransport
+from dtorch.distributed.backends.shared_memory.transport import SharedMemoryTransport
 from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.errors import CollectiveMismatch, CollectiveTimeout, PeerLost
 from dtorch.distributed.reduce_op import ReduceOp

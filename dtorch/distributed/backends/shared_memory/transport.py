@@ -22,9 +22,9 @@ from dtorch.core.errors import ArgumentError, StorageError
 from dtorch.core.storage import Storage
 from dtorch.distributed.backends.arrays import LINE_NBYTES, Array, part_bounds
 from dtorch.distributed.backends.header import find_disagreement, write_header
-from dtorch.distributed.backends.mailbox import Mailbox
-from dtorch.distributed.backends.peers import Peers
-from dtorch.distributed.backends.region import Region, create_region
+from dtorch.distributed.backends.shared_memory.mailbox import Mailbox
+from dtorch.distributed.backends.shared_memory.peers import Peers
+from dtorch.distributed.backends.shared_memory.region import Region, create_region
 from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.reduce_op import ReduceOp, reduce_into
 from dtorch.distributed.rendezvous import meet

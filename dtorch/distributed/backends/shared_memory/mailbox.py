@@ -10,10 +10,10 @@ from functools import partial
 
 import numpy as np
 
-from dtorch.distributed.backends import futex
 from dtorch.distributed.backends.header import HEADER_NBYTES
-from dtorch.distributed.backends.peers import Peers
-from dtorch.distributed.backends.region import BOX_NBYTES, Region
+from dtorch.distributed.backends.shared_memory import futex
+from dtorch.distributed.backends.shared_memory.peers import Peers
+from dtorch.distributed.backends.shared_memory.region import BOX_NBYTES, Region
 from dtorch.distributed.errors import CollectiveMismatch, PeerLost
 
 _ADDRESS = struct.Struct("<iqH")  # receiver, tag, length of the description that follows

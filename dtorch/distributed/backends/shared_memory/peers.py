@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from dtorch.distributed.backends import futex
-from dtorch.distributed.backends.region import Region
+from dtorch.distributed.backends.shared_memory import futex
+from dtorch.distributed.backends.shared_memory.region import Region
 from dtorch.distributed.errors import CollectiveTimeout, PeerLost
 from dtorch.multiprocessing.processes import named
 

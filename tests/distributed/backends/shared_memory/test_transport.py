@@ -8,7 +8,7 @@ import pytest
 from ranks import Stopped
 
 from dtorch.core import backend
-from dtorch.distributed.backends.shm import SharedMemoryTransport
+from dtorch.distributed.backends.shared_memory.transport import SharedMemoryTransport
 from dtorch.distributed.errors import CollectiveTimeout, PeerLost, RendezvousError
 from dtorch.distributed.reduce_op import ReduceOp
 
