@@ -13,8 +13,8 @@ back.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
+import sys
 import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -206,10 +206,14 @@ def _dump_default_dict(context: Any) -> Any:
 
 
 def _load_default_dict(dumped: Any) -> Any:
-    factory = getattr(
-        importlib.import_module(dumped["default_factory_module"]), dumped["default_factory_name"]
-    )
-    return [factory, dumped["dict_context"]]
+    # Nothing is imported because a text says so.
+    name, factory = dumped["default_factory_module"], dumped["default_factory_name"]
+    found = getattr(sys.modules.get(name), factory, None)
+    if found is None:
+        raise NotImplementedError(
+            f"treespec_loads: {name}.{factory} is not there; import {name} first"
+        )
+    return [found, dumped["dict_context"]]
 
 
 def _refuse_dump(context: Any) -> Any:
