@@ -6,9 +6,9 @@
 """
 
 from dtorch.core.errors import LinAlgError
-from dtorch.core.functions import lu_solve, matmul, matrix_exp
+from dtorch.core.functions import matmul, matrix_exp
 from dtorch.core.public import linalg as _operations
 from dtorch.core.public.linalg import *
 
-__all__ = ["LinAlgError", "lu_solve", "matmul", "matrix_exp"]
+__all__ = ["LinAlgError", "matmul", "matrix_exp"]
 __all__ += _operations.__all__

@@ -32,7 +32,7 @@ SINGLE = (
     "ctc_loss", "kl_div", "binary_cross_entropy", "binary_cross_entropy_with_logits",
     "poisson_nll_loss", "hinge_embedding_loss", "margin_ranking_loss", "cosine_embedding_loss",
     "soft_margin_loss", "multi_margin_loss", "multilabel_margin_loss", "triplet_margin_loss",
-    "inverse", "pinverse", "cholesky", "cholesky_solve", "cholesky_inverse", "lu_solve", "qr",
+    "inverse", "pinverse", "cholesky", "cholesky_solve", "cholesky_inverse", "linalg_lu_solve", "qr",
     "geqrf", "orgqr", "ormqr", "svd", "linalg_cholesky", "linalg_cond", "linalg_eig",
     "linalg_eigh", "linalg_eigvals", "linalg_eigvalsh", "linalg_inv", "linalg_lstsq",
     "linalg_matrix_rank", "linalg_qr", "linalg_svd", "linalg_svdvals", "fft_fft", "fft_ifft",

@@ -11,8 +11,9 @@ from dtorch.core.questions import is_nonzero
 OTHER_NAMES = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
     "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "conj_physical": "conj",
-    "divide": "div", "fix": "trunc",
-    "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le", "moveaxis": "movedim",
+    "divide": "div", "fix": "trunc", "greater": "gt", "greater_equal": "ge", "less": "lt",
+    "less_equal": "le", "lu_solve": "btrisolve", "matrix_rank": "linalg_matrix_rank",
+    "moveaxis": "movedim", "triangular_solve": "trtrs",
     "multiply": "mul", "negative": "neg", "not_equal": "ne", "row_stack": "vstack",
     "split_with_sizes": "split", "subtract": "sub", "swapdims": "swapaxes", "trapz": "trapezoid",
     "unsafe_chunk": "chunk", "unsafe_split": "split",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import itertools
 import math
 import warnings
 import weakref
@@ -55,6 +56,17 @@ from dtorch.core.storage import Storage, array_over, copy_in_storage, storage_of
 from dtorch.core.typed_storage import TypedStorage, typed_storage
 
 ndarray = np.ndarray
+
+
+class Elements(itertools.chain[Any]):
+    """What iterating over a tensor gives: an iterator, classic ``next()`` included."""
+
+    def __new__(cls, parts: Any) -> Elements:
+        return super().__new__(cls, parts)
+
+    def next(self) -> Any:
+        """The next element."""
+        return next(self)
 
 
 class Tensor(OpMethods, TensorBase):
@@ -802,7 +814,7 @@ class Tensor(OpMethods, TensorBase):
             if classic.allows(Classic.ONE_ELEMENT):
                 return iter((self,))
             raise classic.hinted(TypeError("iteration over a 0-dim tensor"))
-        return iter(self.unbind(0))
+        return Elements(self.unbind(0))
 
     def __bool__(self) -> bool:  # type: ignore[valid-type]
         if self._array.size != 1:

@@ -203,3 +203,35 @@ def test_pivoted_cholesky_factors_a_singular_matrix() -> None:
 def test_errors_name_the_operation_and_what_is_wrong(use: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         use()
+
+
+def test_vectors_lie_column_after_column_in_memory() -> None:
+    a = dtorch.tensor([[4.0, 1.0, 2.0], [1.0, 3.0, 0.0], [2.0, 0.0, 5.0]])
+    columns = {
+        "svd": dtorch.svd(a).U, "eig": dtorch.eig(a, True).eigenvectors,
+        "symeig": dtorch.symeig(a, True).eigenvectors, "qr": dtorch.qr(a).Q,
+        "linalg.eig": dtorch.linalg.eig(a).eigenvectors,
+    }  # fmt: skip
+    for name, found in columns.items():
+        assert found.stride() == (1, 3), name
+    assert dtorch.svd(a).V.is_contiguous()
+
+
+def test_factors_with_info_say_where_the_first_zero_pivot_stands() -> None:
+    batch = dtorch.stack([dtorch.eye(2), dtorch.zeros(2, 2)])
+    factors, pivots, info = dtorch.btrifact_with_info(batch)
+    assert info.tolist() == [0, 1]
+    assert factors.shape == (2, 2, 2)
+    assert pivots.dtype == dtorch.int32
+    into = (dtorch.empty(0), dtorch.empty(0, dtype=dtorch.int), dtorch.empty(0, dtype=dtorch.int))
+    dtorch.btrifact_with_info(batch, out=into)
+    assert into[2].tolist() == [0, 1]
+
+
+def test_elements_of_a_tensor_come_by_next_and_by_the_method_next() -> None:
+    elements = iter(dtorch.arange(3))
+    assert (elements.next().item(), next(elements).item(), [e.item() for e in elements]) == (
+        0,
+        1,
+        [2],
+    )

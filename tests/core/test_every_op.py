@@ -166,8 +166,8 @@ BY_PRODUCTS = {
     ),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose2d"), "padding"),
     **dict.fromkeys(
-        ("solve_triangular", "lu_solve", "linalg_qr", "linalg_lu_factor", "potri", "trtrs", "qr",
-         "cholesky_inverse", "btrifact", "btrisolve"),
+        ("solve_triangular", "linalg_lu_solve", "linalg_qr", "linalg_lu_factor", "potri", "trtrs", "qr",
+         "cholesky_inverse", "btrifact", "btrifact_with_info", "btrisolve"),
         "triangular matrices",
     ),
     **dict.fromkeys(

@@ -60,6 +60,11 @@ def _(grad, out):
     return (inner + adjoint(inner)) * 0.5
 
 
+def by_columns(xp: ArrayModule, matrices: Array) -> Array:
+    """The same matrices, each column of which is one run of memory, as LAPACK gives them."""
+    return xp.swapaxes(xp.ascontiguousarray(xp.swapaxes(matrices, -1, -2)), -1, -2)
+
+
 @structured(tensors=("input",), outputs=("Q", "R"), public=False)
 def qr_pair(xp: ArrayModule, input: Array, complete: bool = False) -> Any:
     """Orthonormal columns Q and an upper triangle R with ``Q R = input``; Q square if complete.
@@ -68,7 +73,8 @@ def qr_pair(xp: ArrayModule, input: Array, complete: bool = False) -> Any:
     hold for what depends on that space alone.
     """
     expect_matrices("qr", input, square=False)
-    return xp.linalg.qr(input, "complete" if complete else "reduced")
+    Q, R = xp.linalg.qr(input, "complete" if complete else "reduced")
+    return by_columns(xp, Q), by_columns(xp, R)
 
 
 @qr_pair.gradient("input")
@@ -106,7 +112,8 @@ def svd_reduced(xp: ArrayModule, input: Array, full_matrices: bool = False) -> A
     """
     expect_matrices("svd", input, square=False)
     expect_finite("svd", xp, input)
-    return xp.linalg.svd(input, full_matrices=full_matrices)
+    U, S, Vh = xp.linalg.svd(input, full_matrices=full_matrices)
+    return by_columns(xp, U), S, by_columns(xp, Vh)
 
 
 @svd_reduced.gradient("input")
@@ -155,9 +162,10 @@ def eigh_pair(xp: ArrayModule, input: Array, uplo: str = "L") -> Any:
     expect_matrices("eigh", input)
     expect_finite("eigh", xp, input)
     try:
-        return tuple(xp.linalg.eigh(input, uplo))
+        values, vectors = xp.linalg.eigh(input, uplo)
     except xp.linalg.LinAlgError as error:
         raise LinAlgError(f"eigh: {error}") from None
+    return values, by_columns(xp, vectors)
 
 
 @eigh_pair.gradient("input")
@@ -180,7 +188,7 @@ def eig_pair(xp: ArrayModule, input: Array) -> Any:
     except xp.linalg.LinAlgError as error:
         raise LinAlgError(f"eig: {error}") from None
     kind = np.result_type(input.dtype, np.complex64)
-    return values.astype(kind), vectors.astype(kind)
+    return values.astype(kind), by_columns(xp, vectors.astype(kind))
 
 
 @eig_pair.gradient("input")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,22 +11,23 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import RankError
 from dtorch.core.ops.diagonal import diag_embed, tril, triu
-from dtorch.core.ops.factorization import eigh_pair, svd_reduced
+from dtorch.core.ops.factorization import by_columns, eigh_pair, svd_reduced
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul
-from dtorch.core.ops.matrix import QR, least_squares, linalg_cholesky, linalg_qr
+from dtorch.core.ops.matrix import QR, Eigen, least_squares, linalg_cholesky, linalg_qr
 from dtorch.core.ops.solving import (
     adjoint,
     expect_finite,
     expect_matrices,
     explain_singular,
+    linalg_lu_solve,
     lu_parts,
-    lu_solve,
     order_of_pivots,
     solve,
     solve_triangular,
 )
 from dtorch.core.ops.view import transpose, unsqueeze
+from dtorch.core.tensor import Tensor
 
 
 def _eye_like(matrix: Any) -> Any:
@@ -307,11 +308,19 @@ def _(input, tau, other, left=True, transpose=False):
     return q @ other if left else other @ q
 
 
+class Singular(NamedTuple):
+    """Left singular vectors, singular values, and right singular vectors."""
+
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+
 # -- eigenvalues and singular values -----------------------------------------------------------
 
 
 @composite(tensors=("input",))
-def svd(input: Any, some: bool = True, compute_uv: bool = True) -> tuple[Any, Any, Any]:
+def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Singular:
     """Singular value decomposition ``U diag(S) V^H``, as ``(U, S, V)``: V is not transposed.
 
     Args:
@@ -321,9 +330,10 @@ def svd(input: Any, some: bool = True, compute_uv: bool = True) -> tuple[Any, An
     if not compute_uv:
         m, n = input.shape[-2:]
         lead = input.shape[:-2]
-        return input.new_zeros(*lead, m, m), svd_reduced(input)[1], input.new_zeros(*lead, n, n)
+        zeros = input.new_zeros(*lead, m, m), input.new_zeros(*lead, n, n)
+        return Singular(zeros[0], svd_reduced(input)[1], zeros[1])
     U, S, Vh = svd_reduced(input, not some)
-    return U, S, adjoint(Vh)
+    return Singular(U, S, adjoint(Vh))
 
 
 @svd.samples
@@ -343,14 +353,14 @@ def _(input, some=True, compute_uv=True):
 
 
 @composite(tensors=("input",), takes="fc")
-def symeig(input: Any, eigenvectors: bool = False, upper: bool = True) -> tuple[Any, Any]:
+def symeig(input: Any, eigenvectors: bool = False, upper: bool = True) -> Eigen:
     """Ascending eigenvalues of symmetric matrices, and their eigenvectors if asked for.
 
     Args:
         upper: read the upper triangle, else the lower one.
     """
     values, vectors = eigh_pair(input, "U" if upper else "L")
-    return values, vectors if eigenvectors else input.new_empty(0)
+    return Eigen(values, vectors if eigenvectors else input.new_empty(0))
 
 
 @symeig.samples
@@ -368,7 +378,7 @@ def _(input, eigenvectors=False, upper=True):
 
 
 @composite(tensors=("a",))
-def eig(a: Any, eigenvectors: bool = False) -> tuple[Any, Any]:
+def eig(a: Any, eigenvectors: bool = False) -> Eigen:
     """Eigenvalues of a real square matrix, and its eigenvectors if asked for.
 
     Returns: ``(n, 2)`` real and imaginary parts; and ``(n, n)`` columns, in which a conjugate pair
@@ -381,11 +391,11 @@ def eig(a: Any, eigenvectors: bool = False) -> tuple[Any, Any]:
     values, vectors = np.linalg.eig(a._array)
     pairs = np.stack([values.real, values.imag], -1).astype(a._array.dtype)
     if not eigenvectors:
-        return wrap(pairs), a.new_empty(0)
+        return Eigen(wrap(pairs), a.new_empty(0))
     columns = vectors.real.astype(a._array.dtype)
     second = np.flatnonzero(values.imag < 0)  # of each pair, as LAPACK orders them
     columns[:, second] = vectors.imag[:, second - 1]
-    return wrap(pairs), wrap(columns)
+    return Eigen(wrap(pairs), wrap(by_columns(np, columns)))
 
 
 @eig.samples
@@ -520,6 +530,28 @@ def _(A):
     return np.stack([lu for lu, _ in parts]), pivots.astype(np.int32)
 
 
+@composite(tensors=("A",), takes="fc")
+def btrifact_with_info(A: Any, pivot: bool = True) -> tuple[Any, Any, Any]:
+    """Packed LU factors, pivots, and for each matrix 0 or the number of its first zero pivot."""
+    info = A.new_empty(0).int()
+    return (*btrifact(A, info, pivot), info)
+
+
+@btrifact_with_info.samples
+def _(make):
+    yield (make(2, 3, 3),), {}
+
+
+@btrifact_with_info.expect
+def _(A):
+    from scipy.linalg import lu_factor
+
+    parts = [lu_factor(matrix) for matrix in A]
+    pivots = np.stack([p for _, p in parts]) + 1
+    state = np.zeros(len(A), np.int32)
+    return np.stack([lu for lu, _ in parts]), pivots.astype(np.int32), state
+
+
 @composite(tensors=("b", "LU_data", "LU_pivots"), takes="fc", takes_of=("LU_data",))
 def btrisolve(b: Any, LU_data: Any, LU_pivots: Any) -> Any:
     """Solutions X of ``A X = b`` of a batch, from the results of `btrifact`.
@@ -527,7 +559,7 @@ def btrisolve(b: Any, LU_data: Any, LU_pivots: Any) -> Any:
     Shape: ``b`` is ``(batch, n)`` or ``(batch, n, k)``.
     """
     vector = b.ndim == LU_data.ndim - 1
-    out = lu_solve(LU_data, LU_pivots, unsqueeze(b, -1) if vector else b)
+    out = linalg_lu_solve(LU_data, LU_pivots, unsqueeze(b, -1) if vector else b)
     return out.reshape(out.shape[:-1]) if vector else out
 
 

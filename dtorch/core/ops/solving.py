@@ -296,25 +296,46 @@ def order_of_pivots(xp: ArrayModule, pivots: Any, m: int) -> Any:
     return order.reshape((*pivots.shape[:-1], m))
 
 
-@composite(tensors=("B", "LU", "pivots"), method=False, takes="fc", takes_of=("LU",))
-def lu_solve(LU: Any, pivots: Any, B: Any) -> Any:
-    """Solution X of ``A X = B`` from the packed factors and 1-based pivots of A."""
+@composite(tensors=("B", "LU", "pivots"), home="linalg", takes="fc", takes_of=("LU",))
+def linalg_lu_solve(
+    LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False
+) -> Any:
+    """Solution X of ``A X = B`` from the packed factors and 1-based pivots of A.
+
+    Args:
+        left: False solves ``X A = B``.
+        adjoint: solve with the conjugate transpose of A.
+    """
+    if not left:
+        right = linalg_lu_solve(LU, pivots, _adjoint(B), adjoint=not adjoint)
+        return _adjoint(right)
     order = wrap(order_of_pivots(np, pivots._array, LU.shape[-1]))
+    if adjoint:
+        middle = solve_triangular(_adjoint(triu(LU)), B, upper=False)
+        lower = _adjoint(_unit_lower(LU))
+        return permute_rows(solve_triangular(lower, middle, upper=True, unitriangular=True), order)
     rows = pick_rows(B, order)
     middle = solve_triangular(LU, rows, upper=False, unitriangular=True)
     return solve_triangular(LU, middle, upper=True)
 
 
-@lu_solve.samples
+_adjoint = adjoint  # the parameter has this name, too
+
+
+@linalg_lu_solve.samples
 def _(make):
     LU = _triangle_sample(make, 3, 3)
     yield (LU, make.index(1, high=1).new_tensor([2, 3, 3]).int(), make(3, 2)), {}
+    pivots = make.index(1, high=1).new_tensor([2, 3, 3]).int()
+    yield (LU, pivots, make(3, 2)), {"adjoint": True}
+    yield (LU, pivots, make(2, 3)), {"left": False}
 
 
-@lu_solve.expect
-def _(LU, pivots, B):
-    rows = B[[1, 2, 0]]
-    return np.linalg.pinv((np.tril(LU, -1) + np.eye(3)) @ np.triu(LU)) @ rows
+@linalg_lu_solve.expect
+def _(LU, pivots, B, left=True, adjoint=False):
+    whole = ((np.tril(LU, -1) + np.eye(3)) @ np.triu(LU))[[2, 0, 1]]
+    whole = whole.T if adjoint else whole
+    return np.linalg.pinv(whole) @ B if left else B @ np.linalg.pinv(whole)
 
 
 # -- general systems ---------------------------------------------------------------------------
