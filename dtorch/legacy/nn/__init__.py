@@ -32,6 +32,7 @@ from dtorch.legacy.nn import (
 from dtorch.legacy.nn.activation import *
 from dtorch.legacy.nn.container import *
 from dtorch.legacy.nn.conv import *
+from dtorch.legacy.nn.conversion import restore as _restore
 from dtorch.legacy.nn.criterion import *
 from dtorch.legacy.nn.dropout import *
 from dtorch.legacy.nn.linear import *
@@ -63,5 +64,5 @@ __all__ += table.__all__
 _offer_classes(
     "legacy.nn",
     {name: cls for name, cls in globals().items() if isinstance(cls, type) and name in __all__},
-    utils.restore,
+    _restore,
 )

@@ -7,8 +7,8 @@ from typing import Any
 
 from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
+from dtorch.legacy.nn.conversion import Typed
 from dtorch.legacy.nn.recording import Recording, Table, mapped, plain, tensors_of
-from dtorch.legacy.nn.utils import Typed
 
 __all__ = ["Criterion", "MultiCriterion", "ParallelCriterion"]
 

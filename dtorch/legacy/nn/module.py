@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from dtorch.core.creation import empty, zeros
 from dtorch.core.tensor import Tensor
+from dtorch.legacy.nn.conversion import Typed
 from dtorch.legacy.nn.flattening import flatten
 from dtorch.legacy.nn.recording import Recording, Table, mapped, tensors_of
-from dtorch.legacy.nn.utils import Typed, clear
+from dtorch.legacy.nn.utils import clear
 
 
 def gradient_name(name: str) -> str:

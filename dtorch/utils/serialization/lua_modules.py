@@ -11,7 +11,7 @@ from typing import Any
 from dtorch.core.tensor import Tensor
 from dtorch.core.typed_storage import TypedStorage
 from dtorch.legacy import nn
-from dtorch.legacy.nn.utils import Typed
+from dtorch.legacy.nn.conversion import Typed
 
 _CLASSES = {"SpatialConvolutionMM": "SpatialConvolution", "VolumetricConvolutionMM":
             "VolumetricConvolution", "SpatialLogSoftMax": "LogSoftMax"}  # fmt: skip
