@@ -162,6 +162,10 @@ def _is_for_an_absence(error: BaseException) -> bool:
     )
 
 
+class _KeywordError(SyntaxError):
+    """A file uses a word as a name that has become a keyword."""
+
+
 # -- reading sources ------------------------------------------------------------------------------
 
 
@@ -190,8 +194,8 @@ def _sources(first: Path, places: Sequence[str]) -> Iterator[_Source]:
         path, package = todo.pop(0)
         try:
             source = _read(path, package)
-        except (SyntaxError, ValueError, OSError):
-            if path == first:
+        except (SyntaxError, ValueError, OSError) as error:
+            if path == first or isinstance(error, _KeywordError):
                 raise
             continue  # a library's file for another version of Python
         yield source
@@ -255,7 +259,7 @@ def _read(path: Path, package: str) -> _Source:
         tree = ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:
         if re.search(r"\basync\s*=", error.text or ""):
-            raise SyntaxError(
+            raise _KeywordError(
                 f"{path}:{error.lineno}: async= cannot be written since Python 3.7, where it is a "
                 "keyword, and no mode changes that; write non_blocking="
             ) from None

@@ -9,6 +9,7 @@ DTORCH_NATIVE          ``0``: ignore the compiled module; NumPy does the work
 DTORCH_ALLOCATOR       ``0``: leave NumPy's memory allocator in place
 DTORCH_CACHE_LIMIT     bytes of freed memory kept for reuse; default: a quarter of the memory,
                        divided by the ranks on this machine, or the workers of a loader
+DTORCH_CLASSIC         ``1``: classic mode, see `dtorch.core.classic`
 DTORCH_CPU_CAPABILITY  ``baseline``, ``avx2`` or ``avx512``: which build of the kernels runs
 DTORCH_TRACEBACK       ``full``: errors show the calls inside dtorch as well
 OMP_NUM_THREADS        threads for operations; default: the processors this process may use

@@ -31,51 +31,55 @@ class ClassicWarning(UserWarning):
 class Classic(Enum):
     """What classic mode allows: what it does, and how it is written today."""
 
-    NUMBER = ("t[0] of a 0-dim tensor gave its number", "t.item()")
+    NUMBER = ("`t[0]` of a 0-dim tensor gave its number", "`t.item()`")
     ONE_ELEMENT = (
         "a 0-dim tensor was one of one dim and one element, for whatever asks for a dim",
-        "t.view(1)",
+        "`t.view(1)`",
     )
     KEPT_DIM = (
         "a dim that was reduced stayed, with one element, for indices, squeeze, expand",
-        "keepdim=True or unsqueeze",
+        "`keepdim=True`, or `unsqueeze`",
     )
-    ARRAY_NUMBER = ("t.numpy()[0] of a 0-dim tensor gave its number", "t.item()")
+    ARRAY_NUMBER = ("`t.numpy()[0]` of a 0-dim tensor gave its number", "`t.item()`")
     ELEMENT = (
-        "elements of tensors were numbers: round(t[i]) is one, and integers are found as keys of dicts",
-        "t[i].item()",
+        "elements of tensors were numbers: `round(t[i])` is one, and integers are found as keys of dicts",
+        "`t[i].item()`",
     )
-    TRUTH = ("every tensor that has elements was true", "t.numel() > 0, t.any() or t.all()")
-    TYPE = ("results of operations were of the type Variable", "isinstance(t, torch.Tensor)")
+    TRUTH = ("every tensor that has elements was true", "`t.numel() > 0`, `t.any()` or `t.all()`")
+    TYPE = ("results of operations were of the type `Variable`", "`isinstance(t, torch.Tensor)`")
     POINTWISE = (
         "operands with as many elements were combined in the order of these, whatever their shapes",
-        "other.view_as(t)",
+        "`other.view_as(t)`",
     )
     TARGET = (
         "targets with as many elements as the input were compared in the order of these",
-        "target.view_as(input)",
+        "`target.view_as(input)`",
     )
-    GRADIENT = ("a gradient of one element was one for every shape of one element", "backward()")
+    GRADIENT = ("a gradient of one element was one for every shape of one element", "`backward()`")
     QUOTIENT = (
         "integers divided by integers gave integers, rounded towards zero",
-        "torch.div(a, b, rounding_mode='trunc')",
+        "`torch.div(a, b, rounding_mode='trunc')`",
     )
-    ARANGE = ("arange gave floating-point numbers", "torch.arange(n, dtype=torch.float32)")
-    ZERO_GRAD = ("zero_grad() left gradients of zeros", "zero_grad(set_to_none=False)")
-    MASK = ("masks were of uint8, of which 1 - mask is one, too", "~mask")
+    ARANGE = ("`arange` gave floating-point numbers", "`torch.arange(n, dtype=torch.float32)`")
+    DISTANCE = (
+        "`pairwise_distance` gave a column, `(N, 1)`",
+        "`pairwise_distance(x1, x2, keepdim=True)`",
+    )
+    ZERO_GRAD = ("`zero_grad()` left gradients of zeros", "`zero_grad(set_to_none=False)`")
+    MASK = ("masks were of uint8, of which `1 - mask` is one, too", "`~mask`")
     VIEW = (
-        "results of operations had their elements in order, so that view() could not fail; copied",
-        "reshape()",
+        "results of operations had their elements in order, so that `view()` could not fail; copied",
+        "`reshape()`",
     )
-    RESIZE = ("resizing v.data resized v", "v.resize_() under no_grad()")
+    RESIZE = ("resizing `v.data` resized `v`", "`v.resize_()` under `no_grad()`")
     SAMPLE = (
-        "samples drawn with probabilities that require grad took reinforce(reward)",
-        "torch.distributions, and -log_prob(sample) * reward",
+        "samples drawn with probabilities that require grad took `reinforce(reward)`",
+        "`torch.distributions`, and `-log_prob(sample) * reward`",
     )
-    ONE_SAMPLE = ("multinomial() drew one sample", "multinomial(1)")
+    ONE_SAMPLE = ("`multinomial()` drew one sample", "`multinomial(1)`")
     FILE = (
-        "torch.load made whatever objects a file names, and ran code of theirs",
-        "weights_only=False, for files from those you trust",
+        "`torch.load` made whatever objects a file names, and ran code of theirs",
+        "`weights_only=False`, for files from those you trust",
     )
 
 

@@ -128,7 +128,7 @@ def test_programs_of_2017_run_with_a_flag_that_their_children_inherit(tmp_path, 
     flags = ("--compat",) if launcher == "launch" else ()
     done = run("-m", f"dtorch.{launcher}", *flags, "--classic", "program.py", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "2.0\n2.0\n"), done.stderr
-    assert "program.py:12: ClassicWarning: classic mode: t[0] of a 0-dim tensor" in done.stderr
+    assert "program.py:12: ClassicWarning: classic mode: `t[0]` of a 0-dim tensor" in done.stderr
 
 
 def test_a_program_of_2017_names_the_flag_where_it_fails_without_it(tmp_path):
@@ -140,7 +140,8 @@ def test_a_program_of_2017_names_the_flag_where_it_fails_without_it(tmp_path):
 
 
 def test_a_keyword_of_today_is_named_that_no_mode_can_help_with(tmp_path):
-    (tmp_path / "program.py").write_text("import torch\nx = torch.ones(2)\nx.cuda(async=True)\n")
+    (tmp_path / "trainer.py").write_text("import torch\nx = torch.ones(2)\nx.cuda(async=True)\n")
+    (tmp_path / "program.py").write_text("import trainer\n")
     done = run("-m", "dtorch.compat", "--classic", "program.py", cwd=tmp_path)
     assert done.returncode == 2
-    assert "program.py:3: async= cannot be written since Python 3.7" in done.stderr
+    assert "trainer.py:3: async= cannot be written since Python 3.7" in done.stderr

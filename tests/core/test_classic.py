@@ -84,6 +84,7 @@ CALLS: list[tuple[Classic, Callable[[], Any], Any]] = [
     (Classic.POINTWISE, lambda: numbers(4).view(2, 2) + numbers(4), [[0.0, 2.0], [4.0, 6.0]]),
     (Classic.POINTWISE, lambda: numbers(4).view(4, 1).mul_(numbers(4)).view(4), [0.0, 1, 4, 9]),
     (Classic.POINTWISE, lambda: ones(2, 2).copy_(numbers(4)), [[0.0, 1.0], [2.0, 3.0]]),
+    (Classic.POINTWISE, lambda: ones(2, 2).dot(numbers(4)), 6.0),
     (Classic.POINTWISE, lambda: numbers(4).view(2, 2).eq(numbers(4)).all(), True),
     (Classic.TARGET, lambda: nn.functional.binary_cross_entropy(ones(2, 2), ones(4)), 0.0),
     (Classic.TARGET, lambda: nn.MSELoss()(ones(2, 3), numbers(6)), (1 + 0 + 1 + 4 + 9 + 16) / 6),
@@ -125,7 +126,7 @@ def test_results_are_of_the_type_variable_in_classic_mode_alone():
     assert Variable == Variable
     classic.switch(True)
     try:
-        with pytest.warns(ClassicWarning, match="type Variable"):
+        with pytest.warns(ClassicWarning, match="type `Variable`"):
             assert type(h) == Variable  # noqa: E721 - as programs wrote it
         assert type(h) in [Variable]
         assert type((h,)) != Variable  # noqa: E721 - as programs wrote it
@@ -204,6 +205,11 @@ def test_arange_gives_floating_point_numbers_in_classic_mode(classic_mode):
     with pytest.warns(ClassicWarning, match="arange"):
         assert (dtorch.arange(0, 4) / 8).tolist() == [0, 0.125, 0.25, 0.375]
     assert dtorch.arange(3, dtype=dtorch.int64).dtype is dtorch.int64
+
+
+def test_distances_are_a_column_in_classic_mode(classic_mode):
+    with pytest.warns(ClassicWarning, match="column"):
+        assert nn.PairwiseDistance(eps=0)(ones(2, 4), 3 * ones(2, 4)).tolist() == [[4.0], [4.0]]
 
 
 def test_zero_grad_leaves_zeros_in_classic_mode(classic_mode):

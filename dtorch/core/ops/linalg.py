@@ -10,6 +10,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase
+from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.dtype import as_dtype
 from dtorch.core.errors import ArgumentError, DtypeError, RankError, ShapeError
@@ -175,6 +176,14 @@ def dot(input: Any, other: Any) -> Any:
     """Inner product of two vectors of one size."""
     _expect_matrices("dot", (1, 1), input, other)
     return matmul(input, other)
+
+
+@dot.formerly(Classic.POINTWISE)
+def _(values):
+    input, other = values
+    if input.numel() != other.numel() or input.ndim == other.ndim == 1:
+        return None
+    return [input.reshape(-1), other.reshape(-1)]
 
 
 @dot.samples

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import classic
 from dtorch.core.base import wrap
+from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.errors import RankError
 from dtorch.core.ops.bounds import clamp
@@ -26,7 +28,7 @@ def pairwise_distance(
     Args:
         eps: added to the difference, so that the gradient exists for equal ones.
     """
-    return norm(x1 - x2 + eps, p, -1, keepdim)
+    return norm(x1 - x2 + eps, p, -1, keepdim or classic.allows(Classic.DISTANCE))
 
 
 @pairwise_distance.samples
