@@ -8,7 +8,9 @@ from __future__ import annotations
 import builtins
 import importlib.util
 import os
+import re
 import sys
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,9 +32,18 @@ __all__ = [
 
 load_state_dict_from_url = load_url
 
+# What libraries import from here.
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
+urlparse = urllib.parse.urlparse
+
 
 def get_dir() -> str:
     """The directory for all that is downloaded; ``checkpoints`` in it is for weights."""
+    return str(base_directory())
+
+
+def _get_torch_home() -> str:
+    """The directory above `get_dir`, which libraries ask for."""
     return str(base_directory())
 
 
@@ -57,29 +68,42 @@ def download_url_to_file(
     fetch(url, Path(dst).expanduser(), expected, progress=progress, replace=True)
 
 
-def list(repo_or_dir: str | os.PathLike[str], source: str = "local") -> builtins.list[str]:
+def list(
+    github: str | os.PathLike[str], force_reload: bool = False, skip_validation: bool = False,
+    trust_repo: Any = None, verbose: bool = True, *, source: str = "local",
+) -> builtins.list[str]:  # fmt: skip
     """Names of the models of a repository.
 
     Args:
-        repo_or_dir: the directory.
+        github: the directory, for all that it is called.
+        force_reload, skip_validation, trust_repo, verbose: are about the network.
         source: "local"; repositories on the network must be fetched first, with git.
     """
+    repo_or_dir = github
     module = _hubconf(repo_or_dir, source)
     return [
         name for name, value in vars(module).items() if callable(value) and not name.startswith("_")
     ]
 
 
-def help(repo_or_dir: str | os.PathLike[str], model: str, source: str = "local") -> str | None:
-    """The docstring of a model of a repository."""
-    return _entry(repo_or_dir, model, source).__doc__
+def help(
+    github: str | os.PathLike[str], model: str, force_reload: bool = False,
+    skip_validation: bool = False, trust_repo: Any = None, *, source: str = "local",
+) -> str | None:  # fmt: skip
+    """The docstring of a model of a repository; the parameters are those of `list`."""
+    return _entry(github, model, source).__doc__
 
 
 def load(
     repo_or_dir: str | os.PathLike[str], model: str, *args: Any, source: str = "local",
-    **kwargs: Any,
+    trust_repo: Any = None, force_reload: bool = False, verbose: bool = True,
+    skip_validation: bool = False, **kwargs: Any,
 ) -> Any:  # fmt: skip
     """Make a model of a repository; other arguments are passed on to it.
+
+    Args:
+        source: "local"; repositories on the network must be fetched first, with git.
+        trust_repo, force_reload, verbose, skip_validation: are about the network.
 
     This runs the code of the repository.
     """

@@ -1,5 +1,7 @@
 """How products on a card are computed: by CuPy's libraries, in full precision."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 # Flags of PyTorch's that trade precision for speed; they can be set, and the precision stays.
@@ -57,3 +59,20 @@ def cudnn_sdp_enabled() -> bool:
 def enable_cudnn_sdp(enabled: bool) -> None:
     """Set a flag; attention is computed in tiles in any case."""
     _attention["cudnn"] = bool(enabled)
+
+
+@contextmanager
+def sdp_kernel(
+    enable_flash: bool = True, enable_math: bool = True, enable_mem_efficient: bool = True,
+    enable_cudnn: bool = True,
+) -> Iterator[None]:  # fmt: skip
+    """Set all of these flags until the end of a ``with`` block."""
+    before = dict(_attention)
+    _attention.update(
+        flash=bool(enable_flash), math=bool(enable_math),
+        mem_efficient=bool(enable_mem_efficient), cudnn=bool(enable_cudnn),
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        _attention.update(before)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
 from typing import Any
 
 import numpy as np
 
+from dtorch.backends import cuda
 from dtorch.core.base import wrap
 from dtorch.core.creation import empty
 from dtorch.core.errors import ArgumentError, SettingError, ShapeError
@@ -19,6 +23,43 @@ from dtorch.nn.linear import Linear
 from dtorch.nn.module import Module
 
 __all__ = ["MultiheadAttention"]
+
+
+class SDPBackend(Enum):
+    """Ways to compute attention that PyTorch knows. dtorch has one, which goes through the keys in
+    tiles as FLASH_ATTENTION does, on every machine."""
+
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+    OVERRIDEABLE = 4
+
+
+@contextmanager
+def sdpa_kernel(backends: Any, set_priority: bool = False) -> Iterator[None]:
+    """Allow some of the `SDPBackend` until the end of a ``with`` block.
+
+    The flags of `dtorch.backends.cuda` say which; attention is computed in the same way in any case.
+
+    Example:
+        >>> import dtorch
+        >>> with sdpa_kernel(SDPBackend.MATH):
+        ...     dtorch.backends.cuda.flash_sdp_enabled()
+        False
+    """
+    wanted = {backends} if isinstance(backends, SDPBackend) else set(backends)
+    unknown = [backend for backend in wanted if not isinstance(backend, SDPBackend)]
+    if unknown or not wanted:
+        raise AssertionError(
+            f"sdpa_kernel: backends is {backends!r}, expected one or more SDPBackend"
+        )
+    with cuda.sdp_kernel(
+        SDPBackend.FLASH_ATTENTION in wanted, SDPBackend.MATH in wanted,
+        SDPBackend.EFFICIENT_ATTENTION in wanted, SDPBackend.CUDNN_ATTENTION in wanted,
+    ):  # fmt: skip
+        yield
 
 
 class NonDynamicallyQuantizableLinear(Linear):
