@@ -274,7 +274,7 @@ def _(grad, input, other):
     return grad * input / (other + 1)
 
 
-@composite(tensors=("input",), takes="bif")
+@composite(tensors=("input",), takes="if")
 def mvlgamma(input: Any, p: int) -> Any:
     """Logarithm of the multivariate gamma function of dimension ``p``.
 
