@@ -19,6 +19,7 @@ from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.splitting import chunk
 from dtorch.core.ops.trigonometric import tanh
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.tensor import Tensor
 
 
 def _samples(make):
@@ -76,7 +77,7 @@ def _(input, beta=1.0, threshold=20.0):
 
 
 @composite(tensors=("input",), home="nn", wide=True, takes="ifc")
-def tanhshrink(input: Any) -> Any:
+def tanhshrink(input: Tensor) -> Tensor:
     """``input - tanh(input)``."""
     return input - tanh(input)
 
@@ -212,7 +213,7 @@ mish.expect(lambda input: input * np.tanh(np.log1p(np.exp(input))))
 
 
 @composite(tensors=("input",), home="nn", wide=True, takes="f")
-def glu(input: Any, dim: int = -1) -> Any:
+def glu(input: Tensor, dim: int = -1) -> Tensor:
     """Gated linear unit: the first half along ``dim`` times the `sigmoid` of the second.
 
     Reference: Dauphin et al. 2016, arXiv:1612.08083.

@@ -18,6 +18,7 @@ from dtorch.core.ops.pooling import sides_of_input, window_sum
 from dtorch.core.ops.resampling import Taps, resample
 from dtorch.core.random import uniform
 from dtorch.core.shapes import merged, per_dim
+from dtorch.core.tensor import Tensor
 
 Ints = tuple[int, ...]
 
@@ -70,13 +71,13 @@ def _adaptive_avg(nd: int, input: Any, output_size: Any) -> Any:
 
 
 @composite(tensors=("input",), home="nn", takes="f")
-def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means of ``output_size`` windows that divide ``(N, C, L)`` evenly."""
     return _adaptive_avg(1, input, output_size)
 
 
 @composite(tensors=("input",), home="nn", takes="f")
-def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means of windows that divide ``(N, C, H, W)`` evenly into ``output_size`` rows and columns.
 
     Window i reaches from ``floor(i * n / count)`` to ``ceil((i + 1) * n / count)``.
@@ -88,7 +89,7 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
 
 
 @composite(tensors=("input",), home="nn", takes="f")
-def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means of windows that divide ``(N, C, D, H, W)`` evenly; see `adaptive_avg_pool2d`."""
     return _adaptive_avg(3, input, output_size)
 
@@ -132,7 +133,7 @@ def _adaptive_max(nd: int, input: Any, output_size: Any, return_indices: bool) -
 
 @composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def adaptive_max_pool1d(
-    input: Any, output_size: Any, return_indices: bool = False
+    input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any | tuple[Any, Any]:
     """Largest values of ``output_size`` windows that divide ``(N, C, L)`` evenly."""
     return _adaptive_max(1, input, output_size, return_indices)
@@ -140,7 +141,7 @@ def adaptive_max_pool1d(
 
 @composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def adaptive_max_pool2d(
-    input: Any, output_size: Any, return_indices: bool = False
+    input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any | tuple[Any, Any]:
     """Largest values of windows that divide ``(N, C, H, W)`` evenly; see `adaptive_avg_pool2d`.
 
@@ -152,7 +153,7 @@ def adaptive_max_pool2d(
 
 @composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def adaptive_max_pool3d(
-    input: Any, output_size: Any, return_indices: bool = False
+    input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any | tuple[Any, Any]:
     """Largest values of windows that divide ``(N, C, D, H, W)`` evenly."""
     return _adaptive_max(3, input, output_size, return_indices)
@@ -299,7 +300,7 @@ def _fractional(
 
 @composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def fractional_max_pool2d(
-    input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+    input: Tensor, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
     return_indices: bool = False, _random_samples: Any = None,
 ) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest values of windows that begin at random places, in order, of ``(N, C, H, W)``.
@@ -319,7 +320,7 @@ def fractional_max_pool2d(
 
 @composite(tensors=("input",), home="nn", has_out=False, takes="bif")
 def fractional_max_pool3d(
-    input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+    input: Tensor, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
     return_indices: bool = False, _random_samples: Any = None,
 ) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest values of windows that begin at random places, in order, of ``(N, C, D, H, W)``;

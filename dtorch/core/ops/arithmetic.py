@@ -25,6 +25,7 @@ from dtorch.core.ops.complex import (
     real,
 )
 from dtorch.core.ops.rounding import trunc
+from dtorch.core.tensor import Tensor
 
 
 def _scaled_by_position(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -89,7 +90,7 @@ def _(input, other, alpha=1):
 
 
 @composite(tensors=("input", "other"), method=False)
-def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def rsub(input: Tensor, other: Tensor, *, alpha: Any = 1) -> Tensor:
     """Difference ``other - alpha * input``."""
     return sub(other, input, alpha=alpha)
 
@@ -514,7 +515,7 @@ def _(input):
     wide=True,
     takes="ifc",
 )
-def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """Sum ``input + value * tensor1 * tensor2``."""
     product = mul(tensor1, tensor2)
     refuse_factor("addcmul", "value", value, getattr(product, "_array", product))
@@ -538,7 +539,7 @@ def _(input, tensor1, tensor2, value=1):
     wide=True,
     takes="ifc",
 )
-def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """Sum ``input + value * tensor1 / tensor2``."""
     return add(input, div(tensor1, tensor2), alpha=value)
 
@@ -605,7 +606,7 @@ def _(input, end, weight):
 
 
 @composite(tensors=("input", "other"), inplace=True)
-def true_divide(input: Any, other: Any | float) -> Any:
+def true_divide(input: Tensor, other: Tensor | float) -> Tensor:
     """Quotient of the elements, of integers a floating one: `div` without rounding."""
     return div(input, other)
 

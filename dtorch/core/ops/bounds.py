@@ -11,6 +11,7 @@ from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.comparison import choose, keep, logical_not
+from dtorch.core.tensor import Tensor
 
 
 @elementwise(
@@ -128,13 +129,13 @@ for _op, _reference in ((maximum, np.fmax), (minimum, np.fmin)):
 
 
 @composite(tensors=("input",), inplace=True, takes="bif")
-def clamp_min(input: Any, min: Any) -> Any:
+def clamp_min(input: Tensor, min: Any) -> Tensor:
     """The elements, but at least ``min``."""
     return clamp(input, min=min)
 
 
 @composite(tensors=("input",), inplace=True, takes="bif")
-def clamp_max(input: Any, max: Any) -> Any:
+def clamp_max(input: Tensor, max: Any) -> Tensor:
     """The elements, but at most ``max``."""
     return clamp(input, max=max)
 
@@ -146,7 +147,7 @@ clamp_max.expect(lambda input, max: np.where(input > max, max, input))
 
 
 @composite(tensors=("input",), inplace=True, takes="bif")
-def clip(input: Any, min: Any = None, max: Any = None) -> Any:
+def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """The same as `clamp`."""
     return clamp(input, min, max)
 

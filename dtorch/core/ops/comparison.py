@@ -12,6 +12,7 @@ from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.shapes import broadcast_shapes
+from dtorch.core.tensor import Tensor
 
 
 def _comparison_samples(make):
@@ -257,7 +258,7 @@ def _(make):
 
 
 @composite(tensors=("input", "other"), aliases={"tensor1": "input", "tensor2": "other"})
-def equal(input: Any, other: Any) -> bool:
+def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same sizes and elements."""
     a, b = input._array, other._array
     for array in (a, b):
@@ -267,8 +268,8 @@ def equal(input: Any, other: Any) -> bool:
 
 @composite(tensors=("input", "other"))
 def isclose(
-    input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Any:
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
     """Whether ``|input - other| <= atol + rtol * |other|``, element by element."""
     return wrap(_isclose("isclose", input, other, rtol, atol, equal_nan))
 
@@ -283,7 +284,7 @@ def _isclose(name: str, input: Any, other: Any, rtol: float, atol: float, equal_
 
 @composite(tensors=("input", "other"))
 def allclose(
-    input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Whether `isclose` holds for all elements."""
     for tensor in (input, other):

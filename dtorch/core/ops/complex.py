@@ -13,6 +13,7 @@ from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import DtypeError, ShapeError
 from dtorch.core.op import method
 from dtorch.core.ops.comparison import choose, keep
+from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
 
 
@@ -210,7 +211,7 @@ def _(input):
 
 
 @composite(tensors=("abs", "angle"), takes="f")
-def polar(abs: Any, angle: Any) -> Any:
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """Complex numbers from sizes and angles in radians."""
     return complex(abs * angle.cos(), abs * angle.sin())
 

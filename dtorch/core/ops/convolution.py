@@ -27,6 +27,7 @@ from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.reduction import spread, sum
 from dtorch.core.ops.view import permute
 from dtorch.core.shapes import per_dim, window_count
+from dtorch.core.tensor import Tensor
 
 Ints = tuple[int, ...]
 
@@ -565,7 +566,7 @@ for _op in (conv_transpose1d, conv_transpose2d, conv_transpose3d):
 
 
 @composite(tensors=("input", "weight", "bias"), home="nn", takes="ifc")
-def conv_tbc(input: Any, weight: Any, bias: Any, pad: int = 0) -> Any:
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
     """`conv1d` of sequences ``(time, batch, channels)`` with a weight
     ``(kernel, in channels, out channels)``: the order of fairseq's models."""
     if input.ndim != 3 or weight.ndim != 3:

@@ -17,6 +17,7 @@ from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.joining import cat, stack
 from dtorch.core.ops.loss import check_reduction
 from dtorch.core.ops.reduction import logsumexp, mean, sum
+from dtorch.core.tensor import Tensor
 
 _NEVER = -np.inf
 
@@ -196,9 +197,9 @@ def _labels(name: str, targets: Any, lengths: Any, n: int) -> Any:
 
 @composite(tensors=("log_probs", "targets"), home="nn", wide=True, takes="f")
 def ctc_loss(
-    log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0,
+    log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any, blank: int = 0,
     reduction: str = "mean", zero_infinity: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Negative log-likelihood of label sequences under all their alignments.
 
     Args:

@@ -17,6 +17,7 @@ from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.scatter import unslice
 from dtorch.core.ops.view import permute, unsqueeze
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
 
 
@@ -173,7 +174,7 @@ def _(input, offset=0, dim1=-2, dim2=-1):
 
 
 @composite(tensors=("input",))
-def diag(input: Any, diagonal: int = 0) -> Any:
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A matrix with a vector on a diagonal; or of a matrix, the diagonal."""
     if input.ndim == 1:
         return diag_embed(input, diagonal)
@@ -201,7 +202,7 @@ def _(input, diagonal=0):
 
 
 @composite(tensors=("input",))
-def diagflat(input: Any, offset: int = 0) -> Any:
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """A matrix with the elements of ``input``, in order, on a diagonal."""
     return diag_embed(input.reshape(-1), offset)
 
@@ -217,7 +218,7 @@ def _(input, offset=0):
 
 
 @composite(tensors=("input",), takes="ifc")
-def trace(input: Any) -> Any:
+def trace(input: Tensor) -> Tensor:
     """Sum of the diagonal of a matrix."""
     if input.ndim != 2:
         raise RankError(f"trace: input has shape {tuple(input.shape)}, expected 2 dimensions")
@@ -285,7 +286,7 @@ def triu_indices(
 
 
 @composite(tensors=("x",), method=False)
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # noqa: N803
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:  # noqa: N803
     """Matrix of powers of the elements of a vector, the highest first.
 
     Args:

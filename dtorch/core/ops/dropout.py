@@ -15,6 +15,7 @@ from dtorch.core.errors import ArgumentError, RankError, ShapeError
 from dtorch.core.half import SINGLE, is_half
 from dtorch.core.ops.arithmetic import mul
 from dtorch.core.random import uniform
+from dtorch.core.tensor import Tensor
 
 
 def check_probability(name: str, p: float) -> None:
@@ -62,7 +63,7 @@ def _drop(input: Any, shape: tuple[int, ...], p: float, inplace: bool) -> Any:
 
 
 @composite(tensors=("input",), home="nn", has_out=False)
-def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zeros in place of elements chosen at random, the others scaled by ``1 / (1 - p)``.
 
     Args:
@@ -93,13 +94,17 @@ def _drop_channels(
 
 
 @composite(tensors=("input",), home="nn", has_out=False)
-def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
     """`dropout` of whole channels of ``(N, C, L)`` or ``(C, L)``."""
     return _drop_channels("dropout1d", 1, input, p, training, inplace)
 
 
 @composite(tensors=("input",), home="nn", has_out=False)
-def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
     """`dropout` of whole channels of ``(N, C, H, W)`` or ``(C, H, W)``.
 
     Reference: Tompson et al. 2015, arXiv:1411.4280.
@@ -108,7 +113,9 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
 
 
 @composite(tensors=("input",), home="nn", has_out=False)
-def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout3d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
     """`dropout` of whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
     return _drop_channels("dropout3d", 3, input, p, training, inplace)
 
@@ -137,7 +144,9 @@ def _alpha_drop(
 
 
 @composite(tensors=("input",), home="nn", has_out=False)
-def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
     """Dropout for `selu` networks: keeps mean 0 and variance 1 of the input.
 
     Reference: Klambauer et al. 2017, arXiv:1706.02515.
@@ -147,8 +156,8 @@ def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: b
 
 @composite(tensors=("input",), home="nn", has_out=False)
 def feature_alpha_dropout(
-    input: Any, p: float = 0.5, training: bool = False, inplace: bool = False
-) -> Any:
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
     """`alpha_dropout` of whole channels (dim 1)."""
     shape = input._array.shape
     if len(shape) < 2:
@@ -184,9 +193,9 @@ for _op, _shape in (
 
 @composite(tensors=("input",), home="nn", has_out=False, takes="f")
 def rrelu(
-    input: Any, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
     inplace: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """`leaky_relu` whose slope is drawn for each element in training, and the mean otherwise.
 
     Args:

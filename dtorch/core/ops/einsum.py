@@ -13,10 +13,11 @@ from dtorch.core.ops.diagonal import diagonal
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.view import permute
+from dtorch.core.tensor import Tensor
 
 
 @composite(tensors=("operands",), variadic="operands", method=False, takes="ifc")
-def einsum(equation: str, operands: Any) -> Any:
+def einsum(equation: str, operands: Tensor) -> Tensor:
     """Sums of products of elements, written with one letter for each dim.
 
     Args:

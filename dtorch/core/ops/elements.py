@@ -17,6 +17,7 @@ from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.gathering import expect_in_range
 from dtorch.core.ops.scatter import gather_rows, sums_by_index, unslice
 from dtorch.core.shapes import ends, normalize_dim
+from dtorch.core.tensor import Tensor
 
 
 def check_rows(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
@@ -34,7 +35,7 @@ def _raw(index: Any) -> Any:
 
 
 @composite(tensors=("input", "index"))
-def index_select(input: Any, dim: int, index: Any) -> Any:
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of ``input`` at ``index`` (1-D) along ``dim``.
 
     >>> import dtorch

@@ -18,6 +18,7 @@ from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.sparse import sparse_rows
 from dtorch.core.ops.view import unsqueeze
 from dtorch.core.shapes import ends
+from dtorch.core.tensor import Tensor
 
 
 @structured(tensors=("weight", "index"), public=False)
@@ -160,9 +161,9 @@ def shrink_rows(weight: Any, index: Any, max_norm: float, norm_type: float) -> N
 
 @composite(tensors=("input", "weight"), home="nn", has_out=False)
 def embedding(
-    input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None,
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
     norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Rows of a table: ``out[i, j] = weight[input[i, j]]``.
 
     Args:

@@ -16,6 +16,7 @@ from dtorch.core.ops.embedding import check_lookup, check_padding, look_up, look
 from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.view import unsqueeze
 from dtorch.core.shapes import ends
+from dtorch.core.tensor import Tensor
 
 
 @structured(tensors=("input", "group"), public=False, wide=True)
@@ -173,7 +174,7 @@ def _(input, weight, offsets=None, mode="mean", per_sample_weights=None, padding
 
 
 @composite(tensors=("tensor",), home="nn")
-def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Numbers as rows of 0 with a 1 at that position: ``(*)`` to ``(*, num_classes)``, int64.
 
     Args:

@@ -16,6 +16,7 @@ from dtorch.core.ops.joining import cat
 from dtorch.core.ops.repetition import flip, roll
 from dtorch.core.ops.view import narrow
 from dtorch.core.shapes import normalize_dim, normalize_dims
+from dtorch.core.tensor import Tensor
 
 _OPPOSITE = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 
@@ -222,13 +223,13 @@ def _shifted(input: Any, dim: Any, half: Any) -> Any:
 
 
 @composite(tensors=("input",), home="fft")
-def fft_fftshift(input: Any, dim: Any = None) -> Any:
+def fft_fftshift(input: Tensor, dim: Any = None) -> Tensor:
     """The zero frequency moved to the middle."""
     return _shifted(input, dim, lambda n: n // 2)
 
 
 @composite(tensors=("input",), home="fft")
-def fft_ifftshift(input: Any, dim: Any = None) -> Any:
+def fft_ifftshift(input: Tensor, dim: Any = None) -> Tensor:
     """Inverse of `fftshift`."""
     return _shifted(input, dim, lambda n: -(n // 2))
 

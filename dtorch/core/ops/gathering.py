@@ -24,6 +24,7 @@ from dtorch.core.ops.scatter import (
     unslice,
 )
 from dtorch.core.shapes import ends, normalize_dim
+from dtorch.core.tensor import Tensor
 
 
 @structured(tensors=("input", "index"))
@@ -185,8 +186,8 @@ def _(grad, dim, index):
 
 @composite(tensors=("input", "index", "src"), inplace=True, aliases={"value": "src"})
 def scatter(
-    input: Any, dim: int, index: Any, src: Any | float, *, reduce: str | None = None
-) -> Any:
+    input: Tensor, dim: int, index: Tensor, src: Tensor | float, *, reduce: str | None = None
+) -> Tensor:
     """``input`` with ``src`` written at ``index`` along ``dim``:
     ``out[index[i, j], j] = src[i, j]`` for ``dim`` 0.
 
@@ -359,7 +360,7 @@ def _(input, dim, index, src, reduce, include_self=True):
 
 
 @composite(tensors=("input", "indices"))
-def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """Elements picked along ``dim``; ``indices`` broadcasts against ``input`` in other dims."""
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))

@@ -17,6 +17,7 @@ from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.upsample import cubic_weights
 from dtorch.core.ops.view import expand, transpose, unsqueeze
 from dtorch.core.shapes import merged
+from dtorch.core.tensor import Tensor
 
 _MODES = ("bilinear", "nearest", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")
@@ -66,9 +67,9 @@ def _values(flat: Any, indices: list[Any], sides: tuple[int, ...]) -> Any:
 
 @composite(tensors=("input", "grid"), home="nn", takes="f")
 def grid_sample(
-    input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros",
+    input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros",
     align_corners: bool | None = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Values of an image or volume at the places a grid states.
 
     Args:
@@ -150,7 +151,7 @@ def _bicubic(
 
 
 @composite(tensors=("theta",), home="nn", wide=True, takes="f")
-def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any:
+def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
     """The grid for `grid_sample` that affine maps of the output's places make.
 
     Args:

@@ -29,6 +29,7 @@ from dtorch.core.op import method, structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.shapes import ends
+from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
 
 
@@ -436,7 +437,7 @@ def _(grad, index):
 
 
 @composite(tensors=("input", "values"), inplace=True)
-def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
+def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` with ``values`` written at an advanced index.
 
     Args:

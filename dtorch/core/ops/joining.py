@@ -104,7 +104,7 @@ def _(tensors, dim=0):
 
 
 @composite(tensors=("tensors",), method=False, aliases={"sequence": "tensors"})
-def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
+def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new dim.
 
     >>> import dtorch
@@ -172,26 +172,26 @@ def _at_least(tensors: Any, ndim: int) -> list[Any]:
 
 
 @composite(tensors=("tensors",), method=False)
-def hstack(tensors: Sequence[Any]) -> Any:
+def hstack(tensors: Sequence[Any]) -> Tensor:
     """Tensors side by side: along the columns, vectors one after the other."""
     parts = _at_least(tensors, 1)
     return cat(parts, 0 if parts and parts[0].ndim == 1 else 1)
 
 
 @composite(tensors=("tensors",), method=False)
-def vstack(tensors: Sequence[Any]) -> Any:
+def vstack(tensors: Sequence[Any]) -> Tensor:
     """Tensors one below the other; vectors are rows."""
     return cat(_at_least(tensors, 2), 0)
 
 
 @composite(tensors=("tensors",), method=False)
-def dstack(tensors: Sequence[Any]) -> Any:
+def dstack(tensors: Sequence[Any]) -> Tensor:
     """Tensors one behind the other, along a third dim."""
     return cat(_at_least(tensors, 3), 2)
 
 
 @composite(tensors=("tensors",), method=False)
-def column_stack(tensors: Sequence[Any]) -> Any:
+def column_stack(tensors: Sequence[Any]) -> Tensor:
     """Vectors as the columns of a matrix; matrices side by side."""
     return cat([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], 1)
 
@@ -252,7 +252,7 @@ def cartesian_prod(*tensors: Any) -> Any:
 
 
 @composite(tensors=("input",))
-def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All choices of ``r`` elements of a vector, as rows, in order."""
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     if not r:
@@ -276,7 +276,7 @@ def _(input, r=2, with_replacement=False):
 
 
 @composite(tensors=("tensors",), variadic="tensors", method=False)
-def block_diag(tensors: Sequence[Any]) -> Any:
+def block_diag(tensors: Sequence[Any]) -> Tensor:
     """Matrices along the diagonal of a larger one, zeros elsewhere."""
     parts = _at_least(tensors, 2)
     for position, t in enumerate(parts):

@@ -52,13 +52,13 @@ def _triangle(make: Any, n: int = 3) -> Any:
 
 
 @composite(tensors=("input",), takes="fc")
-def cholesky(input: Any, upper: bool = False) -> Any:
+def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """Triangular factor of Hermitian positive definite matrices: ``L L^H``, or ``U^H U``."""
     return linalg_cholesky(input, upper=upper)
 
 
 @composite(tensors=("a",), takes="fc")
-def potrf(a: Any, upper: bool = True) -> Any:
+def potrf(a: Tensor, upper: bool = True) -> Tensor:
     """Triangular factor of Hermitian positive definite matrices: ``U^H U``, or ``L L^H``."""
     return linalg_cholesky(a, upper=upper)
 
@@ -82,7 +82,7 @@ def _root(matrix: Any) -> Any:
 
 
 @composite(tensors=("b", "u"), aliases={"input2": "u"}, takes="fc")
-def potrs(b: Any, u: Any, upper: bool = True) -> Any:
+def potrs(b: Tensor, u: Tensor, upper: bool = True) -> Tensor:
     """Solution X of ``A X = b`` from the Cholesky factor ``u`` of A."""
     lower = adjoint(u) if upper else u
     middle = solve_triangular(lower, b, upper=False)
@@ -90,19 +90,19 @@ def potrs(b: Any, u: Any, upper: bool = True) -> Any:
 
 
 @composite(tensors=("u",), takes="fc")
-def potri(u: Any, upper: bool = True) -> Any:
+def potri(u: Tensor, upper: bool = True) -> Tensor:
     """Inverse of a matrix from its Cholesky factor."""
     return potrs(_eye_like(u), u, upper)
 
 
 @composite(tensors=("B", "L"), takes="fc")
-def cholesky_solve(B: Any, L: Any, upper: bool = False) -> Any:
+def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """Solution X of ``A X = B`` from the Cholesky factor of A."""
     return potrs(B, L, upper)
 
 
 @composite(tensors=("L",), takes="fc")
-def cholesky_inverse(L: Any, upper: bool = False) -> Any:
+def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """Inverse of a matrix from its Cholesky factor."""
     return potri(L, upper)
 
@@ -138,7 +138,7 @@ for _op, _default in ((potri, True), (cholesky_inverse, False)):
 
 
 @composite(tensors=("a",))
-def pstrf(a: Any, upper: bool = True, tol: float = -1) -> tuple[Any, Any]:
+def pstrf(a: Tensor, upper: bool = True, tol: float = -1) -> tuple[Tensor, Tensor]:
     """Cholesky factor with pivoting of a positive semidefinite matrix.
 
     Args:
@@ -185,7 +185,7 @@ def _(a, upper=True):
 
 
 @composite(tensors=("input",), takes="fc")
-def qr(input: Any, some: bool = True) -> QR:
+def qr(input: Tensor, some: bool = True) -> QR:
     """Orthonormal columns Q and upper triangles R with ``Q R = input``; a square Q without
     ``some``."""
     return linalg_qr(input, "reduced" if some else "complete")
@@ -206,7 +206,7 @@ def _(input, some=True):
 
 
 @composite(tensors=("input",))
-def geqrf(input: Any) -> tuple[Any, Any]:
+def geqrf(input: Tensor) -> tuple[Tensor, Tensor]:
     """QR factors as LAPACK packs them: R above, reflectors below the diagonal; and their scales."""
     expect_matrices("geqrf", input._array, square=False)
     packed, tau = np.linalg.qr(input._array, "raw")
@@ -241,7 +241,7 @@ def _reflect(packed: Any, tau: Any, other: Any, backward: bool) -> Any:
 
 
 @composite(tensors=("input", "input2"), aliases={"tau": "input2"}, wide=True, takes="fc")
-def orgqr(input: Any, input2: Any) -> Any:
+def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     """The orthonormal columns Q of the factors that `geqrf` packs."""
     array = input._array
     m, n = array.shape[-2:]
@@ -273,7 +273,9 @@ def _(input, input2):
     wide=True,
     takes="fc",
 )
-def ormqr(input: Any, input2: Any, input3: Any, left: bool = True, transpose: bool = False) -> Any:
+def ormqr(
+    input: Tensor, input2: Tensor, input3: Tensor, left: bool = True, transpose: bool = False
+) -> Tensor:
     """Product of ``input3`` with the square Q of the factors that `geqrf` packs.
 
     Args:
@@ -320,7 +322,7 @@ class Singular(NamedTuple):
 
 
 @composite(tensors=("input",))
-def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Singular:
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Singular:
     """Singular value decomposition ``U diag(S) V^H``, as ``(U, S, V)``: V is not transposed.
 
     Args:
@@ -353,7 +355,7 @@ def _(input, some=True, compute_uv=True):
 
 
 @composite(tensors=("input",), takes="fc")
-def symeig(input: Any, eigenvectors: bool = False, upper: bool = True) -> Eigen:
+def symeig(input: Tensor, eigenvectors: bool = False, upper: bool = True) -> Eigen:
     """Ascending eigenvalues of symmetric matrices, and their eigenvectors if asked for.
 
     Args:
@@ -378,7 +380,7 @@ def _(input, eigenvectors=False, upper=True):
 
 
 @composite(tensors=("a",))
-def eig(a: Any, eigenvectors: bool = False) -> Eigen:
+def eig(a: Tensor, eigenvectors: bool = False) -> Eigen:
     """Eigenvalues of a real square matrix, and its eigenvectors if asked for.
 
     Returns: ``(n, 2)`` real and imaginary parts; and ``(n, n)`` columns, in which a conjugate pair
@@ -416,7 +418,7 @@ def _(a, eigenvectors=False):
 
 
 @composite(tensors=("B", "A"), takes="fc")
-def gesv(B: Any, A: Any) -> tuple[Any, Any]:
+def gesv(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
     """Solution X of ``A X = B``, and the packed LU factors of A."""
     return solve(A, B), lu_parts(A.detach())[0]
 
@@ -434,7 +436,7 @@ def _(B, A):
 
 
 @composite(tensors=("B", "A"), takes="fc")
-def gels(B: Any, A: Any) -> tuple[Any, Any]:
+def gels(B: Tensor, A: Tensor) -> tuple[Tensor, Tensor]:
     """Least squares: X that makes ``|A X - B|`` least, of several the shortest; A of full rank.
 
     Returns: ``(solution, factors)``; the solution has ``max(m, n)`` rows, of which the first n hold
@@ -466,8 +468,8 @@ def _(B, A):
 
 @composite(tensors=("b", "A"), takes="fc")
 def trtrs(
-    b: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
-) -> tuple[Any, Any]:
+    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> tuple[Tensor, Tensor]:
     """Solution X of ``A X = b`` with a triangular A, and a copy of A.
 
     Args:
@@ -499,7 +501,7 @@ def _(b, A, upper=True, transpose=False, unitriangular=False):
 
 
 @composite(tensors=("A",), takes="fc")
-def btrifact(A: Any, info: Any = None, pivot: bool = True) -> tuple[Any, Any]:
+def btrifact(A: Tensor, info: Any = None, pivot: bool = True) -> tuple[Tensor, Tensor]:
     """Packed LU factors of a batch of matrices, and int32 pivot rows counted from 1.
 
     Args:
@@ -531,7 +533,7 @@ def _(A):
 
 
 @composite(tensors=("A",), takes="fc")
-def btrifact_with_info(A: Any, pivot: bool = True) -> tuple[Any, Any, Any]:
+def btrifact_with_info(A: Tensor, pivot: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """Packed LU factors, pivots, and for each matrix 0 or the number of its first zero pivot."""
     info = A.new_empty(0).int()
     return (*btrifact(A, info, pivot), info)
@@ -553,7 +555,7 @@ def _(A):
 
 
 @composite(tensors=("b", "LU_data", "LU_pivots"), takes="fc", takes_of=("LU_data",))
-def btrisolve(b: Any, LU_data: Any, LU_pivots: Any) -> Any:
+def btrisolve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """Solutions X of ``A X = b`` of a batch, from the results of `btrifact`.
 
     Shape: ``b`` is ``(batch, n)`` or ``(batch, n, k)``.

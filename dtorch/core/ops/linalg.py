@@ -20,6 +20,7 @@ from dtorch.core.ops.complex import conj, conjugate
 from dtorch.core.ops.repetition import roll
 from dtorch.core.ops.view import permute, transpose, unsqueeze
 from dtorch.core.shapes import broadcast_shapes, merged, normalize_dim, sum_dims, sum_to
+from dtorch.core.tensor import Tensor
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -130,7 +131,7 @@ def _expect_matrices(name: str, ndims: tuple[int, int], input: Any, other: Any) 
 
 
 @composite(tensors=("input", "mat2"), aliases={"mat1": "input", "mat": "input"}, takes="ifc")
-def mm(input: Any, mat2: Any) -> Any:
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices, ``(n, k)`` and ``(k, m)``."""
     _expect_matrices("mm", (2, 2), input, mat2)
     return matmul(input, mat2)
@@ -142,7 +143,7 @@ def _(make):
 
 
 @composite(tensors=("input", "mat2"), aliases={"batch1": "input", "batch2": "mat2"}, takes="ifc")
-def bmm(input: Any, mat2: Any) -> Any:
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of the matrices of two batches, ``(b, n, k)`` and ``(b, k, m)``."""
     _expect_matrices("bmm", (3, 3), input, mat2)
     if input.shape[0] != mat2.shape[0]:
@@ -158,7 +159,7 @@ def _(make):
 
 
 @composite(tensors=("input", "vec"), aliases={"mat": "input"}, takes="ifc")
-def mv(input: Any, vec: Any) -> Any:
+def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Product of a matrix ``(n, k)`` and a vector ``(k,)``."""
     _expect_matrices("mv", (2, 1), input, vec)
     return matmul(input, vec)
@@ -172,7 +173,7 @@ def _(make):
 @composite(
     tensors=("input", "other"), aliases={"tensor1": "input", "tensor2": "other"}, takes="ifc"
 )
-def dot(input: Any, other: Any) -> Any:
+def dot(input: Tensor, other: Tensor) -> Tensor:
     """Inner product of two vectors of one size."""
     _expect_matrices("dot", (1, 1), input, other)
     return matmul(input, other)
@@ -192,7 +193,7 @@ def _(make):
 
 
 @composite(tensors=("input", "vec2"), aliases={"vec1": "input"})
-def outer(input: Any, vec2: Any) -> Any:
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Outer product of two vectors: ``out[i, j] = input[i] * vec2[j]``."""
     _expect_matrices("outer", (1, 1), input, vec2)
     return unsqueeze(input, 1) * vec2
@@ -338,7 +339,7 @@ for _op in (addmv, addr, baddbmm, addbmm):
 
 
 @composite(tensors=("vec1", "vec2"), aliases={"input": "vec1"})
-def ger(vec1: Any, vec2: Any) -> Any:
+def ger(vec1: Tensor, vec2: Tensor) -> Tensor:
     """Outer product of two vectors: `outer` by its name in BLAS."""
     return outer(vec1, vec2)
 
@@ -352,7 +353,7 @@ ger.expect(np.multiply.outer)
 
 
 @composite(tensors=("input", "other"), takes="ifc")
-def vdot(input: Any, other: Any) -> Any:
+def vdot(input: Tensor, other: Tensor) -> Tensor:
     """Inner product of two vectors, of which the first is conjugated."""
     _expect_matrices("vdot", (1, 1), input, other)
     return matmul(conj(input), other)
@@ -367,7 +368,7 @@ vdot.expect(np.vdot)
 
 
 @composite(tensors=("input", "other"), takes="ifc")
-def inner(input: Any, other: Any) -> Any:
+def inner(input: Tensor, other: Tensor) -> Tensor:
     """Sums of products over the last dims."""
     if not input.ndim or not other.ndim:
         return input * other
@@ -386,7 +387,7 @@ inner.expect(np.inner)
 
 
 @composite(tensors=("a", "b"), method=False, takes="ifc")
-def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Sums of products over dims of both tensors; the other dims are put side by side.
 
     Args:
@@ -431,7 +432,7 @@ def _(a, b, dims=2):
 
 
 @composite(tensors=("input", "other"))
-def kron(input: Any, other: Any) -> Any:
+def kron(input: Tensor, other: Tensor) -> Tensor:
     """Kronecker product: every element of ``input`` times all of ``other``."""
     ndim = max(input.ndim, other.ndim)
     a = (1,) * (ndim - input.ndim) + _shape(input)
@@ -451,7 +452,7 @@ kron.expect(np.kron)
 
 
 @composite(tensors=("input", "other"), wide=True, takes="ifc")
-def cross(input: Any, other: Any, dim: int | None = None) -> Any:
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """Cross product of vectors of 3 elements along ``dim``.
 
     Args:
@@ -479,7 +480,7 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Any:
 
 
 @composite(tensors=("input", "other"), home="linalg", takes="ifc")
-def linalg_cross(input: Any, other: Any, *, dim: int = -1) -> Any:
+def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """Cross product of vectors of 3 elements along ``dim``, by default the last."""
     return cross(input, other, dim)
 
@@ -507,7 +508,7 @@ def _(input, other, dim=None):
 
 
 @composite(tensors=("matrices",), variadic="matrices", method=False, takes="ifc")
-def chain_matmul(matrices: Any) -> Any:
+def chain_matmul(matrices: Tensor) -> Tensor:
     """Product of several matrices, in the order that takes the fewest multiplications."""
     if not matrices:
         raise ArgumentError("chain_matmul: got no matrices, expected at least one")
@@ -613,7 +614,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 
 @composite(tensors=("input", "weight", "bias"), method=False, public=False, wide=True)
-def product_plus(input: Any, weight: Any, bias: Any) -> Any:
+def product_plus(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """As `affine`, with a ``bias`` of any shape and dtype."""
     return matmul(input, permute(weight, (1, 0))) + bias
 

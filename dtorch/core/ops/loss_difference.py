@@ -25,6 +25,7 @@ from dtorch.core.ops.loss import check_reduction, legacy_reduction, reduced
 from dtorch.core.ops.power import square
 from dtorch.core.ops.reduction import sum
 from dtorch.core.shapes import broadcast_shapes
+from dtorch.core.tensor import Tensor
 
 
 def _broadcast_target(name: str, input: Any, target: Any) -> Any:
@@ -153,9 +154,9 @@ def huber_loss(
     tensors=("input", "target"), home="nn", wide=True, takes="f", takes_of=("input", "target")
 )
 def smooth_l1_loss(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     beta: float = 1.0,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Squared difference over ``2 * beta`` up to ``beta``, absolute less ``beta / 2`` beyond.
 
     Reference: Girshick 2015, arXiv:1504.08083.
@@ -361,9 +362,9 @@ def _(grad, input, target):
 
 @composite(tensors=("input", "target"), home="nn", wide=True, takes="f")
 def kl_div(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     log_target: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Kullback-Leibler divergence of a distribution from the target's, element by element.
 
     Args:
@@ -399,9 +400,9 @@ def _(input, target, reduction="mean", log_target=False):
 
 @composite(tensors=("input", "target"), home="nn", wide=True, takes="if")
 def poisson_nll_loss(
-    input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: Any = None,
+    input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: Any = None,
     eps: float = 1e-8, reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Negative log-likelihood of counts under Poisson distributions.
 
     Args:
@@ -439,9 +440,9 @@ def _(input, target, log_input=True, full=False, reduction="mean"):
 
 @composite(tensors=("input", "target", "var"), home="nn", wide=True, takes="f")
 def gaussian_nll_loss(
-    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6,
+    input: Tensor, target: Tensor, var: Tensor, full: bool = False, eps: float = 1e-6,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Negative log-likelihood of values under normal distributions.
 
     Args:

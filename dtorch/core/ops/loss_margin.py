@@ -21,6 +21,7 @@ from dtorch.core.ops.reduction import mean, sum
 from dtorch.core.ops.similarity import pairwise_distance
 from dtorch.core.ops.view import unsqueeze
 from dtorch.core.shapes import ends
+from dtorch.core.tensor import Tensor
 
 
 def _reduce(losses, reduction):
@@ -31,9 +32,9 @@ def _reduce(losses, reduction):
 
 @composite(tensors=("input", "target"), home="nn", wide=True, takes="if")
 def hinge_embedding_loss(
-    input: Any, target: Any, margin: float = 1.0, size_average: Any = None, reduce: Any = None,
+    input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The distance itself for pairs alike (1), what it lacks of ``margin`` for others (-1)."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     near = keep(input, target != -1)
@@ -63,9 +64,9 @@ def _(input, target, margin=1.0, reduction="mean"):
 
 @composite(tensors=("input1", "input2", "target"), home="nn", wide=True, takes="if")
 def margin_ranking_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None,
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """``max(0, -target * (input1 - input2) + margin)``; target 1 ranks the first higher, -1 the
     second."""
     reduction = legacy_reduction(size_average, reduce, reduction)
@@ -95,9 +96,9 @@ _TINY = 1e-12  # added to squared lengths
 
 @composite(tensors=("input1", "input2", "target"), home="nn", wide=True, takes="if")
 def cosine_embedding_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None,
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """``1 - cos`` for pairs alike (1), ``max(0, cos - margin)`` for others (-1).
 
     Args:
@@ -134,8 +135,12 @@ def _(input1, input2, target, margin=0, reduction="mean"):
 
 @composite(tensors=("input", "target"), home="nn", wide=True, takes="f")
 def soft_margin_loss(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-) -> Any:
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
     """``log(1 + exp(-target * input))`` for targets of 1 and -1."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     if tuple(input.shape) != tuple(target.shape):
@@ -259,8 +264,12 @@ def _(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
 
 @composite(tensors=("input", "target"), home="nn", wide=True, takes="f")
 def multilabel_margin_loss(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-) -> Any:
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
     """What every wrong class lacks of being 1 below each right one, summed and divided by the
     number of classes.
 
@@ -324,10 +333,10 @@ def triplet(
 
 @composite(tensors=("anchor", "positive", "negative"), home="nn", wide=True, takes="ifc")
 def triplet_margin_loss(
-    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2,
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2,
     eps: float = 1e-6, swap: bool = False, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)``, d being
     `pairwise_distance`.
 

@@ -12,6 +12,7 @@ from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.max_pooling import max_pooled
 from dtorch.core.ops.pooling import each_window, window_sum, windows
 from dtorch.core.ops.power import power, root
+from dtorch.core.tensor import Tensor
 
 
 def _lp_pool(
@@ -30,16 +31,16 @@ def _lp_pool(
 
 @composite(tensors=("input",), home="nn", wide=True, takes="f")
 def lp_pool1d(
-    input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
-) -> Any:
+    input: Tensor, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
     """``(sum of x**p)**(1/p)`` over each window of ``(N, C, L)``; see `lp_pool2d`."""
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 @composite(tensors=("input",), home="nn", wide=True, takes="f")
 def lp_pool2d(
-    input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
-) -> Any:
+    input: Tensor, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
     """``(sum of x**p)**(1/p)`` over each window of ``(N, C, H, W)``.
 
     Args:
@@ -50,8 +51,8 @@ def lp_pool2d(
 
 @composite(tensors=("input",), home="nn", wide=True, takes="f")
 def lp_pool3d(
-    input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
-) -> Any:
+    input: Tensor, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
     """``(sum of x**p)**(1/p)`` over each window of ``(N, C, D, H, W)``; see `lp_pool2d`."""
     return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
 

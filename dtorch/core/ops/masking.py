@@ -16,6 +16,7 @@ from dtorch.core.op import method, structured
 from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.shapes import broadcast_shapes
+from dtorch.core.tensor import Tensor
 
 
 @elementwise(tensors=("input", "mask", "value"), promoted=("input",))
@@ -148,7 +149,7 @@ method("masked_copy_", masked_scatter.inplace_function)
 
 
 @composite(tensors=("input",))
-def nonzero(input: Any, *, as_tuple: bool = False) -> Any | tuple[Any, ...]:
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any | tuple[Any, ...]:
     """Indices of the elements that are not zero, as rows; or as one tensor for each dim."""
     array = input._array
     if as_tuple:
@@ -158,7 +159,7 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any | tuple[Any, ...]:
 
 
 @composite(tensors=("input",))
-def argwhere(input: Any) -> Any:
+def argwhere(input: Tensor) -> Tensor:
     """Indices of the elements that are not zero, as rows."""
     return wrap(np.argwhere(input._array))
 

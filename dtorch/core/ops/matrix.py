@@ -146,13 +146,13 @@ def _(grads, input, sign):
 
 
 @composite(tensors=("input",), takes="fc")
-def slogdet(input: Any) -> SignLogdet:
+def slogdet(input: Tensor) -> SignLogdet:
     """Sign and logarithm of the size of determinants, ``(sign, logabsdet)``."""
     return SignLogdet(*sign_and_log(input))
 
 
 @composite(tensors=("input",), takes="fc")
-def logdet(input: Any) -> Any:
+def logdet(input: Tensor) -> Tensor:
     """Logarithm of determinants; nan for negative ones."""
     sign, size = sign_and_log(input)
     return size + log(sign)
@@ -174,7 +174,7 @@ logdet.expect(lambda input: math.log(np.cross(input[0], input[1]) @ input[2]))
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_cholesky(A: Any, *, upper: bool = False) -> Any:
+def linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """Triangular factor of Hermitian positive definite matrices: ``L L^H``, or ``U^H U``.
 
     Raises:
@@ -209,7 +209,7 @@ def _(A, upper=False):
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_qr(A: Any, mode: str = "reduced") -> QR:
+def linalg_qr(A: Tensor, mode: str = "reduced") -> QR:
     """Orthonormal columns Q and upper triangles R with ``Q R = A``.
 
     Args:
@@ -244,7 +244,7 @@ def _(A, mode="reduced"):
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
+def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
     """Singular value decomposition ``A = U diag(S) Vh``; the values descend.
 
     Args:
@@ -272,7 +272,7 @@ def _(A, full_matrices=True):
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_svdvals(A: Any, *, driver: str | None = None) -> Any:
+def linalg_svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """Singular values, descending."""
     return svd_reduced(A)[1]
 
@@ -288,7 +288,7 @@ def _(A):
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_eigh(A: Any, UPLO: str = "L") -> Eigen:
+def linalg_eigh(A: Tensor, UPLO: str = "L") -> Eigen:
     """Ascending eigenvalues and orthonormal eigenvectors of Hermitian matrices.
 
     Args:
@@ -313,7 +313,7 @@ def _(A, UPLO="L"):
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_eigvalsh(A: Any, UPLO: str = "L") -> Any:
+def linalg_eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """Ascending eigenvalues of Hermitian matrices."""
     return eigh_pair(A, UPLO)[0]
 
@@ -329,7 +329,7 @@ def _(A):
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_eig(A: Any) -> Eigen:
+def linalg_eig(A: Tensor) -> Eigen:
     """Eigenvalues and eigenvectors of length 1 of square matrices; both are complex."""
     return Eigen(*eig_pair(A))
 
@@ -348,7 +348,7 @@ def _(A):
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_eigvals(A: Any) -> Any:
+def linalg_eigvals(A: Tensor) -> Tensor:
     """Eigenvalues of square matrices; complex."""
     return eig_pair(A)[0]
 
@@ -366,7 +366,7 @@ def _(A):
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_lu_factor(A: Any, *, pivot: bool = True) -> Factors:
+def linalg_lu_factor(A: Tensor, *, pivot: bool = True) -> Factors:
     """Packed LU factors, and int32 pivot rows counted from 1."""
     lu, pivots, _ = lu_parts(A, pivot)
     return Factors(lu, pivots)
@@ -392,7 +392,9 @@ def _(A):
 
 
 @composite(tensors=("A", "B"), home="linalg", takes="fc")
-def linalg_lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> LeastSquares:
+def linalg_lstsq(
+    A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None
+) -> LeastSquares:
     """X that makes ``|A X - B|`` least, of several the shortest.
 
     Args:
@@ -443,8 +445,8 @@ def _(A, B):
 
 @composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_pinv(
-    A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, rcond: Any = None
-) -> Any:
+    A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, rcond: Any = None
+) -> Tensor:
     """Pseudo-inverses of matrices; singular values up to ``max(atol, rtol * largest)`` count as
     zero."""
     expect_matrices("pinv", A._array, square=False)
@@ -467,7 +469,7 @@ def _(A):
 
 
 @composite(tensors=("input",))
-def matrix_exp(input: Any) -> Any:
+def matrix_exp(input: Tensor) -> Tensor:
     """Exponential of square matrices."""
     return expm(input)
 
@@ -514,8 +516,8 @@ def _(input, n):
 
 @composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_matrix_rank(
-    A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, tol: Any = None
-) -> Any:
+    A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, tol: Any = None
+) -> Tensor:
     """Number of singular values above ``max(atol, rtol * largest)``."""
     expect_matrices("matrix_rank", A._array, square=False)
     values = np.linalg.svd(A._array, compute_uv=False)
@@ -537,7 +539,7 @@ def _(A):
 
 
 @composite(tensors=("tensors",), home="linalg", takes="ifc")
-def linalg_multi_dot(tensors: Sequence[Any]) -> Any:
+def linalg_multi_dot(tensors: Sequence[Any]) -> Tensor:
     """Product of several matrices in the cheapest order; the first and last may be vectors."""
     if len(tensors) < 2:
         raise ArgumentError(f"multi_dot: got {len(tensors)} tensors, expected at least 2")

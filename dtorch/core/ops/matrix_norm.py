@@ -17,12 +17,13 @@ from dtorch.core.ops.norm import norm
 from dtorch.core.ops.reduction import amax, amin, sum
 from dtorch.core.ops.solving import inverse
 from dtorch.core.shapes import normalize_dims
+from dtorch.core.tensor import Tensor
 
 
 @composite(tensors=("x",), home="linalg", wide=True, takes="fc")
 def linalg_vector_norm(
-    x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Any:
+    x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """Norm of the elements over ``dim``: ``(sum |x|^ord)^(1/ord)``; also inf, -inf and 0."""
     return norm(x, ord, dim, keepdim, dtype=dtype)
 
@@ -41,8 +42,8 @@ def _(x, ord=2, dim=None, keepdim=False):
 
 @composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_matrix_norm(
-    A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
-) -> Any:
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """Norm of matrices: ``"fro"``, ``"nuc"``, or of order 1, -1, 2, -2, inf, -inf.
 
     Args:
@@ -85,8 +86,8 @@ def _(A, ord="fro", dim=(-2, -1), keepdim=False):
 
 @composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_norm(
-    A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Any:
+    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """Norm of a vector or of matrices.
 
     Args:
@@ -120,7 +121,7 @@ def _(A, ord=None, dim=None):
 
 
 @composite(tensors=("A",), home="linalg", takes="fc")
-def linalg_cond(A: Any, p: Any = None) -> Any:
+def linalg_cond(A: Tensor, p: Any = None) -> Tensor:
     """Condition numbers of matrices: the norm of order ``p`` times that of the inverse.
 
     Args:
@@ -146,7 +147,7 @@ def _(A, p=None):
 
 
 @composite(tensors=("x",), home="linalg")
-def linalg_vander(x: Any, N: int | None = None) -> Any:
+def linalg_vander(x: Tensor, N: int | None = None) -> Tensor:
     """Matrices of powers 0, 1, ... of the elements along the last dim.
 
     Args:
@@ -167,7 +168,7 @@ def _(x, N=None):
 
 
 @composite(tensors=("A",), home="linalg")
-def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """A view of the diagonals of matrices ``(*, m, n)``, put last.
 
     >>> import dtorch
@@ -189,7 +190,7 @@ def _(A, offset=0):
 
 
 @composite(tensors=("x", "y"), home="linalg", wide=True)
-def linalg_vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
+def linalg_vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Inner products along ``dim``; ``x`` is conjugated."""
     return sum(conj(x) * y, dim)
 

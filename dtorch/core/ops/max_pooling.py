@@ -22,6 +22,7 @@ from dtorch.core.ops.pooling import (
     windows,
 )
 from dtorch.core.shapes import ends, per_dim
+from dtorch.core.tensor import Tensor
 
 Ints = tuple[int, ...]
 
@@ -154,7 +155,7 @@ def max_pooled(
 
 @composite(tensors=("input",), home="nn", has_out=False, takes="if")
 def max_pool1d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest value in each window of ``(N, C, L)`` or ``(C, L)``; see `max_pool2d`."""
@@ -165,7 +166,7 @@ def max_pool1d(
 
 @composite(tensors=("input",), home="nn", has_out=False, takes="if")
 def max_pool2d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest value in each ``kernel_size`` window of every channel.
@@ -194,7 +195,7 @@ def max_pool2d(
 
 @composite(tensors=("input",), home="nn", has_out=False, takes="if")
 def max_pool3d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any | tuple[Any, Any]:  # fmt: skip
     """Largest value in each window of ``(N, C, D, H, W)`` or without batch; see `max_pool2d`."""
@@ -293,18 +294,18 @@ def _max_unpool(
 
 @composite(tensors=("input", "indices"), home="nn", takes="bif")
 def max_unpool1d(
-    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Values put back to where `max_pool1d` found them; see `max_unpool2d`."""
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
 @composite(tensors=("input", "indices"), home="nn", takes="bif")
 def max_unpool2d(
-    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Values put back to where `max_pool2d` found them, zeros elsewhere.
 
     Args:
@@ -318,9 +319,9 @@ def max_unpool2d(
 
 @composite(tensors=("input", "indices"), home="nn", takes="bif")
 def max_unpool3d(
-    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Values put back to where `max_pool3d` found them; see `max_unpool2d`."""
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
 

@@ -24,12 +24,13 @@ from dtorch.core.ops.reduction import amax, amin, mean, spread, sum
 from dtorch.core.ops.view import transpose, unsqueeze
 from dtorch.core.quiet import quietly
 from dtorch.core.shapes import normalize_dim, normalize_dims
+from dtorch.core.tensor import Tensor
 
 
 @composite(tensors=("input",), wide=True, takes="fc")
 def norm(
-    input: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Any:
+    input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """p-norm of the elements over ``dim``: ``(sum |x|^p)^(1/p)``; also inf, -inf, 0, ``"fro"`` and ``"nuc"``."""
     if dtype is not None:
         input = convert(input, as_dtype(dtype))
@@ -110,7 +111,7 @@ def _(input, p=2, dim=None, keepdim=False):
 
 
 @composite(tensors=("input", "other"), wide=True, takes="fc")
-def dist(input: Any, other: Any, p: Any = 2) -> Any:
+def dist(input: Tensor, other: Tensor, p: Any = 2) -> Tensor:
     """p-norm of the difference of two tensors."""
     return norm(input - other, p)
 
@@ -128,7 +129,7 @@ def _(input, other, p=2):
 
 
 @composite(tensors=("input",), inplace=True, wide=True, takes="fc")
-def renorm(input: Any, p: Any, dim: int, maxnorm: Any) -> Any:
+def renorm(input: Tensor, p: Any, dim: int, maxnorm: Any) -> Tensor:
     """Slices along ``dim`` whose p-norm exceeds ``maxnorm`` scaled to that norm."""
     at = normalize_dim("renorm", dim, input.ndim)
     if p <= 0 or maxnorm < 0:
@@ -161,7 +162,7 @@ def _(input, p, dim, maxnorm):
 
 
 @composite(tensors=("x1", "x2"), method=False, wide=True, takes="f")
-def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: str | None = None) -> Any:
+def cdist(x1: Tensor, x2: Tensor, p: Any = 2.0, compute_mode: str | None = None) -> Tensor:
     """p-norm distances of all rows of ``x1`` from all rows of ``x2``, in batches.
 
     Shape: ``(*, n, k)`` and ``(*, m, k)`` give ``(*, n, m)``.

@@ -21,6 +21,7 @@ from dtorch.core.ops.padding import constant_pad
 from dtorch.core.ops.pooling import window_sum
 from dtorch.core.ops.reduction import mean, sum
 from dtorch.core.shapes import sum_dims
+from dtorch.core.tensor import Tensor
 
 Ints = tuple[int, ...]
 
@@ -503,8 +504,8 @@ def _(input, normalized_shape, weight=None, eps=0.0):
 
 @composite(tensors=("input",), home="nn", wide=True, takes="f")
 def local_response_norm(
-    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Any:
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
     """Each element divided by a power of the squares of its neighbours in the channel dim.
 
     Args:

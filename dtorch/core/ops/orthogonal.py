@@ -13,6 +13,7 @@ import numpy as np
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import elementwise
+from dtorch.core.tensor import Tensor
 
 
 class _Family(NamedTuple):
@@ -73,73 +74,73 @@ _TENSORS = ("input", "n")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def chebyshev_polynomial_t(input: Any, n: Any | float) -> Any:
+def chebyshev_polynomial_t(input: Tensor, n: Tensor | float) -> Tensor:
     """Chebyshev polynomial of the first kind of degree ``n``."""
     return _polynomial(input, n, "chebyshev_t")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def chebyshev_polynomial_u(input: Any, n: Any | float) -> Any:
+def chebyshev_polynomial_u(input: Tensor, n: Tensor | float) -> Tensor:
     """Chebyshev polynomial of the second kind of degree ``n``."""
     return _polynomial(input, n, "chebyshev_u")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def chebyshev_polynomial_v(input: Any, n: Any | float) -> Any:
+def chebyshev_polynomial_v(input: Tensor, n: Tensor | float) -> Tensor:
     """Chebyshev polynomial of the third kind of degree ``n``."""
     return _polynomial(input, n, "chebyshev_v")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def chebyshev_polynomial_w(input: Any, n: Any | float) -> Any:
+def chebyshev_polynomial_w(input: Tensor, n: Tensor | float) -> Tensor:
     """Chebyshev polynomial of the fourth kind of degree ``n``."""
     return _polynomial(input, n, "chebyshev_w")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def shifted_chebyshev_polynomial_t(input: Any, n: Any | float) -> Any:
+def shifted_chebyshev_polynomial_t(input: Tensor, n: Tensor | float) -> Tensor:
     """`chebyshev_polynomial_t` of ``2 input - 1``."""
     return _polynomial(2 * input - 1, n, "chebyshev_t")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def shifted_chebyshev_polynomial_u(input: Any, n: Any | float) -> Any:
+def shifted_chebyshev_polynomial_u(input: Tensor, n: Tensor | float) -> Tensor:
     """`chebyshev_polynomial_u` of ``2 input - 1``."""
     return _polynomial(2 * input - 1, n, "chebyshev_u")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def shifted_chebyshev_polynomial_v(input: Any, n: Any | float) -> Any:
+def shifted_chebyshev_polynomial_v(input: Tensor, n: Tensor | float) -> Tensor:
     """`chebyshev_polynomial_v` of ``2 input - 1``."""
     return _polynomial(2 * input - 1, n, "chebyshev_v")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def shifted_chebyshev_polynomial_w(input: Any, n: Any | float) -> Any:
+def shifted_chebyshev_polynomial_w(input: Tensor, n: Tensor | float) -> Tensor:
     """`chebyshev_polynomial_w` of ``2 input - 1``."""
     return _polynomial(2 * input - 1, n, "chebyshev_w")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def hermite_polynomial_h(input: Any, n: Any | float) -> Any:
+def hermite_polynomial_h(input: Tensor, n: Tensor | float) -> Tensor:
     """Hermite polynomial of degree ``n`` with the weight ``exp(-x**2)``."""
     return _polynomial(input, n, "hermite_h")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def hermite_polynomial_he(input: Any, n: Any | float) -> Any:
+def hermite_polynomial_he(input: Tensor, n: Tensor | float) -> Tensor:
     """Hermite polynomial of degree ``n`` with the weight ``exp(-x**2 / 2)``."""
     return _polynomial(input, n, "hermite_he")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def laguerre_polynomial_l(input: Any, n: Any | float) -> Any:
+def laguerre_polynomial_l(input: Tensor, n: Tensor | float) -> Tensor:
     """Laguerre polynomial of degree ``n``."""
     return _polynomial(input, n, "laguerre_l")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
-def legendre_polynomial_p(input: Any, n: Any | float) -> Any:
+def legendre_polynomial_p(input: Tensor, n: Tensor | float) -> Tensor:
     """Legendre polynomial of degree ``n``."""
     return _polynomial(input, n, "legendre_p")
 

@@ -12,6 +12,7 @@ from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, ShapeError, UnsupportedError
 from dtorch.core.op import structured
 from dtorch.core.ops.scatter import add_rows
+from dtorch.core.tensor import Tensor
 
 Sides = tuple[tuple[int, int], ...]  # elements before and after, for every dim
 
@@ -99,7 +100,7 @@ _ROUND_THE_EDGE = {
 
 
 @composite(tensors=("input",), home="nn")
-def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
+def pad(input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Tensor:
     """The tensor with elements added at the ends of its last dims.
 
     Args:

@@ -9,6 +9,7 @@ import numpy as np
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.ops.view import permute
+from dtorch.core.tensor import Tensor
 
 
 def _factor(name: str, what: str, value: Any) -> int:
@@ -25,7 +26,7 @@ def _image(name: str, input: Any) -> tuple[Any, ...]:
 
 
 @composite(tensors=("input",), home="nn")
-def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """``(*, C * r * r, H, W)`` rearranged to ``(*, C, H * r, W * r)``.
 
     Reference: Shi et al. 2016, arXiv:1609.05158.
@@ -44,7 +45,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
 
 
 @composite(tensors=("input",), home="nn")
-def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """``(*, C, H * r, W * r)`` rearranged to ``(*, C * r * r, H, W)``."""
     r = _factor("pixel_unshuffle", "downscale_factor", downscale_factor)
     *lead, c, h, w = _image("pixel_unshuffle", input)
@@ -60,7 +61,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
 
 
 @composite(tensors=("input",), home="nn")
-def channel_shuffle(input: Any, groups: int) -> Any:
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channels of ``(N, C, *)`` dealt out: the first of each group, then the second of each...
 
     Reference: Zhang et al. 2017, arXiv:1707.01083.

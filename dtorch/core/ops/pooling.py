@@ -15,6 +15,7 @@ from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, RankError
 from dtorch.core.op import structured
 from dtorch.core.shapes import per_dim, window_count
+from dtorch.core.tensor import Tensor
 
 Ints = tuple[int, ...]
 
@@ -241,18 +242,18 @@ def _avg_pool(
 
 @composite(tensors=("input",), home="nn", takes="f")
 def avg_pool1d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Mean of each window of ``(N, C, L)`` or ``(C, L)``; see `avg_pool2d`."""
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 @composite(tensors=("input",), home="nn", takes="f")
 def avg_pool2d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Mean of each ``kernel_size`` window of every channel.
 
     Args:
@@ -268,9 +269,9 @@ def avg_pool2d(
 
 @composite(tensors=("input",), home="nn", takes="f")
 def avg_pool3d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Mean of each window of ``(N, C, D, H, W)`` or without batch; see `avg_pool2d`."""
     return _avg_pool(
         3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override

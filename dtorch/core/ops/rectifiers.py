@@ -13,6 +13,7 @@ from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.exponential import exp
+from dtorch.core.tensor import Tensor
 
 
 def _samples(make):
@@ -313,7 +314,7 @@ def _(grad, input):
 
 
 @composite(tensors=("input", "weight"), home="nn", takes="f")
-def prelu(input: Any, weight: Any) -> Any:
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``input`` where positive, ``weight * input`` elsewhere.
 
     Args:

@@ -25,6 +25,7 @@ from dtorch.core.ops.rectifiers import relu
 from dtorch.core.ops.trigonometric import tanh
 from dtorch.core.ops.view import permute
 from dtorch.core.shapes import sum_dims
+from dtorch.core.tensor import Tensor
 
 Sizes = tuple[int, ...]
 
@@ -169,8 +170,14 @@ def _(
     tensors=("input", "hidden", "cell", "w_ih", "w_hh", "b_ih", "b_hh"), public=False, takes="f"
 )
 def lstm_cell(
-    input: Any, hidden: Any, cell: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any
-) -> tuple[Any, Any]:
+    input: Tensor,
+    hidden: Tensor,
+    cell: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor,
+    b_hh: Tensor,
+) -> tuple[Tensor, Tensor]:
     """One step of `lstm`: hidden and cell state after it."""
     _, h, c = lstm(input, hidden, cell, w_ih, w_hh, b_ih, b_hh, None, (input.shape[0],), False)
     return h, c

@@ -251,7 +251,7 @@ def _extreme(all_of: Any, along: Any, pairwise: Any, args: tuple[Any, ...]) -> A
 
 @composite(tensors=("input",), aliases={"other": "dim"}, takes="bif")
 def max(
-    input: Any, dim: int | Tensor | None = None, keepdim: bool = False
+    input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False
 ) -> Tensor | ValuesIndices:
     """Largest element: of all; along ``dim``, with its index; or of two tensors, element by
     element (``max(input, other)``)."""
@@ -260,7 +260,7 @@ def max(
 
 @composite(tensors=("input",), aliases={"other": "dim"}, takes="bif")
 def min(
-    input: Any, dim: int | Tensor | None = None, keepdim: bool = False
+    input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False
 ) -> Tensor | ValuesIndices:
     """Smallest element: of all; along ``dim``, with its index; or of two tensors, element by
     element (``min(input, other)``)."""
@@ -389,7 +389,7 @@ def _(input, dim, keepdim=False):
 
 
 @composite(tensors=("input",), takes="bif")
-def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """Smallest and largest element, of all or along ``dim``, as ``(min, max)``."""
     dims = () if dim is None else dim
     return MinMax(amin(input, dims, keepdim), amax(input, dims, keepdim))
@@ -425,13 +425,13 @@ def _(input, dim=None):
 
 
 @composite(tensors=("input",))
-def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Sum over ``dim``, in which nan counts as 0."""
     return sum(choose(input != input, 0, input), dim, keepdim, dtype=dtype)
 
 
 @composite(tensors=("input",), wide=True)
-def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Mean over ``dim`` of the elements that are not nan."""
     return nansum(input, dim, keepdim, dtype=dtype) / sum(input == input, dim, keepdim)
 

@@ -15,6 +15,7 @@ from dtorch.core.op import method, structured
 from dtorch.core.ops.scatter import gather_rows
 from dtorch.core.ops.view import expand, transpose
 from dtorch.core.shapes import as_sizes, normalize_dim, normalize_dims
+from dtorch.core.tensor import Tensor
 
 
 def _repeat(input: Any, *sizes: Any, **named: Any) -> Any:
@@ -51,7 +52,7 @@ method("repeat", _repeat)
 
 
 @composite(tensors=("input",), variadic="dims")
-def tile(input: Any, dims: Any) -> Any:
+def tile(input: Tensor, dims: Any) -> Tensor:
     """Copies of the tensor laid side by side; missing numbers stand for 1."""
     return _repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
 
@@ -70,8 +71,8 @@ def _(input, dims):
 
 @composite(tensors=("input",))
 def repeat_interleave(
-    input: Any, repeats: Any, dim: int | None = None, *, output_size: int | None = None
-) -> Any:
+    input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Each element (or slice along ``dim``) repeated on the spot.
 
     Args:
@@ -149,13 +150,13 @@ method("__reversed__", _reversed)
 
 
 @composite(tensors=("input",))
-def fliplr(input: Any) -> Any:
+def fliplr(input: Tensor) -> Tensor:
     """A copy with the columns in reverse order."""
     return flip(input, (normalize_dim("fliplr", 1, input.ndim, scalars=False),))
 
 
 @composite(tensors=("input",))
-def flipud(input: Any) -> Any:
+def flipud(input: Tensor) -> Tensor:
     """A copy with the rows in reverse order."""
     return flip(input, (normalize_dim("flipud", 0, input.ndim, scalars=False),))
 
@@ -240,7 +241,7 @@ def _(input, shifts, dims=None):
 
 
 @composite(tensors=("input",))
-def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
+def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """A copy turned by 90 degrees ``k`` times in the plane of two dims, from the first to the
     second."""
     if len(dims) != 2:

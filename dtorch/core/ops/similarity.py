@@ -17,12 +17,13 @@ from dtorch.core.ops.norm import norm
 from dtorch.core.ops.reduction import sum
 from dtorch.core.ops.view import expand
 from dtorch.core.shapes import broadcast_shapes
+from dtorch.core.tensor import Tensor
 
 
 @composite(tensors=("x1", "x2"), home="nn", wide=True, takes="ifc")
 def pairwise_distance(
-    x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
-) -> Any:
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
     """p-norm, over the last dim, of the difference of two tensors.
 
     Args:
@@ -44,7 +45,7 @@ def _(x1, x2, p=2.0, keepdim=False):
 
 
 @composite(tensors=("x1", "x2"), home="nn", wide=True, takes="f")
-def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Cosine of the angle between two tensors along ``dim``.
 
     Args:
@@ -69,7 +70,7 @@ def _(x1, x2, dim=1):
 
 
 @composite(tensors=("input",), home="nn", wide=True, takes="fc")
-def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Any:
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
     """The input divided by its p-norm over ``dim``, or by ``eps`` where that is larger."""
     return input / clamp(norm(input, p, dim, True), eps)
 
@@ -86,7 +87,7 @@ def _(input, p=2.0, dim=1):
 
 
 @composite(tensors=("input",), home="nn", wide=True, takes="f")
-def pdist(input: Any, p: float = 2) -> Any:
+def pdist(input: Tensor, p: float = 2) -> Tensor:
     """p-norms of the differences of all pairs of rows of ``(N, M)``: rows 0 and 1, 0 and 2, ..."""
     if input.ndim != 2:
         raise RankError(f"pdist: input has shape {tuple(input.shape)}, expected 2 dimensions")

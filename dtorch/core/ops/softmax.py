@@ -12,6 +12,7 @@ from dtorch.core.op import structured
 from dtorch.core.ops.exponential import exp
 from dtorch.core.ops.reduction import sum
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.tensor import Tensor
 
 
 @structured(tensors=("input",), wide=True, takes="f")
@@ -77,7 +78,7 @@ def _(input, dim):
 
 
 @composite(tensors=("input",), home="nn", takes="f")
-def softmin(input: Any, dim: int, *, dtype: Any = None) -> Any:
+def softmin(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """`softmax` of the negative input."""
     return softmax(-input, dim, dtype=dtype)
 

@@ -18,6 +18,7 @@ from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.view import narrow, transpose, unsqueeze
 from dtorch.core.shapes import merged
+from dtorch.core.tensor import Tensor
 
 _BLOCK = 64
 
@@ -298,8 +299,8 @@ def order_of_pivots(xp: ArrayModule, pivots: Any, m: int) -> Any:
 
 @composite(tensors=("B", "LU", "pivots"), home="linalg", takes="fc", takes_of=("LU",))
 def linalg_lu_solve(
-    LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False
-) -> Any:
+    LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
+) -> Tensor:
     """Solution X of ``A X = B`` from the packed factors and 1-based pivots of A.
 
     Args:
@@ -379,7 +380,7 @@ def _(grad, A, out):
 
 
 @composite(tensors=("A", "B"), home="linalg")
-def solve(A: Any, B: Any, *, left: bool = True) -> Any:
+def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """Solution X of ``A X = B`` (``X A = B`` without ``left``).
 
     Shape: A ``(*, n, n)``; B ``(*, n, k)``, or vectors ``(*, n)`` of the batch of A.

@@ -106,7 +106,7 @@ def _(input, dim=-1, descending=False):
 
 
 @composite(tensors=("input",), takes="bif")
-def msort(input: Any) -> Any:
+def msort(input: Tensor) -> Tensor:
     """Elements in order along the first dim."""
     return sort(input, 0)[0]
 
@@ -240,7 +240,7 @@ nanmedian_along.gradient("input")(put_back)
 
 
 @composite(tensors=("input",), takes="bif")
-def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """The lower of the two elements in the middle: of all, or along ``dim`` with its index.
 
     A nan among the elements is the result, and that of no elements at all.
@@ -257,7 +257,9 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor 
 
 
 @composite(tensors=("input",), takes="bif")
-def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
+def nanmedian(
+    input: Tensor, dim: int | None = None, keepdim: bool = False
+) -> Tensor | ValuesIndices:
     """Like `median`, of the elements that are not nan."""
     if dim is None:
         if not input.numel() and input.is_floating_point():
@@ -338,9 +340,9 @@ def _(input, dim=-1, keepdim=False):
     tensors=("sorted_sequence", "input"), method=False, aliases={"self": "input"}, takes="bif"
 )
 def searchsorted(
-    sorted_sequence: Any, input: Any, *, out_int32: bool = False, right: bool = False,
+    sorted_sequence: Tensor, input: Tensor, *, out_int32: bool = False, right: bool = False,
     side: str | None = None, sorter: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Places in a sorted sequence at which elements can be inserted without breaking the order.
 
     Args:
@@ -391,7 +393,9 @@ def _(sorted_sequence, input, right=False):
 
 
 @composite(tensors=("input", "boundaries"), method=False, takes="bif")
-def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
+def bucketize(
+    input: Tensor, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
     """Number of the interval between sorted ``boundaries`` in which each element lies."""
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 

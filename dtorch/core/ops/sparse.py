@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core import backend
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import PLAIN, TensorBase, wrap
 from dtorch.core.coo import CooArray, layout, sparse_coo, strided
 from dtorch.core.creation import as_tensor, new
@@ -40,7 +41,7 @@ def _coo(name: str, tensor: Any) -> CooArray:
 
 
 @structured(tensors=("values", "indices"), public=False)
-def scattered(xp: Any, values: Any, indices: Any, size: Any, coalesced: bool) -> Any:
+def scattered(xp: ArrayModule, values: Any, indices: Any, size: Any, coalesced: bool) -> Any:
     """The sparse array of these values."""
     return CooArray(indices, values, size, coalesced)
 
@@ -51,7 +52,7 @@ def _(grad, indices):
 
 
 @structured(tensors=("input", "indices"), public=False)
-def picked(xp: Any, input: Any, indices: Any) -> Any:
+def picked(xp: ArrayModule, input: Any, indices: Any) -> Any:
     """The elements of a dense or sparse array at the indices of a sparse one."""
     if isinstance(input, CooArray):
         return input.values_at(CooArray(indices, input.values, input.shape).places()
@@ -60,7 +61,7 @@ def picked(xp: Any, input: Any, indices: Any) -> Any:
     return _elements_at(input, indices)
 
 
-def _elements_at(array: Any, indices: Any) -> Any:
+def _elements_at(array: Array, indices: Any) -> Any:
     """``(n, *dense dims)`` of an ordinary array; without sparse dims each of the n is all of it."""
     at = tuple(indices)
     return array[at] if at else np.repeat(array[None], indices.shape[1], 0)
@@ -77,7 +78,7 @@ def _(grad, indices, input_shape):
 
 
 @structured(tensors=("input",), public=False)
-def densified(xp: Any, input: Any) -> Any:
+def densified(xp: ArrayModule, input: Any) -> Any:
     """All elements as an ordinary array."""
     return input.to_dense() if isinstance(input, CooArray) else input.copy()
 
@@ -88,7 +89,7 @@ def _(grad, input):
 
 
 @structured(tensors=("input", "pattern"), public=False)
-def masked_as(xp: Any, input: Any, pattern: Any) -> Any:
+def masked_as(xp: ArrayModule, input: Any, pattern: Any) -> Any:
     """The elements where ``pattern``, sparse or dense, stores some."""
     if not isinstance(pattern, CooArray):
         return input
@@ -190,7 +191,7 @@ def _fitting_size(indices: Any, dense: tuple[int, ...], size: Any) -> tuple[int,
 
 
 @structured(tensors=("grad", "index"), public=False)
-def sparse_rows(xp: Any, grad: Any, index: Any, shape: Any) -> Any:
+def sparse_rows(xp: ArrayModule, grad: Any, index: Any, shape: Any) -> Any:
     """A sparse array of ``shape`` whose rows ``index`` are those of ``grad``: the gradient of
     rows looked up in a table, without the table's size."""
     rows = grad.reshape((index.size, *shape[1:]))
@@ -268,7 +269,7 @@ def _sorted_values(input: Any) -> Any:
 
 
 @structured(tensors=("input",), public=False)
-def summed_up(xp: Any, input: Any) -> Any:
+def summed_up(xp: ArrayModule, input: Any) -> Any:
     """The same with sorted indices, of which none is repeated."""
     return _coo("coalesce", input).coalesce()
 
@@ -394,7 +395,7 @@ method("layout", property(_layout))
 
 
 @structured(tensors=("sparse", "dense"), public=False)
-def product(xp: Any, sparse: Any, dense: Any) -> Any:
+def product(xp: ArrayModule, sparse: Any, dense: Any) -> Any:
     """``sparse @ dense`` of matrices; sparse if both are."""
     if sparse.ndim != 2 or dense.ndim != 2 or sparse.shape[1] != dense.shape[0]:
         raise ShapeError(
@@ -504,7 +505,7 @@ def spadd(input: Tensor, value: Any, other: Tensor | None = None) -> Tensor:
 
 
 @structured(tensors=("input",), public=False)
-def sum_of(xp: Any, input: Any, dim: Any) -> Any:
+def sum_of(xp: ArrayModule, input: Any, dim: Any) -> Any:
     """Sum over some dims; sparse as long as a sparse dim is left."""
     return input.sum(dim)
 
@@ -515,7 +516,7 @@ def _(grad, input, dim):
 
 
 @structured(tensors=("grad", "pattern"), public=False)
-def spread_as(xp: Any, grad: Any, pattern: Any, dim: Any) -> Any:
+def spread_as(xp: ArrayModule, grad: Any, pattern: Any, dim: Any) -> Any:
     """A reduced gradient, repeated over the dims that were reduced, where ``pattern`` stores."""
     if isinstance(grad, CooArray):
         grad = grad.to_dense()

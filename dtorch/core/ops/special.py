@@ -18,6 +18,7 @@ from dtorch.core.elementwise import elementwise
 from dtorch.core.errors import ArgumentError
 from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.exponential import log, log1p
+from dtorch.core.tensor import Tensor
 
 
 def _stirling(x: Any) -> Any:
@@ -184,7 +185,7 @@ def _(grad, input, n):
 
 
 @composite(tensors=("input",), method=False, takes="bif")
-def polygamma(n: int, input: Any) -> Any:
+def polygamma(n: int, input: Tensor) -> Tensor:
     """The ``n``-th derivative of `digamma`; for ``n`` = 0 that itself."""
     return digamma(input) if n == 0 else _derivative(input, n)
 
@@ -275,7 +276,7 @@ def _(grad, input, other):
 
 
 @composite(tensors=("input",), takes="if")
-def mvlgamma(input: Any, p: int) -> Any:
+def mvlgamma(input: Tensor, p: int) -> Tensor:
     """Logarithm of the multivariate gamma function of dimension ``p``.
 
     ``p (p - 1) / 4 log(pi)`` and the sum of ``lgamma(input - j / 2)`` over j from 0 to p - 1.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.creation import arange, ones, zeros
@@ -17,6 +18,7 @@ from dtorch.core.ops.elements import index_add
 from dtorch.core.ops.fourier import fft_fftn, fft_ifftn, fft_irfft, fft_irfftn, fft_rfftn
 from dtorch.core.ops.padding import pad
 from dtorch.core.ops.strided import unfold_dim
+from dtorch.core.tensor import Tensor
 
 
 def _window(name: str, window: Any, length: int | None, n_fft: int, like: Any) -> Any:
@@ -42,7 +44,7 @@ def _step(name: str, hop_length: int | None, n_fft: int) -> int:
 
 @composite(tensors=("input",), takes="ifc")
 def stft(
-    input: Any,
+    input: Tensor,
     n_fft: int,
     hop_length: int | None = None,
     win_length: int | None = None,
@@ -52,7 +54,7 @@ def stft(
     normalized: bool = False,
     onesided: bool | None = None,
     return_complex: bool | None = None,
-) -> Any:
+) -> Tensor:
     """Fourier transforms of the windows of a signal, one behind the other.
 
     Args:
@@ -93,7 +95,7 @@ def stft(
 
 @composite(tensors=("input",))
 def istft(
-    input: Any,
+    input: Tensor,
     n_fft: int,
     hop_length: int | None = None,
     win_length: int | None = None,
@@ -103,7 +105,7 @@ def istft(
     onesided: bool | None = None,
     length: int | None = None,
     return_complex: bool = False,
-) -> Any:
+) -> Tensor:
     """The signal of which `stft` with the same arguments gives ``input``.
 
     Args:
@@ -165,7 +167,7 @@ def _norm(normalized: bool) -> str:
 
 
 @composite(tensors=("input",), public=False, takes="f")
-def classic_fft(input: Any, signal_ndim: int, normalized: bool = False) -> Any:
+def classic_fft(input: Tensor, signal_ndim: int, normalized: bool = False) -> Tensor:
     """The Fourier transform over ``signal_ndim`` dims of numbers whose real and imaginary parts are
     the last dim: a classic form of `dtorch.fft.fftn`."""
     dims = _classic_dims("fft", input, signal_ndim, 1)
@@ -177,14 +179,16 @@ def _complex(input: Any) -> Any:
 
 
 @composite(tensors=("input",), takes="f")
-def ifft(input: Any, signal_ndim: int, normalized: bool = False) -> Any:
+def ifft(input: Tensor, signal_ndim: int, normalized: bool = False) -> Tensor:
     """Inverse of the classic ``dtorch.fft(input, signal_ndim)``; see `dtorch.fft.ifftn`."""
     dims = _classic_dims("ifft", input, signal_ndim, 1)
     return view_as_real(fft_ifftn(_complex(input), None, dims, _norm(normalized)))
 
 
 @composite(tensors=("input",), takes="f")
-def rfft(input: Any, signal_ndim: int, normalized: bool = False, onesided: bool = True) -> Any:
+def rfft(
+    input: Tensor, signal_ndim: int, normalized: bool = False, onesided: bool = True
+) -> Tensor:
     """The Fourier transform of a real signal over its last ``signal_ndim`` dims, real and imaginary
     parts as a last dim of 2: a classic form of `dtorch.fft.rfftn`."""
     dims = _classic_dims("rfft", input, signal_ndim, 0)
@@ -194,12 +198,12 @@ def rfft(input: Any, signal_ndim: int, normalized: bool = False, onesided: bool 
 
 @composite(tensors=("input",), takes="f")
 def irfft(
-    input: Any,
+    input: Tensor,
     signal_ndim: int,
     normalized: bool = False,
     onesided: bool = True,
     signal_sizes: Any = None,
-) -> Any:
+) -> Tensor:
     """Inverse of the classic `rfft`; ``signal_sizes`` says whether the last size was odd."""
     dims = _classic_dims("irfft", input, signal_ndim, 1)
     spectrum = _complex(input)
@@ -261,7 +265,7 @@ def _(input, n_fft, length=None):
     return found.astype(input.dtype)
 
 
-def _parts(array: Any, like: Any) -> Any:
+def _parts(array: Array, like: Any) -> Any:
     return np.stack([array.real, array.imag], -1).astype(like.dtype)
 
 

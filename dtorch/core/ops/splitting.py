@@ -13,6 +13,7 @@ from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.ops.joining import cat, stack
 from dtorch.core.ops.view import narrow
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
 
 
@@ -92,7 +93,7 @@ def _(tensor, split_size_or_sections, dim=0):
 
 
 @composite(tensors=("input",), has_out=False)
-def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0) -> tuple[Any, ...]:
+def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Any, ...]:
     """`split` into pieces of given sizes."""
     return split(input, list(split_sizes), dim)
 
@@ -108,7 +109,7 @@ def _(input, split_sizes, dim=0):
 
 
 @composite(tensors=("input",), has_out=False, aliases={"tensor": "input", "n_chunks": "chunks"})
-def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """Views of at most ``chunks`` pieces along ``dim``, of equal size but the last.
 
     >>> import dtorch
@@ -134,7 +135,7 @@ def _(input, chunks, dim=0):
 
 
 @composite(tensors=("input",), has_out=False)
-def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
     """Views of pieces along ``dim``: a number of nearly equal ones, or cut at given indices.
 
     Args:

@@ -18,13 +18,14 @@ from dtorch.core.ops.power import root
 from dtorch.core.ops.reduction import any as any_of, mean, sum
 from dtorch.core.ops.sorting import sort
 from dtorch.core.shapes import normalize_dim, normalize_dims
+from dtorch.core.tensor import Tensor
 
 
 @composite(tensors=("input",), wide=True, takes="fc")
 def var(
-    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Variance over ``dim``: squared deviations divided by their number less ``correction``.
 
     Args:
@@ -53,9 +54,9 @@ def _squares(input: Any) -> Any:
 
 @composite(tensors=("input",), wide=True, takes="fc")
 def std(
-    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Standard deviation: the square root of `var`; the gradient at 0 is 0."""
     return root(var(input, dim, unbiased, keepdim, correction=correction), 2)
 
@@ -78,9 +79,9 @@ for _op, _reference in ((var, np.var), (std, np.std)):
 
 @composite(tensors=("input",), wide=True, takes="fc")
 def var_mean(
-    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
-) -> tuple[Any, Any]:  # fmt: skip
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Variance and mean over ``dim``."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -89,9 +90,9 @@ def var_mean(
 
 @composite(tensors=("input",), wide=True, takes="fc")
 def std_mean(
-    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
     correction: Any = None,
-) -> tuple[Any, Any]:  # fmt: skip
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Standard deviation and mean over ``dim``."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -176,9 +177,9 @@ def _between(ordered: Any, points: np.ndarray, interpolation: str) -> Any:
 
 @composite(tensors=("input",), wide=True)
 def quantile(
-    input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
+    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Quantiles of all elements or along ``dim``; nan where an element is nan.
 
     Args:
@@ -204,7 +205,9 @@ def _(input, q, dim=None, keepdim=False, interpolation="linear"):
 
 
 @composite(tensors=("input",), wide=True, takes="ifc")
-def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
+def cov(
+    input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: Any = None
+) -> Tensor:
     """Covariance matrix of variables in rows, observed in columns.
 
     Args:
@@ -247,7 +250,7 @@ def _(input, correction=1, fweights=None, aweights=None):
 
 
 @composite(tensors=("input",), wide=True, takes="ifc")
-def corrcoef(input: Any) -> Any:
+def corrcoef(input: Tensor) -> Tensor:
     """Correlations of variables in rows, observed in columns."""
     matrix = cov(input)
     if matrix.ndim == 0:

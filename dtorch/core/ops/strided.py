@@ -14,6 +14,7 @@ from dtorch.core.ops.scatter import take_slice, unslice
 from dtorch.core.ops.view import permute
 from dtorch.core.shapes import normalize_dim
 from dtorch.core.storage import checked_place, storage_of
+from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
 
 
@@ -50,7 +51,7 @@ def _positions(size: Any, stride: Any) -> Any:
 
 
 @composite(tensors=("input",))
-def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the storage with any sizes and strides, in elements.
 
     Args:

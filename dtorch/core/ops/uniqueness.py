@@ -13,6 +13,7 @@ from dtorch.core.dtype import refuse_dtypes
 from dtorch.core.errors import ArgumentError, DtypeError, ShapeError
 from dtorch.core.half import narrowed, widened
 from dtorch.core.shapes import normalize_dim
+from dtorch.core.tensor import Tensor
 
 
 def _chosen(parts: tuple[Any, ...], flags: tuple[bool, bool]) -> Any:
@@ -24,7 +25,7 @@ def _chosen(parts: tuple[Any, ...], flags: tuple[bool, bool]) -> Any:
 
 @composite(tensors=("input",), has_out=False)
 def unique(
-    input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,
+    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,
     dim: int | None = None,
 ) -> Any | tuple[Any, ...]:  # fmt: skip
     """The different elements in order, or the different slices along ``dim``.
@@ -71,7 +72,7 @@ def _(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
 
 @composite(tensors=("input",), has_out=False)
 def unique_consecutive(
-    input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any | tuple[Any, ...]:
     """The elements (or slices along ``dim``) without those equal to the one before.
 
@@ -156,7 +157,7 @@ def _(input, weights=None, minlength=0):
 
 
 @composite(tensors=("input",))
-def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements lie in each of ``bins`` intervals of one width from ``min`` to ``max``.
 
     Args:

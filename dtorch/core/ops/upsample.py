@@ -16,6 +16,7 @@ from dtorch.core.ops.bounds import clamp
 from dtorch.core.ops.conversion import convert
 from dtorch.core.ops.resampling import Taps, resample
 from dtorch.core.ops.rounding import floor
+from dtorch.core.tensor import Tensor
 
 _DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _MODES = ("nearest", "nearest-exact", "area", *_DIMS)
@@ -108,10 +109,10 @@ def _several(name: str, what: str, value: Any, nd: int) -> list[Any]:
 
 @composite(tensors=("input",), home="nn")
 def interpolate(
-    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
     antialias: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The input resized: ``(N, C, L)``, ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
 
     Args:

@@ -20,6 +20,7 @@ from dtorch.core.ops.copies import reshaped
 from dtorch.core.ops.scatter import unslice
 from dtorch.core.shapes import Size, broadcast_shapes, infer_size, normalize_dim
 from dtorch.core.storage import storage_of
+from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
 
 
@@ -95,7 +96,7 @@ def viewable(array: Array, shape: tuple[int, ...]) -> bool:
 
 
 @composite(variadic="shape", tensors=("input",))
-def reshape(input: Any, shape: Any) -> Any:
+def reshape(input: Tensor, shape: Any) -> Tensor:
     """The elements in another shape: a view where the order in memory allows it, else a copy."""
     shape = infer_size("reshape", tuple(shape), input._array.size)
     if viewable(input._array, shape):
@@ -419,7 +420,7 @@ def _(input, dim, index):
 
 
 @composite(tensors=("input",))
-def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dims from ``start_dim`` to ``end_dim`` joined to one."""
     shape = input._array.shape
     start = normalize_dim("flatten", start_dim, len(shape))
@@ -444,7 +445,7 @@ def _(input, start_dim=0, end_dim=-1):
 
 
 @composite(tensors=("input",))
-def unflatten(input: Any, dim: int, sizes: Any) -> Any:
+def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """One dim split into several of ``sizes``, of which one may be -1."""
     shape = input._array.shape
     at = normalize_dim("unflatten", dim, len(shape))
@@ -463,7 +464,7 @@ def _(input, dim, sizes):
 
 
 @composite(tensors=("input",))
-def ravel(input: Any) -> Any:
+def ravel(input: Tensor) -> Tensor:
     """All dims joined to one."""
     return input.reshape(-1)
 
@@ -473,7 +474,7 @@ ravel.expect(lambda input: np.concatenate(list(input)))
 
 
 @composite(tensors=("input",))
-def movedim(input: Any, source: Any, destination: Any) -> Any:
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """A view with dims moved to other places; the rest keeps its order."""
     sources = tuple(source) if isinstance(source, (tuple, list)) else (source,)
     places = tuple(destination) if isinstance(destination, (tuple, list)) else (destination,)
@@ -505,7 +506,7 @@ def _(input, source, destination):
 
 
 @composite(tensors=("input",))
-def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """A view with two dims exchanged: `transpose` by NumPy's name."""
     return transpose(input, axis0, axis1)
 
@@ -515,7 +516,7 @@ swapaxes.expect(lambda input, axis0, axis1: np.swapaxes(input, axis0, axis1))
 
 
 @composite(tensors=("input",))
-def broadcast_to(input: Any, size: Any) -> Any:
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """A view repeated to ``size`` by the rules of broadcasting."""
     return expand(input, tuple(size))
 

@@ -14,6 +14,7 @@ from dtorch.core.errors import ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.convolution import columns_of, from_columns
 from dtorch.core.shapes import merged, per_dim, window_count
+from dtorch.core.tensor import Tensor
 
 Ints = tuple[int, ...]
 
@@ -69,8 +70,8 @@ def _window(name: str, **options: Any) -> list[Ints]:
 
 @composite(tensors=("input",), home="")
 def im2col(
-    input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
-) -> Any:
+    input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
     """The windows of ``(N, C, H, W)`` or ``(C, H, W)`` as columns.
 
     Returns: ``(N, C * rows * columns of a window, number of windows)``.
@@ -92,9 +93,9 @@ def im2col(
 
 @composite(tensors=("input",), home="")
 def col2im(
-    input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     stride: Any = 1,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The image ``(N, C, *output_size)`` to which the columns of windows add up.
 
     Args:
