@@ -41,6 +41,14 @@ def dtype_of_type(value: Any) -> dtype:
     return as_dtype(value)
 
 
+def place_of_type(value: Any) -> device | None:
+    """The kind of device that a tensor type or its name stands for; None for a dtype."""
+    if isinstance(value, str) and value.endswith("Tensor"):
+        return as_device("cuda" if ".cuda." in value else "cpu")
+    on_card = getattr(value, "is_cuda", None) if isinstance(value, type) else None
+    return as_device("cuda" if on_card else "cpu") if isinstance(on_card, bool) else None
+
+
 def same_device(wanted: device, here: device) -> bool:
     """Whether ``here`` is the device ``wanted`` names, perhaps without a number."""
     return wanted.type == here.type and wanted.index in (None, here.index)

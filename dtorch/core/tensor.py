@@ -33,7 +33,7 @@ from dtorch.core.base import (
     wrap,
 )
 from dtorch.core.classic import Classic
-from dtorch.core.conversion import dtype_of_type, parse_to, same_device, type_name
+from dtorch.core.conversion import dtype_of_type, parse_to, place_of_type, same_device, type_name
 from dtorch.core.device import CPU, META, as_device, device
 from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.elements import check_dtype, classic_array, placed, shared_array
@@ -738,7 +738,7 @@ class Tensor(OpMethods, TensorBase):
             dtype = kwargs.pop("new_type", None)
         if dtype is None:
             return type_name(self.dtype, self.device, self.is_sparse)
-        return self.to(dtype_of_type(dtype))
+        return self.to(place_of_type(dtype), dtype_of_type(dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
         """Converted to the dtype and device of ``other``."""

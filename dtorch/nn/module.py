@@ -425,8 +425,8 @@ class Module:
 
     def type(self: Self, dst_type: Any) -> Self:
         """Convert all parameters and buffers to a dtype or tensor type."""
-        wanted = dtype_of_type(dst_type)
-        return self._apply(lambda tensor: tensor.to(wanted))
+        dtype_of_type(dst_type)  # a type that is none is refused, though there is no parameter
+        return self._apply(lambda tensor: tensor.type(dst_type))
 
     def float(self: Self) -> Self:
         """Convert floating parameters and buffers to float32."""

@@ -35,6 +35,17 @@ def test_seeds_are_checked_and_leave_other_numbers_alone() -> None:
         cuda.manual_seed_all(2**64)
 
 
+@pytest.mark.parametrize("kind", ["torch.cuda.FloatTensor", cuda.FloatTensor])
+def test_types_of_a_card_are_refused_where_there_is_none(kind: object) -> None:
+    layers = [dtorch.nn.Linear(1, 1), dtorch.legacy.nn.Linear(1, 1)]
+    for convertible in (dtorch.ones(1), *layers):
+        with pytest.raises(RuntimeError, match="cuda"):
+            convertible.type(kind)
+    with pytest.raises(RuntimeError, match="cuda"):
+        layers[1].cuda()
+    assert layers[1].type() == "dtorch.FloatTensor"
+
+
 def test_what_changes_nothing_needs_no_card() -> None:
     cuda.set_device(-1)
     cuda.set_stream(None)

@@ -169,7 +169,7 @@ class MultiLabelMarginCriterion(_Averaged):
         return functions.multilabel_margin_loss(input, target.long(), reduction=self._reduction)
 
 
-class MultiLabelSoftMarginCriterion(Criterion):
+class MultiLabelSoftMarginCriterion(_Averaged):
     """`BCECriterion` of the `Sigmoid` of the input."""
 
     weights: Tensor | None = None
@@ -179,7 +179,9 @@ class MultiLabelSoftMarginCriterion(Criterion):
         self.weights = weights
 
     def compute(self, input: Tensor, target: Tensor) -> Any:
-        return functions.binary_cross_entropy_with_logits(input, _like(input, target), self.weights)
+        return functions.binary_cross_entropy_with_logits(
+            input, _like(input, target), self.weights, reduction=self._reduction
+        )
 
 
 class SoftMarginCriterion(_Averaged):
