@@ -225,6 +225,10 @@ if not _typing.TYPE_CHECKING:
         __name__,
         {name: name for name in _ON_DEMAND}
         | dict.fromkeys(("load", "save"), "serialization")
+        | dict.fromkeys(
+            ("_dirichlet_grad", "_sample_dirichlet", "_standard_gamma", "_standard_gamma_grad"),
+            "distributions.gamma",
+        )
         | {"get_device_module": "accelerator", "vmap": "func"},
     )
 

@@ -20,7 +20,8 @@ from dtorch.core.functions import (
     where,
     xlogy,
 )
-from dtorch.core.ops.gamma_sampling import sample_dirichlet, standard_gamma
+from dtorch.core.ops.gamma_integral import dirichlet_grad, standard_gamma_grad
+from dtorch.core.ops.gamma_sampling import dirichlet_backward, sample_dirichlet, standard_gamma
 from dtorch.core.tensor import Tensor
 from dtorch.distributions import constraints
 from dtorch.distributions.distribution import Distribution
@@ -490,3 +491,11 @@ class StudentT(Distribution):
         log_beta = lgamma(half) + 0.5 * math.log(math.pi) - lgamma(half + 0.5)
         slope = digamma(half + 0.5) - digamma(half)
         return log(self.scale) + (half + 0.5) * slope + 0.5 * log(self.df) + log_beta
+
+
+# Names that libraries import; the first four they find in dtorch itself.
+_standard_gamma = standard_gamma.function
+_standard_gamma_grad = standard_gamma_grad.function
+_sample_dirichlet = sample_dirichlet.function
+_dirichlet_grad = dirichlet_grad.function
+_Dirichlet_backward = dirichlet_backward

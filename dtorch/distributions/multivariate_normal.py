@@ -320,3 +320,11 @@ def low_rank_square_lengths(w: Tensor, d: Tensor, x: Tensor, capacitance: Tensor
     """``x^T (W W^T + D)^-1 x``."""
     inner = times_vectors(w.mT / d.unsqueeze(-2), x)
     return (x.pow(2) / d).sum(-1) - square_lengths(capacitance, inner)
+
+
+# Names that libraries import.
+_batch_mv = times_vectors
+_batch_mahalanobis = square_lengths
+_precision_to_scale_tril = factor_of_inverse
+_batch_capacitance_tril = capacitance_factor
+_batch_lowrank_mahalanobis = low_rank_square_lengths

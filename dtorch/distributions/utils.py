@@ -61,9 +61,9 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
     return tuple(broadcast_tensors(*tensors))
 
 
-def standard_normal(shape: Any, dtype: Any) -> Tensor:
+def standard_normal(shape: Any, dtype: Any, device: Any = None) -> Tensor:
     """Standard normal numbers of these sizes."""
-    return randn(*shape, dtype=dtype)
+    return randn(*shape, dtype=dtype, device=device)
 
 
 def sum_rightmost(value: Any, dims: int) -> Any:
@@ -154,3 +154,8 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
     rows, columns = tril_indices(size, size, diag)
     mat[..., rows, columns] = vec
     return mat
+
+
+# Names that libraries import.
+_standard_normal = standard_normal
+_sum_rightmost = sum_rightmost

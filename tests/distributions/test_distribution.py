@@ -449,6 +449,8 @@ def test_classic_and_modern_names_of_modules_are_found_as_torch() -> None:
         "assert torch.distributions.multivariate_normal.MultivariateNormal\n"
         "assert torch.distributions.kl.kl_divergence(Normal(0., 1.), Normal(0., 1.)) == 0\n"
         "assert torch.distributions.utils.broadcast_all\n"
+        "from torch.distributions.dirichlet import _Dirichlet_backward\n"
+        "assert torch._standard_gamma(torch.ones(2)).shape == (2,)\n"
         "print(type(D.Beta(1., 2.).sample()))\n"
     )
     done = subprocess.run(

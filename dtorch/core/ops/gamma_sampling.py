@@ -5,6 +5,8 @@ Reference: Figurnov et al. 2018, "Implicit reparameterization gradients".
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
@@ -56,5 +58,11 @@ def sample_dirichlet(
 
 @sample_dirichlet.gradient("concentration")
 def _(grad, concentration, out):
+    return dirichlet_backward(out, concentration, grad)
+
+
+def dirichlet_backward(x: Any, concentration: Any, grad_output: Any) -> Any:
+    """The gradient of ``concentration`` for that of the sample ``x``."""
     total = sum(concentration, -1, keepdim=True)
-    return dirichlet_grad(out, concentration, total) * (grad - sum(out * grad, -1, keepdim=True))
+    share = sum(x * grad_output, -1, keepdim=True)
+    return dirichlet_grad(x, concentration, total) * (grad_output - share)
