@@ -14,10 +14,16 @@ from dtorch.distributed.collectives import (
     broadcast,
     broadcast_object_list,
     gather,
+    gather_recv,
+    gather_send,
+    irecv,
+    isend,
     recv,
     reduce,
     reduce_scatter,
     scatter,
+    scatter_recv,
+    scatter_send,
     send,
 )
 from dtorch.distributed.errors import (
@@ -35,6 +41,7 @@ from dtorch.distributed.membership import (
     get_rank,
     get_world_size,
     group,
+    init_master_worker,
     init_process_group,
     is_available,
     is_initialized,
@@ -42,6 +49,7 @@ from dtorch.distributed.membership import (
 )
 from dtorch.distributed.process_group import ProcessGroup, Work
 from dtorch.distributed.reduce_op import ReduceOp
+from dtorch.distributed.store import FileStore, HashStore, PrefixStore, Store, TCPStore
 
 reduce_op = ReduceOp  # classic name
 
@@ -49,11 +57,16 @@ __all__ = [
     "CollectiveMismatch",
     "CollectiveTimeout",
     "DistributedError",
+    "FileStore",
+    "HashStore",
     "NotInitializedError",
     "PeerLost",
+    "PrefixStore",
     "ProcessGroup",
     "ReduceOp",
     "RendezvousError",
+    "Store",
+    "TCPStore",
     "Work",
     "all_gather",
     "all_gather_into_tensor",
@@ -65,19 +78,26 @@ __all__ = [
     "broadcast_object_list",
     "destroy_process_group",
     "gather",
+    "gather_recv",
+    "gather_send",
     "get_backend",
     "get_num_processes",
     "get_rank",
     "get_world_size",
     "group",
+    "init_master_worker",
     "init_process_group",
+    "irecv",
     "is_available",
     "is_initialized",
+    "isend",
     "new_group",
     "recv",
     "reduce",
     "reduce_op",
     "reduce_scatter",
     "scatter",
+    "scatter_recv",
+    "scatter_send",
     "send",
 ]

@@ -17,7 +17,7 @@ from dtorch.core.base import shared_version
 from dtorch.core.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from dtorch.core.tensor import Tensor
 from dtorch.distributed.backends.transport import Transport
-from dtorch.distributed.membership import Group, member
+from dtorch.distributed.membership import Group, get_rank, member
 from dtorch.distributed.process_group import ProcessGroup, Work
 from dtorch.distributed.reduce_op import ReduceOp
 
@@ -236,6 +236,58 @@ def recv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int =
     return found.ranks[found.recv(_target("recv", tensor, found), root, tag)]
 
 
+def isend(tensor: Tensor, dst: int, group: Group = None, tag: int = 0) -> Work | None:
+    """Start a `send`; the tensor must not be changed before the result's ``wait()`` returns.
+
+    A rank's messages leave in the order in which they were started, whoever they are for.
+    """
+    found = member(group)
+    if found is None:
+        return None
+    array = _source("isend", tensor, found)
+    return found.send_later(array, _other(found, dst, "isend: dst"), tag)
+
+
+def irecv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int = 0) -> Work | None:
+    """Start a `recv`; the tensor must not be touched before the result's ``wait()`` returns.
+
+    Example:
+        >>> import dtorch
+        >>> from dtorch import distributed
+        >>> distributed.init_process_group(init_method="file:///doc", rank=0, world_size=1)
+        >>> distributed.irecv(dtorch.zeros(1), src=0)
+        Traceback (most recent call last):
+            ...
+        dtorch.core.errors.ArgumentError: irecv: src is this rank itself (0)
+        >>> distributed.destroy_process_group()
+    """
+    found = member(group)
+    if found is None:
+        return None
+    root = None if src is None else _other(found, src, "irecv: src")
+    return found.recv_later(_target("irecv", tensor, found), root, tag)
+
+
+def gather_send(tensor: Tensor, dst_rank: int, group: Group = None) -> None:
+    """What ranks other than ``dst_rank`` call for a classic `gather`."""
+    gather(tensor, None, dst_rank, group)
+
+
+def gather_recv(tensors: Sequence[Tensor], tensor: Tensor, group: Group = None) -> None:
+    """What the rank calls that gets the tensors of a classic `gather`; ``tensor`` is its own."""
+    gather(tensor, tensors, get_rank(), group)
+
+
+def scatter_send(tensors: Sequence[Tensor], tensor: Tensor, group: Group = None) -> None:
+    """What the rank calls that has the tensors of a classic `scatter`; ``tensor`` gets its own."""
+    scatter(tensor, tensors, get_rank(), group)
+
+
+def scatter_recv(tensor: Tensor, src_rank: int, group: Group = None) -> None:
+    """What ranks other than ``src_rank`` call for a classic `scatter`."""
+    scatter(tensor, None, src_rank, group)
+
+
 def all_gather_object(object_list: list[Any], obj: Any, group: Group = None) -> None:
     """Put the object of each rank into ``object_list[rank]`` on all ranks.
 
@@ -260,8 +312,14 @@ def all_gather_object(object_list: list[Any], obj: Any, group: Group = None) -> 
         object_list[rank] = pickle.loads(row[: int(size[0])].data)
 
 
-def broadcast_object_list(object_list: list[Any], src: int = 0, group: Group = None) -> None:
-    """Replace the objects in the list of every rank by those of rank ``src``."""
+def broadcast_object_list(
+    object_list: list[Any], src: int = 0, group: Group = None, device: Any = None
+) -> None:
+    """Replace the objects in the list of every rank by those of rank ``src``.
+
+    Args:
+        device: of no effect: objects travel through the memory of the CPU.
+    """
     found = member(group)
     if found is None:
         return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import logging
 import os
+import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from dtorch.core.errors import ArgumentError
 from dtorch.core.interrupts import at_fork
@@ -14,7 +15,8 @@ from dtorch.distributed.backends.registry import DEFAULT, find_transport
 from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.errors import DistributedError
 from dtorch.distributed.process_group import ProcessGroup
-from dtorch.distributed.rendezvous import name_from
+from dtorch.distributed.rendezvous import meeting_name, name_from
+from dtorch.distributed.store import Store, name_by
 
 _log = logging.getLogger("dtorch.distributed")
 _told = False  # of a backend that another one stands in for
@@ -87,7 +89,7 @@ def init_process_group(
     timeout: datetime.timedelta | float | None = None,
     world_size: int = -1,
     rank: int = -1,
-    store: Any = None,
+    store: Store | None = None,
     group_name: str = "",
 ) -> None:
     """Join the other processes of the job.
@@ -101,7 +103,7 @@ def init_process_group(
         timeout: seconds, or a timedelta, that a rank waits for the others. Default: 30 min.
         world_size, rank: how many processes there are, and which one this is, from 0. Default:
             the variables WORLD_SIZE and RANK, which dtorch-launch sets.
-        store: not supported.
+        store: a `Store` that all ranks have, instead of ``init_method``.
         group_name: tells apart groups with the same ``init_method``.
     Raises:
         ArgumentError: an unknown backend, or a number that is missing or out of range.
@@ -119,8 +121,12 @@ def init_process_group(
             "init_process_group: called twice; call destroy_process_group() before"
         )
     chosen = find_transport("init_process_group", backend)
-    if store is not None:
-        raise ArgumentError("init_process_group: store is not supported; use init_method")
+    if store is not None and not isinstance(store, Store):
+        raise TypeError(
+            f"init_process_group: store is {type(store).__name__}, expected a Store, as TCPStore is"
+        )
+    if store is not None and init_method is not None:
+        raise ArgumentError("init_process_group: store and init_method exclude each other")
     world_size = _number("world_size", world_size, "WORLD_SIZE")
     rank = _number("rank", rank, "RANK")
     if world_size < 1 or not 0 <= rank < world_size:
@@ -129,12 +135,27 @@ def init_process_group(
             "world_size"
         )
     seconds = _seconds(timeout)
-    meeting = name_from(init_method, group_name)
+    if store is None:
+        meeting = name_from(init_method, group_name)
+    else:
+        meeting = name_by(store, rank, lambda: meeting_name("store", uuid.uuid4().hex, group_name))
     if rank == 0:
         _tell_of_substitute(backend, chosen)
     transport = chosen(meeting, rank, world_size, seconds)
     _state.transport, _state.meeting, _state.timeout = chosen, meeting, seconds
-    _state.world = ProcessGroup(range(world_size), transport)
+    _state.world = ProcessGroup(range(world_size), transport, backend)
+
+
+def init_master_worker(backend: str, *args: Any, **kwargs: Any) -> NoReturn:
+    """Classic: tensors of other processes as if they were this one's. It is not there.
+
+    Raises:
+        NotImplementedError: always.
+    """
+    raise NotImplementedError(
+        "init_master_worker: tensors that lie in other processes are not there; use "
+        "init_process_group() and the collectives"
+    )
 
 
 def _tell_of_substitute(backend: str | None, chosen: type[Transport]) -> None:
@@ -216,7 +237,7 @@ def new_group(
     meeting = f"{_state.meeting}-{_state.made}"
     pids = [world.pid_of(rank) for rank in members]
     transport = chosen(meeting, members.index(world.rank()), len(members), seconds, pids)
-    made = ProcessGroup(members, transport)
+    made = ProcessGroup(members, transport, backend or world.asked_backend)
     _state.others.append(made)
     return made
 
@@ -256,6 +277,6 @@ get_num_processes = get_world_size  # classic name
 
 
 def get_backend(group: Group = None) -> str:
-    """Name of what moves the group's data."""
+    """The name of the backend that was asked for, in small letters; by default ``shm``."""
     found = member(group)
-    return "" if found is None else found.backend
+    return "" if found is None else found.asked_backend

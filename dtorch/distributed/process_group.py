@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 from dtorch.core import backend as core_backend
 from dtorch.core.errors import ArgumentError
@@ -15,12 +16,12 @@ from dtorch.distributed.backends.transport import Transport
 
 
 class Work:
-    """A collective that was started with ``async_op=True``.
+    """A collective that was started with ``async_op=True``, or a message by `isend` or `irecv`.
 
     Its tensors must not be touched before `wait` returns.
     """
 
-    def __init__(self, future: Future[None]) -> None:
+    def __init__(self, future: Future[Any]) -> None:
         self._future = future
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -39,16 +40,21 @@ class ProcessGroup:
     Attributes:
         ranks: the global rank of each member.
         backend: name of the transport that moves the data.
+        asked_backend: the name that the program gave it.
         device_types: where the tensors lie that it moves.
     """
 
-    def __init__(self, ranks: Sequence[int], transport: Transport) -> None:
+    def __init__(
+        self, ranks: Sequence[int], transport: Transport, asked_backend: str | None = None
+    ) -> None:
         self.ranks = tuple(ranks)
         self.backend = transport.name
+        self.asked_backend = str(asked_backend or transport.name).lower()
         self.device_types = transport.device_types
         self._transport = transport  # counts the members from 0
         self._turn = threading.Lock()
         self._worker: ThreadPoolExecutor | None = None
+        self._messengers: dict[int | None, ThreadPoolExecutor] = {}
         self._last: Future[None] | None = None
 
     def rank(self) -> int:
@@ -85,6 +91,22 @@ class ProcessGroup:
         """Fill an array with what the member ``src``, or any for None, sends; returns who did."""
         return self._transport.recv(array, src, tag)
 
+    def send_later(self, array: Array, dst: int, tag: int) -> Work:
+        """Start a `send`, after those started before: they leave in order."""
+        return self._have_messenger(-1, self.send, array, dst, tag)
+
+    def recv_later(self, array: Array, src: int | None, tag: int) -> Work:
+        """Start a `recv`, after those from the same member started before."""
+        return self._have_messenger(src, self.recv, array, src, tag)
+
+    def _have_messenger(self, peer: int | None, do: Callable[..., object], *args: object) -> Work:
+        """Have a thread of its own, for each member that may send and for all sending, do it."""
+        if peer not in self._messengers:
+            self._messengers[peer] = ThreadPoolExecutor(
+                1, "dtorch-messages", core_backend.install_allocator_in_this_thread
+            )
+        return Work(self._messengers[peer].submit(do, *args))
+
     def run(self, call: Callable[[Transport], None], async_op: bool = False) -> Work | None:
         """Run a collective after those that were started before it, or only start it."""
         if async_op:
@@ -118,6 +140,8 @@ class ProcessGroup:
 
     def close(self) -> None:
         """Finish what was started and leave."""
+        for messenger in self._messengers.values():
+            messenger.shutdown()
         if self._worker is not None:
             self._worker.shutdown()
         self._transport.close()

@@ -116,13 +116,16 @@ class ProcessContext:
         with contextlib.suppress(EOFError):
             text = failure.recv()
             return ProcessRaisedException(
-                f"process {index} (pid {pid}) raised:\n{text.rstrip()}", index, pid
+                f"\n\n-- Process {index} terminated with the following error (pid {pid}):\n"
+                f"{text.rstrip()}",
+                index,
+                pid,
             )
         if code < 0:
             name = signal_name(-code)
-            message = f"process {index} (pid {pid}) was ended by {name}"
+            message = f"process {index} terminated with signal {name} (pid {pid})"
             return ProcessExitedException(message, index, pid, code, name)
-        message = f"process {index} (pid {pid}) exited with status {code}"
+        message = f"process {index} terminated with exit code {code} (pid {pid})"
         return ProcessExitedException(message, index, pid, code)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dtorch.core.errors import ArgumentError
+from dtorch.core.errors import SettingError
 
 _STRATEGIES = {"file_descriptor", "file_system"}
 _strategy = "file_descriptor"
@@ -25,11 +25,11 @@ def set_sharing_strategy(new_strategy: str) -> None:
     descriptor for an arena, so neither descriptors run out nor files stay behind.
 
     Raises:
-        ArgumentError: another name.
+        SettingError: another name; also an AssertionError.
     """
     global _strategy
     if new_strategy not in _STRATEGIES:
-        raise ArgumentError(
+        raise SettingError(
             f"set_sharing_strategy: got {new_strategy!r}, expected one of {sorted(_STRATEGIES)}"
         )
     _strategy = new_strategy

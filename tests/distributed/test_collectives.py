@@ -235,3 +235,44 @@ def test_bad_arguments_are_named_before_anybody_waits(run_ranks, meeting):
         dist.destroy_process_group()
 
     run_ranks(1, body)
+
+
+def test_messages_that_were_started_arrive_in_order_whoever_waits_first(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting, 3)
+        got = [dtorch.zeros(2) for _ in range(2)]
+        incoming = [dist.irecv(out, src=(rank - 1) % 3) for out in got]
+        outgoing = [
+            dist.isend(dtorch.full((2,), 10.0 * rank + k), dst=(rank + 1) % 3) for k in range(2)
+        ]
+        for request in (*incoming, *outgoing):
+            assert request.wait()
+            assert request.is_completed()
+        anybody = dtorch.zeros(1)
+        if rank == 0:
+            dist.irecv(anybody).wait()
+        elif rank == 1:
+            dist.isend(dtorch.ones(1), 0).wait()
+        dist.destroy_process_group()
+        return [out[0].item() for out in got], anybody.item()
+
+    results = run_ranks(3, body)
+    assert results == [([20.0, 21.0], 1.0), ([0.0, 1.0], 0.0), ([10.0, 11.0], 0.0)]
+
+
+def test_classic_halves_make_whole_collectives(run_ranks, meeting):
+    def body(rank):
+        joined(rank, meeting, 2)
+        mine, gathered = dtorch.tensor([float(rank)]), [dtorch.zeros(1) for _ in range(2)]
+        if rank == 0:
+            dist.gather_recv(gathered, mine)
+            dist.scatter_send([dtorch.tensor([k]) for k in (5.0, 6.0)], mine)
+        else:
+            dist.gather_send(mine, 0)
+            dist.scatter_recv(mine, 0)
+        dist.destroy_process_group()
+        return mine.item(), [out.item() for out in gathered]
+
+    assert run_ranks(2, body) == [(5.0, [0.0, 1.0]), (6.0, [0.0, 0.0])]
+    with pytest.raises(NotImplementedError, match="collectives"):
+        dist.init_master_worker("tcp")

@@ -63,7 +63,7 @@ def test_a_killed_process_is_reported_by_its_signal():
 
 
 def test_an_exit_status_is_reported():
-    with pytest.raises(ProcessExitedException, match="status 7") as info:
+    with pytest.raises(ProcessExitedException, match="exit code 7") as info:
         start_processes(leave, start_method="fork")
     assert info.value.exit_code == 7
 
