@@ -320,6 +320,9 @@ def _like(
         raise TypeError(f"{name}: got {type(input).__name__}, expected a tensor")
     array = input._array
     kind = array.dtype if dtype is None else as_dtype(dtype).numpy
+    if device is None and format is None and type(array) is np.ndarray and array.flags.c_contiguous:
+        result: Tensor = wrap(getattr(np, make)(array.shape, kind))  # the commonest case
+        return result.requires_grad_() if requires_grad else result
     place = device_like(input, device)
     order = None if isinstance(array, CooArray) else order_of(name, format, array)
     made = made_in(getattr(xp_of(place), make), array.shape, kind, order)
@@ -389,17 +392,19 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+    whole = type(start) is type(end) is type(step) is int
+    if not whole:
+        start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+        whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     if step == 0 or (end - start) * (1 if step > 0 else -1) < 0:
         raise ArgumentError(f"arange: no way from {start} to {end} in steps of {step}")
-    whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     as_int64 = whole and (dtype is not None or not classic.allows(Classic.ARANGE))
     numpy_dtype = _numpy(dtype, dtypes.int64 if as_int64 else None)
     count = max(0, math.ceil((end - start) / step))
 
     def rule() -> Array:
         array = np.arange(start, end, step) if whole else start + np.arange(count) * step
-        return array.astype(numpy_dtype)
+        return array.astype(numpy_dtype, copy=False)
 
     return _ruled(rule, (count,), numpy_dtype, out, requires_grad, device)
 

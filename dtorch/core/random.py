@@ -13,7 +13,7 @@ from dtorch.core import classic
 from dtorch.core.arrays import Array
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
 from dtorch.core.classic import Classic
-from dtorch.core.device import as_device
+from dtorch.core.device import as_device, defaults
 from dtorch.core.dtype import (
     as_dtype,
     dtype,
@@ -143,7 +143,9 @@ def _made(
 ) -> Tensor:
     """A tensor of what ``draw`` gives: numbers of these sizes and this NumPy dtype. On the device
     without memory nothing is drawn."""
-    if as_device(device).type == "meta":
+    if device is None and not defaults.changed:
+        array = draw()
+    elif as_device(device).type == "meta":
         array = xp_of(device).empty(sizes, kind)
     else:
         array = placed(draw(), device)

@@ -51,7 +51,8 @@ def _(input, other):
         raise ShapeError(
             f"matmul: shapes {a} and {b} do not fit: {a[-1]} columns against {inner} rows"
         )
-    broadcast_shapes("matmul", a[:-2], b[:-2])
+    if len(a) > 2 and len(b) > 2:
+        broadcast_shapes("matmul", a[:-2], b[:-2])
     expect_one_dtype("matmul", input, other)
 
 

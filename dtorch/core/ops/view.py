@@ -292,7 +292,7 @@ def expand(xp: ArrayModule, input: Array, sizes: Any) -> Array:
     [[1, 1, 1], [2, 2, 2]]
     """
     lead = len(sizes) - input.ndim
-    if lead < 0 or any(size == -1 for size in sizes[: max(lead, 0)]):
+    if lead < 0 or -1 in sizes[:lead]:
         raise ShapeError(f"expand: sizes {tuple(sizes)} do not fit the shape {input.shape}")
     shape = tuple(input.shape[i - lead] if size == -1 else size for i, size in enumerate(sizes))
     for old, new in zip(input.shape, shape[lead:], strict=True):
