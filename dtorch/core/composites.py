@@ -10,7 +10,14 @@ from dtorch.core.base import PLAIN, REQUIRES_GRAD, TensorBase
 from dtorch.core.dtype import float32
 from dtorch.core.grad_mode import mode
 from dtorch.core.half import is_half
-from dtorch.core.inplace import check_fits_inplace, check_inplace, expect_apart, several, write
+from dtorch.core.inplace import (
+    check_fits_inplace,
+    check_inplace,
+    expect_apart,
+    expect_dtype_of_out,
+    several,
+    write,
+)
 from dtorch.core.op import Op
 from dtorch.core.operands import FLOATING, HALVES, settled
 
@@ -31,6 +38,7 @@ class CompositeOp(Op):
                 return self.write_out(values, result._array, out, result._mode)
             expect_apart(self.name, out, values)
             for target, part in zip(several(self.name, out, len(result)), result, strict=True):
+                expect_dtype_of_out(self.name, target, part._array.dtype)
                 write(self.name, target, part._array, part._mode)
             return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
 

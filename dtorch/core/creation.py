@@ -28,7 +28,7 @@ from dtorch.core.dtype import (
 from dtorch.core.elements import device_like, placed, require_cpu, sequence_array, xp_of
 from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, GradError, ShapeError
-from dtorch.core.inplace import bump, expect_writable
+from dtorch.core.inplace import bump, expect_dtype_of_out, expect_writable
 from dtorch.core.memory_format import contiguous_format, made_in, order_of, preserve_format
 from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes, given_sizes
@@ -43,27 +43,30 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _finish(array: Array, requires_grad: bool, out: Any = None, device: Any = None) -> Tensor:
+def _finish(
+    array: Array, requires_grad: bool, out: Any = None, device: Any = None, dtype: Any = None
+) -> Tensor:
     if device is not None or defaults.changed:
         array = placed(array, device)
     if out is not None:
-        return _write_out(array, out)
+        return _write_out(array, out, dtype)
     tensor: Tensor = wrap(array)
     return tensor.requires_grad_() if requires_grad else tensor
 
 
 def _ruled(
     rule: Callable[[], Array], sizes: tuple[int, ...], kind: Any, out: Any, requires_grad: bool,
-    device: Any,
+    device: Any, dtype: Any,
 ) -> Tensor:  # fmt: skip
     """A tensor of the numbers that ``rule`` gives, of these sizes and this NumPy dtype; on the device
     without memory there are none."""
     xp = xp_of(device)
     array = rule() if xp is np else xp.empty(sizes, kind)
-    return _finish(array, requires_grad, out, device)
+    return _finish(array, requires_grad, out, device, dtype)
 
 
-def _write_out(array: Array, out: Any) -> Tensor:
+def _write_out(array: Array, out: Any, dtype: Any) -> Tensor:
+    expect_dtype_of_out("out", out, dtype)
     if out._mode == REQUIRES_GRAD:
         raise GradError("out= has no gradient, and this tensor requires grad")
     if out._array.shape != array.shape:
@@ -251,7 +254,7 @@ def empty(
             )
         order = order_of("empty", memory_format, array)
         array = made_in(xp_of(device).empty, array.shape, array.dtype, order)
-    return _finish(array, requires_grad, out, device)
+    return _finish(array, requires_grad, out, device, dtype)
 
 
 @entry("zeros", computes=False)
@@ -268,7 +271,7 @@ def zeros(
         as_sizes("zeros", sizes if size is None else given_sizes("zeros", sizes, size)),
         _numpy(dtype),
     )
-    return _finish(array, requires_grad, out, device)
+    return _finish(array, requires_grad, out, device, dtype)
 
 
 @entry("ones", computes=False)
@@ -284,7 +287,7 @@ def ones(
     array = xp_of(device).ones(
         as_sizes("ones", sizes if size is None else given_sizes("ones", sizes, size)), _numpy(dtype)
     )
-    return _finish(array, requires_grad, out, device)
+    return _finish(array, requires_grad, out, device, dtype)
 
 
 @entry("full")
@@ -300,7 +303,7 @@ def full(
         default = dtypes.scalar_dtype(fill_value)
     sizes = as_sizes("full", size if isinstance(size, (tuple, list)) else (size,))
     array = _filled(xp_of(device), sizes, fill_value, _numpy(dtype, default))
-    return _finish(array, requires_grad, out, device)
+    return _finish(array, requires_grad, out, device, dtype)
 
 
 def _filled(xp: Any, sizes: tuple[int, ...], value: Any, kind: np.dtype[Any]) -> Any:
@@ -406,7 +409,7 @@ def arange(
         array = np.arange(start, end, step) if whole else start + np.arange(count) * step
         return array.astype(numpy_dtype, copy=False)
 
-    return _ruled(rule, (count,), numpy_dtype, out, requires_grad, device)
+    return _ruled(rule, (count,), numpy_dtype, out, requires_grad, device, dtype)
 
 
 @entry("linspace")
@@ -420,7 +423,7 @@ def linspace(
     kind = _numpy(dtype)
     return _ruled(
         lambda: np.linspace(float(start), float(end), steps).astype(kind),
-        (steps,), kind, out, requires_grad, device,
+        (steps,), kind, out, requires_grad, device, dtype,
     )  # fmt: skip
 
 
@@ -435,7 +438,7 @@ def logspace(
     kind = _numpy(dtype)
     return _ruled(
         lambda: np.logspace(float(start), float(end), steps, base=base).astype(kind),
-        (steps,), kind, out, requires_grad, device,
+        (steps,), kind, out, requires_grad, device, dtype,
     )  # fmt: skip
 
 
@@ -458,7 +461,7 @@ def range(
     kind = _numpy(dtype)
     return _ruled(
         lambda: (start + np.arange(count) * step).astype(kind),
-        (count,), kind, out, requires_grad, device,
+        (count,), kind, out, requires_grad, device, dtype,
     )  # fmt: skip
 
 
@@ -582,7 +585,7 @@ def eye(
     kind = _numpy(dtype)
     return _ruled(
         lambda: np.eye(n, m, dtype=kind),
-        (n, n if m is None else m), kind, out, requires_grad, device,
+        (n, n if m is None else m), kind, out, requires_grad, device, dtype,
     )  # fmt: skip
 
 

@@ -82,6 +82,10 @@ def classic_array(name: str, args: tuple[Any, ...], wanted: dtype) -> ndarray:
             return np.empty(first, numpy_dtype)
         if isinstance(first, ndarray):
             return first.astype(numpy_dtype, copy=False)
+        if isinstance(first, (float, np.generic)):
+            raise ArgumentTypeError(
+                f"{name}: got {first!r}, expected sizes or a sequence of numbers"
+            )
         return sequence_array(name, first).astype(numpy_dtype)
     return np.empty(as_sizes(name, args), numpy_dtype)
 

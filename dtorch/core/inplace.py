@@ -19,7 +19,7 @@ from dtorch.core.base import (
     shared_version,
     wrap,
 )
-from dtorch.core.dtype import from_numpy_dtype
+from dtorch.core.dtype import as_dtype, from_numpy_dtype
 from dtorch.core.errors import DtypeError, GradError, ShapeError, StorageError
 from dtorch.core.grad_mode import mode
 from dtorch.core.graph import Node
@@ -41,6 +41,19 @@ def write(name: str, out: Any, result: Any, combined: int) -> None:
     expect_writable(f"{name}: out", out)
     out._array[...] = result
     bump(out)
+
+
+def expect_dtype_of_out(name: str, out: Any, wanted: Any) -> None:
+    """Complain if a dtype is asked for that is not that of ``out``.
+
+    Raises:
+        DtypeError: it is another.
+    """
+    if wanted is None or not isinstance(out, TensorBase):
+        return
+    own = from_numpy_dtype(out._array.dtype)
+    if as_dtype(wanted) is not own:
+        raise DtypeError(f"{name}: dtype is {as_dtype(wanted)}, that of out {own}, expected one")
 
 
 def several(name: str, out: Any, count: int) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dtorch.core.errors import ArgumentError
+from dtorch.core.errors import ArgumentError, ArgumentTypeError
 
 __all__ = [
     "channels_last", "channels_last_3d", "contiguous_format", "memory_format", "preserve_format",
@@ -59,7 +59,7 @@ def order_of(name: str, format: Any, array: Any) -> tuple[int, ...] | None:
     if format is contiguous_format:
         return None
     if format not in _DIMS:
-        raise ArgumentError(
+        raise ArgumentTypeError(
             f"{name}: memory_format is {format!r}, expected one of dtorch's formats"
         )
     if array.ndim != _DIMS[format]:

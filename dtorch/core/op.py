@@ -37,6 +37,7 @@ from dtorch.core.inplace import (
     copy_with_history,
     cut_history,
     expect_apart,
+    expect_dtype_of_out,
     overwrite,
     rebase,
     several,
@@ -214,7 +215,12 @@ class Op(Definition):
                 raise TypeError(
                     f"{self.name}() takes {self.positional} positional arguments, got {given}"
                 )
-            args, extra = self.rearrange(args)
+            try:
+                args, extra = self.rearrange(args)
+            except ValueError:  # there are not as many of them as any form has
+                raise TypeError(
+                    f"{self.name}() takes {self.positional} positional arguments, got {given}"
+                ) from None
             kwargs = {**extra, **kwargs}
             given = len(args)
         values = [*args, *self.defaults[given:]]
@@ -455,9 +461,14 @@ class Op(Definition):
             GradError: the call would be recorded; ``out=`` has no gradient.
         """
         expect_apart(self.name, out, values)
+        named = self.index.get("dtype")
+        if named is not None:
+            expect_dtype_of_out(self.name, out, values[named])
         if self.returns > 1:
             for o, r in zip(several(self.name, out, self.returns), result, strict=False):
-                write(self.name, o, np.asarray(r), combined)
+                array = np.asarray(r)
+                expect_dtype_of_out(self.name, o, array.dtype)
+                write(self.name, o, array, combined)
             return self.pack(tuple(out))
         first = result[0] if len(self.outputs) > 1 else result
         write(self.name, out, np.asarray(first) if isinstance(first, generic) else first, combined)

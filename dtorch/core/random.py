@@ -260,7 +260,7 @@ def bernoulli(
     input: Tensor, p: Any = None, *, generator: Generator | None = None, out: Any = None
 ) -> Tensor:
     """0 or 1, where 1 has the probability that ``input`` (or ``p``) states."""
-    _expect_floating("bernoulli", input, "biufV")
+    _expect_floating("bernoulli", input, "fV" if p is None else "biufV")
     if p is None and (sampled := _sampled("bernoulli", input)) is not None:
         return sampled
 

@@ -227,6 +227,7 @@ class Tensor(OpMethods, TensorBase):
             return bool(self._array.flags.c_contiguous)
         return is_in(self._array, memory_format)
 
+    @entry("is_same_size")
     def is_same_size(self, other: TensorBase) -> bool:
         """Whether ``other`` has the same sizes."""
         return bool(self._array.shape == other._array.shape)
@@ -397,6 +398,7 @@ class Tensor(OpMethods, TensorBase):
             )
         return source, source.size() // self.itemsize
 
+    @entry("is_set_to")
     def is_set_to(self, tensor: Tensor) -> builtins.bool:
         """Whether ``tensor`` views the same memory in the same way."""
         return (

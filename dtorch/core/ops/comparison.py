@@ -11,6 +11,7 @@ from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.elementwise import ElementwiseOp, elementwise
+from dtorch.core.errors import ArgumentError
 from dtorch.core.shapes import broadcast_shapes
 from dtorch.core.tensor import Tensor
 
@@ -278,6 +279,9 @@ def _isclose(name: str, input: Any, other: Any, rtol: float, atol: float, equal_
     for what, value in (("input", input), ("other", other)):
         if not isinstance(value, TensorBase):
             raise TypeError(f"{name}: {what} is {type(value).__name__}, expected a tensor")
+    for what, tolerance in (("rtol", rtol), ("atol", atol)):
+        if isinstance(tolerance, (int, float)) and tolerance < 0:
+            raise ArgumentError(f"{name}: {what} is {tolerance}, expected at least 0")
     broadcast_shapes(name, input._array.shape, other._array.shape)
     return np.isclose(input._array, other._array, rtol, atol, equal_nan)
 

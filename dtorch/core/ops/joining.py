@@ -13,6 +13,7 @@ from dtorch.core.base import wrap
 from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.dtype import from_numpy_dtype, result_dtype
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.copies import joined
@@ -210,6 +211,7 @@ for _op, _reference in (
         yield ([make(2, 3), make(2, 3)],), {}
 
 
+@entry("meshgrid")
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
     """Coordinates of a grid: one view of the grid's shape for each vector.
 
@@ -243,6 +245,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
     )
 
 
+@entry("cartesian_prod")
 def cartesian_prod(*tensors: Any) -> Any:
     """All combinations of one element from each vector, as rows."""
     if len(tensors) == 1:

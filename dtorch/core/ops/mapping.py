@@ -9,7 +9,7 @@ import numpy as np
 
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
 from dtorch.core.coo import CooArray
-from dtorch.core.errors import GradError, LayoutError, ShapeError
+from dtorch.core.errors import DtypeError, GradError, LayoutError, ShapeError
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import method
 
@@ -26,6 +26,10 @@ def _overwrite(name: str, input: Any, others: tuple[Any, ...], function: Any) ->
             )
         if isinstance(tensor._array, CooArray):
             raise LayoutError(f"{name}: not defined for a sparse tensor; use to_dense() first")
+        if tensor._array.dtype != input._array.dtype:
+            raise DtypeError(
+                f"{name}: got tensors of {tensor._array.dtype} and {input._array.dtype}, expected one"
+            )
     check_inplace(name, input, input._mode)
     array = input._array
     try:

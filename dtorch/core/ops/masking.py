@@ -28,6 +28,11 @@ def masked_fill(xp: ArrayModule, input: Array, mask: Array, value: Array) -> Arr
     [7.0, 0.0]
     """
     expect_mask("masked_fill", mask)
+    if np.ndim(value):
+        raise ShapeError(
+            f"masked_fill: value has shape {np.shape(value)}, expected a number or a "
+            "zero-dimensional tensor"
+        )
     return xp.where(mask != 0, filling(value, input.dtype), input)
 
 
@@ -191,6 +196,8 @@ def where(
     if input is None or other is None:
         missing = "input" if input is None else "other"
         raise TypeError(f"where: {missing} is missing, expected both input and other, or neither")
+    if isinstance(condition, TensorBase):
+        expect_mask("where", condition._array)
     return choose.function(condition, input, other)
 
 

@@ -219,8 +219,8 @@ def _to_sparse(input: Any, sparse_dim: int | None = None) -> Any:
     if isinstance(array, CooArray):
         return input
     count = array.ndim if sparse_dim is None else sparse_dim
-    if not 0 <= count <= array.ndim:
-        raise ArgumentError(f"to_sparse: sparse_dim is {count}, expected 0 to {array.ndim}")
+    if not min(1, array.ndim) <= count <= array.ndim:
+        raise ArgumentError(f"to_sparse: sparse_dim is {count}, expected 1 to {array.ndim}")
     filled = array != 0
     if count < array.ndim:
         filled = filled.any(tuple(range(count, array.ndim)))

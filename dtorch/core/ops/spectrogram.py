@@ -42,7 +42,7 @@ def _step(name: str, hop_length: int | None, n_fft: int) -> int:
     return step
 
 
-@composite(tensors=("input",), takes="ifc")
+@composite(tensors=("input",), takes="fc", wide=True)
 def stft(
     input: Tensor,
     n_fft: int,
@@ -93,7 +93,7 @@ def stft(
         view_as_real(spectrum))  # fmt: skip
 
 
-@composite(tensors=("input",))
+@composite(tensors=("input",), takes="fc")
 def istft(
     input: Tensor,
     n_fft: int,

@@ -13,12 +13,13 @@ from dtorch.core.base import TensorBase, set_counter, shared_version, wrap
 from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.dtype import dtype
+from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, DimensionError, RankError, ShapeError
 from dtorch.core.inplace import bump, check_history
 from dtorch.core.op import method
 from dtorch.core.ops.copies import reshaped
 from dtorch.core.ops.scatter import unslice
-from dtorch.core.shapes import Size, broadcast_shapes, infer_size, normalize_dim
+from dtorch.core.shapes import Size, broadcast_shapes, expect_ints, infer_size, normalize_dim
 from dtorch.core.storage import storage_of
 from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
@@ -396,6 +397,7 @@ def _select_index(shape: Any, dim: int, index: int) -> Any:
     if not shape:
         raise DimensionError("select: a 0-dim tensor has no dimension to select from")
     dim = normalize_dim("select", dim, len(shape))
+    expect_ints("select", index=index)
     if not -shape[dim] <= index < shape[dim]:
         raise DimensionError(
             f"select: index {index} is out of range for the {shape[dim]} elements of dim {dim}"
@@ -541,6 +543,7 @@ def common_shape(*shapes: Any) -> Size:
     return Size(broadcast_shapes("broadcast_shapes", *sizes))
 
 
+@entry("broadcast_tensors")
 def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
     """Views of all tensors in the shape to which they broadcast."""
     shape = broadcast_shapes("broadcast_tensors", *(t._array.shape for t in tensors))
@@ -593,16 +596,19 @@ def _t(input: Any) -> Any:
     return _replace_by_view("t_", input, transpose, 0, -1)
 
 
+@entry("expand_as")
 def _expand_as(input: Any, other: TensorBase) -> Any:
     """A view repeated to the sizes of ``other``."""
     return expand.function(input, other._array.shape)
 
 
+@entry("view_as")
 def _view_as(input: Any, other: TensorBase) -> Any:
     """The same memory in the shape of ``other``."""
     return _reshaped.function(input, other._array.shape)
 
 
+@entry("reshape_as")
 def _reshape_as(input: Any, other: TensorBase) -> Any:
     """The elements in the shape of ``other``: a view where possible, else a copy."""
     return reshape(input, other._array.shape)
