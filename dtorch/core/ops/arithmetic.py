@@ -89,7 +89,7 @@ def _(input, other, alpha=1):
     return input + alpha * other
 
 
-@composite(tensors=("input", "other"), method=False)
+@composite(tensors=("input", "other"), method=False, takes="ifc", takes_of=("input", "other"))
 def rsub(input: Tensor, other: Tensor, *, alpha: Any = 1) -> Tensor:
     """Difference ``other - alpha * input``."""
     return sub(other, input, alpha=alpha)
