@@ -11,11 +11,24 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, overload
 
+from dtorch import compiler_config as config
+
 F = TypeVar("F")
 
 __all__ = [
-    "allow_in_graph", "assume_constant_result", "compile", "cudagraph_mark_step_begin", "disable",
-    "is_compiling", "is_dynamo_compiling", "list_backends", "reset", "set_stance",
+    "allow_in_graph",
+    "assume_constant_result",
+    "compile",
+    "config",
+    "cudagraph_mark_step_begin",
+    "disable",
+    "graph_break",
+    "is_compiling",
+    "is_dynamo_compiling",
+    "is_exporting",
+    "list_backends",
+    "reset",
+    "set_stance",
 ]  # fmt: skip
 
 
@@ -87,6 +100,22 @@ def is_compiling() -> bool:
 def is_dynamo_compiling() -> bool:
     """Whether this runs in a function that is being compiled: no."""
     return False
+
+
+def is_exporting() -> bool:
+    """Whether this runs in a program that is being exported: no."""
+    return False
+
+
+def graph_break(msg: str = "") -> None:
+    """Where a compiled program is to be cut: nowhere."""
+
+
+def mark_dynamic(*args: Any, **kwargs: Any) -> None:
+    """Which sizes change: all may."""
+
+
+mark_static = maybe_mark_dynamic = mark_dynamic
 
 
 def reset() -> None:

@@ -17,7 +17,7 @@ from dtorch.nn.module import Module
 
 __all__ = [
     "Graph", "GraphModule", "Interpreter", "Node", "Proxy", "Tracer", "Transformer",
-    "has_side_effect", "replace_pattern", "symbolic_trace", "wrap",
+    "has_side_effect", "is_fx_tracing", "replace_pattern", "symbolic_trace", "wrap",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,6 +28,11 @@ def wrap(fn_or_name: Any) -> Any:
     if not (callable(fn_or_name) or isinstance(fn_or_name, str)):
         raise RuntimeError(f"fx.wrap: got {fn_or_name!r}, expected a function or its name")
     return fn_or_name
+
+
+def is_fx_tracing() -> bool:
+    """Whether a program is being traced: no."""
+    return False
 
 
 def has_side_effect(fn: F) -> F:

@@ -34,6 +34,8 @@ load_state_dict_from_url = load_url
 
 # What libraries import from here.
 HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
+READ_DATA_CHUNK = 128 * 1024
+DEFAULT_CACHE_DIR = "~/.cache"
 urlparse = urllib.parse.urlparse
 
 

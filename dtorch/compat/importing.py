@@ -17,6 +17,7 @@ from dtorch.compat.names import (
     TORCH_VERSION,
     TORCHVISION_VERSION,
     find_ours,
+    is_moved,
     is_theirs,
     load,
 )
@@ -45,6 +46,8 @@ class _Root(types.ModuleType):
         try:
             return getattr(self.__dict__["_ours"], name)
         except AttributeError:
+            if is_moved(f"{self.__name__}.{name}"):
+                return load(f"{self.__name__}.{name}")
             raise AttributeError(_absent(f"{self.__name__}.{name}"), name=name, obj=self) from None
 
     def __setattr__(self, name: str, value: Any) -> None:

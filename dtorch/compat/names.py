@@ -18,23 +18,40 @@ ROOTS = {"torch": "dtorch", "torchvision": "dtorch.vision"}
 # Modules that have another place here. Below those that end with ".*" every module that has no
 # namesake is this one: PyTorch has a file for each kind of layer.
 _MOVED = {
+    "torch._dynamo": "dtorch.compiler",
+    "torch._dynamo.*": "dtorch.compiler",
+    "torch._dynamo.config": "dtorch.compiler_config",
+    "torch._inductor": "dtorch.compiler",
+    "torch._inductor.*": "dtorch.compiler",
+    "torch._inductor.config": "dtorch.compiler_config",
     "torch._six": "dtorch.compat.six",
+    "torch._tensor": "dtorch",
     "torch._utils": "dtorch.compat.flat",
+    "torch.amp.*": "dtorch.amp",
     "torch.autograd.grad_mode": "dtorch.autograd",
+    "torch.cuda.amp.*": "dtorch.cuda.amp",
+    "torch.fx.*": "dtorch.fx",
     "torch.functional": "dtorch",
     "torch.nn.modules": "dtorch.nn.modules",
-    "torch.nn.modules.*": "dtorch.nn",
-    "torch.nn.modules.utils": "dtorch.compat.tuples",
+    "torch.nn.common_types": "dtorch.nn.tuples",
+    "torch.nn.modules.*": "dtorch.nn.modules",
+    "torch.nn.modules.utils": "dtorch.nn.tuples",
+    "torch.nn.parallel.*": "dtorch.nn.parallel",
     "torch.optim.adamax": "dtorch.optim",
     "torch.optim.adamw": "dtorch.optim",
     "torch.optim.nadam": "dtorch.optim",
     "torch.optim.radam": "dtorch.optim",
-    "torch.storage": "dtorch.core.storage",
+    "torch.storage": "dtorch.types",
     "torch.torch_version": "dtorch.compat.torch_version",
     "torch.utils.data._utils": "dtorch.data",
     "torch.utils.data._utils.*": "dtorch.data",
     "torch.version": "dtorch.compat.version",
 }
+
+
+def is_moved(name: str) -> bool:
+    """Whether a module has another place here, whatever attributes its package has."""
+    return name in _MOVED
 
 
 def is_theirs(name: str) -> bool:
@@ -46,7 +63,7 @@ def find_ours(name: str) -> str | None:
     """The module of dtorch that a module of PyTorch's is, or None.
 
     >>> find_ours("torch.nn.functional"), find_ours("torch.nn.modules.batchnorm")
-    ('dtorch.nn.functional', 'dtorch.nn')
+    ('dtorch.nn.functional', 'dtorch.nn.modules')
     """
     if name in _MOVED:
         return _MOVED[name]
@@ -68,7 +85,10 @@ def load(name: str) -> ModuleType:
     ours = find_ours(name)
     if ours is None:
         raise ModuleNotFoundError(f"dtorch has no {name}", name=name)
-    return importlib.import_module(ours)
+    module = importlib.import_module(ours)
+    if f"{name}.*" in _MOVED and not hasattr(module, "__path__"):
+        module.__path__ = []  # Python looks for modules below packages alone; ours are found by us
+    return module
 
 
 def exists(name: str) -> bool:

@@ -17,7 +17,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dtorch.compat.names import ROOTS, find_ours, is_theirs, load
+from dtorch.compat.names import ROOTS, find_ours, is_moved, is_theirs, load
 
 _GUARDS = {"ImportError", "ModuleNotFoundError", "AttributeError", "Exception", "BaseException"}
 
@@ -87,6 +87,9 @@ def find_missing(name: str) -> str | None:
     found: Any = None
     for count in range(1, len(parts) + 1):
         known = ".".join(parts[:count])
+        if is_moved(known):
+            found = load(known)
+            continue
         if found is not None and hasattr(found, parts[count - 1]):
             found = getattr(found, parts[count - 1])
             if not isinstance(found, (types.ModuleType, type)):

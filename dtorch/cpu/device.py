@@ -20,5 +20,14 @@ def current_device() -> str:
     return "cpu"
 
 
+def is_initialized() -> bool:
+    """Whether the device can be used: True."""
+    return True
+
+
+def set_device(device: Any) -> None:
+    """Make the one device there is the current one."""
+
+
 def synchronize(device: Any = None) -> None:
     """Wait for the work of a device: there is nothing to wait for."""

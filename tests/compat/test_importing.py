@@ -15,6 +15,7 @@ import dtorch
 import dtorch.compat
 from dtorch.compat.importing import PACKAGES
 from dtorch.compat.names import ROOTS, find_ours
+from dtorch.compat.scan import find_missing
 
 IN_CHILD = """
 import torch, torchvision, sys
@@ -126,8 +127,8 @@ def test_pytorch_itself_is_not_replaced_behind_a_programs_back(monkeypatch):
     [
         ("torch", "dtorch"),
         ("torchvision.models.resnet", "dtorch.vision.models.resnet"),
-        ("torch.nn.modules.conv", "dtorch.nn.conv"),
-        ("torch.nn.modules.batchnorm", "dtorch.nn"),
+        ("torch.nn.modules.conv", "dtorch.nn.modules"),
+        ("torch.nn.modules.batchnorm", "dtorch.nn.modules"),
         ("torch.nothing.at.all", None),
         ("torch.nn.functional.relu", None),
         ("torch.legacy.nn", "dtorch.legacy.nn"),
@@ -180,3 +181,43 @@ def test_private_modules_that_programs_import_are_there(installed):
     assert _flatten_dense_tensors(tensors[:2]).tolist() == [1.0] * 5
     groups = [[t.numel() for t in group] for group in _take_tensors(tensors, 16)]
     assert groups == [[2], [3, 1], [1]]
+
+
+def test_base_classes_of_layers_are_found_in_their_files() -> None:
+    dtorch.compat.install()
+    from torch import nn
+    from torch.nn.common_types import _size_2_t
+    from torch.nn.modules.activation import MultiheadAttention
+    from torch.nn.modules.batchnorm import BatchNorm2d, SyncBatchNorm, _BatchNorm
+    from torch.nn.modules.conv import _ConvNd
+    from torch.nn.modules.module import _IncompatibleKeys
+    from torch.nn.modules.utils import _pair
+
+    assert issubclass(nn.BatchNorm2d, _BatchNorm)
+    assert issubclass(nn.Conv1d, nn.modules.conv._ConvNd)
+    assert nn.modules.batchnorm._BatchNorm is _BatchNorm
+    assert nn.modules.utils._pair(2) == _pair((2, 2)) == (2, 2)
+    assert (BatchNorm2d, MultiheadAttention) == (nn.BatchNorm2d, nn.MultiheadAttention)
+    assert SyncBatchNorm is nn.SyncBatchNorm
+    assert isinstance(nn.Linear(1, 1).load_state_dict({}, strict=False), _IncompatibleKeys)
+    assert _size_2_t == int | tuple[int, int]
+    assert issubclass(nn.Conv2d, _ConvNd)
+    with pytest.raises(ImportError):
+        from torch.nn.modules.conv import _Nothing  # noqa: F401
+
+
+def test_settings_of_compilers_can_be_set() -> None:
+    dtorch.compat.install()
+    import torch
+    import torch._inductor.config
+
+    torch._dynamo.config.suppress_errors = True
+    torch._inductor.config.max_autotune = True
+
+    @torch._dynamo.disable
+    def same(x):
+        return x
+
+    assert same(3) == 3
+    torch._dynamo.reset()
+    assert find_missing("torch._dynamo.config.cache_size_limit") is None
