@@ -17,6 +17,7 @@ import numpy as np
 
 from dtorch.core.base import wrap
 from dtorch.core.dtype import finfo
+from dtorch.core.errors import SettingError
 from dtorch.core.functions import cat as join, stack as pile
 from dtorch.core.tensor import Tensor
 
@@ -120,12 +121,12 @@ class _IndependentConstraint(Constraint):
 
     def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
         if not isinstance(base_constraint, Constraint):
-            raise TypeError(
+            raise SettingError(
                 f"independent: base_constraint is {type(base_constraint).__name__}, expected a "
                 "Constraint"
             )
         if not isinstance(reinterpreted_batch_ndims, int) or reinterpreted_batch_ndims < 0:
-            raise ValueError(
+            raise SettingError(
                 f"independent: reinterpreted_batch_ndims is {reinterpreted_batch_ndims}, expected "
                 "an int of at least 0"
             )
@@ -429,7 +430,7 @@ class _Cat(Constraint):
         self.cseq = _expect_constraints("cat", cseq)
         self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
         if len(self.lengths) != len(self.cseq):
-            raise ValueError(
+            raise SettingError(
                 f"cat: got {len(self.cseq)} constraints and {len(self.lengths)} lengths"
             )
         self.dim = dim
@@ -476,13 +477,13 @@ class _Stack(Constraint):
 def _expect_constraints(name: str, cseq: Sequence[Constraint]) -> list[Constraint]:
     for constraint in cseq:
         if not isinstance(constraint, Constraint):
-            raise TypeError(f"{name}: got {type(constraint).__name__}, expected constraints")
+            raise SettingError(f"{name}: got {type(constraint).__name__}, expected constraints")
     return list(cseq)
 
 
 def _expect_dim(name: str, dim: int, value: Tensor) -> None:
     if not -value.dim() <= dim < value.dim():
-        raise ValueError(f"{name}: a value of {value.dim()} dims has no dim {dim}")
+        raise SettingError(f"{name}: a value of {value.dim()} dims has no dim {dim}")
 
 
 dependent = _Dependent()

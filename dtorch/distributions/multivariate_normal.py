@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from dtorch.core.creation import eye
+from dtorch.core.errors import SettingError
 from dtorch.core.functions import (
     cholesky_inverse,
     diag_embed,
@@ -175,7 +176,7 @@ def one_matrix(
     }
     given = [(name, matrix) for name, matrix in named.items() if matrix is not None]
     if len(given) != 1:
-        raise ValueError(
+        raise SettingError(
             "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified."
         )
     name, matrix = given[0]

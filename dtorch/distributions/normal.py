@@ -52,6 +52,11 @@ class Normal(ExponentialFamily):
         return self.scale
 
     @property
+    def std(self) -> Tensor:
+        """Classic name of ``stddev``."""
+        return self.scale
+
+    @property
     def variance(self) -> Tensor:
         return self.scale.pow(2)
 

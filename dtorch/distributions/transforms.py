@@ -18,6 +18,7 @@ from typing import Any
 
 from dtorch.core.creation import arange, full_like, zeros_like
 from dtorch.core.dtype import finfo
+from dtorch.core.errors import SettingError
 from dtorch.core.functions import (
     atanh,
     cat,
@@ -818,7 +819,7 @@ class CatTransform(Transform):
         self.transforms = [t.with_cache(cache_size) for t in tseq] if cache_size else list(tseq)
         self.lengths = [1] * len(self.transforms) if lengths is None else list(lengths)
         if len(self.lengths) != len(self.transforms):
-            raise ValueError(
+            raise SettingError(
                 f"CatTransform: got {len(self.transforms)} transforms, {len(self.lengths)} lengths"
             )
         self.dim = dim
@@ -840,7 +841,7 @@ class CatTransform(Transform):
     def _parts(self, value: Any) -> list[Any]:
         dim = self.dim
         if not -value.dim() <= dim < value.dim() or value.size(dim) != self.length:
-            raise ValueError(
+            raise SettingError(
                 f"CatTransform: got shape {tuple(value.shape)}, expected size {self.length} in dim "
                 f"{dim}"
             )
@@ -892,7 +893,7 @@ class StackTransform(Transform):
     def _slices(self, value: Any) -> list[Any]:
         dim, count = self.dim, len(self.transforms)
         if not -value.dim() <= dim < value.dim() or value.size(dim) != count:
-            raise ValueError(
+            raise SettingError(
                 f"StackTransform: got shape {tuple(value.shape)}, expected size {count} in dim {dim}"
             )
         return list(value.unbind(dim))
@@ -925,7 +926,7 @@ class StackTransform(Transform):
 def _expect_transforms(name: str, tseq: Sequence[Any]) -> None:
     for transform in tseq:
         if not isinstance(transform, Transform):
-            raise TypeError(f"{name}: got {type(transform).__name__}, expected transforms")
+            raise SettingError(f"{name}: got {type(transform).__name__}, expected transforms")
 
 
 class CumulativeDistributionTransform(Transform):
