@@ -46,7 +46,7 @@ from dtorch.core.inplace import (
 )
 from dtorch.core.meta import MetaArray
 from dtorch.core.op_methods import OpMethods
-from dtorch.core.operands import HALVES, settled
+from dtorch.core.operands import HALVES, settled, types_of
 from dtorch.core.quiet import quietly
 from dtorch.core.signature import MISSING
 
@@ -144,7 +144,7 @@ class Op(Definition):
 
     def _call_on_arrays(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         values = self.bind(args, kwargs)
-        result = quietly(self.compute, values)
+        result = quietly(self.compute, values, types_of(values))
         if self.returns == 1 and len(self.outputs) > 1:
             return result[0]
         return result

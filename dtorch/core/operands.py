@@ -39,3 +39,9 @@ def settled(
         indices, rules: of the values that are operands, and what each may be.
     """
     return None
+
+
+@compiled
+def types_of(values: list[Any]) -> int:
+    """Bits of the dtypes of the arrays among values, or of all that matter."""
+    return HALVES

@@ -222,6 +222,25 @@ PyObject* settled(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
   return Py_BuildValue("(NiI)", operands.release(), operands.mode(), operands.types());
 }
 
+// core.operands.types_of(values).
+PyObject* types_of(PyObject*, PyObject* values) {
+  if (!PyList_CheckExact(values)) {
+    PyErr_SetString(PyExc_TypeError, "types_of: expected a list");
+    return nullptr;
+  }
+  std::uint32_t types = 0;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(values); ++i) {
+    PyObject* value = PyList_GET_ITEM(values, i);
+    if (is_array(value)) {
+      types |= bit_of(as_array(value));
+    } else if (!is_none(value) && !PyLong_Check(value) && !PyFloat_CheckExact(value) &&
+               !PyTuple_CheckExact(value)) {
+      types |= std::uint32_t{1} << other_types;  // maybe an array of another device
+    }
+  }
+  return PyLong_FromUnsignedLong(types);
+}
+
 PyObject* set_rules(PyObject*, PyObject* args) {
   if (!PyArg_ParseTuple(args, "iii", &may_be_none, &may_be_number, &is_promoted)) return nullptr;
   Py_RETURN_NONE;
@@ -232,15 +251,17 @@ PyCFunction fastcall(F* function) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
-PyMethodDef functions[] = {{"made_entry", made_entry, METH_VARARGS, "A function as users call it."},
-                           {"quietly", fastcall(quietly), METH_FASTCALL | METH_KEYWORDS,
-                            "Call a function without warnings of NumPy's."},
-                           {"settled", fastcall(settled), METH_FASTCALL,
-                            "What the commonest calls of an operation compute with, or None."},
-                           {"set_silence", set_silence, METH_VARARGS, nullptr},
-                           {"set_told", set_told, METH_VARARGS, nullptr},
-                           {"set_rules", set_rules, METH_VARARGS, nullptr},
-                           {nullptr, nullptr, 0, nullptr}};
+PyMethodDef functions[] = {
+    {"made_entry", made_entry, METH_VARARGS, "A function as users call it."},
+    {"quietly", fastcall(quietly), METH_FASTCALL | METH_KEYWORDS,
+     "Call a function without warnings of NumPy's."},
+    {"settled", fastcall(settled), METH_FASTCALL,
+     "What the commonest calls of an operation compute with, or None."},
+    {"types_of", types_of, METH_O, "Bits of the dtypes of the arrays among values."},
+    {"set_silence", set_silence, METH_VARARGS, nullptr},
+    {"set_told", set_told, METH_VARARGS, nullptr},
+    {"set_rules", set_rules, METH_VARARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
 
 // The values of all parameters; null, maybe without an exception, where Python is to bind them.
 PyObject* bind(OpFunction* op, PyObject* const* args, Py_ssize_t given, PyObject* kwnames) {

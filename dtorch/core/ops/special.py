@@ -275,7 +275,7 @@ def _(grad, input, other):
     return grad * input / (other + 1)
 
 
-@composite(tensors=("input",), inplace=True, takes="if")
+@composite(tensors=("input",), inplace=True, takes="if", wide=True)
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """Logarithm of the multivariate gamma function of dimension ``p``.
 
