@@ -206,13 +206,13 @@ def test_base_classes_of_layers_are_found_in_their_files() -> None:
         from torch.nn.modules.conv import _Nothing  # noqa: F401
 
 
-def test_settings_of_compilers_can_be_set() -> None:
+def test_settings_of_compilers_can_be_set(monkeypatch) -> None:
     dtorch.compat.install()
     import torch
     import torch._inductor.config
 
-    torch._dynamo.config.suppress_errors = True
-    torch._inductor.config.max_autotune = True
+    monkeypatch.setattr(torch._dynamo.config, "suppress_errors", True)
+    monkeypatch.setattr(torch._inductor.config, "max_autotune", True, raising=False)
 
     @torch._dynamo.disable
     def same(x):
