@@ -155,7 +155,7 @@ class ElementwiseOp(Op):
                 continue
             if isinstance(value, ndarray):
                 if value.dtype != target:
-                    if value.ndim:
+                    if value.ndim or self.beyond == "refuse":  # only numbers are refused
                         raw[i] = convert(value, target)
                     else:
                         raw[i] = self._number_as(i, value, number)

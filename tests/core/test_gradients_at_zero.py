@@ -89,6 +89,12 @@ def test_norms_of_negative_order_have_gradient_zero_at_zero() -> None:
     expect(gradient(lambda x: dtorch.norm(x, -1), [0.0, 2.0]), [0.0, 0.0])
 
 
+def test_a_count_of_elements_has_gradient_zero_even_where_they_are_nan() -> None:
+    z = dtorch.tensor([complex(math.nan, 1), 2j, 0j], requires_grad=True)
+    z.norm(0).backward()
+    assert z.grad.tolist() == [0j, 0j, 0j]
+
+
 @pytest.mark.parametrize("p", [0.5, 1, 2, 3])
 def test_renorm_and_normalize_at_zero(p: float) -> None:
     expect(gradient(lambda x: dtorch.renorm(x, p, 0, 1.0), [[0.0, 0.0]]), [[1.0, 1.0]])

@@ -423,6 +423,13 @@ def test_numbers_that_a_dtype_does_not_hold_are_refused_where_they_would_be_stor
         call()
 
 
+def test_elements_of_another_dtype_are_converted_as_tensors_are_where_numbers_are_refused() -> None:
+    byte = dtorch.tensor(254, dtype=dtorch.uint8)
+    found = dtorch.where(dtorch.tensor([True, False]), byte, dtorch.ones(2, dtype=dtorch.int8))
+    assert found.dtype is dtorch.int8
+    assert found.tolist() == [-2, 1]
+
+
 def test_numbers_that_a_dtype_holds_are_stored() -> None:
     assert dtorch.full((1,), -1, dtype=dtorch.uint8).item() == 255  # as in C, and in PyTorch
     assert dtorch.full((1,), 2.5, dtype=dtorch.int64).item() == 2

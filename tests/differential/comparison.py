@@ -34,8 +34,10 @@ def apart(ours: Any, theirs: Any, allowed: tuple[float, float] | None, least: fl
         return ~np.isclose(ours, theirs, relative, atol, equal_nan=True)
 
 
-# Gradients come from a gradient of about 1, whatever cancels on the way.
-LEAST = {"value": 1e-3, "gradient": 10.0}
+def scales(name: str) -> dict[str, float]:
+    """The size of what is added up on the way to a result, which may cancel."""
+    of_terms = name.endswith(("_loss", "cross_entropy", "kl_div"))
+    return {"value": 0.1 if of_terms else 1e-3, "gradient": 10.0}
 
 
 @dataclass
@@ -65,7 +67,9 @@ def disagreements(
                 continue
             kind = what.rstrip("s")
             mine, other = one[2], other[2].astype(one[2].dtype)
-            where = apart(mine, other, tolerance({*dtypes_in(call), one[1]}), LEAST[kind])
+            where = apart(
+                mine, other, tolerance({*dtypes_in(call), one[1]}), scales(call["name"])[kind]
+            )
             if where.any():
                 found.append(Disagreement(kind, k, mine, other, where))
     return found
@@ -79,7 +83,7 @@ def _tensors(result: Any) -> list[Any]:
     return [result] if result[0] == "tensor" else [t for r in result[1] for t in _tensors(r)]
 
 
-def unequal(ours: Any, theirs: Any, what: str, dtypes: set[str]) -> str | None:
+def unequal(ours: Any, theirs: Any, what: str, dtypes: set[str], scale: float) -> str | None:
     """How two results differ, or None."""
     if theirs is None or ours is None:
         if ours is theirs:
@@ -94,7 +98,7 @@ def unequal(ours: Any, theirs: Any, what: str, dtypes: set[str]) -> str | None:
         if len(ours[1]) != len(theirs[1]):
             return f"{what}: {len(ours[1])} results for {len(theirs[1])}"
         for k, (one, other) in enumerate(zip(ours[1], theirs[1], strict=True)):
-            if (found := unequal(one, other, f"{what}[{k}]", dtypes)) is not None:
+            if (found := unequal(one, other, f"{what}[{k}]", dtypes, scale)) is not None:
                 return found
         return None
     if ours[0] == "tensor":
@@ -102,10 +106,10 @@ def unequal(ours: Any, theirs: Any, what: str, dtypes: set[str]) -> str | None:
             return f"{what}: shape {ours[2].shape} for {theirs[2].shape}"
         if ours[1] != theirs[1] and "exact" not in dtypes:
             return f"{what}: dtype {ours[1]} for {theirs[1]}"
-        allowed, least = tolerance({*dtypes, ours[1]}), LEAST[what.split(" ")[0].split("[")[0]]
+        allowed = tolerance({*dtypes, ours[1]})
         with np.errstate(over="ignore"):  # a dtype that has no such number has an infinity for it
             converted = theirs[2].astype(ours[2].dtype)
-        if apart(ours[2], converted, allowed, least).any():
+        if apart(ours[2], converted, allowed, scale).any():
             one, other = (np.array2string(v, threshold=12) for v in (ours[2], theirs[2]))
             return f"{what}: {one} for {other}"
         return None
@@ -158,11 +162,14 @@ def difference(
         return f"{_error(ours)} for a result"
     if "error" in theirs:
         return f"a result for {_error(theirs)}"
-    if (found := unequal(ours["value"], theirs["value"], "value", dtypes)) is not None:
+    scale = scales(call["name"])
+    found = unequal(ours["value"], theirs["value"], "value", dtypes, scale["value"])
+    if found is not None:
         return found
     pairs = zip_longest(ours.get("gradients", []), theirs.get("gradients", []))
     for k, (one, other) in enumerate(pairs):
-        if (found := unequal(one, other, f"gradient {k}", dtypes)) is not None:
+        found = unequal(one, other, f"gradient {k}", dtypes, scale["gradient"])
+        if found is not None:
             return found
     return None
 

@@ -220,16 +220,14 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "F.hardshrink F.softshrink",
+            "F.hardshrink F.softshrink F.hardtanh F.relu6 F.hardswish",
             _elements(
                 lambda call, ours, d: (
-                    (d.what == "gradient")
-                    & np.isnan(_array(call["args"][0])[d.where])
-                    & (d.pairs[1] == 0)
+                    (d.what == "gradient") & np.isnan(_array(call["args"][0])[d.where])
                 )
             ),
         ),
-        "PyTorch's vectors let no gradient through at nan, its loop over single elements does",
+        "at nan PyTorch's vectors and its loop over single elements let different gradients through",
     ),
     (
         _of(
@@ -269,6 +267,107 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
             ),
         ),
         "where both sides are 0 the gradient is 0, as that of the norm; PyTorch divides by 0",
+    ),
+    (
+        _of(
+            "lt le gt ge eq ne .lt_ .le_ .gt_ .ge_ .eq_ .ne_",
+            lambda call, *rest: _beyond(call) and _text("^value: ")(call, *rest),
+        ),
+        "a number beyond the dtype is compared as it is, PyTorch takes another for it",
+    ),
+    (
+        _of(
+            "amin amax aminmax",
+            lambda call, ours, theirs, text: (
+                "twice" in ours.get("message", "") and "non-zero size" in theirs.get("message", "")
+            ),
+        ),
+        "two things are wrong with the call, and the dim given twice is named first",
+    ),
+    (
+        _of(
+            "F.celu",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient")
+                    & (np.isclose(*d.pairs, rtol=1e-6) | np.isnan(_array(call["args"][0])[d.where]))
+                )
+            ),
+        ),
+        "PyTorch rounds alpha to single precision in the gradient of double",
+    ),
+    (
+        _of(
+            "histc",
+            _elements(
+                lambda call, ours, d: (
+                    np.ptp(_array(call["args"][0])) == 0
+                    and np.ptp(np.flatnonzero(d.ours != d.theirs)) == 1
+                    and d.ours.sum() == d.theirs.sum()
+                )
+            ),
+        ),
+        "one number stands on the border of two bins, and rounding decides",
+    ),
+    (
+        _of(
+            "F.max_pool1d F.max_pool2d F.max_pool3d",
+            _elements(
+                lambda call, ours, d: (d.number == 1) & (ours["value"][1][0][2][d.where] == -np.inf)
+            ),
+        ),
+        "where all of a window is -inf PyTorch names a place in the padding",
+    ),
+    (
+        _of(
+            "F.interpolate",
+            lambda call, *rest: (
+                call["kwargs"].get("antialias", False)
+                and call["args"][0]["shape"][-1] == 1
+                and _text("^(value|gradient)")(call, *rest)
+            ),
+        ),
+        "PyTorch interpolates columns of one number as if the same number filled them",
+    ),
+    (
+        _of(
+            "addmv",
+            lambda call, *rest: (
+                call["args"][1]["shape"][0] == 0 and _text("^value: shape")(call, *rest)
+            ),
+        ),
+        "the product with a matrix of no rows is empty, as broadcasting says",
+    ),
+    (
+        _of(
+            "std var std_mean var_mean",
+            _elements(lambda call, ours, d: (d.pairs[0] == 0) & (np.abs(d.pairs[1]) < 1e-6)),
+        ),
+        "equal numbers have no variance, PyTorch's mean of them is rounded",
+    ),
+    (
+        _of(
+            "logsumexp",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient") & np.isnan(d.pairs[1]) & np.isfinite(d.pairs[0])
+                )
+            ),
+        ),
+        "PyTorch has no gradient where the sum is infinite",
+    ),
+    (
+        _of(
+            "cumprod",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient")
+                    & ~np.isfinite(ours["value"][2]).all()
+                    & ~(np.isfinite(d.pairs[0]) & np.isfinite(d.pairs[1]))
+                )
+            ),
+        ),
+        "products that are infinite or nan: PyTorch divides by elements, and has 0 behind a 0",
     ),
     (
         _of("trapezoid", lambda call, *_: call["args"][0]["shape"][call["kwargs"]["dim"]] == 1),
@@ -494,7 +593,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "F.softsign copysign hypot logaddexp logaddexp2",
+            "F.softsign F.soft_margin_loss copysign hypot logaddexp logaddexp2",
             _elements(_gradient_lost),
         ),
         "PyTorch divides by a size that is infinite or whose square overflows",
@@ -514,10 +613,10 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "renorm",
+            "renorm F.normalize",
             _elements(
                 lambda call, ours, d: (
-                    d.what == "gradient" and ~np.isfinite(d.pairs[0]) & ~np.isfinite(d.pairs[1])
+                    (d.what == "gradient") & _special(call) & ~np.isfinite(d.pairs[1])
                 )
             ),
         ),

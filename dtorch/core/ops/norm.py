@@ -51,7 +51,7 @@ def norm(
         return amin(size, () if dim is None else dim, keepdim)
     if p == 0:
         counted = convert(size != 0, from_numpy_dtype(_numpy_dtype(size)))
-        return sum(counted + keep(size, False), dim, keepdim)
+        return sum(counted + absolute(keep(input, False)), dim, keepdim)  # of gradient 0
     if p == 1:
         return sum(size, dim, keepdim)
     if p < 0 and any(not size.shape[d] for d in over):
