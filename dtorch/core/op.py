@@ -492,8 +492,8 @@ class Op(Definition):
         array = target._array
         check_fits_inplace(self.name + "_", array, result)
         before = self._keep_overwritten(values) if recording else values
-        if not self.one_value:
-            array[...] = result
+        if not self.one_value:  # a NumPy number that the dtype does not hold would be refused
+            array[...] = np.asarray(result) if isinstance(result, generic) else result
         elif result.size:
             overwrite(self.name + "_", target, result.flat[0])
         bump(target)

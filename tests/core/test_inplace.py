@@ -490,3 +490,10 @@ def compare_gradients(one: tuple, other: tuple) -> None:
     ]  # fmt: skip
     arrays = [np.zeros(SIZE) if g is None else g.numpy() for g in found]
     np.testing.assert_allclose(arrays[0], arrays[1], rtol=1e-10, atol=1e-12)
+
+
+def test_a_result_of_one_number_wraps_in_the_dtype_it_is_written_into() -> None:
+    three = dtorch.tensor(3, dtype=dtorch.int16)
+    assert dtorch.tensor(-100, dtype=dtorch.int8).mul_(three).item() == -44
+    out = dtorch.tensor(0, dtype=dtorch.int8)
+    assert dtorch.mul(dtorch.tensor(100, dtype=dtorch.int16), three, out=out).item() == 44

@@ -41,7 +41,9 @@ def _special(call: dict[str, Any]) -> bool:
 
 
 def _of(names: str, condition: Callable[..., bool]) -> Callable[..., bool]:
+    """The condition for calls of these names, and for their in-place forms."""
     wanted = names.split()
+    wanted += [f".{name}_" for name in wanted]
     return lambda call, *rest: call["name"] in wanted and condition(call, *rest)
 
 
@@ -270,7 +272,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "lt le gt ge eq ne .lt_ .le_ .gt_ .ge_ .eq_ .ne_",
+            "lt le gt ge eq ne",
             lambda call, *rest: _beyond(call) and _text("^value: ")(call, *rest),
         ),
         "a number beyond the dtype is compared as it is, PyTorch takes another for it",
@@ -490,9 +492,10 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (_of("fmod remainder floor_divide", _text("DivisionError")), "an integer divided by zero"),
     (
-        _of("pow .pow_", _text("negative integer power|Integers to negative")),
+        _of("pow", _text("negative integer power|Integers to negative")),
         "integers have no negative powers",
     ),
+    (_of("pow", _text("not defined for dtorch.bool")), "bools have no power, of bools neither"),
     (_of("F.softmax F.log_softmax F.softmin", _text("DtypeError")), "integers have no softmax"),
     (_of("kthvalue", _text("k is")), "no k fits into no elements"),
     (
@@ -541,7 +544,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         "gradients of nothing are zeros",
     ),
     (
-        _of("clamp clamp_min clamp_max .clamp_max_ .clamp_min_ F.threshold", _beyond),
+        _of("clamp clamp_min clamp_max F.threshold", _beyond),
         "a bound beyond the numbers of a dtype bounds nothing, PyTorch takes another for it",
     ),
     (
@@ -790,7 +793,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         "no integer is the median of nothing",
     ),
     (
-        _of("pow .pow_", _message("value cannot be converted")),
+        _of("pow", _message("value cannot be converted")),
         "an exponent need not be a number of the dtype",
     ),
     (
