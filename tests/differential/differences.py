@@ -287,6 +287,21 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         "two things are wrong with the call, and the dim given twice is named first",
     ),
     (
+        _of("clamp clip", _message("match the broadcast shape")),
+        "PyTorch has no gradient where a bound broadcasts the input",
+    ),
+    (
+        _of(
+            "addcmul",
+            _elements(
+                lambda call, ours, d: (
+                    _special(call) & ~(np.isfinite(d.pairs[0]) & np.isfinite(d.pairs[1]))
+                )
+            ),
+        ),
+        "products that are infinite before the factor is multiplied, or after",
+    ),
+    (
         _of(
             "F.celu",
             _elements(
@@ -596,7 +611,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "F.softsign F.soft_margin_loss copysign hypot logaddexp logaddexp2",
+            "F.softsign F.soft_margin_loss copysign hypot logaddexp logaddexp2 addcdiv",
             _elements(_gradient_lost),
         ),
         "PyTorch divides by a size that is infinite or whose square overflows",
