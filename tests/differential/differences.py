@@ -99,12 +99,12 @@ def _gradient_lost(call: dict[str, Any], ours: Outcome, d: Disagreement) -> Any:
 
 
 def _complex_lost(call: dict[str, Any], ours: Outcome, d: Disagreement) -> Any:
-    """A part is infinite or nan in the operands; in PyTorch's result, too."""
+    """A part is infinite or nan in the operands; in one of the results, too."""
     special = any(not np.isfinite(_array(v)).all() for v in _operands(call))
     return (
         any(t.startswith("complex") for t in dtypes_in(call))
         and (special or d.what == "gradient" or _special(call))
-        and ~np.isfinite(d.pairs[1])
+        and ~(np.isfinite(d.pairs[0]) & np.isfinite(d.pairs[1]))
     )
 
 
@@ -136,6 +136,15 @@ def _one_of_equals(call: dict[str, Any], ours: Outcome, d: Disagreement) -> Any:
     return np.array_equal(*chosen, equal_nan=True)
 
 
+def _too_few(call: dict[str, Any], ours: Outcome, d: Disagreement) -> Any:
+    """A variance is of no more numbers than are subtracted: it is infinite, or nan."""
+    shape, kwargs = call["args"][0]["shape"], call["kwargs"]
+    dims = kwargs.get("dim")
+    dims = range(len(shape)) if dims is None else [dims] if isinstance(dims, int) else dims["tuple"]
+    count = np.prod([shape[i] for i in dims] if shape else [1.0])
+    return count <= kwargs.get("correction", 1)
+
+
 def _all_dims(call: dict[str, Any], ours: Outcome, theirs: Outcome, text: str) -> bool:
     """The call names no dims, and means all of them."""
     if call.get("kwargs", {}).get("dim") != {"tuple": []} or "error" in ours:
@@ -146,12 +155,13 @@ def _all_dims(call: dict[str, Any], ours: Outcome, theirs: Outcome, text: str) -
 
 
 def _beyond(call: dict[str, Any], *_: Any) -> bool:
-    """A number is given that the integer dtype of the first operand does not hold."""
+    """A number, or a 0-dim tensor, is beyond the integer dtype of the first operand."""
     dtype = call["args"][0]["array"]
     if not dtype.startswith(("int", "uint")):
         return False
     info = np.iinfo(dtype)
-    return any(not (info.min <= v <= info.max and v == int(v)) for v in _numbers(call))
+    single = [_array(v).item() for v in _operands(call)[1:] if not v["shape"]]
+    return any(not (info.min <= v <= info.max and v == int(v)) for v in _numbers(call) + single)
 
 
 def _fraction_for_int(call: dict[str, Any], *_: Any) -> bool:
@@ -361,6 +371,32 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
             _elements(lambda call, ours, d: (d.pairs[0] == 0) & (np.abs(d.pairs[1]) < 1e-6)),
         ),
         "equal numbers have no variance, PyTorch's mean of them is rounded",
+    ),
+    (
+        _of("std var std_mean var_mean", _elements(_too_few)),
+        "a variance that is infinite or nan; PyTorch's gradient may be that of one times less than 0",
+    ),
+    (
+        _of(
+            "std_mean var_mean",
+            _elements(lambda call, ours, d: (d.number == 1) & ~np.isfinite(d.pairs[1])),
+        ),
+        "PyTorch's mean of infinities, found beside the variance, is nan",
+    ),
+    (
+        _of(
+            "std std_mean",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "value") & np.isinf(d.pairs[0]) & (np.abs(d.pairs[1]) > 1e18)
+                )
+            ),
+        ),
+        "the variance overflows single precision, in which it is kept",
+    ),
+    (
+        _of("nanmean", _elements(_of_nan)),
+        "the mean of nothing is that of no element",
     ),
     (
         _of(
