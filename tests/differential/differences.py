@@ -297,7 +297,11 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         "two things are wrong with the call, and the dim given twice is named first",
     ),
     (
-        _of("clamp clip", _message("match the broadcast shape")),
+        _of("addmv", _message("outer: Expected 1-D|vector . matrix @ vector expected")),
+        "PyTorch has no gradient of what broadcasts to the product",
+    ),
+    (
+        _of("clamp", _message("match the broadcast shape")),
         "PyTorch has no gradient where a bound broadcasts the input",
     ),
     (
