@@ -46,6 +46,13 @@ def test_dims_count_from_both_ends() -> None:
         normalize_dims("op", (0, -3), 3)
 
 
+@pytest.mark.parametrize("dims", [2, (2,), -2, (0, 2)])
+def test_dims_of_0_dim_tensors_are_0_and_minus_1_alone(dims: Any) -> None:
+    assert normalize_dims("op", 0, 0) == normalize_dims("op", (-1,), 0) == ()
+    with pytest.raises(DimensionError, match="out of range for 0 dimensions"):
+        normalize_dims("op", dims, 0)
+
+
 def test_sizes_come_as_numbers_or_as_one_sequence() -> None:
     assert as_sizes("op", (2, 3)) == as_sizes("op", ([2, 3],)) == (2, 3)
     assert as_sizes("op", (dtorch.Size([4]),)) == (4,)

@@ -61,7 +61,7 @@ def disagreements(
     """The tensors of equal shape of two outcomes that disagree, and where."""
     found = []
     for what in ("value", "gradients"):
-        pairs = zip(_tensors(ours.get(what)), _tensors(theirs.get(what)), strict=False)
+        pairs = zip(tensors_in(ours.get(what)), tensors_in(theirs.get(what)), strict=False)
         for k, (one, other) in enumerate(pairs):
             if one is None or other is None or one[2].shape != other[2].shape:
                 continue
@@ -75,12 +75,12 @@ def disagreements(
     return found
 
 
-def _tensors(result: Any) -> list[Any]:
+def tensors_in(result: Any) -> list[Any]:
     if isinstance(result, list):
-        return [t for part in result for t in (_tensors(part) if part else [None])]
+        return [t for part in result for t in (tensors_in(part) if part else [None])]
     if result is None or result[0] not in ("list", "tensor"):
         return []
-    return [result] if result[0] == "tensor" else [t for r in result[1] for t in _tensors(r)]
+    return [result] if result[0] == "tensor" else [t for r in result[1] for t in tensors_in(r)]
 
 
 def unequal(ours: Any, theirs: Any, what: str, dtypes: set[str], scale: float) -> str | None:

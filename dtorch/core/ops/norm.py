@@ -73,6 +73,8 @@ def _array(value: Any) -> Any:
 def sum_of_squares(array: Array) -> Any:
     """That of the magnitudes of all elements of an array."""
     flat = array.reshape(-1)
+    if flat.dtype.kind == "c":  # products of complex numbers lose their infinities
+        flat = flat.view(flat.real.dtype)
     return quietly(backend.matmul, flat.conj(), flat).real
 
 

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.errors import ArgumentError, DtypeError, RankError
+from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import lerp
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import real
 from dtorch.core.ops.elements import index_select
 from dtorch.core.ops.power import root
-from dtorch.core.ops.reduction import any as any_of, mean, sum
+from dtorch.core.ops.reduction import any as any_of, mean, spread, sum
 from dtorch.core.ops.sorting import sort
 from dtorch.core.shapes import normalize_dim, normalize_dims
 from dtorch.core.tensor import Tensor
@@ -39,17 +41,38 @@ def var(
     dims = normalize_dims("var", dim, len(shape))
     count = math.prod(shape[d] for d in dims)
     over = None if len(dims) == len(shape) else dims
-    deviation = input - mean(input, over, True)
-    left = sum(deviation, over, keepdim)  # not 0, as the mean was rounded
-    total = sum(_squares(deviation), over, keepdim)
-    if count:
-        total = total - _squares(left) / count
-    return total / max(count - correction, 0)
+    return squared_deviations(input, over, keepdim) / max(count - correction, 0)
 
 
-def _squares(input: Any) -> Any:
-    """Of the magnitudes."""
-    return real(input * input.conj()) if input.is_complex() else input * input
+@structured(tensors=("input",), public=False, wide=True)
+def squared_deviations(xp: ArrayModule, input: Array, dim: Any, keepdim: bool) -> Array:
+    """Sum of the squared magnitudes of the differences from the mean."""
+    deviation = centred(input, dim)
+    squares = (deviation * deviation.conj()).real if input.dtype.kind == "c" else deviation**2
+    return sum(squares, dim, keepdim)
+
+
+@squared_deviations.gradient("input")
+def _(grad, input, dim, keepdim):
+    return spread(2 * grad, tuple(input.shape), dim, keepdim) * centred(input, dim)
+
+
+def centred(input: Any, dim: Any) -> Any:
+    """Differences from the mean, twice: the first mean was rounded."""
+    deviation = input - mean(input, dim, True)
+    return deviation - mean(deviation, dim, True)
+
+
+@squared_deviations.samples
+def _(make):
+    yield (make(2, 3, 4), None, False), {}
+    yield (make(make.size(2, 60), 3, make.size(4, 400)), (1,), True), {}
+    yield (make(2, 3, 4), (0, 2), False), {}
+
+
+@squared_deviations.expect
+def _(input, dim, keepdim):
+    return np.var(input, axis=dim, keepdims=keepdim) * (input.size / np.var(input, dim).size)
 
 
 @composite(tensors=("input",), wide=True, takes="fc")
