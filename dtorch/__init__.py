@@ -95,6 +95,7 @@ from dtorch.core.printing import set_printoptions
 from dtorch.core.public import general as _operations
 from dtorch.core.public.general import *
 from dtorch.core.questions import *
+from dtorch.core.questions import _assert as _assert  # programs know it by this name
 from dtorch.core.random import *
 from dtorch.core.shapes import Size
 from dtorch.core.shared_memory import provide as _provide_shared_memory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,21 +14,26 @@ from dtorch.core.errors import ArgumentError, DtypeError, GradError
 from dtorch.core.ops.joining import stack
 from dtorch.core.tensor import Tensor
 
-Tensors = Tensor | Sequence[Tensor]
+Tensors = Tensor | Iterable[Tensor]
 
 
-def _as_sequence(name: str, value: Any) -> Sequence[Any]:
+def _as_sequence(name: str, value: Any, *, or_none: bool = False) -> Sequence[Any]:
     if isinstance(value, TensorBase):
         return [value]
-    if not isinstance(value, (list, tuple)):
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, np.ndarray)):
         raise DtypeError(f"{name}: got {type(value).__name__}, expected a tensor or several")
-    return value
+    tensors = value if isinstance(value, (list, tuple)) else tuple(value)
+    for number, tensor in enumerate(tensors):
+        if not isinstance(tensor, TensorBase) and not (or_none and tensor is None):
+            kind = type(tensor).__name__
+            raise DtypeError(f"{name}: number {number} is of type {kind}, expected a tensor")
+    return tensors
 
 
 def _gradients(name: str, value: Any, count: int) -> Sequence[Any]:
     if value is None:
         return [None] * count
-    gradients = _as_sequence(name, value)
+    gradients = _as_sequence(name, value, or_none=True)
     if len(gradients) != count:
         raise ArgumentError(f"{name}: got {len(gradients)} gradients, expected {count}")
     return gradients

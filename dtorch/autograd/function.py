@@ -230,6 +230,10 @@ class Function:
                 )
         self.to_save = tensors
 
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for ``jvp``, which nothing here calls: see `dtorch.func.jvp`."""
+        self.saved_for_forward = tensors
+
     def mark_dirty(self, *args: Tensor) -> None:
         """Say which arguments forward changed in place; they must be returned."""
         self.dirty_tensors = args

@@ -30,6 +30,7 @@ _MOVED = {
     "torch.amp.*": "dtorch.amp",
     "torch.autograd.grad_mode": "dtorch.autograd",
     "torch.cuda.amp.*": "dtorch.cuda.amp",
+    "torch.distributed.distributed_c10d": "dtorch.distributed",
     "torch.fx.*": "dtorch.fx",
     "torch.functional": "dtorch",
     "torch.nn.modules": "dtorch.nn.modules",
@@ -46,6 +47,8 @@ _MOVED = {
     "torch.utils.data._utils": "dtorch.data",
     "torch.utils.data._utils.*": "dtorch.data",
     "torch.version": "dtorch.compat.version",
+    "torchvision.transforms.autoaugment": "dtorch.vision.transforms",
+    "torchvision.transforms.transforms": "dtorch.vision.transforms",
 }
 
 

@@ -19,6 +19,15 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _assert(condition: Any, message: str) -> None:
+    """``assert``, as functions that might be traced spell it.
+
+    Raises:
+        AssertionError: the condition is false.
+    """
+    assert condition, message
+
+
 def is_tensor(obj: Any) -> bool:
     """Whether ``obj`` is a tensor."""
     return isinstance(obj, TensorBase)

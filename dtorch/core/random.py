@@ -183,14 +183,23 @@ def randn(
 
 @entry("randint")
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None,
+    low: Any = None, high: Any = None, size: Any = None, *, generator: Generator | None = None,
     out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Whole numbers from ``low`` (0 if left out) up to, not including, ``high``."""
-    if size is None:
+    """Whole numbers from ``low`` (0 if left out) up to, not including, ``high``.
+
+    Raises:
+        TypeError: ``high`` or ``size`` is missing.
+        ArgumentError: there are no such numbers, or the dtype does not have them all.
+    """
+    given = [value for value in (low, high, size) if value is not None]
+    if size is None:  # by place: (high, size)
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
+    if len(given) < 2 or high is None or size is None:
+        raise TypeError(f"randint: got {given}, expected high and size, or low, high and size")
+    low = 0 if low is None else low
     numpy_dtype = _wanted("randint", dtype, out, int64).numpy
     sizes = as_sizes("randint", (size,))
     return _made(

@@ -12,7 +12,7 @@ import itertools
 import math
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 import numpy as np
@@ -580,7 +580,7 @@ class Tensor(OpMethods, TensorBase):
         retain_graph: bool | None = None,
         create_graph: bool = False,
         retain_variables: bool | None = None,
-        inputs: Sequence[Tensor] | None = None,
+        inputs: Tensor | Iterable[Tensor] | None = None,
     ) -> None:
         """Accumulate the gradient of this tensor into the ``grad`` of the leaves.
 
@@ -600,8 +600,8 @@ class Tensor(OpMethods, TensorBase):
             tensor([2., 4.])
         """
         retain = resolve_retain(retain_graph, retain_variables, create_graph)
-        if isinstance(inputs, TensorBase):
-            inputs = [inputs]
+        if inputs is not None:
+            inputs = [inputs] if isinstance(inputs, Tensor) else tuple(inputs)
         run_backward([self], [gradient], retain, create_graph, inputs)
 
     def reinforce(self, reward: Any) -> None:

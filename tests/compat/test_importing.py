@@ -129,6 +129,8 @@ def test_pytorch_itself_is_not_replaced_behind_a_programs_back(monkeypatch):
         ("torchvision.models.resnet", "dtorch.vision.models.resnet"),
         ("torch.nn.modules.conv", "dtorch.nn.modules"),
         ("torch.nn.modules.batchnorm", "dtorch.nn.modules"),
+        ("torch.amp.autocast_mode", "dtorch.amp"),
+        ("torchvision.transforms.transforms", "dtorch.vision.transforms"),
         ("torch.nothing.at.all", None),
         ("torch.nn.functional.relu", None),
         ("torch.legacy.nn", "dtorch.legacy.nn"),

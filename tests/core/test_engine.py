@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 import dtorch
-from dtorch.core.errors import GradError, ShapeError
+from dtorch.core.errors import DtypeError, GradError, ShapeError
 
 
 def leaf(*values: float) -> dtorch.Tensor:
@@ -312,6 +312,20 @@ def test_grad_of_a_batch_of_gradients() -> None:
 def test_input_named_twice_gets_its_gradient_twice() -> None:
     x = leaf(2.0)
     assert [g.tolist() for g in dtorch.autograd.grad(x * x, [x, x])] == [[4.0], [4.0]]
+
+
+def test_tensors_may_come_out_of_any_iterable() -> None:
+    named = {"x": leaf(2.0), "y": leaf(3.0)}
+    product = named["x"] * named["y"]
+    found = dtorch.autograd.grad([product], named.values(), retain_graph=True)
+    assert [g.item() for g in found] == [3, 2]
+    product.backward(inputs=(tensor for tensor in named.values()))
+    assert named["x"].grad.item() == 3
+    for wrong, said in (([3], "number 0 is of type int"), ("xy", "got str"), (3, "got int")):
+        with pytest.raises(DtypeError, match=said):
+            dtorch.autograd.grad(product, wrong)
+    with pytest.raises(DtypeError, match="NoneType"):
+        dtorch.autograd.grad(product, [None])
 
 
 def test_backward_into_chosen_inputs_only() -> None:

@@ -51,6 +51,12 @@ def test_nothing_is_left_to_be_done_to_a_tensor() -> None:
     assert x.t().dim_order() == (1, 0)
 
 
+def test_an_assertion_may_be_a_call() -> None:
+    dtorch._assert(True, "fine")
+    with pytest.raises(AssertionError, match="width 3"):
+        dtorch._assert(False, "width 3")
+
+
 def test_a_subclass_shares_the_memory() -> None:
     class Own(dtorch.Tensor):
         pass

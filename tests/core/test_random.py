@@ -359,6 +359,9 @@ def test_ranges() -> None:
     assert 0 <= x.min().item() <= x.max().item() < 1
     y = dtorch.randint(3, 7, (1000,))
     assert set(y.tolist()) == {3, 4, 5, 6}
+    for named in (dtorch.randint(2, size=(20,)), dtorch.randint(high=2, size=(20,))):
+        assert set(named.tolist()) == {0, 1}
+    assert dtorch.randint(low=5, high=6, size=(2,)).tolist() == [5, 5]
     assert y.dtype is dtorch.int64
     assert sorted(dtorch.randperm(6).tolist()) == list(range(6))
     assert dtorch.rand_like(dtorch.ones(2, dtype=dtorch.float64)).dtype is dtorch.float64
@@ -373,6 +376,9 @@ def test_ranges() -> None:
 def test_impossible_requests_are_named() -> None:
     with pytest.raises(ArgumentError, match="from 3 to 3"):
         dtorch.randint(3, 3, (1,))
+    for missing in ({"size": (2,)}, {"high": 3}, {"low": 3}):
+        with pytest.raises(TypeError, match="expected high and size, or low, high and size"):
+            dtorch.randint(**missing)
     with pytest.raises(DtypeError, match="int64"):
         dtorch.rand(1, dtype=dtorch.int64)
     with pytest.raises(ArgumentError, match="between 0 and 1"):

@@ -40,6 +40,9 @@ class DistributedDataParallel(Module):
         bucket_cap_mb: MiB of gradients that are averaged at a time. Default: 25.
         find_unused_parameters: allow backward passes that do not reach every parameter; costs a
             walk over the graph in each forward pass.
+        init_sync: False: the models are equal already, and nothing is compared or sent at first.
+        gradient_as_bucket_view, static_graph, check_reduction: nothing; gradients always are views,
+            and what the first two save is not spent here.
 
     Attributes:
         module: the model. Keys of `state_dict` begin with ``module.``.
@@ -70,6 +73,11 @@ class DistributedDataParallel(Module):
         process_group: ProcessGroup | None = None,
         bucket_cap_mb: float | None = None,
         find_unused_parameters: bool = False,
+        check_reduction: bool = False,
+        gradient_as_bucket_view: bool = False,
+        static_graph: bool = False,
+        *,
+        init_sync: bool = True,
     ) -> None:
         super().__init__()
         if device_ids or output_device is not None or dim != 0:
@@ -88,8 +96,9 @@ class DistributedDataParallel(Module):
             raise GradError("DistributedDataParallel: no parameter of the module requires grad")
         self._names = [name for name, _ in named]
         self._group = group
-        self._expect_same_model()
-        self._take_state_of_first_rank()
+        if init_sync:
+            self._expect_same_model()
+            self._take_state_of_first_rank()
         parameters = [parameter for _, parameter in named]
         cap_mb = _DEFAULT_CAP_MB if bucket_cap_mb is None else bucket_cap_mb
         self._reducer = Reducer(parameters, group, int(cap_mb * 2**20))

@@ -106,11 +106,13 @@ def test_all_ranks_start_with_parameters_and_buffers_of_rank_0(run_ranks, meetin
         joined(rank, meeting)
         net = Net(seed=rank)
         net.seen.fill_(rank + 3)
+        before = DistributedDataParallel(net, init_sync=False).module.seen.tolist()
         model = DistributedDataParallel(net)
         dist.destroy_process_group()
-        return model.module.first.tolist(), model.module.seen.tolist()
+        return before, (model.module.first.tolist(), model.module.seen.tolist())
 
-    first, second = run_ranks(2, body)
+    (first_before, first), (second_before, second) = run_ranks(2, body)
+    assert (first_before, second_before) == ([3, 3], [4, 4])
     assert first == second
     assert first == (Net(seed=0).first.tolist(), [3, 3])
 
@@ -118,7 +120,7 @@ def test_all_ranks_start_with_parameters_and_buffers_of_rank_0(run_ranks, meetin
 def test_gradients_lie_in_shared_memory_and_keep_their_place(run_ranks, meeting):
     def body(rank):
         joined(rank, meeting)
-        model = DistributedDataParallel(Net())
+        model = DistributedDataParallel(Net(), gradient_as_bucket_view=True, static_graph=True)
         places = []
         for step in range(3):
             for p in model.parameters():
