@@ -185,7 +185,7 @@ def ifft(input: Tensor, signal_ndim: int, normalized: bool = False) -> Tensor:
     return view_as_real(fft_ifftn(_complex(input), None, dims, _norm(normalized)))
 
 
-@composite(tensors=("input",), takes="f")
+@composite(tensors=("input",), takes="f", wide=True)
 def rfft(
     input: Tensor, signal_ndim: int, normalized: bool = False, onesided: bool = True
 ) -> Tensor:
