@@ -440,8 +440,14 @@ def _with_replacement(weights: Any, count: int, source: np.random.Generator) -> 
     last = (
         weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(1)
     )  # a point may round up to the end
-    rows = [np.searchsorted(b, p, "right") for b, p in zip(bounds, points, strict=True)]
-    return np.minimum(np.stack(rows), last[:, None])
+    if weights.shape[1] < min(len(weights), 64):  # many rows of few weights: all rows at once
+        found = np.zeros(points.shape, np.int64)
+        for bound in bounds.T:
+            found += bound[:, None] <= points
+    else:
+        rows = [np.searchsorted(b, p, "right") for b, p in zip(bounds, points, strict=True)]
+        found = np.stack(rows)
+    return np.minimum(found, last[:, None])
 
 
 def _without_replacement(weights: Any, count: int, source: np.random.Generator) -> Any:

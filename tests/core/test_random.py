@@ -398,3 +398,13 @@ def test_binomial_counts_successes_and_refuses_what_is_no_probability() -> None:
         dtorch.binomial(dtorch.ones(2), dtorch.full((2,), 1.5))
     with pytest.raises(ValueError, match=r"count is dtorch.int64"):
         dtorch.binomial(dtorch.tensor([1]), dtorch.tensor([0.5]))
+
+
+def test_many_rows_of_few_weights_are_drawn_in_proportion() -> None:
+    dtorch.manual_seed(0)
+    weights = dtorch.tensor([[1.0, 0.0, 3.0], [0.0, 2.0, 0.0]]).repeat(2000, 1)
+    drawn = dtorch.multinomial(weights, 4, replacement=True).numpy()
+    assert (drawn[1::2] == 1).all()
+    counts = np.bincount(drawn[::2].ravel(), minlength=3)
+    assert counts[1] == 0
+    np.testing.assert_allclose(counts[0] / counts.sum(), 0.25, atol=0.02)
