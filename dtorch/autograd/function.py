@@ -320,6 +320,9 @@ def _is_among(value: Any, tensors: Sequence[Any]) -> bool:
     return any(value is tensor for tensor in tensors)
 
 
+FunctionCtx = Function  # what contexts are instances of
+
+
 class InplaceFunction(Function):
     """A function with an option to work in place.
 

@@ -33,6 +33,8 @@ _MOVED = {
     "torch.distributed.distributed_c10d": "dtorch.distributed",
     "torch.fx.*": "dtorch.fx",
     "torch.functional": "dtorch",
+    "torch.multiprocessing.pool": "dtorch.multiprocessing",
+    "torch.multiprocessing.queue": "dtorch.multiprocessing",
     "torch.nn.modules": "dtorch.nn.modules",
     "torch.nn.common_types": "dtorch.nn.tuples",
     "torch.nn.modules.*": "dtorch.nn.modules",

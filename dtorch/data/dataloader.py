@@ -38,6 +38,8 @@ __all__ = [
 _WORTH_WORKERS_S = 1e-3  # a batch that takes less is not worth being passed between processes
 
 
+# Seconds. PyTorch looks that often whether its workers live; here their end is noticed at once.
+MP_STATUS_CHECK_INTERVAL = 5.0
 # What other parts of a loader are made from.
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 

@@ -13,7 +13,7 @@ from dtorch.nn.module import Module
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
 
 
-class _Dropout(Module):
+class _DropoutNd(Module):
     """Zeros at random in training, the identity in evaluation."""
 
     _function: ClassVar[Callable[..., Any]]
@@ -31,7 +31,7 @@ class _Dropout(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout(_Dropout):
+class Dropout(_DropoutNd):
     """Zeroes elements with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
     Args:
@@ -57,7 +57,7 @@ class Dropout(_Dropout):
     _function = staticmethod(functions.dropout)
 
 
-class Dropout1d(_Dropout):
+class Dropout1d(_DropoutNd):
     """Zeroes whole channels of ``(N, C, L)``.
 
     Arguments and errors are those of `Dropout`.
@@ -74,7 +74,7 @@ class Dropout1d(_Dropout):
     _function = staticmethod(functions.dropout1d)
 
 
-class Dropout2d(_Dropout):
+class Dropout2d(_DropoutNd):
     """Zeroes whole channels of ``(N, C, H, W)``.
 
     Arguments and errors are those of `Dropout`.
@@ -91,7 +91,7 @@ class Dropout2d(_Dropout):
     _function = staticmethod(functions.dropout2d)
 
 
-class Dropout3d(_Dropout):
+class Dropout3d(_DropoutNd):
     """Zeroes whole channels of ``(N, C, D, H, W)``.
 
     Arguments and errors are those of `Dropout`.
@@ -108,7 +108,7 @@ class Dropout3d(_Dropout):
     _function = staticmethod(functions.dropout3d)
 
 
-class AlphaDropout(_Dropout):
+class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean 0 and variance 1, for networks of `SELU`.
 
     Arguments and errors are those of `Dropout`.
@@ -124,7 +124,7 @@ class AlphaDropout(_Dropout):
     _function = staticmethod(functions.alpha_dropout)
 
 
-class FeatureAlphaDropout(_Dropout):
+class FeatureAlphaDropout(_DropoutNd):
     """`AlphaDropout` of whole channels.
 
     Arguments and errors are those of `Dropout`.

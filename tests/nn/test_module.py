@@ -317,3 +317,11 @@ def test_classic_hooks_of_state_dicts_are_called() -> None:
         "size mismatch for weight: copying a param with shape (2, 2) from checkpoint",
     ):  # fmt: skip
         assert words in str(error.value)
+
+
+def test_base_classes_are_found_where_programs_ask_for_them() -> None:
+    for name, layer in (("_BatchNorm", nn.BatchNorm2d(1)), ("_DropoutNd", nn.Dropout2d()),
+                        ("_ConvNd", nn.Conv1d(1, 1, 1)), ("_Loss", nn.MSELoss())):  # fmt: skip
+        assert isinstance(layer, getattr(nn.modules, name))
+    with pytest.raises(AttributeError, match="_Nothing"):
+        nn.modules._Nothing  # noqa: B018 - that it is not there
