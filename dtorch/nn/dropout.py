@@ -13,7 +13,7 @@ from dtorch.nn.module import Module
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
 
 
-class _DropoutNd(Module):
+class _Dropout(Module):
     """Zeros at random in training, the identity in evaluation."""
 
     _function: ClassVar[Callable[..., Any]]
@@ -31,7 +31,7 @@ class _DropoutNd(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout(_DropoutNd):
+class Dropout(_Dropout):
     """Zeroes elements with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
     Args:
@@ -57,7 +57,7 @@ class Dropout(_DropoutNd):
     _function = staticmethod(functions.dropout)
 
 
-class Dropout1d(_DropoutNd):
+class Dropout1d(_Dropout):
     """Zeroes whole channels of ``(N, C, L)``.
 
     Arguments and errors are those of `Dropout`.
@@ -74,7 +74,7 @@ class Dropout1d(_DropoutNd):
     _function = staticmethod(functions.dropout1d)
 
 
-class Dropout2d(_DropoutNd):
+class Dropout2d(_Dropout):
     """Zeroes whole channels of ``(N, C, H, W)``.
 
     Arguments and errors are those of `Dropout`.
@@ -91,7 +91,7 @@ class Dropout2d(_DropoutNd):
     _function = staticmethod(functions.dropout2d)
 
 
-class Dropout3d(_DropoutNd):
+class Dropout3d(_Dropout):
     """Zeroes whole channels of ``(N, C, D, H, W)``.
 
     Arguments and errors are those of `Dropout`.
@@ -108,7 +108,7 @@ class Dropout3d(_DropoutNd):
     _function = staticmethod(functions.dropout3d)
 
 
-class AlphaDropout(_DropoutNd):
+class AlphaDropout(_Dropout):
     """Dropout that keeps mean 0 and variance 1, for networks of `SELU`.
 
     Arguments and errors are those of `Dropout`.
@@ -124,7 +124,7 @@ class AlphaDropout(_DropoutNd):
     _function = staticmethod(functions.alpha_dropout)
 
 
-class FeatureAlphaDropout(_DropoutNd):
+class FeatureAlphaDropout(_Dropout):
     """`AlphaDropout` of whole channels.
 
     Arguments and errors are those of `Dropout`.
