@@ -24,7 +24,7 @@ from types import ModuleType, TracebackType
 TYPE_CHECKING = False  # as in typing, which takes 3 ms to import
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 # How the launcher asks a worker whose program has ended for its stacks. A real-time signal, because
 # no program expects a meaning in it. Linux only: elsewhere a hang is reported without stacks.
@@ -146,11 +146,11 @@ def _run(kind: str, target: str, args: list[str]) -> None:
     sys.argv[:] = [target, *args]
     if kind == "module":
         _set_first_path(os.getcwd())
-        _run_as_main(target, alter_argv=True)
+        _run_module(module, target)
     elif os.path.isdir(target) or target.endswith((".zip", ".pyz")):
         directory = os.path.abspath(target)
         sys.path[:1] = [directory] if not sys.flags.safe_path else [directory, sys.path[0]]
-        _run_as_main("__main__", alter_argv=False)
+        _run_module(module, "__main__", directory)
     else:
         _set_first_path(os.path.dirname(os.path.realpath(target)))
         _run_script(module, os.path.abspath(target))
@@ -161,11 +161,27 @@ def _set_first_path(directory: str) -> None:
         sys.path[0] = directory
 
 
-def _run_as_main(name: str, alter_argv: bool) -> None:
-    import runpy  # noqa: PLC0415  # 3 ms that scripts need not pay
+def _run_module(module: ModuleType, name: str, directory: str | None = None) -> None:
+    """Does what ``python -m`` does; no public function of `runpy` leaves the namespace alive."""
+    import importlib.machinery  # noqa: PLC0415  # loaded already; the names are what is needed
+    import importlib.util  # noqa: PLC0415  # 3 ms that scripts need not pay
 
-    # What `python -m` itself calls: no public function leaves the module's namespace alive.
-    runpy._run_module_as_main(name, alter_argv)  # type: ignore[attr-defined]
+    if directory is not None:
+        spec = importlib.machinery.PathFinder.find_spec(name, [directory])
+    elif (spec := importlib.util.find_spec(name)) and spec.submodule_search_locations is not None:
+        name += ".__main__"
+        spec = importlib.util.find_spec(name)
+    loader: Any = spec and spec.loader
+    code = loader and loader.get_code(name)
+    if spec is None or code is None:
+        raise SystemExit(f"{sys.executable}: No module named {name}")
+    if directory is None:
+        sys.argv[0] = str(spec.origin)
+    module.__dict__.update(
+        __file__=spec.origin, __cached__=spec.cached, __loader__=loader, __package__=spec.parent,
+        __spec__=spec, __builtins__=sys.modules["builtins"],
+    )  # fmt: skip
+    exec(code, module.__dict__)
 
 
 def _run_script(module: ModuleType, path: str) -> None:
@@ -224,7 +240,7 @@ def _show_through_launcher(error: BaseException) -> None:
 def _program_traceback(error: BaseException) -> TracebackType | None:
     """The traceback of ``error`` from the program's first frame on."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     return trace
 
