@@ -27,6 +27,7 @@ NAMED_ELSEWHERE = {
     "dtorch.serialization.safetensors": "libraries of others",
     "dtorch.serialization.unpickler": "classes, in a file",
     "dtorch.vision.optional": "libraries of others",
+    "launch.bootstrap": "the program that is started",
 }
 BY_NAME = {"import_module", "__import__", "find_spec"}
 
