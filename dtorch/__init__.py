@@ -88,7 +88,14 @@ from dtorch.core.memory_format import *
 from dtorch.core.numerics import *
 from dtorch.core.ops import sparse as _sparse_ops
 from dtorch.core.ops.diagonal import tril_indices, triu_indices
-from dtorch.core.ops.joining import cartesian_prod, meshgrid
+from dtorch.core.ops.joining import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    cartesian_prod,
+    meshgrid,
+    unravel_index,
+)
 from dtorch.core.ops.sparse import *
 from dtorch.core.ops.view import common_shape as broadcast_shapes
 from dtorch.core.printing import set_printoptions
@@ -190,21 +197,22 @@ _ON_DEMAND = (
 __all__ = [
     "AcceleratorError", "GradScaler", "OutOfMemoryError", "Size", "Storage", "Tensor",
     "UntypedStorage", "Variable", "__array_namespace_info__", "__version__", "accelerator", "amp",
-    "autocast", "autograd", "backends", "bool", "broadcast_shapes", "broadcast_tensors",
-    "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "compat", "compile", "compiler",
-    "cpu", "cuda", "data", "device", "distributed", "distributions", "double", "e", "enable_grad",
-    "ffi", "fft", "float", "from_dlpack", "func", "futures", "fx", "get_autocast_cpu_dtype",
-    "get_autocast_dtype", "get_autocast_gpu_dtype", "get_default_device", "get_device_module",
-    "get_num_interop_threads", "get_num_threads", "half", "hub", "inf", "inference_mode", "int",
-    "is_autocast_available", "is_autocast_cache_enabled", "is_autocast_cpu_enabled",
-    "is_autocast_enabled", "is_grad_enabled", "is_inference_mode_enabled", "jit", "layout",
-    "legacy", "linalg", "load", "long", "meshgrid", "model_zoo", "mps", "multiprocessing", "nan",
-    "newaxis", "nn", "no_grad", "onnx", "optim", "overrides", "package", "pi", "profiler", "random",
-    "save", "serialization", "set_autocast_cache_enabled", "set_autocast_cpu_dtype",
-    "set_autocast_cpu_enabled", "set_autocast_dtype", "set_autocast_enabled",
-    "set_autocast_gpu_dtype", "set_grad_enabled", "set_num_interop_threads", "set_num_threads",
-    "set_printoptions", "short", "sparse", "sparse_coo", "special", "strided", "testing",
-    "tril_indices", "triu_indices", "types", "utils", "version", "vision", "vmap", "xpu",
+    "atleast_1d", "atleast_2d", "atleast_3d", "autocast", "autograd", "backends", "bool",
+    "broadcast_shapes", "broadcast_tensors", "cartesian_prod", "cdouble", "cfloat",
+    "clear_autocast_cache", "compat", "compile", "compiler", "cpu", "cuda", "data", "device",
+    "distributed", "distributions", "double", "e", "enable_grad", "ffi", "fft", "float",
+    "from_dlpack", "func", "futures", "fx", "get_autocast_cpu_dtype", "get_autocast_dtype",
+    "get_autocast_gpu_dtype", "get_default_device", "get_device_module", "get_num_interop_threads",
+    "get_num_threads", "half", "hub", "inf", "inference_mode", "int", "is_autocast_available",
+    "is_autocast_cache_enabled", "is_autocast_cpu_enabled", "is_autocast_enabled",
+    "is_grad_enabled", "is_inference_mode_enabled", "jit", "layout", "legacy", "linalg", "load",
+    "long", "meshgrid", "model_zoo", "mps", "multiprocessing", "nan", "newaxis", "nn", "no_grad",
+    "onnx", "optim", "overrides", "package", "pi", "profiler", "random", "save", "serialization",
+    "set_autocast_cache_enabled", "set_autocast_cpu_dtype", "set_autocast_cpu_enabled",
+    "set_autocast_dtype", "set_autocast_enabled", "set_autocast_gpu_dtype", "set_grad_enabled",
+    "set_num_interop_threads", "set_num_threads", "set_printoptions", "short", "sparse",
+    "sparse_coo", "special", "strided", "testing", "tril_indices", "triu_indices", "types",
+    "unravel_index", "utils", "version", "vision", "vmap", "xpu",
 ]  # fmt: skip
 __all__ += _creation.__all__
 __all__ += _dtype.__all__

@@ -66,3 +66,23 @@ def test_a_subclass_shares_the_memory() -> None:
     own.fill_(1)
     assert isinstance(own, Own)
     assert x.tolist() == [1, 1]
+
+
+def test_dims_are_added_at_the_ends() -> None:
+    x = dtorch.ones(3)
+    assert dtorch.atleast_1d(dtorch.tensor(1.0)).shape == (1,)
+    assert dtorch.atleast_2d(x).shape == (1, 3)
+    assert dtorch.atleast_3d(x).shape == (1, 3, 1)
+    assert [tuple(t.shape) for t in dtorch.atleast_3d([x, dtorch.ones(2, 3)])] == [
+        (1, 3, 1),
+        (2, 3, 1),
+    ]
+    with pytest.raises(TypeError, match="expected tensors"):
+        dtorch.atleast_1d(1)
+
+
+def test_flat_places_are_places_in_all_dims() -> None:
+    found = dtorch.unravel_index(dtorch.tensor([0, 5]), (2, 3))
+    assert [part.tolist() for part in found] == [[0, 1], [0, 2]]
+    with pytest.raises(ValueError, match="unravel_index"):
+        dtorch.unravel_index(dtorch.tensor([6]), (2, 3))

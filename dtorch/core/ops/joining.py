@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -252,6 +253,52 @@ def cartesian_prod(*tensors: Any) -> Any:
         return tensors[0].clone()
     grid = meshgrid(*tensors, indexing="ij")
     return stack([t.reshape(-1) for t in grid], -1)
+
+
+def _grown(name: str, tensors: tuple[Any, ...], grow: Any) -> Any:
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    if not all(isinstance(tensor, Tensor) for tensor in tensors):
+        raise TypeError(f"{name}: got {[type(t).__name__ for t in tensors]}, expected tensors")
+    grown = tuple(map(grow, tensors))
+    return grown[0] if len(grown) == 1 else grown
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """Tensors with a dim, where they have none; of several, or a list of them, a tuple."""
+    return _grown("atleast_1d", tensors, lambda t: t if t.ndim else t.reshape(1))
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """Tensors with two dims at least; a vector becomes a row."""
+    return _grown("atleast_2d", tensors, _as_matrix)
+
+
+def _as_matrix(t: Any) -> Any:
+    return t if t.ndim > 1 else t.reshape(1, -1)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Tensors with three dims at least; a vector becomes ``(1, n, 1)``, a matrix ``(m, n, 1)``."""
+    return _grown(
+        "atleast_3d", tensors, lambda t: t if t.ndim > 2 else unsqueeze(_as_matrix(t), -1)
+    )
+
+
+def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+    """Places in a tensor of ``shape`` of the elements that a flat one has at ``indices``; negative ones
+    count from the end.
+
+    Raises:
+        ArgumentError: one is out of range.
+    """
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    try:
+        flat = indices._array
+        places = np.unravel_index(np.where(flat < 0, flat + math.prod(sizes), flat), sizes)
+    except ValueError as error:
+        raise ArgumentError(f"unravel_index: {error}") from None
+    return tuple(wrap(np.asarray(place, np.int64)) for place in places)
 
 
 @composite(tensors=("input",))

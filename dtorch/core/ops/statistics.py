@@ -326,3 +326,31 @@ def _(make):
 @trapezoid.expect
 def _(y, x=None, dx=1.0, dim=-1):
     return np.trapezoid(y, x, dx, dim)
+
+
+@composite(tensors=("y", "x"), wide=True, takes="ifc", method=False)
+def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Any:
+    """Integrals along ``dim`` by the trapezoidal rule, from the first place up to each other; the
+    parameters are those of `trapezoid`."""
+    lines = _floating(y).transpose(dim, -1)
+    pair = (lines[..., 1:] + lines[..., :-1]) / 2
+    if x is None:
+        pair = pair if dx is None else pair * dx
+    else:
+        places = _floating(x if x.ndim == 1 else x.transpose(dim, -1))
+        pair = pair * (places[..., 1:] - places[..., :-1])
+    return pair.cumsum(-1).transpose(dim, -1)
+
+
+@cumulative_trapezoid.samples
+def _(make):
+    yield (make(2, 5),), {}
+    yield (make(5, 2), make(5)), {"dim": 0}
+    yield (make(2, 5),), {"dx": 0.5}
+
+
+@cumulative_trapezoid.expect
+def _(y, x=None, dx=1.0, dim=-1):
+    from scipy.integrate import cumulative_trapezoid  # noqa: PLC0415 - an oracle of tests
+
+    return cumulative_trapezoid(y, x, dx, dim)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtorch.core import backend
 from dtorch.core.base import wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import refuse_dtypes
@@ -194,3 +195,36 @@ def _(make):
 def _(input, bins=100, min=0, max=0):
     low, high = (min, max) if max > min else (input.min(), input.max())
     return np.histogram(input, bins, (low, high))[0].astype(input.dtype)
+
+
+@composite(tensors=("elements", "test_elements"), method=False, has_out=False, takes="bif")
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
+    """Whether each element is among others; one of the two may be a number.
+
+    Args:
+        assume_unique: no number comes twice in either; nothing is gained by saying so.
+        invert: whether it is not.
+    """
+    given = elements if isinstance(elements, Tensor) else test_elements
+    arrays = [
+        t._array if isinstance(t, Tensor) else np.asarray(t) for t in (elements, test_elements)
+    ]
+    xp = backend.array_module(given._array)
+    if xp is not np:
+        return wrap(xp.empty(arrays[0].shape, np.bool_))
+    wide = [a.astype(np.float32) if a.dtype.kind == "V" else a for a in arrays]
+    return wrap(np.isin(wide[0], wide[1], invert=invert))
+
+
+@isin.samples
+def _(make):
+    yield (make.index(3, 4, high=6), make.index(3, high=6)), {}
+    yield (make.index(3, 4, high=6), make.index(3, high=6)), {"invert": True}
+
+
+@isin.expect
+def _(elements, test_elements, invert=False):
+    wanted = set(np.atleast_1d(test_elements).tolist())
+    return np.vectorize(lambda element: (element in wanted) != invert, otypes=[bool])(elements)
