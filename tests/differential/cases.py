@@ -131,13 +131,42 @@ UNARY = (
     "rsqrt sigmoid sgn sign sin sinc sinh sqrt square tan tanh trunc nan_to_num "
     "logit real imag "
     "F.relu F.relu6 F.hardtanh F.hardsigmoid F.hardswish F.silu F.mish F.gelu F.selu F.softsign "
-    "F.tanhshrink F.logsigmoid F.elu F.celu F.leaky_relu F.softplus F.hardshrink F.softshrink"
+    "F.tanhshrink F.logsigmoid F.elu F.celu F.leaky_relu F.softplus F.hardshrink F.softshrink "
+    "special.entr special.erfcx special.i0e special.i1e special.log_ndtr "
+    "special.ndtr special.ndtri"
 )
 
 
 @drawn(*UNARY.split())
 def _(draw, name):
     return [array(draw)], {}
+
+
+# At infinity, and for nan, PyTorch's series end in nan or a number where there is a limit or none.
+FINITE = ("plain", "plain", "ties")
+
+
+@drawn("i0", "special.i1")
+def _(draw, name):
+    return [array(draw, kinds=FINITE)], {}
+
+
+# PyTorch has no gradients of these.
+@drawn(*(f"special.{name}" for name in ["airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "spherical_bessel_j0"]))  # fmt: skip
+def _(draw, name):
+    return [array(draw, kinds=FINITE, grad=False)], {}
+
+
+@drawn("special.xlog1py", "special.zeta", "igamma", "igammac")
+def _(draw, name):
+    one = array(draw, dtypes=WIDE, kinds=FINITE, grad=False)
+    other = array(draw, one["shape"], dtypes=(one["array"],), kinds=FINITE, grad=False)
+    return [one, other], {}
+
+
+@drawn("mvlgamma")
+def _(draw, name):
+    return [array(draw, dtypes=FLOATS), draw(st.sampled_from([1, 2, 3]))], {}
 
 
 @drawn(*(f".{name}_" for name in ["abs", "ceil", "cos", "erf", "exp", "floor", "log", "neg", "reciprocal", "round", "rsqrt", "sigmoid", "sign", "sin", "sqrt", "tanh", "trunc", "relu", "square", "logical_not", "zero"]))  # fmt: skip
