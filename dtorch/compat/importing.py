@@ -20,6 +20,7 @@ from dtorch.compat.names import (
     is_moved,
     is_theirs,
     load,
+    theirs_of_moved,
 )
 from dtorch.core import naming
 from dtorch.core.errors import ArgumentError
@@ -80,7 +81,8 @@ class _Finder(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
         if not is_theirs(fullname):
-            return None
+            moved = theirs_of_moved(fullname)
+            return None if moved is None else ModuleSpec(fullname, self, is_package=True)
         if find_ours(fullname) is None:
             raise ModuleNotFoundError(_absent(fullname), name=fullname)
         return ModuleSpec(fullname, self, is_package=True)
@@ -89,7 +91,8 @@ class _Finder(MetaPathFinder, Loader):
         return None  # an empty one, in whose place `exec_module` puts what is meant
 
     def exec_module(self, module: types.ModuleType) -> None:
-        sys.modules[module.__name__] = _meant_by(module.__name__)
+        name = theirs_of_moved(module.__name__) or module.__name__
+        sys.modules[module.__name__] = _meant_by(name)
 
 
 def _meant_by(name: str) -> types.ModuleType:

@@ -64,6 +64,21 @@ def is_theirs(name: str) -> bool:
     return name.partition(".")[0] in ROOTS
 
 
+def theirs_of_moved(name: str) -> str | None:
+    """PyTorch's name of a module that would be ``name`` here, but has another place.
+
+    Python asks for it by such a name after ``from torchvision.transforms import transforms``.
+
+    >>> theirs_of_moved("dtorch.vision.transforms.transforms")
+    'torchvision.transforms.transforms'
+    """
+    for theirs, ours in sorted(ROOTS.items(), key=lambda root: -len(root[1])):
+        if name.startswith(f"{ours}."):
+            meant = theirs + name[len(ours) :]
+            return meant if meant in _MOVED else None
+    return None
+
+
 def find_ours(name: str) -> str | None:
     """The module of dtorch that a module of PyTorch's is, or None.
 
