@@ -1159,6 +1159,14 @@ def lp_pool3d(
     out: Tensor | None = None,
 ) -> Tensor: ...
 def lt(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
+def lu_unpack(
+    LU_data: Tensor,
+    LU_pivots: Tensor,
+    unpack_data: bool = True,
+    unpack_pivots: bool = True,
+    *,
+    out: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]: ...
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,

@@ -391,7 +391,7 @@ def _has_cuda() -> bool:
 def _can_pin() -> bool:
     if _has_cuda():
         return True
-    warnings.warn("DataLoader: pin_memory=True without CUDA does nothing", stacklevel=4)
+    warnings.warn("DataLoader: pin_memory=True without CUDA does nothing", stacklevel=3)
     return False
 
 

@@ -523,3 +523,9 @@ def test_seeds_fit_into_tensors_and_one_set_by_worker_init_fn_stays():
     assert all(seed < 1 << 63 for batch in lists(DataLoader(OwnSeeds(), 5)) for seed in batch)
     loader = DataLoader(OwnSeeds(), 5, num_workers=1, worker_init_fn=_fixed_seed)
     assert lists(loader) == [[12345] * 5] * 2
+
+
+def test_pinning_without_a_card_is_warned_of_at_the_users_line() -> None:
+    with pytest.warns(UserWarning, match="pin_memory=True without CUDA") as caught:
+        DataLoader([1, 2], pin_memory=True)
+    assert caught[0].filename == __file__

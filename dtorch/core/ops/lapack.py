@@ -624,3 +624,38 @@ def _(make):
 def _(LU_data, LU_pivots):
     swaps = np.stack([np.eye(3)[:, [1, 2, 0]], np.eye(3)]).astype(LU_data.dtype)
     return swaps, np.tril(LU_data, -1) + np.eye(3), np.triu(LU_data)
+
+
+@composite(tensors=("LU_data", "LU_pivots"), method=False)
+def lu_unpack(
+    LU_data: Any,
+    LU_pivots: Any,
+    unpack_data: bool = True,
+    unpack_pivots: bool = True,
+) -> tuple[Any, Any, Any]:
+    """P, L and U with ``P L U = A`` from the results of `linalg.lu_factor`; what is not asked for is
+    empty."""
+    parts = btriunpack(LU_data, LU_pivots, unpack_data, unpack_pivots)
+    P, L, U = (LU_data.new_empty(0) if part is None else part for part in parts)
+    return P, L, U
+
+
+@lu_unpack.samples
+def _(make):
+    pivots = make.index(1, high=1)
+    yield (make(2, 3, 3), pivots.new_tensor([[2, 3, 3], [1, 2, 3]]).int()), {}
+    yield (make(3, 2), pivots.new_tensor([3, 2]).int()), {}
+    yield (make(2, 3), pivots.new_tensor([2, 2]).int(), True, False), {}
+
+
+@lu_unpack.expect
+def _(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
+    count = min(LU_data.shape[-2:])
+    m = LU_data.shape[-2]
+    order = np.tile(np.arange(m), (*LU_pivots.shape[:-1], 1))
+    for places, pivots in zip(order.reshape(-1, m), LU_pivots.reshape(-1, count), strict=True):
+        for row, pivot in enumerate(pivots - 1):
+            places[[row, pivot]] = places[[pivot, row]]
+    swaps = (order[..., None, :] == np.arange(m)[:, None]).astype(LU_data.dtype)
+    lower = np.tril(LU_data[..., :count], -1) + np.eye(m, count)
+    return swaps if unpack_pivots else np.zeros(0), lower, np.triu(LU_data[..., :count, :])
