@@ -36,10 +36,11 @@ def is_identity(name: str, input: Any, p: float, training: bool) -> bool:
 
 def _kept(input: Any, shape: tuple[int, ...], p: float) -> Any:
     """Where elements are kept, each with probability ``1 - p``."""
+    array = input._array
     if input.is_meta:
-        return backend.array_module(input._array).empty(shape, np.bool_)
-    kept = uniform(shape, np.dtype(np.float32), None) >= p
-    return memory_format.kept(np, (input._array,), kept)
+        return backend.array_module(array).empty(shape, np.bool_)
+    kept = uniform(shape, SINGLE, None) >= p
+    return kept if array.flags.c_contiguous else memory_format.kept(np, (array,), kept)
 
 
 def _kind(input: Any) -> Any:

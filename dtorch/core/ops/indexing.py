@@ -28,6 +28,7 @@ from dtorch.core.inplace import bump, check_history, expect_writable, overwrite
 from dtorch.core.op import method, structured
 from dtorch.core.ops.comparison import keep
 from dtorch.core.ops.scatter import take_slice, unslice
+from dtorch.core.quiet import quietly
 from dtorch.core.shapes import ends
 from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
@@ -382,7 +383,7 @@ def _(grad):
     return grad  # the engine sums it
 
 
-@entry("fill_")
+@entry("fill_", computes=False)
 def fill_(input: Any, value: Any) -> Any:
     """Overwrite every element with one number (or a 0-dim tensor)."""
     if isinstance(value, TensorBase):
@@ -394,12 +395,16 @@ def fill_(input: Any, value: Any) -> Any:
         raise TypeError(f"fill_: value is {type(value).__name__}, expected a number")
     if isinstance(value, complex) and input._array.dtype.kind != "c":
         raise DtypeError(f"fill_: {value} into a tensor of {from_numpy_dtype(input._array.dtype)}")
+    kind = input._array.dtype
+    # NumPy warns of complex numbers alone, where a part is beyond what the dtype holds.
+    number = quietly(number_in, "fill_", value, kind) if kind.kind == "c" else (
+        number_in("fill_", value, kind))  # fmt: skip
     if input._mode == 0:
         check_history("fill_", input, 0)
-        overwrite("fill_", input, number_in("fill_", value, input._array.dtype))
+        overwrite("fill_", input, number)
         bump(input)
         return input
-    return fill.inplace_function(input, wrap(number_in("fill_", value, input._array.dtype)))  # type: ignore[misc]
+    return fill.inplace_function(input, wrap(number))  # type: ignore[misc]
 
 
 def zero_(input: Any) -> Any:
