@@ -96,8 +96,34 @@ class LazyLinear(LazyModuleMixin, Linear):
         self.reset_parameters()
 
 
+def _document(
+    cls: type[LazyModuleMixin], learned: str, arguments: str, dims: int, note: str = ""
+) -> None:
+    """Say of a lazy layer what it is, and show it."""
+    of = cls.cls_to_become.__name__
+    sizes = ", ".join(map(str, (2, 3, *(5,) * dims)))
+    cls.__doc__ = f"""`{of}` that takes ``{learned}`` from its first input.
+
+    Arguments are those of `{of}` from the second on.{note}
+
+    Example:
+        >>> import dtorch
+        >>> layer = {cls.__name__}({arguments})
+        >>> out = layer(dtorch.ones({sizes}))
+        >>> layer.{learned}
+        3
+        >>> type(layer).__name__
+        {of!r}
+    """
+
+
 class _LazyConv(LazyModuleMixin, _ConvNd):
     """A convolution that takes ``in_channels`` from its first input."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "cls_to_become" in vars(cls):
+            _document(cls, "in_channels", "4, 3", cls._dims)
 
     def __init__(self, out_channels: int, kernel_size: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(0, out_channels, kernel_size, *args, **kwargs)
@@ -147,115 +173,40 @@ class _LazyTransposed(_LazyConv):
 
 
 class LazyConv1d(_LazyForward, Conv1d):
-    """`Conv1d` that takes ``in_channels`` from its first input.
-
-    Arguments are those of `Conv1d` from the second on.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyConv1d(4, 3)
-        >>> out = layer(dtorch.ones(2, 3, 5))
-        >>> layer.in_channels
-        3
-        >>> type(layer).__name__
-        'Conv1d'
-    """
-
     cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyForward, Conv2d):
-    """`Conv2d` that takes ``in_channels`` from its first input.
-
-    Arguments are those of `Conv2d` from the second on.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyConv2d(4, 3)
-        >>> out = layer(dtorch.ones(2, 3, 5, 5))
-        >>> layer.in_channels
-        3
-        >>> type(layer).__name__
-        'Conv2d'
-    """
-
     cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyForward, Conv3d):
-    """`Conv3d` that takes ``in_channels`` from its first input.
-
-    Arguments are those of `Conv3d` from the second on.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyConv3d(4, 3)
-        >>> out = layer(dtorch.ones(2, 3, 5, 5, 5))
-        >>> layer.in_channels
-        3
-        >>> type(layer).__name__
-        'Conv3d'
-    """
-
     cls_to_become = Conv3d
 
 
 class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
-    """`ConvTranspose1d` that takes ``in_channels`` from its first input.
-
-    Arguments are those of `ConvTranspose1d` from the second on.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyConvTranspose1d(4, 3)
-        >>> out = layer(dtorch.ones(2, 3, 5))
-        >>> layer.in_channels
-        3
-        >>> type(layer).__name__
-        'ConvTranspose1d'
-    """
-
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):
-    """`ConvTranspose2d` that takes ``in_channels`` from its first input.
-
-    Arguments are those of `ConvTranspose2d` from the second on.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyConvTranspose2d(4, 3)
-        >>> out = layer(dtorch.ones(2, 3, 5, 5))
-        >>> layer.in_channels
-        3
-        >>> type(layer).__name__
-        'ConvTranspose2d'
-    """
-
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):
-    """`ConvTranspose3d` that takes ``in_channels`` from its first input.
-
-    Arguments are those of `ConvTranspose3d` from the second on.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyConvTranspose3d(4, 3)
-        >>> out = layer(dtorch.ones(2, 3, 5, 5, 5))
-        >>> layer.in_channels
-        3
-        >>> type(layer).__name__
-        'ConvTranspose3d'
-    """
-
     cls_to_become = ConvTranspose3d
 
 
 class _LazyNorm(LazyModuleMixin, _NormBase):
     """A norm that takes ``num_features`` from its first input."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "cls_to_become" in vars(cls):
+            unlike = (
+                " Unlike there, ``affine`` and\n    ``track_running_stats`` are True by default."
+            )
+            note = unlike if "Instance" in cls.__name__ else ""
+            _document(cls, "num_features", "", cls._ndims[-1] - 2, note)
 
     def __init__(
         self, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True,
@@ -285,111 +236,24 @@ class _LazyNorm(LazyModuleMixin, _NormBase):
 
 
 class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
-    """`BatchNorm1d` that takes ``num_features`` from its first input.
-
-    Arguments are those of `BatchNorm1d` from the second on.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyBatchNorm1d()
-        >>> out = layer(dtorch.ones(2, 3, 5))
-        >>> layer.num_features
-        3
-        >>> type(layer).__name__
-        'BatchNorm1d'
-    """
-
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
-    """`BatchNorm2d` that takes ``num_features`` from its first input.
-
-    Arguments are those of `BatchNorm2d` from the second on.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyBatchNorm2d()
-        >>> out = layer(dtorch.ones(2, 3, 5, 5))
-        >>> layer.num_features
-        3
-        >>> type(layer).__name__
-        'BatchNorm2d'
-    """
-
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
-    """`BatchNorm3d` that takes ``num_features`` from its first input.
-
-    Arguments are those of `BatchNorm3d` from the second on.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyBatchNorm3d()
-        >>> out = layer(dtorch.ones(2, 3, 5, 5, 5))
-        >>> layer.num_features
-        3
-        >>> type(layer).__name__
-        'BatchNorm3d'
-    """
-
     cls_to_become = BatchNorm3d
 
 
 class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
-    """`InstanceNorm1d` that takes ``num_features`` from its first input.
-
-    Arguments are those of `InstanceNorm1d` from the second on. Unlike there, ``affine`` and
-    ``track_running_stats`` are True by default.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyInstanceNorm1d()
-        >>> out = layer(dtorch.ones(2, 3, 5))
-        >>> layer.num_features
-        3
-        >>> type(layer).__name__
-        'InstanceNorm1d'
-    """
-
     cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
-    """`InstanceNorm2d` that takes ``num_features`` from its first input.
-
-    Arguments are those of `InstanceNorm2d` from the second on. Unlike there, ``affine`` and
-    ``track_running_stats`` are True by default.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyInstanceNorm2d()
-        >>> out = layer(dtorch.ones(2, 3, 5, 5))
-        >>> layer.num_features
-        3
-        >>> type(layer).__name__
-        'InstanceNorm2d'
-    """
-
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
-    """`InstanceNorm3d` that takes ``num_features`` from its first input.
-
-    Arguments are those of `InstanceNorm3d` from the second on. Unlike there, ``affine`` and
-    ``track_running_stats`` are True by default.
-
-    Example:
-        >>> import dtorch
-        >>> layer = LazyInstanceNorm3d()
-        >>> out = layer(dtorch.ones(2, 3, 5, 5, 5))
-        >>> layer.num_features
-        3
-        >>> type(layer).__name__
-        'InstanceNorm3d'
-    """
-
     cls_to_become = InstanceNorm3d
