@@ -14,6 +14,7 @@ from dtorch.core.functions import (
     log,
     log1p,
     softplus,
+    tanh,
     where,
 )
 from dtorch.core.grad_mode import no_grad
@@ -126,27 +127,28 @@ class ContinuousBernoulli(OfEvents, ExponentialFamily):
         super().__init__(self._param.size(), validate_args=validate_args)
 
     def _apart(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Whether probabilities are apart from 1/2, with ones that are in place of those that are
-        not, and how far those are from it."""
+        """Whether probabilities are apart from 1/2; the logits, with 1 in place of those that are
+        not; and how far probabilities are from 1/2 that are not apart."""
         low, high = self._lims
         apart = (self.probs <= low) | (self.probs > high)
-        return apart, where(apart, self.probs, low), where(apart, 0.0, self.probs - 0.5)
+        return apart, where(apart, self.logits, 1.0), where(apart, 0.0, self.probs - 0.5)
 
     def _log_factor(self) -> Tensor:
-        apart, p, x = self._apart()
-        formula = log(absolute(log1p(-p) - log(p))) - log(absolute(1 - 2 * p))
+        """``C`` is ``logits / tanh(logits / 2)``."""
+        apart, logits, x = self._apart()
+        formula = log(absolute(logits)) - log(absolute(tanh(logits / 2)))
         return where(apart, formula, math.log(2) + (4 / 3 + 104 / 45 * x**2) * x**2)
 
     @property
     def mean(self) -> Tensor:
-        apart, p, x = self._apart()
-        formula = p / (2 * p - 1) + 1 / (log1p(-p) - log(p))
+        apart, logits, x = self._apart()
+        formula = 0.5 + 0.5 / tanh(logits / 2) - 1 / logits
         return where(apart, formula, 0.5 + (1 / 3 + 16 / 45 * x**2) * x)
 
     @property
     def variance(self) -> Tensor:
-        apart, p, x = self._apart()
-        formula = p * (p - 1) / (1 - 2 * p) ** 2 + 1 / (log1p(-p) - log(p)) ** 2
+        apart, logits, x = self._apart()
+        formula = 1 / logits**2 - self.probs * (1 - self.probs) / tanh(logits / 2) ** 2
         return where(apart, formula, 1 / 12 - (1 / 15 - 128 / 945 * x**2) * x**2)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
@@ -176,9 +178,7 @@ class ContinuousBernoulli(OfEvents, ExponentialFamily):
         return self.logits == 0, where(self.logits == 0, 1.0, self.logits.clamp(-most, most))
 
     def entropy(self) -> Tensor:
-        log_rest = log1p(-self.probs)
-        log_odds = log(self.probs) - log_rest
-        return -self.mean * log_odds - self._log_factor() - log_rest
+        return softplus(self.logits) - self.mean * self.logits - self._log_factor()
 
     @property
     def _natural_params(self) -> tuple[Tensor, ...]:

@@ -199,8 +199,8 @@ def _(p: Any, q: Any) -> Tensor:
 
 @register_kl(ContinuousBernoulli, ContinuousBernoulli)
 def _(p: Any, q: Any) -> Tensor:
-    of_p = p._log_factor() + log1p(-p.probs)
-    of_q = q._log_factor() + log1p(-q.probs)
+    of_p = p._log_factor() - softplus(p.logits)
+    of_q = q._log_factor() - softplus(q.logits)
     return p.mean * (p.logits - q.logits) + of_p - of_q
 
 
@@ -462,7 +462,7 @@ def _(q: Beta, p: Any) -> Any:
 
 @_cross_entropy.register
 def _(q: ContinuousBernoulli, p: Any) -> Any:
-    result = -p.mean * q.logits - log1p(-q.probs) - q._log_factor()
+    result = softplus(q.logits) - p.mean * q.logits - q._log_factor()
     return _unless_within(p, 0.0, 1.0, result)
 
 
