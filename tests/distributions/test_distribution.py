@@ -427,6 +427,26 @@ def test_parameters_are_computed_once_and_with_gradients() -> None:
     assert logits.requires_grad
 
 
+def test_log_probabilities_at_the_ends_are_finite_and_have_gradients() -> None:
+    for logit in (-1e4, -90.0, 90.0, 1e4):
+        logits = dtorch.tensor([logit], requires_grad=True)
+        for d in (dist.Bernoulli(logits=logits), dist.ContinuousBernoulli(logits=logits)):
+            likely = dtorch.tensor([float(logit > 0)])
+            (slope,) = dtorch.autograd.grad(d.log_prob(likely).sum() + d.entropy().sum(), logits)
+            assert slope.isfinite().all()
+    # The density of the likely end of a steep exponential is its slope.
+    steep = dist.ContinuousBernoulli(logits=dtorch.tensor(200.0))
+    np.testing.assert_allclose(steep.log_prob(dtorch.tensor(1.0)).exp().item(), 200, rtol=1e-4)
+    certain = dist.Categorical(dtorch.tensor([0.0, 1.0]))
+    assert certain.log_prob(dtorch.tensor(1)).item() == pytest.approx(0, abs=1e-6)
+    assert certain.entropy().item() == pytest.approx(0, abs=1e-5)
+
+
+def test_classic_names() -> None:
+    d = dist.Normal(dtorch.zeros(2), dtorch.full((2,), 2.0))
+    assert d.std.tolist() == d.stddev.tolist() == [2, 2]
+
+
 def test_triangles_become_vectors_and_back() -> None:
     square = dtorch.arange(32.0).view(2, 4, 4)
     for diag in (-2, -1, 0, 1, 2):
