@@ -125,9 +125,9 @@ def allows(what: Classic) -> bool:
 
 
 def hinted(error: Exception) -> Exception:
-    """The error, with a hint at classic mode in its message."""
-    if error.args and isinstance(error.args[0], str) and not error.args[0].endswith(HINT):
-        error.args = (error.args[0] + HINT, *error.args[1:])
+    """The error, with a hint at classic mode in its message where that is off."""
+    if not _on and error.args and HINT not in str(error.args[0]):
+        error.args = (f"{error.args[0]}{HINT}", *error.args[1:])
     return error
 
 
