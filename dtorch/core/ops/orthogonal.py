@@ -100,25 +100,25 @@ def chebyshev_polynomial_w(input: Tensor, n: Tensor | float) -> Tensor:
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif", wide=True)
 def shifted_chebyshev_polynomial_t(input: Tensor, n: Tensor | float) -> Tensor:
     """`chebyshev_polynomial_t` of ``2 input - 1``."""
-    return _polynomial(2 * input - 1, n, "chebyshev_t")
+    return _polynomial(2.0 * input - 1, n, "chebyshev_t")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif", wide=True)
 def shifted_chebyshev_polynomial_u(input: Tensor, n: Tensor | float) -> Tensor:
     """`chebyshev_polynomial_u` of ``2 input - 1``."""
-    return _polynomial(2 * input - 1, n, "chebyshev_u")
+    return _polynomial(2.0 * input - 1, n, "chebyshev_u")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif", wide=True)
 def shifted_chebyshev_polynomial_v(input: Tensor, n: Tensor | float) -> Tensor:
     """`chebyshev_polynomial_v` of ``2 input - 1``."""
-    return _polynomial(2 * input - 1, n, "chebyshev_v")
+    return _polynomial(2.0 * input - 1, n, "chebyshev_v")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif", wide=True)
 def shifted_chebyshev_polynomial_w(input: Tensor, n: Tensor | float) -> Tensor:
     """`chebyshev_polynomial_w` of ``2 input - 1``."""
-    return _polynomial(2 * input - 1, n, "chebyshev_w")
+    return _polynomial(2.0 * input - 1, n, "chebyshev_w")
 
 
 @composite(home="special", method=False, tensors=_TENSORS, takes="bif")
