@@ -16,8 +16,9 @@ from dtorch.core.arrays import Array
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
 from dtorch.core.classic import Classic
 from dtorch.core.coo import CooArray
-from dtorch.core.device import CPU, as_device, defaults, make_default
+from dtorch.core.device import CPU, Place, as_device, defaults, make_default
 from dtorch.core.dtype import (
+    DType,
     as_dtype,
     dtype,
     from_numpy_dtype,
@@ -44,7 +45,11 @@ __all__ = [
 
 
 def _finish(
-    array: Array, requires_grad: bool, out: Any = None, device: Any = None, dtype: Any = None
+    array: Array,
+    requires_grad: bool,
+    out: Any = None,
+    device: Place | None = None,
+    dtype: DType | None = None,
 ) -> Tensor:
     if device is not None or defaults.changed:
         array = placed(array, device)
@@ -101,8 +106,8 @@ def set_default_device(device: Any) -> None:
 def tensor(
     data: Any,
     *,
-    dtype: Any = None,
-    device: Any = None,
+    dtype: DType | None = None,
+    device: Place | None = None,
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:
@@ -164,7 +169,7 @@ def _dtypes_in(data: Any) -> set[dtype]:
 
 
 def scalar_tensor(
-    s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    s: Any, *, dtype: DType | None = None, device: Place | None = None, requires_grad: bool = False
 ) -> Tensor:
     """A 0-dim tensor of a number; of the default dtype, whatever the number.
 
@@ -176,7 +181,7 @@ def scalar_tensor(
 
 
 @entry("as_tensor")
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: DType | None = None, device: Place | None = None) -> Tensor:
     """``data`` as a tensor, sharing memory with an array or tensor of the wanted dtype."""
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
@@ -239,7 +244,7 @@ def tensor_from_storage(
 
 @entry("empty", computes=False)
 def empty(
-    *sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, device: Any = None,
+    *sizes: Any, size: Any = None, out: Any = None, dtype: DType | None = None, device: Place | None = None,
     requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """An uninitialised tensor."""
@@ -262,8 +267,8 @@ def zeros(
     *sizes: Any,
     size: Any = None,
     out: Any = None,
-    dtype: Any = None,
-    device: Any = None,
+    dtype: DType | None = None,
+    device: Place | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of zeros."""
@@ -279,8 +284,8 @@ def ones(
     *sizes: Any,
     size: Any = None,
     out: Any = None,
-    dtype: Any = None,
-    device: Any = None,
+    dtype: DType | None = None,
+    device: Place | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of ones."""
@@ -292,7 +297,7 @@ def ones(
 
 @entry("full")
 def full(
-    size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, device: Any = None,
+    size: Any, fill_value: Any, *, out: Any = None, dtype: DType | None = None, device: Place | None = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """A tensor of one number; its dtype follows from the number."""
@@ -340,7 +345,7 @@ def _without_elements(input: Tensor, dtype: Any, requires_grad: bool) -> Tensor:
 
 @entry("empty_like", computes=False)
 def empty_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    input: Tensor, *, dtype: DType | None = None, device: Place | None = None, requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """An uninitialised tensor of the sizes, dtype and device of ``input``."""
@@ -351,7 +356,7 @@ def empty_like(
 
 @entry("zeros_like", computes=False)
 def zeros_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    input: Tensor, *, dtype: DType | None = None, device: Place | None = None, requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Zeros of the sizes, dtype and device of ``input``."""
@@ -362,7 +367,7 @@ def zeros_like(
 
 @entry("ones_like", computes=False)
 def ones_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    input: Tensor, *, dtype: DType | None = None, device: Place | None = None, requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Ones of the sizes, dtype and device of ``input``."""
@@ -371,7 +376,7 @@ def ones_like(
 
 @entry("full_like")
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None,
+    input: Tensor, fill_value: Any, *, dtype: DType | None = None, device: Place | None = None,
     requires_grad: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """One number in the sizes, dtype and device of ``input``."""
@@ -385,8 +390,8 @@ def full_like(
 
 @entry("arange")
 def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False,
+    start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: DType | None = None,
+    device: Place | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers from ``start`` up to, not including, ``end``, in steps.
 
@@ -414,8 +419,8 @@ def arange(
 
 @entry("linspace")
 def linspace(
-    start: float, end: float, steps: int = 100, *, out: Any = None, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False,
+    start: float, end: float, steps: int = 100, *, out: Any = None, dtype: DType | None = None,
+    device: Place | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """``steps`` numbers at equal distances, from ``start`` to ``end`` inclusive."""
     if steps < 0:
@@ -430,7 +435,7 @@ def linspace(
 @entry("logspace")
 def logspace(
     start: float, end: float, steps: int = 100, base: float = 10.0, *, out: Any = None,
-    dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    dtype: DType | None = None, device: Place | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """``steps`` powers of ``base``; the exponents at equal distances from ``start`` to ``end``."""
     if steps < 0:
@@ -445,7 +450,7 @@ def logspace(
 @entry("range")
 def range(
     start: float = 0, end: float | None = None, step: float = 1, *, out: Any = None,
-    dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    dtype: DType | None = None, device: Place | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers from ``start`` to ``end`` inclusive, in steps, of the default dtype.
 
@@ -467,7 +472,12 @@ def range(
 
 @entry("empty_strided", computes=False)
 def empty_strided(
-    size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    size: Any,
+    stride: Any,
+    *,
+    dtype: DType | None = None,
+    device: Place | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """An uninitialised tensor of given sizes and strides, in elements.
 
@@ -495,7 +505,7 @@ def empty_strided(
 
 @entry("asarray")
 def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None,
+    obj: Any, *, dtype: DType | None = None, device: Place | None = None, copy: bool | None = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """``obj`` as a tensor: a tensor, an array, a buffer, nested sequences or a number.
@@ -563,20 +573,24 @@ def frombuffer(
 
 
 @entry("fftfreq")
-def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> Tensor:
+def fftfreq(
+    n: int, d: float = 1.0, *, dtype: DType | None = None, device: Place | None = None
+) -> Tensor:
     """Frequencies of a transform of ``n`` elements that were taken at distances ``d``."""
     return _finish(np.fft.fftfreq(n, d).astype(_numpy(dtype)), False, device=device)
 
 
 @entry("rfftfreq")
-def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> Tensor:
+def rfftfreq(
+    n: int, d: float = 1.0, *, dtype: DType | None = None, device: Place | None = None
+) -> Tensor:
     """Frequencies of the transform of a real signal of ``n`` elements."""
     return _finish(np.fft.rfftfreq(n, d).astype(_numpy(dtype)), False, device=device)
 
 
 @entry("eye", computes=False)
 def eye(
-    n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, device: Any = None,
+    n: int, m: int | None = None, *, out: Any = None, dtype: DType | None = None, device: Place | None = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """A matrix ``(n, m)`` with ones on the diagonal."""
@@ -591,7 +605,7 @@ def eye(
 
 def _new(name: str, make: Any) -> Any:
     def method(
-        self: Tensor, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None,
+        self: Tensor, *sizes: Any, size: Any = None, dtype: DType | None = None, device: Place | None = None,
         requires_grad: bool = False, pin_memory: bool = False,
     ) -> Tensor:  # fmt: skip
         return make(  # type: ignore[no-any-return]
@@ -605,7 +619,12 @@ def _new(name: str, make: Any) -> Any:
 
 
 def new_tensor(
-    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: DType | None = None,
+    device: Place | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Like `dtorch.tensor`, of the dtype and device of this tensor."""
     return tensor(
@@ -616,14 +635,14 @@ def new_tensor(
     )
 
 
-def new(self: Tensor, *args: Any, device: Any = None, storage: Any = None) -> Tensor:
+def new(self: Tensor, *args: Any, device: Place | None = None, storage: Any = None) -> Tensor:
     """A tensor of the same dtype, by the rules of the classic constructors."""
     given = args if storage is None else (storage,)
     return Tensor(*given, dtype=self.dtype, device=device_like(self, device))
 
 
 def new_full(
-    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
+    self: Tensor, size: Any, fill_value: Any, *, dtype: DType | None = None, device: Place | None = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Like `dtorch.full`, of the dtype and device of this tensor."""
@@ -632,7 +651,7 @@ def new_full(
 
 
 def new_empty_strided(
-    self: Tensor, size: Any, stride: Any, *, dtype: Any = None, device: Any = None,
+    self: Tensor, size: Any, stride: Any, *, dtype: DType | None = None, device: Place | None = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Like `dtorch.empty_strided`, of the dtype and device of this tensor."""

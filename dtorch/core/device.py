@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import Any
+from typing import Any, TypeAlias
 
 from dtorch.core.errors import DeviceError
 
@@ -83,6 +83,9 @@ class device:  # noqa: N801 - the public name of the reference API
     def __reduce__(self) -> tuple[Any, tuple[str, int | None]]:
         return device, (self.type, self.index)
 
+
+# What names a device.
+Place: TypeAlias = device | str | int
 
 CPU = device("cpu")
 META = device("meta")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import math
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -90,6 +90,10 @@ class dtype:  # noqa: N801 - the public name of the reference API
     def __setstate__(self, state: Any) -> None:
         # A hostile pickle could otherwise change the one object of a dtype.
         raise TypeError(f"{self} cannot be changed, not by a pickle either")
+
+
+# What names a dtype.
+DType: TypeAlias = dtype | str | type[Any] | np.dtype[Any]
 
 
 def _make(name: str, kind: str) -> dtype:

@@ -9,7 +9,7 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.arrays import Array
 from dtorch.core.base import TensorBase
-from dtorch.core.device import META, as_device, defaults
+from dtorch.core.device import META, Place, as_device, defaults
 from dtorch.core.dtype import dtype, from_numpy_dtype
 from dtorch.core.errors import ArgumentTypeError, DeviceError, DtypeError, ShapeError
 from dtorch.core.meta import is_meta
@@ -21,7 +21,7 @@ ndarray = np.ndarray
 _NO_TENSORS = frozenset((bool, int, float, complex, list, tuple))
 
 
-def placed(array: Array, place: Any) -> Any:
+def placed(array: Array, place: Place | None) -> Any:
     """``array`` itself where ``place`` names the CPU or nothing, else a copy on that card.
 
     Raises:
@@ -33,7 +33,7 @@ def placed(array: Array, place: Any) -> Any:
     return backend.to_device(array, wanted)
 
 
-def xp_of(place: Any) -> Any:
+def xp_of(place: Place | None) -> Any:
     """The module whose ``empty``, ``zeros``, ``ones`` and ``full`` make arrays that go to a device:
     NumPy, but for the device that has no memory."""
     if place is None and not defaults.changed:
@@ -41,12 +41,12 @@ def xp_of(place: Any) -> Any:
     return backend.xp_for(META) if as_device(place).type == "meta" else np
 
 
-def device_like(tensor: TensorBase, place: Any) -> Any:
+def device_like(tensor: TensorBase, place: Place | None) -> Any:
     """``place``, or where a tensor lies if it is None."""
     return backend.device_of(tensor._array) if place is None else place
 
 
-def require_cpu(name: str, place: Any) -> None:
+def require_cpu(name: str, place: Place | None) -> None:
     """Complain unless ``place`` names the CPU or nothing, for what exists on the CPU alone."""
     wanted = as_device(place)
     if wanted.type != "cpu":

@@ -6,7 +6,8 @@ from typing import Any, TypeAlias, overload
 
 import numpy as np
 
-from dtorch.core.dtype import dtype
+from dtorch.core.device import Place
+from dtorch.core.dtype import DType, dtype
 from dtorch.core.ops.lapack import Singular
 from dtorch.core.ops.matrix import Eigen, Factors, LeastSquares, QR, SVD, SignLogdet
 from dtorch.core.ops.number_parts import Frexp
@@ -17,7 +18,6 @@ from dtorch.core.tensor import Tensor
 Number: TypeAlias = builtins.complex | np.number[Any]
 Operand: TypeAlias = Tensor | Number
 Ints: TypeAlias = int | Sequence[int]
-DType: TypeAlias = dtype | str | type[Any] | np.dtype[Any]
 
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def abs_(input: Tensor) -> Tensor: ...

@@ -8,7 +8,8 @@ import numpy as np
 
 from collections.abc import Callable
 from dtorch.core.coo import layout
-from dtorch.core.dtype import dtype
+from dtorch.core.device import Place
+from dtorch.core.dtype import DType, dtype
 from dtorch.core.generator import Generator
 from dtorch.core.ops.lapack import Singular
 from dtorch.core.ops.matrix import Eigen, QR, SignLogdet
@@ -20,7 +21,6 @@ from dtorch.core.tensor import Tensor
 Number: TypeAlias = builtins.complex | np.number[Any]
 Operand: TypeAlias = Tensor | Number
 Ints: TypeAlias = int | Sequence[int]
-DType: TypeAlias = dtype | str | type[Any] | np.dtype[Any]
 
 class OpMethods:
     """Methods that operations give to tensors."""
@@ -726,7 +726,7 @@ class OpMethods:
         *sizes: Ints,
         size: Ints | None = None,
         dtype: DType | None = None,
-        device: Any = None,
+        device: Place | None = None,
         requires_grad: bool = False,
         pin_memory: bool = False,
     ) -> Tensor: ...
@@ -736,7 +736,7 @@ class OpMethods:
         stride: Ints,
         *,
         dtype: DType | None = None,
-        device: Any = None,
+        device: Place | None = None,
         requires_grad: bool = False,
     ) -> Tensor: ...
     def new_full(
@@ -745,7 +745,7 @@ class OpMethods:
         fill_value: Operand,
         *,
         dtype: DType | None = None,
-        device: Any = None,
+        device: Place | None = None,
         requires_grad: bool = False,
     ) -> Tensor: ...
     def new_ones(
@@ -753,7 +753,7 @@ class OpMethods:
         *sizes: Ints,
         size: Ints | None = None,
         dtype: DType | None = None,
-        device: Any = None,
+        device: Place | None = None,
         requires_grad: bool = False,
         pin_memory: bool = False,
     ) -> Tensor: ...
@@ -762,7 +762,7 @@ class OpMethods:
         data: Any,
         *,
         dtype: DType | None = None,
-        device: Any = None,
+        device: Place | None = None,
         requires_grad: bool = False,
     ) -> Tensor: ...
     def new_zeros(
@@ -770,7 +770,7 @@ class OpMethods:
         *sizes: Ints,
         size: Ints | None = None,
         dtype: DType | None = None,
-        device: Any = None,
+        device: Place | None = None,
         requires_grad: bool = False,
         pin_memory: bool = False,
     ) -> Tensor: ...

@@ -13,8 +13,9 @@ from dtorch.core import classic
 from dtorch.core.arrays import Array
 from dtorch.core.base import REQUIRES_GRAD, TensorBase, wrap
 from dtorch.core.classic import Classic
-from dtorch.core.device import as_device, defaults
+from dtorch.core.device import Place, as_device, defaults
 from dtorch.core.dtype import (
+    DType,
     as_dtype,
     dtype,
     finfo,
@@ -159,8 +160,8 @@ def _made(
 
 @entry("rand", computes=False)
 def rand(
-    *sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: DType | None = None,
+    device: Place | None = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers uniform in [0, 1)."""
     given = sizes if size is None else given_sizes("rand", sizes, size)
@@ -170,8 +171,8 @@ def rand(
 
 @entry("randn", computes=False)
 def randn(
-    *sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: DType | None = None,
+    device: Place | None = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers from the standard normal distribution."""
     given = sizes if size is None else given_sizes("randn", sizes, size)
@@ -184,7 +185,7 @@ def randn(
 @entry("randint")
 def randint(
     low: Any = None, high: Any = None, size: Any = None, *, generator: Generator | None = None,
-    out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    out: Any = None, dtype: DType | None = None, device: Place | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Whole numbers from ``low`` (0 if left out) up to, not including, ``high``.
 
@@ -210,8 +211,8 @@ def randint(
 
 @entry("randperm", computes=False)
 def randperm(
-    n: int, *, generator: Generator | None = None, out: Any = None, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    n: int, *, generator: Generator | None = None, out: Any = None, dtype: DType | None = None,
+    device: Place | None = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """The numbers 0 to n - 1 in random order.
 
@@ -243,7 +244,7 @@ def _like_in_memory(made: Any, name: str, input: Any, format: Any) -> Any:
 
 
 @entry("rand_like", computes=False)
-def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: DType | None = None, device: Place | None = None,
               requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `rand`, of the sizes and dtype of ``input``."""
     made = rand(
@@ -254,7 +255,7 @@ def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any =
 
 
 @entry("randn_like", computes=False)
-def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: DType | None = None, device: Place | None = None,
                requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `randn`, of the sizes and dtype of ``input``."""
     made = randn(
@@ -285,7 +286,7 @@ def bernoulli(
 
 @entry("randint_like")
 def randint_like(input: Tensor, low: int = 0, high: int | None = None, *,
-                 generator: Generator | None = None, dtype: Any = None, device: Any = None,
+                 generator: Generator | None = None, dtype: DType | None = None, device: Place | None = None,
                  requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """Like `randint`, of the sizes and dtype of ``input``."""
     if high is None:
@@ -300,7 +301,7 @@ def randint_like(input: Tensor, low: int = 0, high: int | None = None, *,
 @entry("normal")
 def normal(
     mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
-    out: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    out: Any = None, dtype: DType | None = None, device: Place | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal numbers; mean and standard deviation may be tensors, one of each for each number.
 

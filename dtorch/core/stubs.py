@@ -43,11 +43,10 @@ import numpy as np
 Number: TypeAlias = builtins.complex | np.number[Any]
 Operand: TypeAlias = Tensor | Number
 Ints: TypeAlias = int | Sequence[int]
-DType: TypeAlias = dtype | str | type[Any] | np.dtype[Any]
 '''
 
 # Names known in every stub: from the header, or builtin.
-KNOWN = {"Any", "DType", "Ints", "None", "Number", "Operand", "Sequence", "Tensor", "np"}
+KNOWN = {"Any", "DType", "Place", "Ints", "None", "Number", "Operand", "Sequence", "Tensor", "np"}
 
 
 CHANGING = changing()
@@ -65,7 +64,8 @@ class Stub:
         self.names = frozenset(names)
         self.indent = indent
         self.imports: dict[str, set[str]] = {
-            "dtorch.core.dtype": {"dtype"},
+            "dtorch.core.device": {"Place"},
+            "dtorch.core.dtype": {"DType", "dtype"},
             "dtorch.core.tensor": {"Tensor"},
         }
         self.lines: list[str] = []

@@ -34,8 +34,8 @@ from dtorch.core.base import (
 )
 from dtorch.core.classic import Classic
 from dtorch.core.conversion import dtype_of_type, parse_to, place_of_type, same_device, type_name
-from dtorch.core.device import CPU, META, as_device, device
-from dtorch.core.dtype import as_dtype, dtype, from_numpy_dtype, get_default_dtype
+from dtorch.core.device import CPU, META, Place, as_device, device
+from dtorch.core.dtype import DType, as_dtype, dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.elements import check_dtype, classic_array, placed, shared_array
 from dtorch.core.engine import resolve_retain, run_backward
 from dtorch.core.entry import entry
@@ -83,7 +83,7 @@ class Tensor(OpMethods, TensorBase):
     __hash__ = object.__hash__
 
     @entry("Tensor")
-    def __new__(cls, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    def __new__(cls, *args: Any, dtype: DType | None = None, device: Place | None = None) -> Tensor:
         tensor: Tensor = object.__new__(cls)
         wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
         source = args[0] if len(args) == 1 else None
@@ -734,7 +734,7 @@ class Tensor(OpMethods, TensorBase):
             result = result._arranged("to", wanted_format)
         return result.clone() if copy and result is self else result
 
-    def type(self, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
+    def type(self, dtype: DType | None = None, non_blocking: bool = False, **kwargs: Any) -> Any:
         """The type's name, such as ``dtorch.FloatTensor``; or the tensor converted to a type."""
         if dtype is None:
             dtype = kwargs.pop("new_type", None)
@@ -750,7 +750,7 @@ class Tensor(OpMethods, TensorBase):
         """On the CPU; itself if it is there."""
         return self.to(CPU, memory_format=_asked(memory_format))
 
-    def cuda(self, device: Any = None, non_blocking: bool = False, **_: Any) -> Tensor:
+    def cuda(self, device: Place | None = None, non_blocking: bool = False, **_: Any) -> Tensor:
         """On a CUDA device, the current one by default."""
         return self.to(as_device("cuda" if device is None else device))
 

@@ -7,6 +7,7 @@ from typing import Any
 from dtorch.core import dtype as dtypes
 from dtorch.core.base import TensorBase
 from dtorch.core.conversion import dtype_of_type, type_name
+from dtorch.core.device import Place
 from dtorch.core.dtype import dtype, from_numpy_dtype, set_default_dtype
 from dtorch.core.errors import DtypeError
 from dtorch.core.naming import OWN, package
@@ -24,7 +25,7 @@ class _TensorType(type):
     dtype: dtype
     is_cuda: bool
 
-    def __call__(cls, *args: Any, device: Any = None) -> Tensor:
+    def __call__(cls, *args: Any, device: Place | None = None) -> Tensor:
         if device is None and cls.is_cuda:
             device = "cuda"
         return Tensor(*args, dtype=cls.dtype, device=device)

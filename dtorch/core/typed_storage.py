@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dtorch.core import backend, dtype as dtypes
-from dtorch.core.device import as_device, device
-from dtorch.core.dtype import as_dtype, dtype
+from dtorch.core.device import Place, as_device, device
+from dtorch.core.dtype import DType, as_dtype, dtype
 from dtorch.core.entry import entry
 from dtorch.core.errors import ArgumentError, ArgumentTypeError, DeviceError, StorageError
 from dtorch.core.naming import package
@@ -52,7 +52,7 @@ class TypedStorage:
     _offset: builtins.int
     _size: builtins.int | None  # None: all of the memory, however it is resized
 
-    def __new__(cls, *args: Any, dtype: Any = None, **kwargs: Any) -> TypedStorage:
+    def __new__(cls, *args: Any, dtype: DType | None = None, **kwargs: Any) -> TypedStorage:
         if cls is TypedStorage:  # the type is that of the dtype
             kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
             return object.__new__(STORAGE_TYPES[kind])
@@ -60,7 +60,11 @@ class TypedStorage:
 
     @entry("TypedStorage")
     def __init__(
-        self, *args: Any, dtype: Any = None, device: Any = None, wrap_storage: Any = None
+        self,
+        *args: Any,
+        dtype: DType | None = None,
+        device: Place | None = None,
+        wrap_storage: Any = None,
     ) -> None:
         self._offset, self._size = 0, None
         if device is not None and as_device(device).type != "cpu":
@@ -285,7 +289,9 @@ class TypedStorage:
 
     # -- conversion -----------------------------------------------------------------------------
 
-    def type(self, dtype: Any = None, non_blocking: builtins.bool = False, **kwargs: Any) -> Any:
+    def type(
+        self, dtype: DType | None = None, non_blocking: builtins.bool = False, **kwargs: Any
+    ) -> Any:
         """The type's name, such as ``dtorch.FloatStorage``; or a storage of another type."""
         wanted = kwargs.pop("new_type", dtype)
         if wanted is None:
@@ -302,7 +308,9 @@ class TypedStorage:
         """Itself: the storage lies on the CPU."""
         return self
 
-    def cuda(self, device: Any = None, non_blocking: builtins.bool = False, **_: Any) -> Any:
+    def cuda(
+        self, device: Place | None = None, non_blocking: builtins.bool = False, **_: Any
+    ) -> Any:
         """Storages lie on the CPU; move a tensor over it instead.
 
         Raises:
