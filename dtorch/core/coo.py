@@ -565,7 +565,23 @@ _BINARY = {
     np.add: _add, np.subtract: _subtract, np.multiply: _multiply, np.true_divide: _divide,
     np.matmul: _matmul, np.power: _power, np.floor_divide: _floor_divide,
 }  # fmt: skip
+
+
+def _any(a: CooArray, axis: Any = None, keepdims: bool = False) -> Any:
+    if keepdims or len(axis or ()) not in (0, a.ndim):
+        raise a._refuse("any along a dim")
+    return np.asarray(bool(a.coalesce().values.any()))
+
+
+def _full_like(a: CooArray, value: Any) -> CooArray:
+    out = a.copy()
+    out.fill(value)
+    return out
+
+
 _FUNCTIONS = {
+    np.any: _any,
+    np.full_like: _full_like,
     np.broadcast_to: _broadcast_to,
     np.concatenate: _concatenate,
     np.expand_dims: CooArray.expand_dims,

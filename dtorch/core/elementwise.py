@@ -14,6 +14,7 @@ from dtorch.core import dispatch, meta
 from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import PLAIN, TensorBase
 from dtorch.core.classic import Classic
+from dtorch.core.coo import CooArray
 from dtorch.core.dtype import (
     dtype,
     from_numpy_dtype,
@@ -23,7 +24,7 @@ from dtorch.core.dtype import (
     result_dtype,
     scalar_dtype,
 )
-from dtorch.core.errors import ArgumentError, DtorchError, DtypeError
+from dtorch.core.errors import ArgumentError, DtorchError, DtypeError, LayoutError
 from dtorch.core.half import SINGLE, convert, is_half
 from dtorch.core.inplace import bump, check_inplace
 from dtorch.core.op import NUMBERS, Op
@@ -88,6 +89,11 @@ class ElementwiseOp(Op):
     def compute(self, values: Sequence[Any], types: int = HALVES) -> Any:
         try:
             return super().compute(values, types)
+        except LayoutError:
+            found = self._of_stored(values, types)
+            if found is None:
+                raise
+            return found
         except DtorchError:
             raise  # the body has said what is wrong
         except ValueError:
@@ -95,6 +101,21 @@ class ElementwiseOp(Op):
             raise
         except TypeError:
             raise self._undefined(values) from None
+
+    def _of_stored(self, values: Sequence[Any], types: int) -> Any:
+        """The result for the one operand that is sparse, as its stored elements have it; None where
+        the others, which are 0, would not stay so."""
+        (at, whole), *others = [(i, v) for i, v in enumerate(values) if hasattr(v, "strides")]
+        if others or not isinstance(whole, CooArray):
+            return None
+
+        def of(array: Any) -> Any:
+            return Op.compute(self, [*values[:at], array, *values[at + 1 :]], types)
+
+        if of(np.zeros(1, whole.dtype))[0]:
+            return None
+        whole = whole.coalesce()
+        return whole.with_values(of(whole.values))
 
     def run_body(self, xp: ArrayModule, values: Sequence[Any]) -> Any:
         if meta.used and any(type(value) is meta.MetaArray for value in values):

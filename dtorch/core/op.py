@@ -17,6 +17,7 @@ from dtorch.core.arguments import misfit
 from dtorch.core.arrays import ArrayModule
 from dtorch.core.base import INFERENCE, PLAIN, REQUIRES_GRAD, VOLATILE, TensorBase, wrap
 from dtorch.core.classic import Classic
+from dtorch.core.coo import CooArray
 from dtorch.core.definition import Definition
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, refuse_dtypes
 from dtorch.core.entry import made_entry, set_signature, told
@@ -495,7 +496,10 @@ class Op(Definition):
         if not self.one_value:  # a NumPy number that the dtype does not hold would be refused
             array[...] = np.asarray(result) if isinstance(result, generic) else result
         elif result.size:
-            overwrite(self.name + "_", target, result.flat[0])
+            one = (
+                0 if isinstance(result, CooArray) else result.flat[0]
+            )  # 0 alone fills a sparse one
+            overwrite(self.name + "_", target, one)
         bump(target)
         if not recording:
             if combined & VOLATILE:

@@ -68,7 +68,7 @@ def _sparse_str(tensor: Any) -> str:
         parts.append(f"{start}{_body(part, len('tensor(') + len(start))}{size})")
     rest = [f"size={tuple(tensor.shape)}", f"nnz={array.nnz}"]
     dtype = from_numpy_dtype(array.dtype)
-    if dtype is not get_default_dtype():
+    if dtype not in (get_default_dtype(), int64):
         rest.append(f"dtype={dtype}")
     parts.append(", ".join([*rest, f"layout={tensor.layout}", *_history(tensor)]))
     return f"tensor({(',' + chr(10) + ' ' * len('tensor(')).join(parts)})"

@@ -29,13 +29,13 @@ class Size(tuple[int, ...]):
 
     __slots__ = ()
 
-    def __new__(cls, sizes: Iterable[Any] = ()) -> Size:
+    def __new__(cls, iterable: Iterable[Any] = ()) -> Size:
         """From ints, also those in tensors of one element.
 
         Raises:
             ArgumentTypeError: something else.
         """
-        found = tuple(sizes)
+        found = tuple(iterable)
         try:
             return size_of(cls, map(operator.index, found))
         except TypeError:

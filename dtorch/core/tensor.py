@@ -185,7 +185,9 @@ class Tensor(OpMethods, TensorBase):
     def stride(self, dim: builtins.int | None = None) -> Any:
         """Steps between neighbours, in elements: of every dimension, or of one."""
         array = self._array
-        if array.size:
+        if self.is_sparse:
+            strides = (0,) * array.ndim
+        elif array.size:
             strides = tuple(stride // array.dtype.itemsize for stride in array.strides)
         else:  # NumPy has zeros there
             strides = contiguous_stride(array.shape)

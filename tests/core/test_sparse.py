@@ -387,6 +387,12 @@ AS_DENSE: dict[str, Callable[[Any], Any]] = {
     "mul": lambda s: s * s,
     "add to dense": lambda s: dtorch.ones(s.shape).add(2, s.to_dense() if s.layout is dtorch.strided else s),
     "zeros_like": dtorch.zeros_like,
+    "sign": lambda s: s.sign(),
+    "relu": lambda s: s.relu(),
+    "round": lambda s: (s / 2).round(),
+    "erf": lambda s: s.erf(),
+    "isnan": lambda s: s.isnan(),
+    "sum of a dim": lambda s: s.sum(-1),
     "copy_": lambda s: dtorch.empty_like(s).copy_(s),
 }  # fmt: skip
 
@@ -485,3 +491,29 @@ def test_a_sparse_tensor_prints_indices_values_and_what_is_not_evident() -> None
         "       values=tensor([1., 2., 3.]),\n"
         "       size=(2, 3), nnz=3, dtype=dtorch.float64, layout=dtorch.sparse_coo)"
     )
+
+
+def test_functions_of_0_that_are_not_0_say_to_use_to_dense() -> None:
+    for use in (dtorch.exp, dtorch.cos, dtorch.logical_not):
+        with pytest.raises(LayoutError, match="to_dense"):
+            use(_tables()["flat"])
+
+
+def test_a_sparse_tensor_knows_whether_some_element_is_not_zero() -> None:
+    assert _tables()["flat"].any().item() is True
+    assert _tables()["empty"].any().item() is False
+
+
+def test_softmax_along_a_dense_dim_is_that_of_each_value() -> None:
+    x = _tables()["hybrid"]
+    found = dtorch.sparse.softmax(x, 2)
+    assert dtorch.allclose(found.values(), x.coalesce().values().softmax(1))
+    assert dtorch.allclose(dtorch.sparse.log_softmax(x, -1).values(), found.values().log())
+
+
+def test_zero_empties_a_sparse_tensor_that_is_recorded() -> None:
+    values = dtorch.ones(3, requires_grad=True)
+    x = dtorch.sparse_coo_tensor([[0, 1, 0], [2, 0, 2]], values, (2, 3)).clone()
+    assert x.zero_()._nnz() == 0
+    x.to_dense().sum().backward()
+    assert values.grad.tolist() == [0, 0, 0]

@@ -13,7 +13,7 @@ from dtorch.core.shapes import normalize_dims, sum_dims
 
 @sum.kernel("cpu")
 def _(input, dim, keepdim, dtype):
-    if dtype is not None or input.dtype.kind not in "fV":
+    if dtype is not None or input.dtype.kind not in "fV" or type(input) is not np.ndarray:
         return None
     axis = normalize_dims("sum", dim, input.ndim)
     return narrowed(np.asarray(sum_dims(widened(input), axis, keepdim)), input.dtype)

@@ -10,6 +10,7 @@ import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.composites import composite
+from dtorch.core.coo import CooArray
 from dtorch.core.dtype import as_dtype, from_numpy_dtype, get_default_dtype
 from dtorch.core.errors import DimensionError, DtypeError
 from dtorch.core.op import structured
@@ -35,6 +36,8 @@ class MinMax(NamedTuple):
 
 def spread(value: Any, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Any:
     """A reduced value, repeated over the dims that were reduced."""
+    if isinstance(value, CooArray):
+        value = value.to_dense()
     if not keepdim:
         dims = normalize_dims("reduction", dim, len(shape))
         value = value.reshape(tuple(1 if d in dims else size for d, size in enumerate(shape)))

@@ -19,6 +19,7 @@ from dtorch.core.op import method, structured
 from dtorch.core.ops.exponential import exp, log
 from dtorch.core.ops.indexing import copy_
 from dtorch.core.ops.linalg import matmul
+from dtorch.core.ops.softmax import log_softmax, softmax
 from dtorch.core.ops.view import transpose
 from dtorch.core.shapes import as_sizes, normalize_dim, normalize_dims
 from dtorch.core.storage import MAX_DIMS
@@ -539,15 +540,33 @@ def sparse_sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
 
 
 def sparse_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """Softmax along a sparse ``dim`` of the stored elements alone: zeros not stored stay zero."""
+    """Softmax along ``dim`` of the stored elements alone: zeros not stored stay zero."""
+    if (along := _dense_dim_of("sparse.softmax", input, dim)) is not None:
+        whole = _coalesce(input if dtype is None else input.to(dtype))
+        return _with_values(whole, softmax.function(_stored(whole), along))
     whole, group, shifted, total = _normalized("sparse.softmax", input, dim, dtype)
     return _with_values(whole, exp.function(shifted) / total.index_select(0, group))
 
 
 def sparse_log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Logarithm of `softmax`, of the stored elements alone: zeros not stored stay zero."""
+    if (along := _dense_dim_of("sparse.log_softmax", input, dim)) is not None:
+        whole = _coalesce(input if dtype is None else input.to(dtype))
+        return _with_values(whole, log_softmax.function(_stored(whole), along))
     whole, group, shifted, total = _normalized("sparse.log_softmax", input, dim, dtype)
     return _with_values(whole, shifted - log.function(total).index_select(0, group))
+
+
+def _dense_dim_of(name: str, input: Any, dim: int) -> int | None:
+    """The dim of the values that a dense ``dim`` is; None for a sparse one."""
+    array = _coo(name, input)
+    at = normalize_dim(name, dim, array.ndim)
+    return None if at < array.sparse_dim else at - array.sparse_dim + 1
+
+
+def _stored(whole: Any) -> Any:
+    """The values of a coalesced tensor, with their history."""
+    return picked.function(whole, wrap(whole._array.indices))
 
 
 def _with_values(whole: Any, values: Any) -> Any:
@@ -559,10 +578,6 @@ def _normalized(name: str, input: Any, dim: int, dtype: Any) -> tuple[Any, Any, 
     their group, and the sum of the exponentials of these for each group."""
     array = _coo(name, input)
     at = normalize_dim(name, dim, array.ndim)
-    if at >= array.sparse_dim:
-        raise ArgumentError(
-            f"{name}: dim {dim} is dense, expected one of the {array.sparse_dim} sparse dims"
-        )
     whole = _coalesce(input if dtype is None else input.to(dtype))
     indices = whole._array.indices
     rest = np.delete(indices, at, 0)
