@@ -18,6 +18,7 @@ from dtorch.core.functions import (
     logsumexp,
     sigmoid,
     softmax,
+    tril,
 )
 from dtorch.core.grad_mode import enable_grad
 from dtorch.core.ops.diagonal import tril_indices
@@ -155,6 +156,13 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
     mat[..., rows, columns] = vec
     return mat
 
+
+def _finfo(tensor: Tensor) -> finfo:
+    """The limits of the dtype of a tensor; a classic name."""
+    return finfo(tensor.dtype)
+
+
+batch_tril = tril  # a classic name
 
 # Names that libraries import.
 _standard_normal = standard_normal

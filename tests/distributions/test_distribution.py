@@ -445,6 +445,8 @@ def test_log_probabilities_at_the_ends_are_finite_and_have_gradients() -> None:
 def test_classic_names() -> None:
     d = dist.Normal(dtorch.zeros(2), dtorch.full((2,), 2.0))
     assert d.std.tolist() == d.stddev.tolist() == [2, 2]
+    assert dist.utils._finfo(d.loc).eps == dtorch.finfo(dtorch.float32).eps
+    assert dist.utils.batch_tril(dtorch.ones(3, 2, 2)).sum() == 9
 
 
 def test_triangles_become_vectors_and_back() -> None:
