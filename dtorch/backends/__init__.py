@@ -11,22 +11,31 @@ read, as programs do before they know what there is; none changes a result here.
 True
 """
 
-from dtorch.backends import (
-    cpu,
-    cuda,
-    cudnn,
-    mha,
-    mkl,
-    mkldnn,
-    mps,
-    nnpack,
-    openmp,
-    opt_einsum,
-    quantized,
-    xnnpack,
-)
+from typing import TYPE_CHECKING
+
+from dtorch.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from dtorch.backends import (
+        cpu,
+        cuda,
+        cudnn,
+        mha,
+        mkl,
+        mkldnn,
+        mps,
+        nnpack,
+        openmp,
+        opt_einsum,
+        quantized,
+        xnnpack,
+    )
 
 __all__ = [
     "cpu", "cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum",
     "quantized", "xnnpack",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    # `nn` needs one of them.
+    __getattr__ = on_demand(__name__, {name: name for name in __all__})
