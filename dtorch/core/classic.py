@@ -37,7 +37,7 @@ class Classic(Enum):
         "`t.view(1)`",
     )
     KEPT_DIM = (
-        "a dim that was reduced stayed, with one element, for indices, squeeze, expand",
+        "a dim that was reduced stayed, with one element: for indices, squeeze, expand, gather, mm, cat",
         "`keepdim=True`, or `unsqueeze`",
     )
     ARRAY_NUMBER = ("`t.numpy()[0]` of a 0-dim tensor gave its number", "`t.item()`")

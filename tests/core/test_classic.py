@@ -34,6 +34,10 @@ def numbers(count: int) -> dtorch.Tensor:
     return dtorch.arange(float(count))
 
 
+def rows() -> dtorch.Tensor:
+    return numbers(6).view(2, 3)
+
+
 def longs(*values: int) -> dtorch.Tensor:
     return dtorch.LongTensor(values)
 
@@ -79,6 +83,11 @@ CALLS: list[tuple[Classic, Callable[[], Any], Any]] = [
     (Classic.KEPT_DIM, lambda: numbers(4).view(2, 2).sum(1)[1, 0], 5.0),
     (Classic.KEPT_DIM, lambda: numbers(4).view(2, 2).sum(1).squeeze(1), [1.0, 5.0]),
     (Classic.KEPT_DIM, lambda: numbers(6).view(2, 3).sum(1).expand(2, 3)[1], [12.0] * 3),
+    (Classic.KEPT_DIM, lambda: rows().gather(1, rows().max(1)[1]), [[2.0], [5.0]]),
+    (Classic.KEPT_DIM, lambda: rows().scatter_(1, rows().max(1)[1], 0)[:, 2], [0.0, 0.0]),
+    (Classic.KEPT_DIM, lambda: rows().sum(0).mm(ones(3, 1)), [[15.0]]),
+    (Classic.KEPT_DIM, lambda: rows().t().mm(rows().sum(1))[0], [36.0]),
+    (Classic.KEPT_DIM, lambda: dtorch.cat([rows(), rows().sum(1)], 1)[:, 3], [3.0, 12.0]),
     (Classic.ELEMENT, lambda: round(dtorch.tensor(1.2345), 2), 1.23),
     (Classic.TRUTH, lambda: bool(ones(2) - 1), True),
     (Classic.POINTWISE, lambda: numbers(4).view(2, 2) + numbers(4), [[0.0, 2.0], [4.0, 6.0]]),

@@ -8,6 +8,7 @@ import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
+from dtorch.core.classic import Classic
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
 from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, RankError, ShapeError
@@ -42,6 +43,17 @@ def gather(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     if not index.size:
         return xp.empty(index.shape, input.dtype)
     return xp.take(input.reshape(-1), flat_places(xp, index, input.shape, dim))
+
+
+def _index_with_kept_dim(values):
+    """The index with the dim that it has lost in a reduction along ``dim``, as by ``max(dim)``."""
+    input, dim, index = values[:3]
+    if not isinstance(dim, int) or index.ndim != input.ndim - 1 or not -1 <= dim < input.ndim:
+        return None
+    return [input, dim, index.unsqueeze(dim), *values[3:]]
+
+
+gather.formerly(Classic.KEPT_DIM)(_index_with_kept_dim)
 
 
 def _check_index(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
@@ -206,6 +218,9 @@ def scatter(
     if reduce == "multiply":
         return scatter_reduce(input, dim, index, src, "prod")
     raise ArgumentError(f"scatter: reduce is {reduce!r}, expected 'add' or 'multiply'")
+
+
+scatter.formerly(Classic.KEPT_DIM)(_index_with_kept_dim)
 
 
 @scatter.samples

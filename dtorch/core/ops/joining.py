@@ -79,6 +79,17 @@ def _(values):
     return None
 
 
+@cat.formerly(Classic.KEPT_DIM)
+def _(values):
+    """Vectors among matrices as the columns that they were when a reduction made them."""
+    tensors, dim = values
+    if dim != 1 or not all(isinstance(t, Tensor) and t.ndim in (1, 2) for t in tensors):
+        return None
+    if len({len(t) for t in tensors}) > 1 or all(t.ndim == 2 for t in tensors):
+        return None
+    return [[t if t.ndim == 2 else t.view(-1, 1) for t in tensors], dim]
+
+
 @cat.gradient("tensors")
 def _(grad, tensors_shape, dim):
     parts: list[Any] = []

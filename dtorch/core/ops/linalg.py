@@ -138,6 +138,17 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@mm.formerly(Classic.KEPT_DIM)
+def _(values):
+    """Vectors as the matrices of one row or column that they were when a reduction made them."""
+    input, mat2 = values
+    if input.ndim == 1 and mat2.ndim == 2:
+        return [input.view((1, -1) if len(input) == len(mat2) else (-1, 1)), mat2]
+    if input.ndim == 2 and mat2.ndim == 1:
+        return [input, mat2.view((-1, 1) if input.shape[1] == len(mat2) else (1, -1))]
+    return None
+
+
 @mm.samples
 def _(make):
     yield (make(2, 3), make(3, 4)), {}
