@@ -160,7 +160,77 @@ if _typing.TYPE_CHECKING:
     )
     from dtorch.accelerator import get_device_module
     from dtorch.func import vmap
+    from dtorch.futures import Future
+    from dtorch.jit import ScriptModule
     from dtorch.serialization import load, save
+    from dtorch.symbolic import (
+        SymBool,
+        SymFloat,
+        SymInt,
+        sym_float,
+        sym_int,
+        sym_ite,
+        sym_max,
+        sym_min,
+        sym_not,
+        sym_sqrt,
+        sym_sum,
+    )
+
+# Names of rarely used modules that are dtorch's own.
+_SYMBOLIC = (
+    "SymBool", "SymFloat", "SymInt", "_assert", "_assert_async", "_check", "_check_index",
+    "_check_is_size", "_check_type", "_check_value", "sym_float", "sym_int", "sym_ite", "sym_max",
+    "sym_min", "sym_not", "sym_sqrt", "sym_sum",
+)  # fmt: skip
+_FOREACH_OPERATIONS = [
+    "abs",
+    "acos",
+    "add",
+    "addcdiv",
+    "addcmul",
+    "asin",
+    "atan",
+    "ceil",
+    "clamp_max",
+    "clamp_min",
+    "cos",
+    "cosh",
+    "div",
+    "erf",
+    "erfc",
+    "exp",
+    "expm1",
+    "floor",
+    "frac",
+    "lerp",
+    "lgamma",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "maximum",
+    "minimum",
+    "mul",
+    "neg",
+    "pow",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "sub",
+    "tan",
+    "tanh",
+    "trunc",
+]
+_FOREACH = (
+    *(f"_foreach_{name}{end}" for name in _FOREACH_OPERATIONS for end in ("", "_")),
+    "_foreach_clone", "_foreach_copy_", "_foreach_max", "_foreach_norm", "_foreach_zero_",
+)  # fmt: skip
 
 _ON_DEMAND = (
     "__config__",
@@ -195,23 +265,25 @@ _ON_DEMAND = (
 )
 
 __all__ = [
-    "AcceleratorError", "GradScaler", "OutOfMemoryError", "Size", "Storage", "Tensor",
-    "UntypedStorage", "Variable", "__array_namespace_info__", "__version__", "accelerator", "amp",
-    "atleast_1d", "atleast_2d", "atleast_3d", "autocast", "autograd", "backends", "bool",
-    "broadcast_shapes", "broadcast_tensors", "cartesian_prod", "cdouble", "cfloat",
-    "clear_autocast_cache", "compat", "compile", "compiler", "cpu", "cuda", "data", "device",
-    "distributed", "distributions", "double", "e", "enable_grad", "ffi", "fft", "float",
-    "from_dlpack", "func", "futures", "fx", "get_autocast_cpu_dtype", "get_autocast_dtype",
-    "get_autocast_gpu_dtype", "get_default_device", "get_device_module", "get_num_interop_threads",
-    "get_num_threads", "half", "hub", "inf", "inference_mode", "int", "is_autocast_available",
-    "is_autocast_cache_enabled", "is_autocast_cpu_enabled", "is_autocast_enabled",
-    "is_grad_enabled", "is_inference_mode_enabled", "jit", "layout", "legacy", "linalg", "load",
-    "long", "meshgrid", "model_zoo", "mps", "multiprocessing", "nan", "newaxis", "nn", "no_grad",
-    "onnx", "optim", "overrides", "package", "pi", "profiler", "random", "save", "serialization",
+    "AcceleratorError", "Future", "GradScaler", "OutOfMemoryError", "ScriptModule", "Size",
+    "Storage", "SymBool", "SymFloat", "SymInt", "Tensor", "UntypedStorage", "Variable",
+    "__array_namespace_info__", "__version__", "accelerator", "amp", "atleast_1d", "atleast_2d",
+    "atleast_3d", "autocast", "autograd", "backends", "bool", "broadcast_shapes",
+    "broadcast_tensors", "cartesian_prod", "cdouble", "cfloat", "clear_autocast_cache", "compat",
+    "compile", "compiler", "cpu", "cuda", "data", "device", "distributed", "distributions",
+    "double", "e", "enable_grad", "ffi", "fft", "float", "from_dlpack", "func", "futures", "fx",
+    "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype", "get_default_device",
+    "get_device_module", "get_num_interop_threads", "get_num_threads", "half", "hub", "inf",
+    "inference_mode", "int", "is_autocast_available", "is_autocast_cache_enabled",
+    "is_autocast_cpu_enabled", "is_autocast_enabled", "is_grad_enabled",
+    "is_inference_mode_enabled", "jit", "layout", "legacy", "linalg", "load", "long", "meshgrid",
+    "model_zoo", "mps", "multiprocessing", "nan", "newaxis", "nn", "no_grad", "onnx", "optim",
+    "overrides", "package", "pi", "profiler", "random", "save", "serialization",
     "set_autocast_cache_enabled", "set_autocast_cpu_dtype", "set_autocast_cpu_enabled",
     "set_autocast_dtype", "set_autocast_enabled", "set_autocast_gpu_dtype", "set_grad_enabled",
     "set_num_interop_threads", "set_num_threads", "set_printoptions", "short", "sparse",
-    "sparse_coo", "special", "strided", "testing", "tril_indices", "triu_indices", "types",
+    "sparse_coo", "special", "strided", "sym_float", "sym_int", "sym_ite", "sym_max", "sym_min",
+    "sym_not", "sym_sqrt", "sym_sum", "testing", "tril_indices", "triu_indices", "types",
     "unravel_index", "utils", "version", "vision", "vmap", "xpu",
 ]  # fmt: skip
 __all__ += _creation.__all__
@@ -238,7 +310,14 @@ if not _typing.TYPE_CHECKING:
             ("_dirichlet_grad", "_sample_dirichlet", "_standard_gamma", "_standard_gamma_grad"),
             "distributions.gamma",
         )
-        | {"get_device_module": "accelerator", "vmap": "func"},
+        | {
+            "get_device_module": "accelerator",
+            "Future": "futures",
+            "ScriptModule": "jit",
+            "vmap": "func",
+        }
+        | dict.fromkeys(_SYMBOLIC, "symbolic")
+        | dict.fromkeys(_FOREACH, "foreach"),
     )
 
 

@@ -41,7 +41,7 @@ class _Root(types.ModuleType):
         super().__init__(name, ours.__doc__)
         self.__dict__.update(__version__=version, __path__=[], __file__=ours.__file__, _ours=ours)
         if name == "torch":
-            self.__dict__["version"] = load("torch.version")
+            self.__dict__.update(version=load("torch.version"), torch=self)
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -100,6 +100,13 @@ class Tensor(OpMethods, TensorBase):
             )
         return tensor
 
+    @staticmethod
+    def _make_subclass(cls: Any, data: Tensor, require_grad: builtins.bool = False) -> Any:
+        """The memory of a tensor as a tensor of a subclass, as libraries make their own."""
+        made = cls._wrap(data._array)
+        storage_of(data).track(made)
+        return made.requires_grad_(require_grad)
+
     @classmethod
     def _wrap(cls, array: Array) -> Tensor:
         """A plain tensor over ``array``; nothing is copied."""

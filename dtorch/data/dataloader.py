@@ -355,6 +355,10 @@ class DataLoaderIter:
         return iter(loader)
 
 
+# Programs ask whether something is one of these; all iterators of loaders are.
+_BaseDataLoaderIter = BatchIterator
+
+
 class _Pinning:
     """Pins the batches of an iterator."""
 
