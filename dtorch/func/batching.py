@@ -9,12 +9,8 @@ from typing import Any
 from dtorch.core.functions import stack
 from dtorch.core.generator import get_rng_state, set_rng_state
 from dtorch.core.tensor import Tensor
-from dtorch.pytree import (
-    TreeSpec,
-    broadcast_to_and_flatten,
-    tree_flatten,
-    tree_unflatten,
-)
+from dtorch.pytree import TreeSpec, tree_flatten, tree_unflatten
+from dtorch.pytree.leaves import broadcast_to_and_flatten
 
 
 def _is_dim(value: Any) -> bool:
