@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dtorch.core.errors import ArgumentError
+from dtorch.core.errors import ArgumentError, DtorchError
 from dtorch.model_zoo.cache import base_directory, set_directory
 from dtorch.model_zoo.download import Expected, fetch
 from dtorch.model_zoo.loading import load_url
@@ -37,6 +37,10 @@ HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
 READ_DATA_CHUNK = 128 * 1024
 DEFAULT_CACHE_DIR = "~/.cache"
 urlparse = urllib.parse.urlparse
+
+
+class MissingDependency(DtorchError, ImportError, RuntimeError):
+    """A repository needs packages that are not installed."""
 
 
 def get_dir() -> str:
@@ -146,5 +150,5 @@ def _hubconf(repo_or_dir: str | os.PathLike[str], source: str) -> Any:
         n for n in getattr(module, "dependencies", ()) if importlib.util.find_spec(n) is None
     ]
     if missing:
-        raise ImportError(f"hub: {path} needs {', '.join(missing)}, which are not installed")
+        raise MissingDependency(f"hub: {path} needs {', '.join(missing)}, which are not installed")
     return module

@@ -7,6 +7,7 @@ from dtorch.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from dtorch.autograd.backward import backward, grad
 from dtorch.autograd.function import Function, NestedIOFunction
 from dtorch.autograd.gradcheck import gradgradcheck
+from dtorch.autograd.profiler import _profiler_enabled  # noqa: F401 - as programs ask for it
 from dtorch.autograd.stochastic import StochasticFunction
 from dtorch.autograd.variable import Variable
 from dtorch.core.grad_mode import (

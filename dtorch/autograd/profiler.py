@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dtorch.autograd.watched import WatchedNode, after_backward
 from dtorch.core import backend
@@ -26,6 +26,29 @@ from dtorch.core.record import OpNode
 from dtorch.core.views import ViewOp
 
 _MICRO = 1000  # nanoseconds in one
+
+
+class Interval(NamedTuple):
+    """From when to when, in microseconds of a monotonic clock."""
+
+    start: float
+    end: float
+
+    def elapsed_us(self) -> float:
+        """How long."""
+        return self.end - self.start
+
+
+def format_time(time_us: float) -> str:
+    """Microseconds in words.
+
+    >>> format_time(1500)
+    '1.500ms'
+    """
+    for unit, name in ((1e6, "s"), (1e3, "ms")):
+        if time_us >= unit:
+            return f"{time_us / unit:.3f}{name}"
+    return f"{time_us:.3f}us"
 
 
 class FunctionEvent:
@@ -78,6 +101,18 @@ class FunctionEvent:
         return (self.end - self.start - self.children) / _MICRO
 
     cpu_time = cpu_time_total
+
+    @property
+    def time_range(self) -> Interval:
+        """When it ran."""
+        return Interval(self.start / _MICRO, self.end / _MICRO)
+
+    cpu_interval = time_range  # classic name
+
+    @property
+    def cpu_time_str(self) -> str:
+        """`cpu_time_total` in words."""
+        return format_time(self.cpu_time_total)
 
     def __repr__(self) -> str:
         return f"<FunctionEvent {self.name} {self.cpu_time_total:.1f}us>"
@@ -246,6 +281,11 @@ class _Open(threading.local):
 
 _open = _Open()
 _active: list[profile] = []
+
+
+def _profiler_enabled() -> bool:
+    """Whether a profiler is recording."""
+    return bool(_active)
 
 
 def _begin(

@@ -14,7 +14,7 @@ from dtorch.autograd.backward import backward
 from dtorch.autograd.function import Function
 from dtorch.autograd.graph import saved_tensors_hooks
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
-from dtorch.core.errors import ArgumentError, GradError
+from dtorch.core.errors import ArgumentError, DtypeError, GradError
 from dtorch.core.generator import fork_rng, get_rng_state, set_rng_state
 from dtorch.core.grad_mode import enable_grad
 
@@ -61,6 +61,17 @@ def _apart(value: Any) -> Any:
         return value
     leaf: Any = value.detach()  # type: ignore[attr-defined]  # a Tensor
     return leaf.requires_grad_() if value._mode == REQUIRES_GRAD else leaf
+
+
+def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Leaves over the memory of tensors, which require grad where these do.
+
+    Raises:
+        RuntimeError: it is no tuple.
+    """
+    if not isinstance(inputs, tuple):
+        raise DtypeError(f"detach_variable: got {type(inputs).__name__}, expected a tuple")
+    return tuple(_apart(value) for value in inputs)
 
 
 def checkpoint(

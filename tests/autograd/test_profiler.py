@@ -84,3 +84,17 @@ def test_chrome_trace(tmp_path: Path) -> None:
     events = json.loads(path.read_text())["traceEvents"]
     assert {e["name"] for e in events} >= {"mul", "MulBackward"}
     assert all(e["ph"] == "X" and e["dur"] >= 0 for e in events)
+
+
+def test_events_follow_each_other_in_their_intervals() -> None:
+    assert not dtorch.autograd._profiler_enabled()
+    with profile() as prof:
+        assert dtorch.autograd._profiler_enabled()
+        _ = dtorch.ones(3) * 2 + 4
+    end = 0.0
+    for event, name in zip(prof.function_events, ("mul", "add"), strict=True):
+        assert event.name == name
+        assert event.cpu_interval.start > end
+        assert event.time_range.elapsed_us() == pytest.approx(event.cpu_time_total)
+        assert event.cpu_time_str.endswith("us")
+        end = event.time_range.end

@@ -8,7 +8,7 @@ import pytest
 
 import dtorch
 from dtorch.core.errors import GradError
-from dtorch.utils.checkpoint import checkpoint, checkpoint_sequential
+from dtorch.utils.checkpoint import checkpoint, checkpoint_sequential, detach_variable
 
 both = pytest.mark.parametrize("use_reentrant", [True, False])
 
@@ -150,3 +150,12 @@ def test_second_call_casts_as_the_first(use_reentrant: bool) -> None:
     out.float().sum().backward()
     assert seen == [dtorch.bfloat16] * 2
     assert layer.weight.grad.dtype is x.grad.dtype is dtorch.float32
+
+
+def test_detached_variables_require_grad_where_they_did() -> None:
+    x = dtorch.ones(1, requires_grad=True) * 2
+    leaf, plain, number = detach_variable((x, dtorch.ones(1), 3))
+    assert leaf.is_leaf
+    assert (leaf.requires_grad, plain.requires_grad, number) == (True, False, 3)
+    with pytest.raises(RuntimeError, match="tuple"):
+        detach_variable([x])
