@@ -35,9 +35,11 @@ from dtorch.core.op import method
 from dtorch.core.shapes import as_sizes, given_sizes
 from dtorch.core.storage import Storage, array_over, end_of
 from dtorch.core.tensor import Tensor
+from dtorch.core.typed_storage import STORAGE_TYPES
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_strided", "eye", "from_numpy",
+    "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_strided", "eye", "from_file",
+    "from_numpy",
     "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range",
     "scalar_tensor", "set_default_device", "tensor",
     "zeros", "zeros_like",
@@ -188,6 +190,17 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Place | None = None
     if isinstance(data, np.ndarray):
         return from_numpy(data).to(device=as_device(device), dtype=dtype)
     return tensor(data, dtype=dtype, device=device)
+
+
+def from_file(
+    filename: Any, shared: bool | None = None, size: int = 0, *, dtype: DType | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """A tensor of ``size`` elements over a memory-mapped file; see `TypedStorage.from_file`."""
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    storage = STORAGE_TYPES[kind].from_file(filename, bool(shared), size)
+    out = tensor_from_storage(storage.untyped(), storage.dtype, 0, (len(storage),))
+    return out.requires_grad_() if requires_grad else out
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:

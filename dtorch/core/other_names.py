@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dtorch.core import ops  # noqa: F401 - fills the registry
+from dtorch.core.errors import ShapeError
 from dtorch.core.op import REGISTRY, also_method, method, public_ops
 from dtorch.core.questions import is_nonzero
+from dtorch.core.shapes import as_sizes, broadcast_shapes, sum_to
 
 OTHER_NAMES = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
@@ -28,6 +30,10 @@ ALSO_GENERAL = (
     "hinge_embedding_loss", "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d",
     "max_pool3d", "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle",
     "poisson_nll_loss", "prelu", "rms_norm", "rrelu", "selu", "threshold", "triplet_margin_loss",
+)  # fmt: skip
+# Operations with other operands whose in-place forms are functions, too.
+CHANGING = (
+    "addmv", "clamp_max", "clamp_min", "gcd", "index_put", "lcm", "ldexp", "threshold", "xlogy",
 )  # fmt: skip
 METHODS_OF_NN = ("hardshrink", "prelu")
 # Methods that are functions, too.
@@ -58,6 +64,26 @@ def _is_nonzero(input: Any) -> bool:
     return is_nonzero(input)
 
 
+def _sum_to_size(input: Any, *size: Any) -> Any:
+    """The sum over the dims in which a tensor of these sizes would be broadcast to this one.
+
+    Raises:
+        ShapeError: such a tensor cannot be.
+    """
+    wanted = as_sizes("sum_to_size", size)
+    if broadcast_shapes("sum_to_size", wanted, tuple(input.shape)) != tuple(input.shape):
+        raise ShapeError(f"sum_to_size: {wanted} is no shape that broadcasts to {input.shape}")
+    return sum_to(input, wanted)
+
+
+def _as_strided_(input: Any, size: Any, stride: Any, storage_offset: Any = None) -> Any:
+    """Change sizes and steps in place; see `as_strided`."""
+    offset = input.storage_offset() if storage_offset is None else storage_offset
+    return input.set_(input.untyped_storage(), offset, tuple(size), tuple(stride))
+
+
+method("as_strided_", _as_strided_)
+method("sum_to_size", _sum_to_size)
 method("polygamma", _polygamma)
 method("is_nonzero", _is_nonzero)
 method("__div__", REGISTRY["div"].function)
@@ -66,9 +92,11 @@ method("__idiv__", REGISTRY["div"].inplace_function)
 
 
 def changing() -> dict[str, str]:
-    """In-place forms that are functions, too, and their operations: those of one tensor."""
+    """In-place forms that are functions, too, and their operations: those of one tensor, and some."""
     return {
         f"{name}_": name
         for name, op in public_ops().items()
-        if op.inplace and (op.home == "general" or name in ALSO_GENERAL) and op.required == 1
+        if op.inplace
+        and (op.home == "general" or name in ALSO_GENERAL)
+        and (op.required == 1 or name in CHANGING)
     }

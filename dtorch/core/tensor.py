@@ -247,6 +247,11 @@ class Tensor(OpMethods, TensorBase):
 
     # -- memory -----------------------------------------------------------------------------
 
+    @property
+    def _cdata(self) -> int:
+        """A number that tells this tensor from any other."""
+        return id(self)
+
     def data_ptr(self) -> int:
         """Address of the first element."""
         return backend.address(self._array)
@@ -839,11 +844,15 @@ class Tensor(OpMethods, TensorBase):
             )
         return bool(self._array.item())
 
+    __nonzero__ = __bool__  # by their names in Python 2
+
     def __float__(self) -> float:  # type: ignore[valid-type]
         return float(self.item())
 
     def __int__(self) -> int:  # type: ignore[valid-type]
         return int(self.item())
+
+    __long__ = __int__
 
     def __complex__(self) -> complex:
         return complex(self.item())

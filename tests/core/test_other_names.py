@@ -51,6 +51,12 @@ CLASSIC: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "rsub": (lambda: dtorch.rsub(a, 2), lambda: 2 - a),
     "polygamma": (lambda: b.polygamma(1), lambda: dtorch.polygamma(1, b)),
     "split_with_sizes": (lambda: a.split_with_sizes([1, 1])[1], lambda: a[1:]),
+    "sum_to_size": (lambda: a.sum_to_size(1, 2), lambda: a.sum(0, keepdim=True)),
+    "as_strided_": (lambda: a.clone().as_strided_((2, 2), (1, 2)), lambda: a.t()),
+    "clamp_max_": (lambda: dtorch.clamp_max_(a.clone(), 1), lambda: a.clamp(max=1)),
+    "negative_": (lambda: dtorch.negative_(a.clone()), lambda: -a),
+    "frobenius_norm": (lambda: dtorch.frobenius_norm(a, (0, 1)), lambda: a.norm()),
+    "nuclear_norm": (lambda: dtorch.nuclear_norm(a), lambda: dtorch.svd(a).S.sum()),
     "copy_ of a number": (lambda: a.clone().copy_(3.0), lambda: dtorch.full((2, 2), 3.0)),
     "fft": (lambda: dtorch.fft(dtorch.stack([a, b], -1), 1),
             lambda: dtorch.view_as_real(dtorch.fft.fft(dtorch.complex(a, b)))),
@@ -107,3 +113,16 @@ def test_a_typed_storage_is_of_the_dtype_it_is_asked_for() -> None:
             dtorch.FloatStorage(wrong)
     with pytest.raises(RuntimeError, match="cannot index a storage with str"):
         dtorch.FloatStorage(2)["x"]
+
+
+def test_a_tensor_lies_over_a_file(tmp_path: Any) -> None:
+    path = tmp_path / "numbers"
+    path.write_bytes(dtorch.arange(4.0).numpy().tobytes())
+    assert dtorch.from_file(path, size=4).tolist() == [0, 1, 2, 3]
+    dtorch.from_file(path, shared=True, size=4).fill_(7)
+    assert dtorch.from_file(path, size=2, dtype=dtorch.float).tolist() == [7, 7]
+
+
+def test_sums_to_sizes_that_do_not_broadcast_are_refused() -> None:
+    with pytest.raises(RuntimeError, match="sum_to_size"):
+        a.sum_to_size(3)

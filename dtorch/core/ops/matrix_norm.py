@@ -203,3 +203,23 @@ def _(make):
 @linalg_vecdot.expect
 def _(x, y):
     return np.einsum("ij,ij->i", x, y)
+
+
+@composite(tensors=("input",), method=False, takes="fc")
+def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Root of the sum of the squares over ``dim``: `norm` of order 2."""
+    return norm(input, 2, None if dim == () else dim, keepdim)
+
+
+@composite(tensors=("input",), method=False, takes="fc")
+def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
+    """Sum of the singular values of the matrices in two dims."""
+    return linalg_matrix_norm(input, "nuc", dim, keepdim)
+
+
+for _op, _order in ((frobenius_norm, "fro"), (nuclear_norm, "nuc")):
+    _op.samples(lambda make: iter([((make(3, 4),), {}), ((make(2, 3, 4), (0, 1), True), {})]))
+
+    @_op.expect
+    def _(input, dim=(-2, -1), keepdim=False, _order=_order):
+        return np.linalg.norm(input, _order, dim, keepdim)

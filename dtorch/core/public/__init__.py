@@ -18,6 +18,9 @@ def names_of(home: str) -> dict[str, str]:
     own = [name for name, op in public_ops().items() if op.home == home]
     names = {name.removeprefix(f"{home}_"): name for name in own}
     if home == "general":
+        names |= {
+            f"{name}_": f"{own}_" for name, own in OTHER_NAMES.items() if f"{own}_" in changing()
+        }
         names |= OTHER_NAMES | {name: name for name in (*ALSO_GENERAL, *FROM_METHODS, *changing())}
     return dict(sorted(names.items()))
 
