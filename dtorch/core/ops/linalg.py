@@ -610,9 +610,12 @@ def _(make):
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """Affine map ``input @ weight.T + bias`` of the last dim.
 
-    Shape: input ``(*, in)``, weight ``(out, in)``, bias ``(out,)``; result ``(*, out)``.
+    Shape: input ``(*, in)``, weight ``(out, in)``, bias ``(out,)``; result ``(*, out)``. Without
+        ``out`` for a weight of ``(in,)`` and a bias of ``()``.
     """
     if weight.ndim != 2 or input.ndim < 1 or input.shape[-1] != weight.shape[1]:
+        if weight.ndim == 1 and input.ndim and input.shape[-1] == weight.shape[0]:
+            return linear(input, weight[None], None if bias is None else bias[None])[..., 0]
         raise ShapeError(
             f"linear: input of shape {_shape(input)} does not fit the weight of shape "
             f"{_shape(weight)}; the last size of the input must be the second of the weight"
@@ -645,8 +648,9 @@ def _(make):
     yield (make(2, 3), make(4, 3), make(4)), {}
     yield (make(2, 5, 3), make(4, 3)), {}
     yield (make(3), make(4, 3), make(4)), {}
+    yield (make(2, 3), make(3), make()), {}
 
 
 @linear.expect
 def _(input, weight, bias=None):
-    return np.einsum("...i,oi->...o", input, weight) + (0 if bias is None else bias)
+    return np.inner(input, weight) + (0 if bias is None else bias)
