@@ -18,6 +18,7 @@ ROOTS = {"torch": "dtorch", "torchvision": "dtorch.vision"}
 # Modules that have another place here. Below those that end with ".*" every module that has no
 # namesake is this one: PyTorch has a file for each kind of layer.
 _MOVED = {
+    "torch._C": "dtorch.compat.compiled",
     "torch._dynamo": "dtorch.compiler",
     "torch._dynamo.*": "dtorch.compiler",
     "torch._dynamo.config": "dtorch.compiler_config",
@@ -36,6 +37,8 @@ _MOVED = {
     "torch.multiprocessing.pool": "dtorch.multiprocessing",
     "torch.multiprocessing.queue": "dtorch.multiprocessing",
     "torch.nn.modules": "dtorch.nn.modules",
+    "torch.jit.annotations": "typing",
+    "torch.jit.*": "dtorch.jit",
     "torch.nn.common_types": "dtorch.nn.tuples",
     "torch.nn.modules.*": "dtorch.nn.modules",
     "torch.nn.modules.utils": "dtorch.nn.tuples",

@@ -11,9 +11,17 @@ from dtorch.vision.image_backend import get_image_backend, set_image_backend
 if TYPE_CHECKING:
     from dtorch.vision import datasets, models, transforms, utils
 
-_SUBMODULES = ("datasets", "models", "transforms", "utils")
+_SUBMODULES = ("datasets", "models", "ops", "transforms", "utils")
 
-__all__ = ["datasets", "get_image_backend", "models", "set_image_backend", "transforms", "utils"]
+__all__ = [
+    "datasets",
+    "get_image_backend",
+    "models",
+    "ops",
+    "set_image_backend",
+    "transforms",
+    "utils",
+]
 
 
 if not TYPE_CHECKING:

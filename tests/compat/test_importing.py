@@ -225,3 +225,15 @@ def test_settings_of_compilers_can_be_set(monkeypatch) -> None:
     assert same(3) == 3
     torch._dynamo.reset()
     assert find_missing("torch._dynamo.config.cache_size_limit") is None
+
+
+def test_what_libraries_ask_the_compiled_part_is_answered() -> None:
+    dtorch.compat.install()
+    import torch
+    from torch.jit.annotations import List
+
+    assert torch.torch is torch
+    assert not hasattr(torch._C, "_CudaDeviceProperties")
+    assert torch._C._get_tracing_state() is None
+    assert List is not None
+    assert find_missing("torch._C._nothing") == "torch._C._nothing"
