@@ -21,7 +21,7 @@ from dtorch.core.parameter import Parameter
 from dtorch.core.shapes import Size
 from dtorch.core.tensor import Tensor
 from dtorch.serialization.errors import CheckpointError
-from dtorch.serialization.room import shown
+from dtorch.serialization.room import Room, shown
 from dtorch.serialization.safe_globals import is_safe_type
 
 State = dict[str, Any]
@@ -104,9 +104,13 @@ class OwnObjects:
 
     They stay empty until the pickle has ended and all of it was looked at, because what a pickle
     puts into a list it can still change.
+
+    Args:
+        room: what they may take; optimizers copy their tensors, which may be views of one storage.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
+        self._room = room
         self._made: dict[int, tuple[Any, OwnClass]] = {}
         self._states: dict[int, State] = {}
 
@@ -159,6 +163,8 @@ class OwnObjects:
         while todo:
             value = todo.pop()
             kind = type(value)
+            if isinstance(value, Tensor):
+                self._room.charge(value.numel() * value.element_size())
             if kind in _VALUES or is_safe_type(kind):
                 continue
             if id(value) in self._made:

@@ -117,7 +117,7 @@ class SafeUnpickler(_Names, PickleMachine):
     def __init__(self, data: bytes, persistent: Persistent, room: Room, **options: Any) -> None:
         _Names.__init__(self, persistent, Rebuild(room))
         PickleMachine.__init__(self, data, room, **options)
-        self._objects = OwnObjects()
+        self._objects = OwnObjects(room)
 
     def load(self) -> Any:
         """The object that the pickle makes."""

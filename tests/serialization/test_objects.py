@@ -252,3 +252,15 @@ def test_the_environment_decides_where_the_caller_does_not(monkeypatch: Any) -> 
     monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
     with pytest.raises(CheckpointError, match="Foreign"):
         kind(weights_only=False)
+
+
+def test_optimizers_of_many_views_of_one_storage_are_refused() -> None:
+    parameter = nn.Parameter(dtorch.zeros(100_000))
+    optimizer = optim.SGD([parameter], lr=0.1, momentum=0.9)
+    optimizer.state[parameter] = {str(i): parameter.data[:] for i in range(100)}
+    with pytest.raises(CheckpointError, match="far more than its"):
+        through_file(optimizer)
+    expanded = nn.Linear(1, 1)
+    expanded.register_buffer("all", dtorch.zeros(1).expand(1 << 40))
+    with pytest.raises(CheckpointError, match="far more than its"):
+        through_file(expanded)

@@ -200,6 +200,9 @@ class DataParallel(Module):
         (4, 2)
     """
 
+    output_device: Any = None  # in files that PyTorch wrote where there was no card
+    dim = 0
+
     def __init__(
         self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0
     ) -> None:
