@@ -11,6 +11,7 @@ from dtorch.core.arrays import Array
 from dtorch.core.base import TensorBase
 from dtorch.core.composites import composite
 from dtorch.core.creation import arange, ones, zeros
+from dtorch.core.dtype import int64
 from dtorch.core.errors import ArgumentError, RankError, ShapeError
 from dtorch.core.op import method
 from dtorch.core.ops.complex import real, view_as_complex, view_as_real
@@ -131,7 +132,8 @@ def istft(
         frames = fft_ifftn(frames, None, (-1,), norm)
         frames = frames if return_complex else real(frames)
     count, samples = frames.shape[1], n_fft + step * (frames.shape[1] - 1)
-    places = (arange(count).unsqueeze(1) * step + arange(n_fft)).reshape(-1)
+    starts = arange(count, dtype=int64).unsqueeze(1) * step
+    places = (starts + arange(n_fft, dtype=int64)).reshape(-1)
     flat = (frames * factors).reshape(frames.shape[0], count * n_fft)
     signal = index_add(zeros(frames.shape[0], samples, dtype=flat.dtype), 1, places, flat)
     weights = (factors * factors).expand(count, n_fft).reshape(-1)

@@ -8,6 +8,7 @@ from typing import Any
 
 from dtorch.core import functions
 from dtorch.core.creation import arange
+from dtorch.core.dtype import int64
 from dtorch.core.tensor import Tensor
 from dtorch.legacy.nn.module import Module
 
@@ -80,7 +81,7 @@ class PartialLinear(Linear):
 
     def resetPartition(self) -> None:
         """Compute all outputs."""
-        self.partition = arange(self.outputsize)
+        self.partition = arange(self.outputsize, dtype=int64)
 
     def compute(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
         rows = self.partition.long()
