@@ -18,7 +18,7 @@ from dtorch.core.ops.gathering import gather
 from dtorch.core.ops.loss import legacy_reduction, reduced
 from dtorch.core.ops.rectifiers import relu
 from dtorch.core.ops.reduction import mean, sum
-from dtorch.core.ops.similarity import pairwise_distance
+from dtorch.core.ops.similarity import distance
 from dtorch.core.ops.view import unsqueeze
 from dtorch.core.shapes import ends
 from dtorch.core.tensor import Tensor
@@ -348,7 +348,7 @@ def triplet_margin_loss(
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
     return triplet(
-        "triplet_margin_loss", lambda a, b: pairwise_distance(a, b, p, eps), anchor, positive,
+        "triplet_margin_loss", lambda a, b: distance(a, b, p, eps), anchor, positive,
         negative, margin, swap, reduction,
     )  # fmt: skip
 

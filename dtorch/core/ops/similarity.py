@@ -29,7 +29,13 @@ def pairwise_distance(
     Args:
         eps: added to the difference, so that the gradient exists for equal ones.
     """
-    return norm(x1 - x2 + eps, p, -1, keepdim or classic.allows(Classic.DISTANCE))
+    keepdim = keepdim or (x1.ndim == 2 and classic.allows(Classic.DISTANCE))
+    return distance(x1, x2, p, eps, keepdim)
+
+
+def distance(x1: Tensor, x2: Tensor, p: float, eps: float, keepdim: bool = False) -> Any:
+    """`pairwise_distance`, without a column in classic mode."""
+    return norm(x1 - x2 + eps, p, -1, keepdim)
 
 
 @pairwise_distance.samples
