@@ -7,7 +7,6 @@ from dtorch.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from dtorch.autograd.backward import backward, grad
 from dtorch.autograd.function import Function, NestedIOFunction
 from dtorch.autograd.gradcheck import gradgradcheck
-from dtorch.autograd.profiler import _profiler_enabled  # noqa: F401 - as programs ask for it
 from dtorch.autograd.stochastic import StochasticFunction
 from dtorch.autograd.variable import Variable
 from dtorch.core.grad_mode import (
@@ -29,5 +28,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from dtorch.autograd import functional, profiler
+    from dtorch.autograd.profiler import _profiler_enabled as _profiler_enabled
 else:
-    __getattr__ = on_demand(__name__, {name: name for name in ("functional", "profiler")})
+    __getattr__ = on_demand(
+        __name__,
+        {"functional": "functional", "profiler": "profiler", "_profiler_enabled": "profiler"},
+    )
