@@ -9,19 +9,13 @@ from dtorch.on_demand import on_demand
 from dtorch.vision.image_backend import get_image_backend, set_image_backend
 
 if TYPE_CHECKING:
-    from dtorch.vision import datasets, models, transforms, utils
+    from dtorch.vision import datasets, models, ops, transforms, utils
 
 _SUBMODULES = ("datasets", "models", "ops", "transforms", "utils")
 
 __all__ = [
-    "datasets",
-    "get_image_backend",
-    "models",
-    "ops",
-    "set_image_backend",
-    "transforms",
-    "utils",
-]
+    "datasets", "get_image_backend", "models", "ops", "set_image_backend", "transforms", "utils",
+]  # fmt: skip
 
 
 if not TYPE_CHECKING:
