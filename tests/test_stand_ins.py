@@ -110,3 +110,14 @@ def test_several_are_collected() -> None:
         future.set_result(number)
     assert [future.value() for future in collected.wait()] == futures.wait_all(several) == [0, 1, 2]
     assert futures.collect_all([]).wait() == []
+
+
+def test_no_tensor_is_divided_between_processes() -> None:
+    from dtorch.distributed import tensor as divided  # noqa: PLC0415
+
+    assert not isinstance(dtorch.ones(1), divided.DTensor)
+    assert divided.Shard(1).dim == 1
+    for use in (divided.DTensor, lambda: divided.distribute_tensor(dtorch.ones(1)),
+                lambda: divided.init_device_mesh("cpu", (1,))):  # fmt: skip
+        with pytest.raises(NotImplementedError, match="does not divide"):
+            use()

@@ -40,6 +40,8 @@ class _Root(types.ModuleType):
         ours = load(name)
         super().__init__(name, ours.__doc__)
         self.__dict__.update(__version__=version, __path__=[], __file__=ours.__file__, _ours=ours)
+        # Libraries look for the spec to know whether PyTorch is installed.
+        self.__spec__ = ModuleSpec(name, None, origin=ours.__file__, is_package=True)
         if name == "torch":
             self.__dict__.update(version=load("torch.version"), torch=self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import pickle
 import subprocess
@@ -233,6 +234,7 @@ def test_what_libraries_ask_the_compiled_part_is_answered() -> None:
     from torch.jit.annotations import List
 
     assert torch.torch is torch
+    assert importlib.util.find_spec("torch").name == "torch"
     assert not hasattr(torch._C, "_CudaDeviceProperties")
     assert torch._C._get_tracing_state() is None
     assert List is not None
