@@ -12,8 +12,9 @@ from dtorch.core.tensor import Tensor
 if backend.has_kernels("cpu"):
     from dtorch.core import kernels  # noqa: F401  # importing them registers them
 
-globals().update({name: op.function for name, op in public_ops().items()})
-globals().update({name: public_ops()[own].inplace_function for name, own in changing().items()})
+_ops, _changing = public_ops(), changing()
+globals().update({name: op.function for name, op in _ops.items()})
+globals().update({name: _ops[own].inplace_function for name, own in _changing.items()})
 globals().update({name: getattr(Tensor, name) for name in FROM_METHODS})
-__all__ = [*public_ops(), *changing(), *FROM_METHODS, "broadcast_tensors"]
+__all__ = [*_ops, *_changing, *FROM_METHODS, "broadcast_tensors"]
 broadcast_tensors = ops.view.broadcast_tensors

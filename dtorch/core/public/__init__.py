@@ -18,10 +18,11 @@ def names_of(home: str) -> dict[str, str]:
     own = [name for name, op in public_ops().items() if op.home == home]
     names = {name.removeprefix(f"{home}_"): name for name in own}
     if home == "general":
+        inplace = changing()
         names |= {
-            f"{name}_": f"{own}_" for name, own in OTHER_NAMES.items() if f"{own}_" in changing()
+            f"{name}_": f"{own}_" for name, own in OTHER_NAMES.items() if f"{own}_" in inplace
         }
-        names |= OTHER_NAMES | {name: name for name in (*ALSO_GENERAL, *FROM_METHODS, *changing())}
+        names |= OTHER_NAMES | {name: name for name in (*ALSO_GENERAL, *FROM_METHODS, *inplace)}
     return dict(sorted(names.items()))
 
 
