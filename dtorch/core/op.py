@@ -315,20 +315,18 @@ class Op(Definition):
         An argument of a type that its parameter does not take comes before what it led to.
         """
         named = {name: value for name, value in kwargs.items() if name != "out"}
-        again = self.as_formerly(error, args, named, inplace)
+        try:
+            wrong = misfit(self, self.bind(args, named))
+        except TypeError:
+            wrong = None  # it is the error
+        again = self.as_formerly(error, args, named, inplace) if wrong is None else None
         if again is not None and inplace:
             return partial(self.run_inplace, again)
         if again is not None:
             return partial(self.repeat, again, out=kwargs.get("out"))
         if self.public:
             _call_by(self.name, error)
-        if isinstance(error, MemoryError) or _says_the_type(self.name, error):
-            return told(self.name, error)
-        try:
-            wrong = misfit(self, self.bind(args, named))
-        except TypeError:
-            wrong = None  # it is the error
-        if wrong is None:
+        if wrong is None or isinstance(error, MemoryError) or _says_the_type(self.name, error):
             return told(self.name, error)
         return ArgumentTypeError(f"{self.name}: {wrong}")
 
@@ -537,7 +535,7 @@ def _call_by(name: str, error: Exception) -> None:
 def _says_the_type(name: str, error: Exception) -> bool:
     """Whether an error says in our words that something is of a wrong type."""
     return isinstance(error, TypeError) and (
-        isinstance(error, DtorchError) or str(error).startswith(name)
+        isinstance(error, ArgumentTypeError) or str(error).startswith(name)
     )
 
 

@@ -17,6 +17,8 @@ WRONG: dict[str, tuple[Callable[[Any], Any], tuple[type[Exception], ...], str]] 
     "number for a tensor": (lambda x: dtorch.bmm(7, x), (TypeError,), "bmm: input is 7"),
     "None for a tensor": (lambda x: functional.avg_pool2d(None, 2), (TypeError,), "input is None"),
     "list for a tensor": (lambda x: x.index_select(0, [0]), (TypeError,), r"index is \[0\]"),
+    "number for an index": (lambda x: x.gather(1, 7), (TypeError,), "gather: index is int"),
+    "array for a vector": (lambda x: dtorch.dot(x.numpy()[0], x[0]), (TypeError,), "NumPy array"),
     "text for an int": (lambda x: x.narrow(0, "x", 1), (TypeError,), "narrow: start is 'x'"),
     "bool for a dim": (lambda x: x.topk(1, True), (TypeError,), "dim"),
     "tensor for a bool": (lambda x: dtorch.cholesky(x[:, :2], x), (TypeError,), "upper is a tensor"),
