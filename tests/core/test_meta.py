@@ -27,7 +27,7 @@ NEED_DATA = {
     "one_hot", "orgqr", "ormqr", "pstrf", "repeat_interleave", "unique", "unique_consecutive",
 }  # fmt: skip
 # Their results lie in memory in an order of their own.
-OWN_ORDER = {"scaled_dot_product_attention", "solve_triangular"}
+OWN_ORDER = {"cumulative_trapezoid", "scaled_dot_product_attention", "solve_triangular"}
 
 
 def without_memory(value: Any) -> Any:

@@ -72,6 +72,9 @@ def test_what_changes_nothing_needs_no_card() -> None:
         lambda: cuda.device(0).__enter__(),
         lambda: cuda.FloatTensor(2, 3),
         lambda: cuda.sparse.FloatTensor(2, 3),
+        lambda: cuda.FloatStorage(2),
+        cuda.CUDAGraph,
+        cuda.memory_snapshot,
         lambda: dtorch.ones(2).cuda(),
         lambda: dtorch.ones(2).record_stream(None),
         lambda: dtorch.zeros(2, device="cuda"),
@@ -95,6 +98,7 @@ def test_types_tell_tensors_by_their_device() -> None:
     assert isinstance(x, dtorch.FloatTensor)
     assert not isinstance(x, cuda.FloatTensor)
     assert not isinstance(x, cuda.sparse.FloatTensor)
+    assert not isinstance(x.storage(), cuda.FloatStorage)
     assert repr(cuda.LongTensor) == "<class 'dtorch.cuda.LongTensor'>"
     with pytest.raises(RuntimeError, match="expected a CUDA device"):
         cuda.set_device("cpu")
