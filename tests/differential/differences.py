@@ -772,7 +772,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            ".__getitem__ index_fill",
+            ".__getitem__ index_fill index_put",
             lambda call, ours, theirs, text: (
                 "out of range" in ours.get("message", "")
                 and "value" in theirs
