@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import ipaddress
 import json
 import os
 import socket
@@ -197,8 +198,20 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
 
+def _expect_loopback(host: str) -> None:
+    address = socket.getaddrinfo(host, None)[0][4][0]
+    if not ipaddress.ip_address(address).is_loopback:
+        raise ArgumentError(
+            f"TCPStore: host_name is {host!r}, where other machines could reach it, and whoever comes "
+            "is answered; expected a loopback address such as '127.0.0.1'. Between machines use a "
+            "FileStore in a folder that they share"
+        )
+
+
 class TCPStore(Store):
-    """A store that one process keeps, and others reach over a network that is trusted.
+    """A store that one process keeps, and others of the same machine reach.
+
+    It knows nobody by a key, so it is kept at a loopback address alone.
 
     Args:
         host_name, port: where it is kept; with port 0 the master chooses one, see ``port``.
@@ -206,6 +219,9 @@ class TCPStore(Store):
         is_master: whether this process keeps it.
         timeout: how long to wait for the master, and for values.
         wait_for_workers: of no effect.
+
+    Raises:
+        ArgumentError: the master is to keep it where other machines could reach it.
 
     Example:
         >>> master = TCPStore("127.0.0.1", 0, is_master=True)
@@ -224,6 +240,7 @@ class TCPStore(Store):
         self._server: _Server | None = None
         self._lock = threading.Lock()
         if is_master:
+            _expect_loopback(host_name)
             self._server = _Server((host_name, port), _Answering)
             self._server.store = HashStore()  # type: ignore[attr-defined]
             port = self._server.server_address[1]

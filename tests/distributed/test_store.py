@@ -8,6 +8,7 @@ import pytest
 
 import dtorch
 from dtorch import distributed as dist
+from dtorch.core.errors import ArgumentError
 from dtorch.distributed.errors import RendezvousError
 
 
@@ -77,3 +78,9 @@ def test_ranks_meet_through_a_store(run_ranks, tmp_path):
         return x.item()
 
     assert run_ranks(2, body) == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_a_store_is_not_kept_where_other_machines_could_reach_it(host: str) -> None:
+    with pytest.raises(ArgumentError, match="loopback"):
+        dist.TCPStore(host, 0, is_master=True)
