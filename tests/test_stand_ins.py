@@ -121,3 +121,25 @@ def test_no_tensor_is_divided_between_processes() -> None:
                 lambda: divided.init_device_mesh("cpu", (1,))):  # fmt: skip
         with pytest.raises(NotImplementedError, match="does not divide"):
             use()
+
+
+def test_joining_processes_is_refused_where_it_begins() -> None:
+    from dtorch.distributed.algorithms import Join, JoinHook  # noqa: PLC0415
+
+    JoinHook().main_hook()
+    with pytest.raises(NotImplementedError, match="DistributedSampler"), Join([]):
+        pass
+
+
+def test_an_optimizer_around_another_need_not_be_set_up() -> None:
+    class Around(dtorch.optim.Optimizer):
+        def __init__(self, optimizer):
+            self.optimizer = optimizer
+
+        def step(self, closure=None):
+            return self.optimizer.step(closure)
+
+    weight = nn.Parameter(dtorch.ones(1))
+    weight.sum().backward()
+    Around(dtorch.optim.SGD([weight], lr=0.5)).step()
+    assert weight.tolist() == [0.5]

@@ -33,6 +33,7 @@ _MOVED = {
     "torch.cuda.amp.*": "dtorch.cuda.amp",
     "torch.distributed.distributed_c10d": "dtorch.distributed",
     "torch.distributed._tensor": "dtorch.distributed.tensor",
+    "torch.distributed.algorithms.*": "dtorch.distributed.algorithms",
     "torch.distributed.device_mesh": "dtorch.distributed.tensor",
     "torch.distributed.tensor.*": "dtorch.distributed.tensor",
     "torch.fx.*": "dtorch.fx",

@@ -43,6 +43,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         return step
 
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        if "_step_pre_hooks" not in vars(self):  # one around another, never set up itself
+            return step(self, *args, **kwargs)
         for hook in tuple(self._step_pre_hooks.values()):
             changed = hook(self, args, kwargs)
             if changed is not None:
