@@ -620,6 +620,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         _of("pow", _text("negative integer power|Integers to negative")),
         "integers have no negative powers",
     ),
+    (_of("result_type", _text("torch.complex32")), "there is no complex number of two halves"),
     (_of("pow", _text("not defined for dtorch.bool")), "bools have no power, of bools neither"),
     (_of("F.softmax F.log_softmax F.softmin", _text("DtypeError")), "integers have no softmax"),
     (_of("kthvalue", _text("k is")), "no k fits into no elements"),
