@@ -162,6 +162,7 @@ if _typing.TYPE_CHECKING:
     from dtorch.func import vmap
     from dtorch.futures import Future
     from dtorch.jit import ScriptModule
+    from dtorch.low_level import *
     from dtorch.serialization import load, save
     from dtorch.symbolic import (
         SymBool,
@@ -182,6 +183,16 @@ _SYMBOLIC = (
     "SymBool", "SymFloat", "SymInt", "_assert", "_assert_async", "_check", "_check_index",
     "_check_is_size", "_check_type", "_check_value", "sym_float", "sym_int", "sym_ite", "sym_max",
     "sym_min", "sym_not", "sym_sqrt", "sym_sum",
+)  # fmt: skip
+_LOW_LEVEL = (
+    "affine_grid_generator", "alpha_dropout", "alpha_dropout_", "batch_norm",
+    "binary_cross_entropy_with_logits", "constant_pad_nd", "cosine_embedding_loss", "ctc_loss",
+    "dropout", "dropout_", "embedding", "embedding_bag", "embedding_renorm_",
+    "feature_alpha_dropout", "feature_alpha_dropout_", "feature_dropout", "feature_dropout_",
+    "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "group_norm", "gru", "gru_cell",
+    "hinge_embedding_loss", "instance_norm", "kl_div", "layer_norm", "lstm", "lstm_cell",
+    "margin_ranking_loss", "norm_except_dim", "poisson_nll_loss", "rnn_relu", "rnn_relu_cell",
+    "rnn_tanh", "rnn_tanh_cell", "triplet_margin_loss",
 )  # fmt: skip
 _FOREACH_OPERATIONS = [
     "abs",
@@ -286,6 +297,7 @@ __all__ = [
     "sym_not", "sym_sqrt", "sym_sum", "testing", "tril_indices", "triu_indices", "types",
     "unravel_index", "utils", "version", "vision", "vmap", "xpu",
 ]  # fmt: skip
+__all__ += _LOW_LEVEL
 __all__ += _creation.__all__
 __all__ += _dtype.__all__
 __all__ += _generator.__all__
@@ -317,6 +329,7 @@ if not _typing.TYPE_CHECKING:
             "vmap": "func",
         }
         | dict.fromkeys(_SYMBOLIC, "symbolic")
+        | dict.fromkeys(_LOW_LEVEL, "low_level")
         | dict.fromkeys(_FOREACH, "foreach"),
     )
 

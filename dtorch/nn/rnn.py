@@ -195,36 +195,12 @@ class RNNBase(Module):
         return found
 
     def _run(self, flat: Any, states: list[Any], sizes: tuple[int, ...]) -> tuple[Any, Any]:
-        directions = 2 if self.bidirectional else 1
-        last: list[list[Any]] = [[] for _ in states]
-        for layer in range(self.num_layers):
-            outs = []
-            for direction in range(directions):
-                k = layer * directions + direction
-                out, *ends = self._layer(flat, [s[k] for s in states], k, sizes, direction == 1)
-                outs.append(out)
-                for collected, end in zip(last, ends, strict=True):
-                    collected.append(end)
-            flat = outs[0] if directions == 1 else cat(outs, 1)
-            if self.dropout and self.training and layer < self.num_layers - 1:
-                flat = dropout(flat, self.dropout)
-        stacked = [stack(ends, 0) for ends in last]
-        return flat, tuple(stacked) if self.mode == "LSTM" else stacked[0]
-
-    def _layer(
-        self, flat: Any, states: list[Any], k: int, sizes: tuple[int, ...], reverse: bool
-    ) -> Any:
         # By attribute: weight norm and the like put something else in a parameter's place.
-        weights = [getattr(self, name) for name in self._all_weights[k]]
-        w_ih, w_hh = weights[:2]
-        b_ih, b_hh = weights[2:4] if self.bias else (None, None)
-        if self.mode == "LSTM":
-            w_hr = weights[-1] if self.proj_size else None
-            return lstm(flat, *states, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse)
-        if self.mode == "GRU":
-            return gru(flat, *states, w_ih, w_hh, b_ih, b_hh, sizes, reverse)
-        kind = "tanh" if self.mode == "RNN_TANH" else "relu"
-        return rnn(flat, *states, w_ih, w_hh, b_ih, b_hh, sizes, reverse, kind)
+        weights = [[getattr(self, name) for name in names] for names in self._all_weights]
+        return run_layers(
+            self.mode, flat, states, weights, sizes, 2 if self.bidirectional else 1,
+            self.dropout if self.training else 0.0,
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -241,6 +217,53 @@ class RNNBase(Module):
         if self.bidirectional:
             text += ", bidirectional=True"
         return text
+
+
+def run_layers(
+    mode: str, flat: Any, states: list[Any], weights: list[list[Any]], sizes: tuple[int, ...],
+    directions: int, dropped: float,
+) -> tuple[Any, Any]:  # fmt: skip
+    """The outputs of a network of given weights, and its last states.
+
+    Args:
+        mode: kind of the network, as of `RNNBase`.
+        flat: the elements of all steps, ``(sum of sizes, features)``.
+        states: before the first step, ``(num_layers * directions, N, hidden_size)`` each.
+        weights: of each layer and direction, in the order of `RNNBase`.
+        sizes: elements of each step.
+        dropped: probability of dropout between layers.
+    """
+    last: list[list[Any]] = [[] for _ in states]
+    for layer in range(len(weights) // directions):
+        outs = []
+        for direction in range(directions):
+            k = layer * directions + direction
+            out, *ends = _layer(
+                mode, flat, [s[k] for s in states], weights[k], sizes, direction == 1
+            )
+            outs.append(out)
+            for collected, end in zip(last, ends, strict=True):
+                collected.append(end)
+        flat = outs[0] if directions == 1 else cat(outs, 1)
+        if dropped and k + 1 < len(weights):
+            flat = dropout(flat, dropped)
+    stacked = [stack(ends, 0) for ends in last]
+    return flat, tuple(stacked) if mode == "LSTM" else stacked[0]
+
+
+def _layer(
+    mode: str, flat: Any, states: list[Any], weights: list[Any], sizes: tuple[int, ...],
+    reverse: bool,
+) -> Any:  # fmt: skip
+    w_ih, w_hh = weights[:2]
+    b_ih, b_hh = weights[2:4] if len(weights) > 3 else (None, None)
+    if mode == "LSTM":
+        w_hr = weights[-1] if len(weights) % 2 else None
+        return lstm(flat, *states, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse)
+    if mode == "GRU":
+        return gru(flat, *states, w_ih, w_hh, b_ih, b_hh, sizes, reverse)
+    kind = "tanh" if mode == "RNN_TANH" else "relu"
+    return rnn(flat, *states, w_ih, w_hh, b_ih, b_hh, sizes, reverse, kind)
 
 
 def _for_each(states: Any, change: Any) -> Any:

@@ -10,12 +10,12 @@ from dtorch.core.parameter import Parameter
 from dtorch.nn.module import Module
 
 
-def norm_except_dim(v: Any, dim: int | None) -> Any:
-    """Norms over all dims but ``dim``, which stay with size 1; of all elements for None or -1."""
+def norm_except_dim(v: Any, dim: int | None, pow: float = 2) -> Any:
+    """Norms of order ``pow`` over all dims but ``dim``, which stay with size 1; of all elements for None or -1."""
     if dim is None or dim == -1:
-        return norm(v)
+        return norm(v, pow)
     dims = tuple(d for d in range(v.ndim) if d != dim % v.ndim)
-    return norm(v, 2, dims, True)
+    return norm(v, pow, dims, True)
 
 
 class WeightNorm:
