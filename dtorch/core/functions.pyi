@@ -8,6 +8,7 @@ import numpy as np
 
 from dtorch.core.device import Place
 from dtorch.core.dtype import DType, dtype
+from dtorch.core.ops.histogram import Histogram, HistogramOfSeveral
 from dtorch.core.ops.lapack import Singular
 from dtorch.core.ops.matrix import Eigen, Factors, LeastSquares, QR, SVD, SignLogdet
 from dtorch.core.ops.number_parts import Frexp
@@ -739,6 +740,12 @@ def flip(input: Tensor, dims: Sequence[int], *, out: Tensor | None = None) -> Te
 def flip(input: Tensor, *dims: int, out: Tensor | None = None) -> Tensor: ...
 def fliplr(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def flipud(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+def float_power(
+    input: Tensor | builtins.complex,
+    exponent: Tensor | builtins.complex,
+    *,
+    out: Tensor | None = None,
+) -> Tensor: ...
 def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def floor_(input: Tensor) -> Tensor: ...
 def floor_divide(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
@@ -787,6 +794,9 @@ def geqrf(input: Tensor, *, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
 def ger(vec1: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def gesv(B: Tensor, A: Tensor, *, out: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 def glu(input: Tensor, dim: int = -1, *, out: Tensor | None = None) -> Tensor: ...
+def gradient(
+    input: Tensor, *, spacing: Any = 1, dim: Ints | None = None, edge_order: int = 1
+) -> tuple[Tensor, ...]: ...
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -833,6 +843,23 @@ def hinge_embedding_loss(
 def histc(
     input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out: Tensor | None = None
 ) -> Tensor: ...
+def histogram(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: Any = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+    out: Tensor | None = None,
+) -> Histogram: ...
+def histogramdd(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: Any = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> HistogramOfSeveral: ...
 def hsplit(input: Tensor, indices_or_sections: Ints) -> tuple[Tensor, ...]: ...
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor: ...
 def huber_loss(
@@ -890,6 +917,16 @@ def index_put(
 ) -> Tensor: ...
 def index_put_(
     input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False
+) -> Tensor: ...
+def index_reduce(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def index_select(
     input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None
@@ -1363,6 +1400,15 @@ def nanmean(
 def nanmedian(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None
 ) -> Tensor | Any: ...
+def nanquantile(
+    input: Tensor,
+    q: float | Tensor,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+    out: Tensor | None = None,
+) -> Tensor: ...
 def nansum(
     input: Tensor,
     dim: Ints | None = None,
@@ -1377,6 +1423,7 @@ def ndtri(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def ne(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
 def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def neg_(input: Tensor) -> Tensor: ...
+def nextafter(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
 def nll_loss(
     input: Tensor,
     target: Tensor,

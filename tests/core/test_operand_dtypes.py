@@ -19,7 +19,7 @@ INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 # What is written into integers, or limits them, becomes an integer, and so does a mean of elements
 # that are scattered; interpolated bytes are rounded.
 HOLDS_INTEGERS = {
-    "hardtanh", "index_fill", "interpolate", "masked_fill", "pad", "scatter", "scatter_reduce",
+    "hardtanh", "index_fill", "index_reduce", "interpolate", "masked_fill", "pad", "scatter", "scatter_reduce",
 }  # fmt: skip
 # Differences of bytes that are negative overflow, before they are used.
 OVERFLOWS = {"l1_loss", "margin_ranking_loss", "pairwise_distance", "triplet_margin_loss"}

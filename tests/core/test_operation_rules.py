@@ -143,6 +143,20 @@ def test_empty_tensors() -> None:
         (lambda x: dtorch.bincount(dtorch.tensor([-1])), ArgumentError, "negative number -1"),
         (lambda x: dtorch.histc(x, 0), ArgumentError, "bins is 0"),
         (lambda x: x.quantile(1.5), ArgumentError, "q is 1.5"),
+        (lambda x: x.nanquantile(1.5), ArgumentError, "nanquantile: q is 1.5"),
+        (lambda x: x.float_power_(2), DtypeError, "float_power_: the tensor is .*float32"),
+        (lambda x: dtorch.gradient(x, edge_order=3), ArgumentError, "edge_order is 3"),
+        (lambda x: dtorch.gradient(x, spacing=[1.0]), ArgumentError, "1 elements, .* 2 dims"),
+        (lambda x: dtorch.gradient(x[:1]), ArgumentError, r"\(1, 3\), expected at least 2"),
+        (lambda x: dtorch.histogram(x, 0), ArgumentError, "histogram: bins is 0"),
+        (lambda x: dtorch.histogram(x.half(), 2), DtypeError, "float16, expected float32"),
+        (lambda x: dtorch.histogram(x, 2, range=(1, 0)), ArgumentError, "lower bound first"),
+        (lambda x: dtorch.histogramdd(x, [2]), ArgumentError, "for 1 and 3 dims, expected 3"),
+        (
+            lambda x: x.index_reduce(0, dtorch.tensor([0]), x[:1], "sum"),
+            ArgumentError,
+            "index_reduce: reduce is 'sum'",
+        ),
         (lambda x: x.unflatten(1, (2, 2)), ShapeError, "unflatten"),
         (lambda x: dtorch.movedim(x, 0, (0, 1)), ArgumentError, "1 sources, but 2"),
         (lambda x: x.renorm(0, 0, 1.0), ArgumentError, "p is 0"),
@@ -161,6 +175,18 @@ def test_empty_tensors() -> None:
 def test_errors_name_operation_given_and_expected(use: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         use(dtorch.arange(6.0).reshape(2, 3))
+
+
+def test_neighbours_of_numbers_of_every_floating_dtype() -> None:
+    nan = float("nan")
+    x, y = dtorch.tensor([1.0, 1.0, 0.0, -1.0, nan]), dtorch.tensor([2.0, 0.0, -1.0, -1.0, 0.0])
+    for dtype in (dtorch.float16, dtorch.bfloat16, dtorch.float32, dtorch.float64):
+        found = x.to(dtype).nextafter(y.to(dtype))
+        eps = dtorch.finfo(dtype).eps
+        assert found[:2].tolist() == [1 + eps, 1 - eps / 2]
+        assert -dtorch.finfo(dtype).tiny < found[2] < 0
+        assert found[3] == -1
+        assert found[4].isnan()
 
 
 def test_quantile_at_the_ends_and_with_nan() -> None:

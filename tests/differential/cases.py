@@ -249,7 +249,7 @@ BINARY = (
     "add sub mul div true_divide floor_divide remainder fmod pow maximum minimum fmax fmin atan2 "
     "hypot copysign logaddexp logaddexp2 xlogy eq ne lt le gt ge logical_and logical_or "
     "logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift "
-    "isclose "
+    "isclose float_power nextafter "
 )
 
 
@@ -445,7 +445,7 @@ def _(draw, name):
     return [first, draw(st.integers(0, 4))], options(draw, dim=[0, -1], keepdim=[True])
 
 
-@drawn("quantile")
+@drawn("quantile", "nanquantile")
 def _(draw, name):
     first = array(draw, dtypes=WIDE)
     q = draw(st.sampled_from([0.0, 0.3, 0.5, 1.0, 1.5]))
@@ -465,6 +465,15 @@ def _(draw, name):
 def _(draw, name):
     sizes = shape(draw)
     return [array(draw, sizes)], {"n": draw(st.integers(0, 3)), "dim": dim(draw, sizes)}
+
+
+@drawn("gradient")
+def _(draw, name):
+    sizes = shape(draw, 1)
+    kwargs = options(draw, spacing=[2, 0.5, [2.0], [2.0, 0.5]], edge_order=[1, 2, 3])
+    if draw(st.booleans()):
+        kwargs["dim"] = dim(draw, sizes)
+    return [array(draw, sizes)], kwargs
 
 
 @drawn("trapezoid")
@@ -529,6 +538,15 @@ def _(draw, name):
     return [array(draw, dtypes=WIDE, kinds=("plain", "ties"), grad=False)], options(
         draw, bins=[1, 5, 0], min=[-1, 0], max=[1, 0]
     )
+
+
+@drawn("histogram")
+def _(draw, name):
+    first = array(draw, dtypes=WIDE, kinds=("plain", "ties"), grad=False)
+    kwargs = options(draw, range=[[-1.0, 1.0], [0.0, 0.0], [1.0, 0.0]], density=[True, False])
+    if draw(st.booleans()):
+        kwargs["weight"] = {**first, "seed": 3}
+    return [first, draw(st.sampled_from([1, 5, 0]))], kwargs
 
 
 @drawn("bincount")
@@ -949,7 +967,7 @@ def _(draw, name):
     return [first, along, places, source], {}
 
 
-@drawn("index_select", "index_add", "index_copy", "index_fill")
+@drawn("index_select", "index_add", "index_copy", "index_fill", "index_reduce")
 def _(draw, name):
     sizes = shape(draw, 0 if draw(st.integers(0, 9)) == 0 else 1)
     along = dim(draw, sizes)
@@ -967,7 +985,11 @@ def _(draw, name):
     rows = list(sizes)
     if -len(sizes) <= along < len(sizes):
         rows[along] = places["shape"][0]
-    return [first, along, places, array(draw, rows, (first["array"],), kinds=("plain",))], {}
+    source = array(draw, rows, (first["array"],), kinds=("plain",))
+    if name == "index_reduce":
+        how = draw(st.sampled_from(["prod", "mean", "amax", "amin", "sum"]))
+        return [first, along, places, source, how], options(draw, include_self=[True, False])
+    return [first, along, places, source], {}
 
 
 @drawn("take", "put", "index_put")

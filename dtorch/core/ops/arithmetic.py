@@ -15,6 +15,7 @@ from dtorch.core.composites import composite
 from dtorch.core.dtype import dtype, finfo, from_numpy_dtype
 from dtorch.core.elementwise import ElementwiseOp, elementwise
 from dtorch.core.errors import ArgumentError, DivisionError, DtypeError
+from dtorch.core.half import SINGLE, is_half, narrowed, widened
 from dtorch.core.ops.comparison import choose, keep
 from dtorch.core.ops.complex import (
     complex as complex_of,
@@ -669,6 +670,49 @@ def _(make):
 @copysign.expect
 def _(input, other):
     return np.abs(input) * np.where(other < 0, -1, 1)
+
+
+@elementwise(takes="f", wide=False)  # neighbours are those of the narrow dtype
+def nextafter(xp: ArrayModule, input: Array, other: Array) -> Array:
+    """The number of the dtype that follows ``input`` on the way to ``other``; ``other`` itself where
+    they are equal.
+
+    >>> import dtorch
+    >>> float(dtorch.nextafter(dtorch.tensor(1.0), dtorch.tensor(2.0)) - 1) == 2.0**-23
+    True
+    """
+    half = input if is_half(input) else other
+    if half.dtype.kind == "f":
+        return xp.nextafter(input, other)
+    # bfloat16 is the upper half of float32, which holds a sign and a size that can be counted up.
+    here, there = (xp.asarray(widened(value), dtype=SINGLE) for value in (input, other))
+    step = xp.where((there > here) == (here > 0), 1 << 16, -1 << 16)
+    near = (here.view(np.int32) + step.astype(np.int32)).view(SINGLE)
+    near = xp.where(here == 0, xp.copysign(np.int32(1 << 16).view(SINGLE), there), near)
+    near = xp.where(here == there, there, near)
+    return narrowed(
+        xp.where(xp.isnan(here) | xp.isnan(there), np.float32(np.nan), near), half.dtype
+    )
+
+
+@nextafter.gradient("input")
+def _(grad):
+    return grad
+
+
+@nextafter.gradient("other")
+def _(grad):
+    return keep(grad, False)
+
+
+@nextafter.samples
+def _(make):
+    yield (make(2, 3), make(2, 3)), {}
+
+
+@nextafter.expect
+def _(input, other):
+    return input + np.spacing(input) * np.sign(other - input) * np.sign(input)
 
 
 @elementwise(wide=False)  # the largest number is that of the narrow dtype

@@ -10,11 +10,11 @@ from dtorch.core.arrays import Array, ArrayModule
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
 from dtorch.core.dtype import number_in
-from dtorch.core.errors import DimensionError, DtypeError, IndicesError, ShapeError
+from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, IndicesError, ShapeError
 from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import refuse_factor
 from dtorch.core.ops.comparison import keep
-from dtorch.core.ops.gathering import expect_in_range
+from dtorch.core.ops.gathering import expect_in_range, scatter_reduce
 from dtorch.core.ops.scatter import gather_rows, sums_by_index, unslice
 from dtorch.core.shapes import ends, normalize_dim
 from dtorch.core.tensor import Tensor
@@ -114,6 +114,61 @@ def _(grad):
 def _(grad, dim, index, source_shape, alpha):
     part = _rows(grad, dim, index)
     return part.reshape(tuple(source_shape)) * alpha
+
+
+@composite(tensors=("input", "index", "source"), inplace=True, wide=True)
+def index_reduce(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Tensor:
+    """``input`` combined with the slices of ``source`` that ``index`` (1-D) sends to each place.
+
+    Args:
+        reduce: ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``; for sums there is `index_add`.
+        include_self: whether the slice of ``input`` takes part where something is sent.
+
+    >>> import dtorch
+    >>> index = dtorch.tensor([0, 0])
+    >>> dtorch.ones(2).index_reduce(0, index, dtorch.tensor([2.0, 3.0]), "prod").tolist()
+    [6.0, 1.0]
+    """
+    if reduce not in _REDUCE:
+        raise ArgumentError(f"index_reduce: reduce is {reduce!r}, expected one of {_REDUCE}")
+    dim, rows = check_rows("index_reduce", input._array, dim, index._array)
+    expect_source("index_reduce", input._array, dim, rows, source._array)
+    along = [1] * input.ndim
+    if along:
+        along[dim] = -1
+    source = source.reshape(*input.shape[:dim], rows.size, *input.shape[dim + 1 :])
+    places = index.reshape(along or (1,)).expand(source.shape)
+    return scatter_reduce(input, dim, places, source, reduce, include_self=include_self)
+
+
+_REDUCE = ("prod", "mean", "amax", "amin")
+
+
+@index_reduce.samples
+def _(make):
+    for reduce in _REDUCE:
+        yield (make(3, 4), 1, make.index(5, high=4), make(3, 5), reduce), {}
+        yield (make(3, 2), 0, make.index(2, high=3), make(2, 2), reduce), {"include_self": False}
+
+
+@index_reduce.expect
+def _(input, dim, index, source, reduce, include_self=True):
+    folds: Any = {"prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}
+    out = input.copy()
+    for place in set(index.tolist()):
+        sent = source.compress(index == place, dim)
+        own = input.take([place], dim)
+        whole = np.concatenate([own, sent], dim) if include_self else sent
+        out[(slice(None),) * dim + (place,)] = folds[reduce](whole, dim)
+    return out
 
 
 @structured(tensors=("input", "index", "source"), inplace=True, aliases={"tensor": "source"})

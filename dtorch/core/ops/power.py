@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from dtorch.core.arrays import Array, ArrayModule
+from dtorch.core.composites import CompositeOp
+from dtorch.core.dtype import complex128, float64
 from dtorch.core.elementwise import ElementwiseOp, elementwise
-from dtorch.core.errors import ArgumentError
+from dtorch.core.errors import ArgumentError, DtypeError
 from dtorch.core.ops.comparison import choose, keep, logical_not
 from dtorch.core.ops.complex import conjugate, holds_complex, real
 from dtorch.core.ops.exponential import log
+from dtorch.core.tensor import Tensor
 
 
 class _PowerOp(ElementwiseOp):
@@ -116,6 +120,57 @@ def _(input, exponent):
 
 
 pow.operator("__pow__", "__rpow__", "__ipow__")
+
+
+class _FloatPowerOp(CompositeOp):
+    """In place, the result must be of the tensor's own dtype."""
+
+    def run_inplace(self, values: list[Any]) -> Any:
+        target, (kind, _) = values[0], _precision(values)
+        if target.dtype is not kind:
+            raise DtypeError(f"float_power_: the tensor is {target.dtype}, the result is {kind}")
+        return super().run_inplace(values)
+
+
+def _precision(operands: Sequence[Any]) -> tuple[Any, type]:
+    """The dtype in which the power is computed, and what numbers are in it."""
+    in_parts = any(
+        holds_complex(value) if isinstance(value, Tensor) else isinstance(value, complex)
+        for value in operands
+    )
+    return (complex128, complex) if in_parts else (float64, float)
+
+
+def _float_power(input: Tensor | complex, exponent: Tensor | complex) -> Tensor:
+    """Power ``input ** exponent`` in double precision: float64, or complex128 where an operand is
+    complex; either may be a number.
+
+    >>> import dtorch
+    >>> dtorch.float_power(dtorch.tensor([1, 2]), -1)
+    tensor([1.0000, 0.5000], dtype=dtorch.float64)
+    """
+    operands = input, exponent
+    kind, number = _precision(operands)
+    base, power_ = (
+        value.to(kind) if isinstance(value, Tensor) else number(value) for value in operands
+    )
+    return pow(base, power_)
+
+
+_float_power.__name__ = "float_power"
+float_power = _FloatPowerOp(_float_power, tensors=("input", "exponent"), inplace=True)
+
+
+@float_power.samples
+def _(make):
+    yield (make(2, 3, low=0.5), make(3)), {}
+    yield (make(2, 3), 2), {}
+    yield (2, make(3)), {}
+
+
+@float_power.expect
+def _(input, exponent):
+    return np.float_power(input, exponent)
 
 
 # Of norms: the gradient at 0 is taken as 0, the least of the subgradients.

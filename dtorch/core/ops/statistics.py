@@ -16,6 +16,8 @@ from dtorch.core.ops.arithmetic import lerp
 from dtorch.core.ops.comparison import choose
 from dtorch.core.ops.complex import real
 from dtorch.core.ops.elements import index_select
+from dtorch.core.ops.gathering import gather
+from dtorch.core.ops.joining import cat
 from dtorch.core.ops.power import root
 from dtorch.core.ops.reduction import any as any_of, mean, spread, sum
 from dtorch.core.ops.sorting import sort
@@ -160,7 +162,11 @@ def _quantile(
     if points.ndim > 1 or not ((points >= 0) & (points <= 1)).all():
         raise ArgumentError(f"{name}: q is {q}, expected one number or 1-D numbers from 0 to 1")
     ordered = sort(lines, -1)[0]
-    out = _between(ordered, points.reshape(-1), interpolation)
+    last: Any = ordered.shape[-1] - 1
+    if name == "nanquantile":  # nan come last in order
+        found = ordered._array
+        last = np.maximum((found == found).sum(-1, keepdims=True) - 1, 0)
+    out = _between(ordered, points.reshape(-1).astype(np.float64) * last, interpolation)
     if name == "quantile":
         out = choose(any_of(lines != lines, -1, True), math.nan, out)
     if dim is None:
@@ -179,9 +185,7 @@ def _quantiles_first(out: Any, dim: int, keepdim: bool, ndim: int) -> Any:
     return out.squeeze(-1).permute(order)
 
 
-def _between(ordered: Any, points: np.ndarray, interpolation: str) -> Any:
-    n = ordered.shape[-1]
-    place = points.astype(np.float64) * (n - 1)
+def _between(ordered: Any, place: np.ndarray, interpolation: str) -> Any:
     low, high = np.floor(place), np.ceil(place)
     if interpolation == "lower":
         high = low
@@ -190,12 +194,15 @@ def _between(ordered: Any, points: np.ndarray, interpolation: str) -> Any:
     elif interpolation == "nearest":
         low = high = np.rint(place)
     if low is high:  # no mean of two, which infinities have not
-        return index_select(ordered, -1, wrap(low.astype(np.int64)))
+        return _at(ordered, low)
     part = np.full_like(place, 0.5) if interpolation == "midpoint" else place - low
-    weight = wrap(part.astype(ordered._array.dtype))
-    below = index_select(ordered, -1, wrap(low.astype(np.int64)))
-    above = index_select(ordered, -1, wrap(high.astype(np.int64)))
-    return lerp(below, above, weight)
+    return lerp(_at(ordered, low), _at(ordered, high), wrap(part.astype(ordered._array.dtype)))
+
+
+def _at(ordered: Any, place: np.ndarray) -> Any:
+    """The elements at the same places of all lines, or at each line's own."""
+    pick = index_select if place.ndim == 1 else gather
+    return pick(ordered, -1, wrap(place.astype(np.int64)))
 
 
 @composite(tensors=("input",), wide=True)
@@ -225,6 +232,37 @@ def _(make):
 @quantile.expect
 def _(input, q, dim=None, keepdim=False, interpolation="linear"):
     return np.quantile(input, q, dim, keepdims=keepdim, method=interpolation)
+
+
+@composite(tensors=("input",), wide=True)
+def nanquantile(
+    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
+    interpolation: str = "linear",
+) -> Tensor:  # fmt: skip
+    """Quantiles of the elements that are not nan, of all or along ``dim``; nan where there is none.
+
+    The parameters are those of `quantile`.
+
+    >>> import dtorch
+    >>> dtorch.nanquantile(dtorch.tensor([1.0, float("nan"), 2.0]), 0.5)
+    tensor(1.5000)
+    """
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
+
+
+@nanquantile.samples
+def _(make):
+    holes = make.constant(3, 4)
+    holes[0, 1] = holes[2, 0] = holes[2, 3] = math.nan
+    yield (make(3, 4), 0.3), {}
+    yield (make(3, 4, 2), make.constant(2, low=0.1, high=0.9), 0, True), {}
+    yield (holes, 0.3, 1), {}
+    yield (holes, make.constant(2, low=0.1, high=0.9), 1), {}
+
+
+@nanquantile.expect
+def _(input, q, dim=None, keepdim=False, interpolation="linear"):
+    return np.nanquantile(input, q, dim, keepdims=keepdim, method=interpolation)
 
 
 @composite(tensors=("input",), wide=True, takes="ifc")
@@ -354,3 +392,81 @@ def _(y, x=None, dx=1.0, dim=-1):
     from scipy.integrate import cumulative_trapezoid  # noqa: PLC0415 - an oracle of tests
 
     return cumulative_trapezoid(y, x, dx, dim)
+
+
+@composite(tensors=("input",), wide=True, takes="ifc", method=False, has_out=False)
+def gradient(
+    input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1
+) -> tuple[Tensor, ...]:
+    """Estimates of the slope along each dim, of the size of ``input``: central differences inside,
+    one-sided ones at the ends.
+
+    Args:
+        spacing: distance of neighbours, or a sequence with one for each dim; or with the places of
+            the samples, a vector for each dim.
+        dim: the dims, an int or several. Default: all.
+        edge_order: 1, or 2 for ends at which a parabola is exact.
+
+    >>> import dtorch
+    >>> dtorch.gradient(dtorch.tensor([1.0, 2.0, 4.0, 8.0]))
+    (tensor([1.0000, 1.5000, 3.0000, 4.0000]),)
+    """
+    if edge_order not in (1, 2):
+        raise ArgumentError(f"gradient: edge_order is {edge_order!r}, expected 1 or 2")
+    dims = normalize_dims("gradient", dim, input.ndim)
+    spaces = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(dims)
+    if len(spaces) != len(dims):
+        raise ArgumentError(
+            f"gradient: spacing has {len(spaces)} elements, expected one for each of {len(dims)} dims"
+        )
+    for d in dims:
+        if input.shape[d] <= edge_order:
+            raise ArgumentError(
+                f"gradient: input has shape {tuple(input.shape)}, expected at least "
+                f"{edge_order + 1} elements along dim {d}"
+            )
+    lines = _floating(input)
+    return tuple(
+        _slope(lines.transpose(d, -1), space, edge_order).transpose(d, -1)
+        for d, space in zip(dims, spaces, strict=True)
+    )
+
+
+def _slope(lines: Any, space: Any, edge_order: int) -> Any:
+    """The slope along the last dim."""
+    if isinstance(space, Tensor) and space.ndim:
+        if space.shape != lines.shape[-1:]:
+            raise ArgumentError(
+                f"gradient: the places have shape {tuple(space.shape)}, expected "
+                f"{tuple(lines.shape[-1:])}"
+            )
+        places = _floating(space)
+        steps = places[1:] - places[:-1]
+        slopes = (lines[..., 1:] - lines[..., :-1]) / steps
+        before, after = steps[:-1], steps[1:]
+        middle = (slopes[..., :-1] * after + slopes[..., 1:] * before) / (before + after)
+    else:
+        slopes = (lines[..., 1:] - lines[..., :-1]) / space
+        middle = (lines[..., 2:] - lines[..., :-2]) / (2 * space)
+    first, final = slopes[..., :1], slopes[..., -1:]
+    if edge_order == 2:  # that of a parabola changes evenly
+        first, final = 2 * first - middle[..., :1], 2 * final - middle[..., -1:]
+    return cat([first, middle, final], -1)
+
+
+@gradient.samples
+def _(make):
+    yield (make(5),), {}
+    yield (make(3, 4),), {"edge_order": 2}
+    yield (make(3, 4),), {"dim": (1, 0), "spacing": (2.0, 0.5)}
+    yield (make(3, 4),), {"dim": -1, "spacing": (make.constant(4).sort()[0],)}
+    places = make.constant(3).sort()[0], make.constant(4).sort()[0]
+    yield (make(3, 4),), {"spacing": places, "edge_order": 2}
+
+
+@gradient.expect
+def _(input, spacing=1, dim=None, edge_order=1):
+    dims = range(input.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
+    spaces = spacing if isinstance(spacing, tuple) else (spacing,) * len(dims)
+    pairs = zip(spaces, dims, strict=True)
+    return tuple(np.gradient(input, s, axis=d, edge_order=edge_order) for s, d in pairs)
