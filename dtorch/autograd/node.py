@@ -98,7 +98,7 @@ class FunctionNode(Node):
 
     @property
     def public(self) -> Any:
-        return self.function if self.classic else self
+        return self.function if self.classic else super().public
 
     @property
     def stochastic(self) -> bool:  # type: ignore[override]  # of each function

@@ -383,7 +383,7 @@ class profile:  # noqa: N801 - the public name of the reference API
         >>> with profile() as prof:
         ...     (x * x).sum().backward()
         >>> sorted({event.name for event in prof.function_events})
-        ['MulBackward', 'SumBackward', 'mul', 'sum']
+        ['MulBackward0', 'SumBackward0', 'mul', 'sum']
     """
 
     def __init__(

@@ -45,6 +45,7 @@ plain tensors come to at once, and ``way="transpose"`` the short way of another 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
 from types import CodeType
@@ -160,6 +161,7 @@ class Definition:
         refused: kinds of dtypes (see `refuse_dtypes`) that ``takes`` leaves out. They are those of
             the dtype in which elementwise operands, or the tensors ``takes_of``, are combined; else
             of the first tensor. A dtype that the caller names for the computation makes up for it.
+        recorded_as: the operation in the names of nodes, where PyTorch calls it otherwise.
     """
 
     kind = "structured"
@@ -189,6 +191,7 @@ class Definition:
         one_value: bool = False,
         mixes: bool = False,
         keeps_format: Sequence[str] = (),
+        recorded_as: str | None = None,
     ) -> None:
         self.mixes = mixes  # operands may lie on different devices
         # Parameters of which results take over the format for channels last.
@@ -226,6 +229,7 @@ class Definition:
         self.returns = len(self.outputs) if returns is None else returns
         self.rounded = self.returns if rounded is None else rounded
         self.inplace = inplace
+        self.recorded_as = recorded_as
         self.home = home
         self.method = home == "general" if method is None else method
         self.formulas: dict[str, Formula] = {}
@@ -236,6 +240,12 @@ class Definition:
         self.rearrange: Callable[..., Any] | None = None
         self.former: list[tuple[Classic, Callable[..., Any]]] = []
         self.check_shape: Callable[..., Any] | None = None
+
+    @cached_property
+    def node_name(self) -> str:
+        """What nodes are called, in PyTorch's spelling: ``Log1PBackward0`` of ``log1p``."""
+        name = re.sub(r"(?:^|_|(?<=\d))([a-z])", lambda part: part[1].upper(), self.name)
+        return f"{self.recorded_as or name}Backward0"
 
     @cached_property
     def signature(self) -> inspect.Signature:

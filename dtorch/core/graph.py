@@ -8,6 +8,7 @@ higher to a lower one. `dtorch.core.engine` walks them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -62,7 +63,11 @@ class Node(NodeBase):
 
     @property
     def public(self) -> Any:
-        """What users see of the node."""
+        """What users see of the node: itself, of a class with its name, as ``type`` is asked."""
+        kind: Any = type(self)
+        label = self.label
+        if kind.__name__ != label:
+            self.__class__ = _named(kind, label)
         return self
 
     @property
@@ -87,6 +92,11 @@ class Node(NodeBase):
         if self.hooks is None:
             self.hooks = NodeHooks()
         return self.hooks  # type: ignore[no-any-return]  # None or hooks
+
+
+@cache
+def _named(kind: Any, label: str) -> Any:
+    return type(label, (kind,), {"__slots__": (), "__module__": kind.__module__})
 
 
 class AccumulateGrad:

@@ -34,7 +34,7 @@ class OpNode(Node):
 
     @property
     def label(self) -> str:
-        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
+        return self.op.node_name  # type: ignore[no-any-return]
 
     def release(self) -> None:
         if self.plan.keeps_tensors:
@@ -158,10 +158,6 @@ class CopySlices(Node):
         self.steps = view.steps
         self.inner = inner
         self.through_self = through_self
-
-    @property
-    def label(self) -> str:
-        return f"CopySlices({self.inner.name})"
 
     def release(self) -> None:
         self.inner.release()

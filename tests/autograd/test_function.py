@@ -61,6 +61,7 @@ def test_static_function_has_a_gradient_and_a_second_one() -> None:
     x = leaf(2.0)
     y = Cube.apply(x)
     assert repr(y.grad_fn) == "<CubeBackward>"
+    assert type(y.grad_fn).__name__ == "CubeBackward"
     (first,) = dtorch.autograd.grad(y, x, create_graph=True)
     (second,) = dtorch.autograd.grad(first, x, create_graph=True)
     (third,) = dtorch.autograd.grad(second, x)

@@ -21,13 +21,29 @@ def test_next_functions_lead_to_the_leaves() -> None:
     assert [(f.name, nr) for f, nr in node.next_functions] == [("AccumulateGrad", 0)] * 2
     assert node.next_functions[0][0].variable is x
     assert node.previous_functions[1][0] is y
-    assert repr(node) == "<MulBackward>"
+    assert repr(node) == "<MulBackward0>"
+
+
+def test_class_of_a_node_has_its_name() -> None:
+    x = leaf(1.0, 2.0)
+    whole = (x.log1p() * 2).view(2, 1)
+    node = whole.grad_fn
+    assert node is whole.grad_fn
+    names = []
+    while not hasattr(node, "variable"):
+        names.append(type(node).__name__)
+        node = node.next_functions[0][0]
+    assert names == ["ViewBackward0", "MulBackward0", "Log1PBackward0"]
+    assert type(node).__name__ == "AccumulateGrad"
+    assert type(whole.grad_fn) is type(x.view(1, 2).grad_fn)
+    whole.sum().backward()
+    assert x.grad.tolist() == pytest.approx([1, 2 / 3])
 
 
 def test_next_functions_tell_the_output() -> None:
     x = leaf(1.0, 2.0)
     node = (x.unbind()[1] * 2).grad_fn
-    assert [(f.name, nr) for f, nr in node.next_functions] == [("UnbindBackward", 1)]
+    assert [(f.name, nr) for f, nr in node.next_functions] == [("UnbindBackward0", 1)]
 
 
 # -- hooks ----------------------------------------------------------------------------------------

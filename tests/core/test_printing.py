@@ -193,7 +193,7 @@ def test_middle_of_rows_and_columns_is_left_out() -> None:
 
 def test_history_and_mode_are_told() -> None:
     x = dtorch.ones(2, requires_grad=True)
-    assert repr(x * 2) == "tensor([2., 2.], grad_fn=<MulBackward>)"
+    assert repr(x * 2) == "tensor([2., 2.], grad_fn=<MulBackward0>)"
     assert repr(Variable(dtorch.ones(2), volatile=True)) == "tensor([1., 1.], volatile=True)"
     assert repr(dtorch.ones(2, dtype=dtorch.float64, requires_grad=True)) == (
         "tensor([1., 1.], dtype=dtorch.float64, requires_grad=True)"

@@ -105,7 +105,7 @@ softsign.samples(_samples)
 softsign.expect(lambda input: np.sign(input) - np.sign(input) / (1 + np.abs(input)))
 
 
-@elementwise(loop="logsigmoid", home="nn", takes="f")
+@elementwise(loop="logsigmoid", home="nn", takes="f", recorded_as="LogSigmoid")
 def logsigmoid(xp: ArrayModule, input: Array) -> Array:
     """Logarithm of `sigmoid`, without overflow."""
     return xp.minimum(input, input.dtype.type(0)) - xp.log1p(xp.exp(-xp.abs(input)))

@@ -207,6 +207,7 @@ for _op, _reference in (
     beyond="refuse",
     inplace=False,
     public=False,
+    recorded_as="Where",
 )
 def choose(xp: ArrayModule, condition: Array, input: Array, other: Array) -> Array:
     """Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere; all broadcast."""

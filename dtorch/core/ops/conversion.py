@@ -13,7 +13,7 @@ from dtorch.core.op import method, structured
 from dtorch.core.ops.copies import in_order
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, recorded_as="ToCopy")
 def convert(xp: ArrayModule, input: Array, dtype: Any) -> Array:
     """The elements as ``dtype``; floating to integer truncates toward zero, complex to real takes
     the real part."""
@@ -94,7 +94,7 @@ def _arranged(input: Any, name: str, memory_format: Any) -> Any:
     return dense.function(input, order)
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, recorded_as="Clone")
 def dense(xp: ArrayModule, input: Array, order: Any) -> Array:
     """A copy whose elements lie one after the other, the dims in the order of their indices or in a
     given one."""

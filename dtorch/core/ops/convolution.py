@@ -34,7 +34,7 @@ Ints = tuple[int, ...]
 
 @structured(
     tensors=("input", "weight", "bias"), public=False, wide=True,
-    keeps_format=("input", "weight"),
+    keeps_format=("input", "weight"), recorded_as="Convolution",
 )  # fmt: skip
 def conv(
     xp: ArrayModule, input: Array, weight: Array, bias: Array, stride: Ints, padding: Ints,
@@ -122,7 +122,7 @@ def _(grad):
 
 @structured(
     tensors=("delta", "weight", "bias"), public=False, wide=True,
-    keeps_format=("delta", "weight"),
+    keeps_format=("delta", "weight"), recorded_as="Convolution",
 )  # fmt: skip
 def conv_input(
     xp: ArrayModule, delta: Array, weight: Array, bias: Array, shape: Ints, stride: Ints, padding:

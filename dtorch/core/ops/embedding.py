@@ -21,7 +21,7 @@ from dtorch.core.shapes import ends
 from dtorch.core.tensor import Tensor
 
 
-@structured(tensors=("weight", "index"), public=False)
+@structured(tensors=("weight", "index"), public=False, recorded_as="Embedding")
 def lookup(
     xp: ArrayModule, weight: Array, index: Array, padding_idx: int | None, by_frequency: bool
 ) -> Array:

@@ -34,7 +34,7 @@ from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
 
 
-@view(public=False)
+@view(public=False, recorded_as="Slice")
 def _basic(xp: ArrayModule, input: Array, index: Any) -> Array:
     return input[index]
 

@@ -27,7 +27,7 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(value.shape)
 
 
-@structured(tensors=("input", "other"), ufunc=backend.matmul, takes="ifc")
+@structured(tensors=("input", "other"), ufunc=backend.matmul, takes="ifc", recorded_as="Mm")
 def matmul(xp: ArrayModule, input: Array, other: Array) -> Array:
     """Matrix product of the last two dims; leading dims broadcast, 1-D operands are vectors.
 
@@ -564,7 +564,7 @@ def _(*matrices):
     return np.linalg.multi_dot(matrices) if len(matrices) > 1 else matrices[0]
 
 
-@structured(tensors=("input", "weight", "bias"), public=False, wide=True)
+@structured(tensors=("input", "weight", "bias"), public=False, wide=True, recorded_as="Addmm")
 def affine(xp: ArrayModule, input: Array, weight: Array, bias: Array) -> Array:
     """``input @ weight.T + bias``, all of one dtype and ``bias`` of one dim."""
     return xp.matmul(input, weight.T) + bias

@@ -48,6 +48,7 @@ def check_reduction(name: str, reduction: str) -> None:
     returns=1,
     public=False,
     wide=True,
+    recorded_as="NllLoss",
 )
 def negative_likelihood(
     xp: ArrayModule, input: Array, target: Array, weight: Array, ignore_index: int, reduction: str
@@ -211,7 +212,7 @@ def _(input, target, weight=None, ignore_index=-100, reduction="mean"):
 
 @structured(
     tensors=("input", "target", "weight"), outputs=("out", "top", "log_sum", "total"), returns=1,
-    public=False, wide=True,
+    public=False, wide=True, recorded_as="NllLoss",
 )  # fmt: skip
 def row_cross_entropy(
     xp: ArrayModule, input: Array, target: Array, weight: Array, ignore_index: int, reduction: str

@@ -78,7 +78,7 @@ def sum_of_squares(array: Array) -> Any:
     return quietly(backend.matmul, flat.conj(), flat).real
 
 
-@structured(tensors=("input",), public=False, wide=True)
+@structured(tensors=("input",), public=False, wide=True, recorded_as="LinalgVectorNorm")
 def euclidean(xp: ArrayModule, input: Array, dim: Any, keepdim: bool) -> Array:
     """Square root of the sum of squares; its gradient at 0 is taken as 0."""
     if isinstance(input, np.ndarray) and input.dtype.kind in "fc" and input.itemsize > 2:

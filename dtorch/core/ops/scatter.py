@@ -34,7 +34,7 @@ def _(grad, index):
     return take_slice(grad, index)
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, recorded_as="Index")
 def take_slice(xp: ArrayModule, input: Array, index: Any) -> Array:
     """The elements at ``index``, copied."""
     return input[index].copy()
@@ -58,7 +58,7 @@ def names_no_place_twice(index: Any) -> bool:
     )
 
 
-@structured(tensors=("input", "index"), public=False)
+@structured(tensors=("input", "index"), public=False, recorded_as="IndexSelect")
 def gather_rows(xp: ArrayModule, input: Array, dim: int, index: Array) -> Array:
     """The slices of ``input`` at ``index``, 1-D ints, along ``dim``."""
     return xp.take(input, index, axis=dim)

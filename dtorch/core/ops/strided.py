@@ -85,7 +85,7 @@ def _(input, size, stride, storage_offset=0):
     )
 
 
-@view(aliases={"dim": "dimension"}, home="")
+@view(aliases={"dim": "dimension"}, home="", recorded_as="Unfold")
 def unfold_dim(xp: ArrayModule, input: Array, dimension: int, size: int, step: int) -> Array:
     """A view of all windows of ``size`` elements along a dim, ``step`` apart, in a new last dim."""
     whole = input if input.ndim else input.reshape(1)

@@ -25,7 +25,7 @@ from dtorch.core.tensor import Tensor
 from dtorch.core.views import view
 
 
-@view(variadic="shape", method=False, public=False)
+@view(variadic="shape", method=False, public=False, recorded_as="View")
 def _reshaped(xp: ArrayModule, input: Array, shape: Any) -> Array:
     shape = infer_size("view", tuple(shape), input.size)
     try:
@@ -349,7 +349,7 @@ def _(input, sizes):
     return np.zeros(sizes) + input
 
 
-@view(aliases={"dimension": "dim"})
+@view(aliases={"dimension": "dim"}, recorded_as="Slice")
 def narrow(xp: ArrayModule, input: Array, dim: int, start: int, length: int) -> Array:
     """A view of ``length`` elements along ``dim``, from ``start`` on.
 

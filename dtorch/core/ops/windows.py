@@ -19,7 +19,7 @@ from dtorch.core.tensor import Tensor
 Ints = tuple[int, ...]
 
 
-@structured(tensors=("input",), public=False)
+@structured(tensors=("input",), public=False, recorded_as="Im2Col")
 def to_columns(
     xp: ArrayModule, input: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
 ) -> Array:
@@ -34,7 +34,7 @@ def _(grad, input_shape, kernel, stride, padding, dilation):
     return to_image(grad, tuple(input_shape), kernel, stride, padding, dilation)
 
 
-@structured(tensors=("input",), public=False, wide=True)
+@structured(tensors=("input",), public=False, wide=True, recorded_as="Col2Im")
 def to_image(
     xp: ArrayModule,
     input: Array,
