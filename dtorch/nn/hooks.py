@@ -31,18 +31,84 @@ def add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> 
     return handle
 
 
+# Hooks of all modules, each with its use and what modules keep for one of that use.
+on_every_module: OrderedDict[int, tuple[str, Any]] = OrderedDict()
+
+
+def _hooks_of(kind: str, own: OrderedDict[int, Any]) -> list[tuple[int, Any]]:
+    """The hooks for one module, numbered: those of all modules first."""
+    of_all = [(nr, hook) for nr, (use, hook) in on_every_module.items() if use == kind]
+    return [*of_all, *own.items()]
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`dtorch.nn.Module.register_forward_pre_hook` of all modules, before their own.
+
+    >>> from dtorch import nn, ones
+    >>> with nn.modules.module.register_module_forward_pre_hook(lambda layer, input: print(layer)):
+    ...     _ = nn.Sequential(nn.ReLU())(ones(1))
+    Sequential(
+      (0): ReLU()
+    )
+    ReLU()
+    """
+    return add_hook(on_every_module, ("forward_pre", ForwardHook(hook)))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """`dtorch.nn.Module.register_forward_hook` of all modules, before their own."""
+    return add_hook(on_every_module, ("forward", ForwardHook(hook, with_kwargs, always_call)))
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`dtorch.nn.Module.register_full_backward_hook` of all modules, before their own.
+
+    Raises:
+        RuntimeError: there is one by `register_module_backward_hook`.
+    """
+    return _add_backward_hook(hook, True)
+
+
+def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`dtorch.nn.Module.register_backward_hook` of all modules, before their own.
+
+    Raises:
+        RuntimeError: there is one by `register_module_full_backward_hook`.
+    """
+    return _add_backward_hook(hook, False)
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`dtorch.nn.Module.register_full_backward_pre_hook` of all modules, before their own."""
+    return add_hook(on_every_module, ("backward_pre", hook))
+
+
+def _add_backward_hook(hook: Callable[..., Any], full: bool) -> RemovableHandle:
+    there = [found for use, found in on_every_module.values() if use == "backward"]
+    if any(is_full != full for _, is_full in there):
+        raise GradError(
+            "register_module_backward_hook and register_module_full_backward_hook cannot both be "
+            "used; remove the hooks of the other kind first"
+        )
+    return add_hook(on_every_module, ("backward", (hook, full)))
+
+
 def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run ``forward`` with the hooks around it."""
     result = None
     called: set[int] = set()
     try:
-        for hook in tuple(module._forward_pre_hooks.values()):
+        for _, hook in _hooks_of("forward_pre", module._forward_pre_hooks):
             args, kwargs = _replaced_input(module, hook, args, kwargs)
-        gates = _Gates(module) if module._backward_hooks or module._backward_pre_hooks else None
+        backward = _hooks_of("backward", module._backward_hooks)
+        before = _hooks_of("backward_pre", module._backward_pre_hooks)
+        gates = _Gates(module, backward, before) if backward or before else None
         if gates is not None:
             args = gates.around_inputs(args)
         result = module.forward(*args, **kwargs)
-        for number, hook in tuple(module._forward_hooks.items()):
+        for number, hook in _hooks_of("forward", module._forward_hooks):
             called.add(number)
             changed = _after(module, hook, args, kwargs, result)
             result = result if changed is None else changed
@@ -50,7 +116,7 @@ def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
             result = gates.around_outputs(result)
         return result
     except Exception:
-        for number, hook in tuple(module._forward_hooks.items()):
+        for number, hook in _hooks_of("forward", module._forward_hooks):
             if hook.always_call and number not in called:
                 _after(module, hook, args, kwargs, result)
         raise
@@ -125,11 +191,13 @@ class _Gate(Node):
 class _Gates:
     """The two places where the backward hooks of one call of a module see gradients."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(
+        self, module: Module, hooks: list[tuple[int, Any]], before: list[tuple[int, Any]]
+    ) -> None:
         self.module = module
-        self.full = [hook for hook, is_full in module._backward_hooks.values() if is_full]
-        self.legacy = [hook for hook, is_full in module._backward_hooks.values() if not is_full]
-        self.before = list(module._backward_pre_hooks.values())
+        self.full = [hook for _, (hook, is_full) in hooks if is_full]
+        self.legacy = [hook for _, (hook, is_full) in hooks if not is_full]
+        self.before = [hook for _, hook in before]
         self.grad_output: tuple[Any, ...] = ()
         self.n_inputs = 0
         self.watches_inputs = False

@@ -18,6 +18,7 @@ from dtorch.core.ops.fused import fused_conv, fused_norm
 from dtorch.core.tensor import Tensor
 from dtorch.nn.activation import Hardtanh, ReLU, ReLU6
 from dtorch.nn.conv import Conv1d, Conv2d, Conv3d
+from dtorch.nn.hooks import on_every_module
 from dtorch.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 
 
@@ -103,8 +104,8 @@ def _is_plain(module: Any) -> bool:
 
 
 def _records_nothing() -> bool:
-    """Whether layers are run for their results alone, in the dtypes they have."""
-    return not (is_grad_enabled() or any(map(is_autocast_enabled, DEVICES)))
+    """Whether layers are run for their results alone, unwatched, in the dtypes they have."""
+    return not (is_grad_enabled() or on_every_module or any(map(is_autocast_enabled, DEVICES)))
 
 
 def in_order(layers: Iterable[Any], input: Any) -> Any:

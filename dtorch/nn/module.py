@@ -24,7 +24,13 @@ from dtorch.core.parameter import Parameter
 from dtorch.core.tensor import Tensor
 from dtorch.nn import state_dict as states
 from dtorch.nn.failure import explained
-from dtorch.nn.hooks import ForwardHook, WithoutModule, add_hook, call_with_hooks
+from dtorch.nn.hooks import (
+    ForwardHook,
+    WithoutModule,
+    add_hook,
+    call_with_hooks,
+    on_every_module,
+)
 from dtorch.nn.parameter import Buffer, is_lazy
 
 Self = TypeVar("Self", bound="Module")
@@ -103,7 +109,7 @@ class Module:
         try:
             if (
                 own["_forward_pre_hooks"] or own["_forward_hooks"] or own["_backward_hooks"]
-                or own["_backward_pre_hooks"]
+                or own["_backward_pre_hooks"] or on_every_module
             ):  # fmt: skip
                 return call_with_hooks(self, input, kwargs)
             return self.forward(*input, **kwargs)

@@ -18,6 +18,7 @@ from dtorch.nn import (
     container as _container,
     conv as _conv,
     dropout as _dropout,
+    hooks as _hooks,
     linear as _linear,
     loss as _loss,
     module as _module,
@@ -43,7 +44,7 @@ _FILES = {
     "upsampling",
 }  # fmt: skip
 _SOURCES = (
-    _module, _activation, _attention, _container, _conv, _dropout, _linear, _loss, _normalization, _padding,
+    _module, _activation, _attention, _container, _conv, _dropout, _hooks, _linear, _loss, _normalization, _padding,
     _pooling, _rnn, _sparse, _state_dict, _synchronized, _transformer, _upsampling,
 )  # fmt: skip
 _OTHER_NAMES = {

@@ -325,3 +325,60 @@ def test_base_classes_are_found_where_programs_ask_for_them() -> None:
         assert isinstance(layer, getattr(nn.modules, name))
     with pytest.raises(AttributeError, match="_Nothing"):
         nn.modules._Nothing  # noqa: B018 - that it is not there
+
+
+def test_hooks_of_all_modules_run_before_those_of_one():
+    module = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    log = []
+
+    def note(what):
+        return lambda layer, *_: log.append((what, type(layer).__name__))
+
+    module[0].register_forward_hook(note("own"))
+    module[0].register_full_backward_hook(note("own backward"))
+    x = dtorch.ones(1, 2, requires_grad=True)
+    hooks = nn.modules.module
+    with (
+        hooks.register_module_forward_pre_hook(note("before")),
+        hooks.register_module_forward_hook(note("after")),
+        hooks.register_module_full_backward_pre_hook(note("before backward")),
+        hooks.register_module_full_backward_hook(note("backward")),
+    ):
+        module(x).sum().backward()
+    layers = [("after", "Linear"), ("own", "Linear"), ("before", "ReLU"), ("after", "ReLU")]
+    back = [(f"{when}backward", name) for name in ("ReLU", "Linear") for when in ("before ", "")]
+    assert log == [
+        ("before", "Sequential"), ("before", "Linear"), *layers, ("after", "Sequential"),
+        ("before backward", "Sequential"), *back, ("own backward", "Linear"),
+        ("backward", "Sequential"),
+    ]  # fmt: skip
+    log.clear()
+    module(x).sum().backward()
+    assert log == [("own", "Linear"), ("own backward", "Linear")]
+
+
+def test_hook_of_all_modules_replaces_output():
+    with nn.modules.module.register_module_forward_hook(lambda layer, args, out: out * 0 + 7):
+        assert nn.ReLU()(dtorch.ones(1)).item() == 7
+    assert nn.ReLU()(dtorch.ones(1)).item() == 1
+
+
+def test_hook_of_all_modules_sees_layers_that_are_otherwise_computed_at_once():
+    module = nn.Sequential(nn.Conv1d(1, 1, 1), nn.BatchNorm1d(1), nn.ReLU()).eval()
+    seen = []
+    with (
+        dtorch.no_grad(),
+        nn.modules.module.register_module_forward_hook(lambda layer, *_: seen.append(layer)),
+    ):
+        module(dtorch.ones(1, 1, 4))
+    assert seen == [*module, module]
+
+
+def test_two_kinds_of_backward_hooks_of_all_modules_are_refused():
+    module, x, log = nn.Linear(2, 1), dtorch.ones(1, 2, requires_grad=True), []
+    hooks = nn.modules.module
+    with hooks.register_module_backward_hook(lambda layer, *grads: log.append(layer)):
+        module(x).sum().backward()
+        with pytest.raises(RuntimeError, match="register_module_full_backward_hook cannot both"):
+            hooks.register_module_full_backward_hook(lambda *_: None)
+    assert log == [module]
