@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sized
 
 from dtorch.core.errors import ArgumentError
@@ -34,9 +33,9 @@ class DistributedSampler(Sampler[int]):
         shuffle: bool = True, seed: int = 0, drop_last: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(dataset)
-        self.num_replicas = _of_job("get_world_size", "WORLD_SIZE") if num_replicas is None \
+        self.num_replicas = _of_job("world_size") if num_replicas is None \
             else num_replicas  # fmt: skip
-        self.rank = _of_job("get_rank", "RANK") if rank is None else rank
+        self.rank = _of_job("rank") if rank is None else rank
         if not 0 <= self.rank < self.num_replicas:
             raise ArgumentError(
                 f"DistributedSampler: rank is {self.rank} of {self.num_replicas}, expected 0 to "
@@ -70,15 +69,15 @@ class DistributedSampler(Sampler[int]):
         self.epoch = epoch
 
 
-def _of_job(function: str, variable: str) -> int:
-    from dtorch.distributed import membership  # noqa: PLC0415 - one process does not need it
+def _of_job(field: str) -> int:
+    from dtorch.distributed import environment, membership  # noqa: PLC0415 - one process does not need it
 
     if membership.is_initialized():
-        return int(getattr(membership, function)())
-    value = os.environ.get(variable)
-    if value is None:
+        return membership.get_rank() if field == "rank" else membership.get_world_size()
+    found = environment.detect()
+    if found.launcher == environment.PLAIN:
         raise RuntimeError(
             "DistributedSampler: there is no process group; call "
             "dtorch.distributed.init_process_group() first, or pass num_replicas and rank"
         )
-    return int(value)
+    return found.rank if field == "rank" else found.world_size

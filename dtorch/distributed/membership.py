@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime
 import logging
-import os
 import uuid
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from dtorch.core.errors import ArgumentError
 from dtorch.core.interrupts import at_fork
+from dtorch.distributed import environment
 from dtorch.distributed.backends.registry import DEFAULT, find_transport
 from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.errors import DistributedError
 from dtorch.distributed.process_group import ProcessGroup
-from dtorch.distributed.rendezvous import meeting_name, name_from
+from dtorch.distributed.rendezvous import meeting_name, name_from, name_in
 from dtorch.distributed.store import Store, name_by
 
 _log = logging.getLogger("dtorch.distributed")
@@ -98,15 +98,18 @@ def init_process_group(
         backend: what moves the data: ``"shm"`` (shared memory, one machine), the default. The
             names ``"gloo"``, ``"mpi"``, ``"nccl"`` and ``"tcp"``, also as in
             ``"cpu:gloo,cuda:nccl"``, mean the same, which rank 0 says once.
-        init_method: ``env://`` (MASTER_ADDR and MASTER_PORT), ``tcp://host:port`` or
-            ``file:///path``: something that only this job's processes have in common.
+        init_method: ``env://``, the default (see `dtorch.distributed.environment`),
+            ``tcp://host:port`` or ``file:///path``: something that only this job's processes have
+            in common.
         timeout: seconds, or a timedelta, that a rank waits for the others. Default: 30 min.
         world_size, rank: how many processes there are, and which one this is, from 0. Default:
-            the variables WORLD_SIZE and RANK, which dtorch-launch sets.
+            what dtorch-launch, torchrun, mpirun or srun told this process; a process that none of
+            them has started is alone.
         store: a `Store` that all ranks have, instead of ``init_method``.
         group_name: tells apart groups with the same ``init_method``.
     Raises:
-        ArgumentError: an unknown backend, or a number that is missing or out of range.
+        ArgumentError: an unknown backend, a number that is missing or out of range, variables
+            that contradict each other, or ranks on several machines.
         RendezvousError: the processes did not find each other.
         DistributedError: it was called before.
     Example:
@@ -127,16 +130,26 @@ def init_process_group(
         )
     if store is not None and init_method is not None:
         raise ArgumentError("init_process_group: store and init_method exclude each other")
-    world_size = _number("world_size", world_size, "WORLD_SIZE")
-    rank = _number("rank", rank, "RANK")
-    if world_size < 1 or not 0 <= rank < world_size:
+    found = environment.detect(
+        rank=None if rank == -1 else rank, world_size=None if world_size == -1 else world_size
+    )
+    rank, world_size = found.rank, found.world_size
+    by_env = store is None and init_method in (None, "env://")
+    if found.launcher == environment.PLAIN and not by_env:
         raise ArgumentError(
-            f"init_process_group: rank {rank} of world_size {world_size}; expected 0 <= rank < "
-            "world_size"
+            "init_process_group: rank and world_size are not given, and no launcher's variables tell "
+            "them; expected both with store or init_method"
+        )
+    if found.elsewhere:
+        raise ArgumentError(
+            f"init_process_group: backend {chosen.name!r} joins the processes of one machine, but "
+            f"{found.elsewhere}; transports between machines are not there yet"
         )
     seconds = _seconds(timeout)
-    if store is None:
-        meeting = name_from(init_method, group_name)
+    if by_env:
+        meeting = name_in(found, group_name)
+    elif store is None:
+        meeting = name_from(str(init_method), group_name)
     else:
         meeting = name_by(store, rank, lambda: meeting_name("store", uuid.uuid4().hex, group_name))
     if rank == 0:
@@ -160,26 +173,18 @@ def init_master_worker(backend: str, *args: Any, **kwargs: Any) -> NoReturn:
 
 def _tell_of_substitute(backend: str | None, chosen: type[Transport]) -> None:
     global _told
-    first_start = os.environ.get("DTORCH_RESTART_COUNT", "0") == "0"
-    if backend is None or str(backend).lower() == chosen.name or _told or not first_start:
+    if (
+        backend is None
+        or str(backend).lower() == chosen.name
+        or _told
+        or environment.is_restarted()
+    ):
         return
     _told = True
     _log.warning(
         "init_process_group: backend %r becomes %r: processes of one machine exchange CPU tensors "
         "through shared memory", backend, chosen.name,
     )  # fmt: skip
-
-
-def _number(argument: str, value: int, variable: str) -> int:
-    if value >= 0:
-        return value
-    text = os.environ.get(variable, "")
-    if not text.isdecimal():
-        raise ArgumentError(
-            f"init_process_group: {argument} is not given and {variable} is "
-            f"{text!r}; start the script with dtorch-launch, or pass {argument}="
-        )
-    return int(text)
 
 
 def _seconds(timeout: datetime.timedelta | float | None) -> float:
@@ -280,3 +285,54 @@ def get_backend(group: Group = None) -> str:
     """The name of the backend that was asked for, in small letters; by default ``shm``."""
     found = member(group)
     return "" if found is None else found.asked_backend
+
+
+def get_process_group_ranks(group: ProcessGroup | None) -> list[int]:
+    """The global rank of each member, by its number in the group."""
+    return list((_world() if group is None else group).ranks)
+
+
+def get_global_rank(group: ProcessGroup | None, group_rank: int) -> int:
+    """The number among all processes of the one that has ``group_rank`` in the group.
+
+    Raises:
+        ArgumentError: the group has no such number.
+    """
+    ranks = get_process_group_ranks(group)
+    if not 0 <= group_rank < len(ranks):
+        raise ArgumentError(
+            f"get_global_rank: group_rank is {group_rank}, expected 0 to {len(ranks) - 1}"
+        )
+    return ranks[group_rank]
+
+
+def get_group_rank(group: ProcessGroup | None, global_rank: int) -> int:
+    """A member's number in the group.
+
+    Raises:
+        ArgumentError: it is no member.
+    """
+    return (_world() if group is None else group).rank_of(
+        global_rank, "get_group_rank: global_rank"
+    )
+
+
+def get_node_local_rank(fallback_rank: int | None = None) -> int:
+    """This process's number among those on its machine, from 0, as its launcher told it.
+
+    Args:
+        fallback_rank: the answer where nobody told it.
+    Raises:
+        RuntimeError: nobody told it, there is no group, and no ``fallback_rank`` is given.
+    """
+    told = environment.local_rank()
+    if told is not None:
+        return told
+    if fallback_rank is not None:
+        return int(fallback_rank)
+    if is_initialized():  # all of its processes are on this machine
+        return get_rank()
+    raise RuntimeError(
+        "get_node_local_rank: LOCAL_RANK is not set, and no launcher's variables tell it; start the "
+        "script with dtorch-launch, call init_process_group() before, or pass fallback_rank"
+    )

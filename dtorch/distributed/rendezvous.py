@@ -16,10 +16,12 @@ import select
 import socket
 import struct
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from dtorch.core.errors import ArgumentError
+from dtorch.distributed.environment import Environment, find_process, job_id
 from dtorch.distributed.errors import RendezvousError
 from dtorch.multiprocessing.processes import named, start_time
 from dtorch.multiprocessing.reception import Caller, Reception, answer, peer_of
@@ -42,20 +44,35 @@ class Meeting(NamedTuple):
 def meeting_name(host: str, port: int | str, group: str = "") -> str:
     """The address of the ranks that were given this MASTER_ADDR and MASTER_PORT."""
     host = "127.0.0.1" if host in _LOOPBACK else host
-    job = os.environ.get("DTORCH_JOB_ID", "")
-    digest = hashlib.sha256("\n".join([host, str(port), job, group]).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join([host, str(port), job_id(), group]).encode()).hexdigest()
     return f"dtorch-group-{digest[:32]}"
 
 
-def name_from(init_method: str | None, group: str = "") -> str:
-    """The meeting's name by an ``init_method``: env://, tcp://host:port or file:///path.
+def name_in(found: Environment, group: str = "") -> str:
+    """The meeting's name by what the environment tells.
 
     Raises:
-        ArgumentError: another method, or a variable that env:// needs is not set.
+        ArgumentError: it tells nothing that the ranks have in common.
     """
-    if init_method in (None, "env://"):
-        return meeting_name(*_master_from_env(), group)
-    scheme, _, rest = str(init_method).partition("://")
+    if found.master_port is not None:
+        return meeting_name(found.master_addr or "127.0.0.1", found.master_port, group)
+    if found.world_size == 1:
+        return meeting_name("alone", uuid.uuid4().hex, group)
+    if not found.job:
+        raise ArgumentError(
+            "init_process_group: MASTER_PORT is not set; start the script with dtorch-launch, or "
+            "set MASTER_ADDR and MASTER_PORT to the same values in every process"
+        )
+    return meeting_name("job", found.job, group)
+
+
+def name_from(init_method: str, group: str = "") -> str:
+    """The meeting's name by an ``init_method``: tcp://host:port or file:///path.
+
+    Raises:
+        ArgumentError: another method.
+    """
+    scheme, _, rest = init_method.partition("://")
     if scheme == "tcp" and ":" in rest:
         host, _, port = rest.rpartition(":")
         return meeting_name(host, port, group)
@@ -65,18 +82,6 @@ def name_from(init_method: str | None, group: str = "") -> str:
         f"init_process_group: init_method is {init_method!r}, expected 'env://', "
         "'tcp://<host>:<port>' or 'file:///<path>'"
     )
-
-
-def _master_from_env() -> tuple[str, str]:
-    # The old form is "host:port" in MASTER_ADDR, on all ranks but the first.
-    host, _, port = os.environ.get("MASTER_ADDR", "127.0.0.1").partition(":")
-    port = os.environ.get("MASTER_PORT", port)
-    if not port:
-        raise ArgumentError(
-            "init_process_group: MASTER_PORT is not set; start the script with dtorch-launch, or "
-            "set MASTER_ADDR and MASTER_PORT to the same values in every process"
-        )
-    return host, port
 
 
 def meet(
@@ -210,7 +215,7 @@ class _Host:
         return None
 
     def _find(self, rank: int) -> str:
-        return named(self._expected[rank]) if self._expected else _find(rank)
+        return named(self._expected[rank]) if self._expected else find_process(rank)
 
     def _give_up(self) -> NoReturn:
         here = {guest.rank for guest in self._guests.values()}
@@ -237,24 +242,6 @@ def _watch(pid: int, held: contextlib.ExitStack) -> int:
 
 def _ended(rank: int, pid: int) -> str:
     return f"init_process_group: rank {rank} (pid {pid}) ended before all had come"
-
-
-def _find(rank: int) -> str:
-    """What can be known of a rank that has not come: its pid, and whether it was stopped."""
-    known = [name for name in ("DTORCH_JOB_ID", "MASTER_ADDR", "MASTER_PORT") if name in os.environ]
-    wanted = {f"{name}={os.environ[name]}".encode() for name in known} | {f"RANK={rank}".encode()}
-    if not known or not os.path.isdir("/proc"):
-        return ""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            with contextlib.suppress(OSError):  # ended, or of another user
-                with open(f"/proc/{name}/environ", "rb") as file:
-                    variables = set(file.read().split(b"\0"))
-                if wanted <= variables and (started := start_time(int(name))) is not None:
-                    found.append((started, int(name)))
-    # Its children have its variables too, and are younger.
-    return named(min(found)[1]) if found else ""
 
 
 def _join(name: str, rank: int, world_size: int, timeout: float, expected: int | None) -> Meeting:
@@ -311,7 +298,7 @@ def _connect(name: str, end: float, timeout: float, expected: int | None) -> soc
         if expected is not None and start_time(expected) is None:
             raise RendezvousError(_ended(0, expected))
         if time.monotonic() > end:
-            host = _find(0) if expected is None else named(expected)
+            host = find_process(0) if expected is None else named(expected)
             raise RendezvousError(
                 f"init_process_group: found no rank 0 on this machine within {timeout:g} s"
                 + (f" (rank 0 is {host})" if host else "")

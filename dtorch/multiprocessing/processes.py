@@ -24,6 +24,15 @@ def start_time(pid: int) -> int | None:
     return None if state in b"ZXx" else int(fields[18])
 
 
+def parent_of(pid: int) -> int:
+    """The process above ``pid``; 0 if it has ended, or where there is no ``/proc``."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def named(pid: int) -> str:
     """``pid 7``, and that it was stopped if it was, which is why one waits for it in vain."""
     return f"pid {pid}, {_STOPPED}" if is_stopped(pid) else f"pid {pid}"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.backend import share_cache_with_peers
-from dtorch.core.errors import ArgumentError, StorageError
+from dtorch.core.errors import StorageError
 from dtorch.core.storage import Storage
 from dtorch.distributed.backends.arrays import LINE_NBYTES, Array, part_bounds
 from dtorch.distributed.backends.header import find_disagreement, write_header
@@ -46,7 +46,6 @@ class SharedMemoryTransport(Transport):
     def __init__(
         self, meeting: str, rank: int, world_size: int, timeout: float, pids: Sequence[int] = ()
     ) -> None:
-        _check_one_machine(world_size)
         share_cache_with_peers(world_size)
         super().__init__(meeting, rank, world_size, timeout, pids)
         fd, self.pids = meet(
@@ -267,15 +266,6 @@ def _map_arena(pid: int, fd: int, arena_id: int) -> Array:
     if layout.HEADER.unpack_from(memory.data)[:2] != (layout.MAGIC, arena_id):
         raise StorageError(f"descriptor {fd} of process {pid} is not arena {arena_id:x}")
     return memory
-
-
-def _check_one_machine(world_size: int) -> None:
-    local = os.environ.get("LOCAL_WORLD_SIZE", "")
-    if local.isdecimal() and int(local) < world_size and "WORLD_SIZE" in os.environ:
-        raise ArgumentError(
-            f"init_process_group: backend 'shm' joins the processes of one machine, but only "
-            f"{local} of {world_size} are here (LOCAL_WORLD_SIZE)"
-        )
 
 
 def _as(slot: Array, dtype: np.dtype[Any], size: int) -> Array:
