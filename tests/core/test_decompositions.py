@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import dtorch
-from dtorch.core.errors import DtypeError, LinAlgError, ShapeError
+from dtorch.core.errors import ArgumentError, DtypeError, LinAlgError, ShapeError
 from dtorch.core.ops.solving import factor_lu
 
 EPS = 1e-6
+ZEROS = dtorch.zeros(2, 2)
 
 
 def numbers(*shape: int, seed: int = 0, complex_: bool = False) -> np.ndarray:
@@ -185,6 +186,27 @@ def test_pivoted_cholesky_factors_a_singular_matrix() -> None:
         (lambda: dtorch.zeros(2, 2).inverse(), LinAlgError, "inverse.*pivot 1 is zero"),
         (lambda: linalg.solve(dtorch.ones(2, 2), dtorch.ones(2, 1)), LinAlgError, "pivot 2"),
         (lambda: linalg.cholesky(-dtorch.eye(2)), LinAlgError, "leading minor 1"),
+        (
+            lambda: linalg.cholesky_ex(-dtorch.eye(2), check_errors=True),
+            LinAlgError,
+            "leading minor 1",
+        ),
+        (lambda: linalg.inv_ex(ZEROS, check_errors=True), LinAlgError, "pivot 1 .*is zero"),
+        (
+            lambda: linalg.solve_ex(ZEROS, ZEROS, check_errors=True),
+            LinAlgError,
+            "pivot 1 .*is zero",
+        ),
+        (
+            lambda: linalg.lu_factor_ex(ZEROS, check_errors=True),
+            LinAlgError,
+            "lu_factor_ex: .*pivot 1",
+        ),
+        (lambda: linalg.lu_factor(ZEROS), LinAlgError, "lu_factor: .*pivot 1"),
+        (lambda: linalg.tensorinv(ZEROS, 0), ArgumentError, "ind is 0"),
+        (lambda: linalg.tensorinv(dtorch.ones(2, 3)), ShapeError, "got 6 and 1"),
+        (lambda: linalg.tensorsolve(ZEROS, dtorch.ones(3)), ShapeError, r"of B, \(3,\)"),
+        (lambda: linalg.householder_product(ZEROS, dtorch.ones(3)), ShapeError, "m >= n >= k"),
         (lambda: dtorch.ones(2, 3).inverse(), ShapeError, r"\(2, 3\).*square"),
         (
             lambda: dtorch.ones(2, 2, dtype=dtorch.int64).inverse(),
@@ -235,3 +257,17 @@ def test_elements_of_a_tensor_come_by_next_and_by_the_method_next() -> None:
         1,
         [2],
     )
+
+
+def test_complex_pivots_have_the_largest_sum_of_parts() -> None:
+    column = dtorch.tensor([[3.0 + 3.0j], [5.0 + 0.0j]])
+    assert dtorch.linalg.lu_factor(column).pivots.tolist() == [1]
+
+
+def test_gradients_pass_the_matrices_that_have_no_factor() -> None:
+    batch = dtorch.stack([2 * dtorch.eye(2), -dtorch.eye(2)]).requires_grad_()
+    factor, info = dtorch.linalg.cholesky_ex(batch)
+    assert info.tolist() == [0, 1]
+    factor[0].sum().backward()
+    assert batch.grad.isfinite().all()
+    assert (batch.grad[0] != 0).any()

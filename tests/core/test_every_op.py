@@ -166,7 +166,7 @@ BY_PRODUCTS = {
     ),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose2d"), "padding"),
     **dict.fromkeys(
-        ("solve_triangular", "linalg_lu_solve", "linalg_qr", "linalg_lu_factor", "potri", "trtrs", "qr",
+        ("solve_triangular", "linalg_lu_solve", "linalg_qr", "linalg_lu_factor", "linalg_lu_factor_ex", "linalg_lu", "lu", "potri", "trtrs", "qr",
          "cholesky_inverse", "btrifact", "btrifact_with_info", "btrisolve"),
         "triangular matrices",
     ),
@@ -178,6 +178,7 @@ BY_PRODUCTS = {
     **dict.fromkeys(("fft_irfft2", "fft_irfftn", "stft"), "sines of the edges"),
     **dict.fromkeys(("grid_sample", "affine_grid"), "places on the grid or in its middle"),
     "cumprod": "zeros among the factors",
+    "linalg_householder_product": "zeros above the diagonal",
     "scaled_dot_product_attention": "weights of what is masked",
     "triplet_margin_loss": "distances to the same point, which cancel",
     "corrcoef": "the diagonal, a quotient of equal numbers",

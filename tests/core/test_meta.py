@@ -22,7 +22,7 @@ from dtorch.core.op import Op, public_ops
 # What they give, or how they compute it, depends on the data.
 NEED_DATA = {
     "allclose", "argwhere", "bincount", "btrifact", "btrifact_with_info", "btrisolve", "btriunpack", "ctc_loss", "eig",
-    "embedding_bag", "equal", "gels", "geqrf", "gesv", "histc", "histogram", "histogramdd", "index_put", "linalg_lu_factor",
+    "embedding_bag", "equal", "gels", "geqrf", "gesv", "histc", "histogram", "histogramdd", "index_put", "linalg_lu", "linalg_lu_factor", "linalg_lu_factor_ex", "lu",
     "istft", "linalg_lu_solve", "linalg_matrix_rank", "lu_unpack", "masked_scatter", "masked_select", "matrix_exp", "nanquantile", "nonzero",
     "one_hot", "orgqr", "ormqr", "pstrf", "repeat_interleave", "unique", "unique_consecutive",
 }  # fmt: skip

@@ -1418,10 +1418,13 @@ def matrix(
     "linalg.det",
     "linalg.slogdet",
     "linalg.inv",
+    "linalg.inv_ex",
 )
 def _(draw, name):
     n = draw(st.integers(0, 4))
     x = matrix(draw, n, n if draw(st.integers(0, 15)) else n + 1)
+    if name == "linalg.inv_ex":  # what is found of a singular matrix is anyone's
+        x["layout"] = "dense"
     return {"name": name, "args": [x], "gradients": name != "matrix_exp"}
 
 
@@ -1434,6 +1437,30 @@ def _(draw, name):
     }
 
 
+@drawn("linalg.lu", "linalg.lu_factor", "linalg.lu_factor_ex")
+def _(draw, name):
+    x = matrix(draw, draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    return [{**x, "layout": "dense"}], {}
+
+
+@drawn("linalg.householder_product")
+def _(draw, name):
+    x = array(draw, [draw(st.integers(1, 4)), 3], (*WIDE, *COMPLEX), kinds=("plain",))
+    scales = array(draw, [draw(st.integers(0, 4))], (x["array"],), kinds=("plain",))
+    return [x, scales], {}
+
+
+@drawn("linalg.tensorinv", "linalg.tensorsolve")
+def _(draw, name):
+    sizes = draw(st.sampled_from([[2, 2, 4], [4, 2, 2], [2, 4, 2], [1, 3, 3]]))
+    x = array(draw, sizes, (*WIDE, *COMPLEX), kinds=("plain",))
+    x["layout"] = "dense"
+    if name == "linalg.tensorinv":
+        return [x], options(draw, ind=[1, 2, 0])
+    right = array(draw, sizes[: draw(st.integers(1, 2))], (x["array"],), kinds=("plain",))
+    return [x, right], options(draw, dims=[[1], [0, 2]])
+
+
 @drawn("linalg.matrix_norm", "linalg.norm")
 def _(draw, name):
     order = draw(st.sampled_from(["fro", "nuc", 1, -1, 2, -2, float("inf")]))
@@ -1444,11 +1471,13 @@ def _(draw, name):
     }
 
 
-@drawn("linalg.solve", "matrix_power", "linalg.matrix_power")
+@drawn("linalg.solve", "linalg.solve_ex", "matrix_power", "linalg.matrix_power")
 def _(draw, name):
     n = draw(st.integers(1, 4))
     x = array(draw, [n, n], (*WIDE, *COMPLEX), kinds=("plain",))
-    if name == "linalg.solve":
+    if name == "linalg.solve_ex":
+        x["layout"] = "dense"
+    if name.startswith("linalg.solve"):
         right = array(draw, draw(st.sampled_from([[n], [n, 2]])), (x["array"],), kinds=("plain",))
         return {"name": name, "args": [x, right]}
     return {"name": name, "args": [x, draw(st.integers(-2, 4))], "gradients": False}

@@ -34,19 +34,27 @@ def cholesky_lower(xp: ArrayModule, input: Array) -> Array:
         return xp.linalg.cholesky(input)
     except xp.linalg.LinAlgError:
         raise LinAlgError(
-            f"cholesky: the matrix is not positive definite: leading minor {_bad_minor(xp, input)}"
+            f"cholesky: the matrix is not positive definite: leading minor {_place_of_failure(xp, input)}"
         ) from None
 
 
-def _bad_minor(xp: ArrayModule, input: Any) -> str:
+def _place_of_failure(xp: ArrayModule, input: Any) -> str:
     """Which leading minor of which matrix is not positive definite."""
-    n = input.shape[-1]
     for number, matrix in enumerate(input.reshape(merged(input.shape, 0, -2))):
-        symmetric = xp.tril(matrix) + xp.tril(matrix, -1).T.conj()
-        for size in range(1, n + 1):
-            if not xp.linalg.eigvalsh(symmetric[:size, :size]).min() > 0:
-                return f"{size}" + (f" of matrix {number}" if input.ndim > 2 else "")
+        minor = bad_minor(xp, matrix)
+        if minor:
+            return f"{minor}" + (f" of matrix {number}" if input.ndim > 2 else "")
     return "unknown"
+
+
+def bad_minor(xp: ArrayModule, matrix: Any) -> int:
+    """The size of the first leading minor that is not positive definite, by the lower triangle; 0
+    where all are."""
+    symmetric = xp.tril(matrix) + xp.tril(matrix, -1).T.conj()
+    for size in range(1, len(matrix) + 1):
+        if not xp.linalg.eigvalsh(symmetric[:size, :size]).min() > 0:
+            return size
+    return 0
 
 
 @cholesky_lower.gradient("input")

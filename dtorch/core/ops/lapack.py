@@ -9,9 +9,10 @@ import numpy as np
 from dtorch.core import backend
 from dtorch.core.base import TensorBase, wrap
 from dtorch.core.composites import composite
-from dtorch.core.errors import RankError
+from dtorch.core.errors import RankError, ShapeError
 from dtorch.core.ops.diagonal import diag_embed, tril, triu
 from dtorch.core.ops.factorization import by_columns, eigh_pair, svd_reduced
+from dtorch.core.ops.failures import linalg_lu_factor_ex
 from dtorch.core.ops.joining import cat
 from dtorch.core.ops.linalg import matmul
 from dtorch.core.ops.matrix import QR, Eigen, least_squares, linalg_cholesky, linalg_qr
@@ -25,6 +26,7 @@ from dtorch.core.ops.solving import (
     order_of_pivots,
     solve,
     solve_triangular,
+    zero_pivots,
 )
 from dtorch.core.ops.view import transpose, unsqueeze
 from dtorch.core.tensor import Tensor
@@ -240,13 +242,60 @@ def _reflect(packed: Any, tau: Any, other: Any, backward: bool) -> Any:
     return out
 
 
+@composite(tensors=("A", "tau"), home="linalg", wide=True, takes="fc")
+def linalg_householder_product(A: Tensor, tau: Tensor) -> Tensor:
+    """The first columns of the product of the reflections ``1 - tau v v^H``, the first on the left.
+
+    Args:
+        A: ``(*, m, n)``, ``m >= n``; below the diagonal each column holds a ``v``, which has a 1 on
+            the diagonal and zeros above.
+        tau: ``(*, k)``, ``k <= n``.
+
+    Raises:
+        ShapeError: other shapes.
+
+    >>> import dtorch
+    >>> packed, tau = dtorch.geqrf(dtorch.tensor([[3.0], [4.0]]))
+    >>> dtorch.linalg.householder_product(packed, tau).squeeze()
+    tensor([-0.6000, -0.8000])
+    """
+    m, n = A.shape[-2:] if A.ndim > 1 else (0, 1)
+    if m < n or not tau.ndim or tau.shape[-1] > n or tau.shape[:-1] != A.shape[:-2]:
+        raise ShapeError(
+            f"householder_product: shapes {tuple(A.shape)} and {tuple(tau.shape)}, expected "
+            f"(*, m, n) and (*, k) with m >= n >= k"
+        )
+    one = wrap(np.eye(m, n, dtype=A._array.dtype))
+    columns = tril(A, -1) + one
+    out = one.expand(A.shape)
+    for k in reversed(range(tau.shape[-1])):
+        column = columns[..., k : k + 1]
+        along = matmul(adjoint(column), out)
+        out = out - unsqueeze(tau[..., k : k + 1], -1) * matmul(column, along)
+    return out
+
+
+@linalg_householder_product.samples
+def _(make):
+    yield (make(4, 3), make(3)), {}
+    yield (make(2, 3, 3), make(2, 2)), {}
+
+
+@linalg_householder_product.expect
+def _(A, tau):
+    m, n = A.shape[-2:]
+    out = np.broadcast_to(np.eye(m), (*A.shape[:-2], m, m))
+    for k in range(tau.shape[-1]):
+        column = np.where(np.arange(m) < k, 0, np.where(np.arange(m) == k, 1, A[..., k]))
+        square = column[..., :, None] * column[..., None, :]
+        out = out @ (np.eye(m) - tau[..., k, None, None] * square)
+    return out[..., :n]
+
+
 @composite(tensors=("input", "input2"), aliases={"tau": "input2"}, wide=True, takes="fc")
 def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     """The orthonormal columns Q of the factors that `geqrf` packs."""
-    array = input._array
-    m, n = array.shape[-2:]
-    start = np.broadcast_to(np.eye(m, n, dtype=array.dtype), (*array.shape[:-2], m, n))
-    return wrap(_reflect(array, input2._array, start, True))
+    return linalg_householder_product(input, input2)
 
 
 def _packed(make: Any) -> Any:
@@ -509,10 +558,9 @@ def btrifact(A: Tensor, info: Any = None, pivot: bool = True) -> tuple[Tensor, T
             without it a singular matrix is an error.
     """
     lu, pivots, _ = lu_parts(A, pivot)
-    zero = np.diagonal(lu._array, axis1=-2, axis2=-1) == 0
-    state = np.where(zero.any(-1), zero.argmax(-1) + 1, 0)
+    state = zero_pivots(lu._array)
     if isinstance(info, TensorBase):
-        info.resize_(state.shape).copy_(wrap(np.asarray(state)))  # type: ignore[attr-defined]
+        info.resize_(state.shape).copy_(wrap(state))  # type: ignore[attr-defined]
     elif state.any():
         raise explain_singular("btrifact", np, A._array)
     return lu, pivots
@@ -530,6 +578,48 @@ def _(A):
     parts = [lu_factor(matrix) for matrix in A]
     pivots = np.stack([p for _, p in parts]) + 1
     return np.stack([lu for lu, _ in parts]), pivots.astype(np.int32)
+
+
+class ClassicFactors(NamedTuple):
+    """L and U in one matrix, the rows exchanged, and 0 for each matrix without a zero pivot."""
+
+    LU: Tensor
+    pivots: Tensor
+    info: Tensor
+
+
+@composite(tensors=("A",), takes="fc")
+def lu(A: Any, pivot: bool = True, get_infos: bool = False) -> tuple[Any, ...] | ClassicFactors:
+    """Packed LU factors, and int32 pivot rows counted from 1; see `linalg.lu` for the matrices.
+
+    Args:
+        get_infos: also give the number of the first zero pivot of each matrix, 0 where there is
+            none.
+
+    >>> import dtorch
+    >>> LU, pivots = dtorch.lu(dtorch.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    >>> LU.tolist(), pivots.tolist()
+    ([[2.0, 1.0], [0.5, 1.5]], [1, 2])
+    """
+    parts = linalg_lu_factor_ex(A, pivot=pivot)
+    return ClassicFactors(*parts) if get_infos else (parts.LU, parts.pivots)
+
+
+@lu.samples
+def _(make):
+    yield (make(3, 3),), {}
+    yield (make(2, 3, 3), True, True), {}
+
+
+@lu.expect
+def _(A, pivot=True, get_infos=False):
+    from scipy.linalg import lu_factor
+
+    parts = [lu_factor(matrix) for matrix in A.reshape(-1, *A.shape[-2:])]
+    packed = np.stack([p[0] for p in parts]).reshape(A.shape)
+    pivots = np.stack([p[1] for p in parts]).reshape(A.shape[:-1]) + 1
+    info = np.zeros(A.shape[:-2], np.int32)
+    return (packed, pivots.astype(np.int32), info)[: 2 + get_infos]
 
 
 @composite(tensors=("A",), takes="fc")
@@ -638,6 +728,47 @@ def lu_unpack(
     parts = btriunpack(LU_data, LU_pivots, unpack_data, unpack_pivots)
     P, L, U = (LU_data.new_empty(0) if part is None else part for part in parts)
     return P, L, U
+
+
+class LU(NamedTuple):
+    """Permutation, unit lower and upper triangle, whose product is the matrix."""
+
+    P: Tensor
+    L: Tensor
+    U: Tensor
+
+
+@composite(tensors=("A",), home="linalg", takes="fc")
+def linalg_lu(A: Tensor, *, pivot: bool = True) -> LU:
+    """P, L and U with ``P L U = A``: a permutation, a unit lower and an upper triangle.
+
+    Args:
+        pivot: exchange rows; without it P is empty.
+
+    >>> import dtorch
+    >>> P, L, U = dtorch.linalg.lu(dtorch.tensor([[1.0, 2.0], [2.0, 1.0]]))
+    >>> (P @ L @ U).tolist()
+    [[1.0, 2.0], [2.0, 1.0]]
+    """
+    packed, pivots, _ = lu_parts(A, pivot)
+    return LU(*lu_unpack(packed, pivots, unpack_pivots=pivot))
+
+
+@linalg_lu.samples
+def _(make):
+    yield (make(3, 3),), {}
+    yield (make.constant(2, 4, 2),), {}
+    yield (make.constant(2, 4),), {}
+
+
+@linalg_lu.expect
+def _(A):
+    from scipy.linalg import lu
+
+    parts = [lu(matrix) for matrix in A.reshape(-1, *A.shape[-2:])]
+    return tuple(
+        np.stack(each).reshape(*A.shape[:-2], *each[0].shape) for each in zip(*parts, strict=True)
+    )
 
 
 @lu_unpack.samples

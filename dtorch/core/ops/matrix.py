@@ -30,10 +30,12 @@ from dtorch.core.ops.reduction import amax, product_of_others, sum
 from dtorch.core.ops.solving import (
     adjoint,
     expect_matrices,
+    explain_singular,
     inverse,
     lu_parts,
     pinverse,
     solve_triangular,
+    zero_pivots,
 )
 from dtorch.core.ops.view import unsqueeze
 from dtorch.core.tensor import Tensor
@@ -367,8 +369,14 @@ def _(A):
 
 @composite(tensors=("A",), home="linalg", takes="fc")
 def linalg_lu_factor(A: Tensor, *, pivot: bool = True) -> Factors:
-    """Packed LU factors, and int32 pivot rows counted from 1."""
+    """Packed LU factors, and int32 pivot rows counted from 1.
+
+    Raises:
+        LinAlgError: a pivot is zero; `linalg.lu_factor_ex` and `linalg.lu` take such matrices.
+    """
     lu, pivots, _ = lu_parts(A, pivot)
+    if zero_pivots(lu._array).any():
+        raise explain_singular("lu_factor", np, A._array)
     return Factors(lu, pivots)
 
 

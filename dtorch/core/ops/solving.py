@@ -155,6 +155,13 @@ def _(A, B, upper, left=True, unitriangular=False):
 # -- LU ----------------------------------------------------------------------------------------
 
 
+def _sizes(xp: ArrayModule, column: Any) -> Any:
+    """By what a pivot is sought: of complex numbers, the sum of both parts' sizes, as LAPACK has it."""
+    if column.dtype.kind != "c":
+        return xp.abs(column)
+    return xp.abs(column.real) + xp.abs(column.imag)
+
+
 def _eliminate(xp: ArrayModule, lu: Any, order: Any, first: int, width: int, pivot: bool) -> Any:
     """Factor columns ``first`` to ``first + width`` of batches of matrices in place.
 
@@ -164,7 +171,7 @@ def _eliminate(xp: ArrayModule, lu: Any, order: Any, first: int, width: int, piv
     n = lu.shape[-2]
     pivots = []
     for k in range(first, first + width):
-        row = k + xp.abs(lu[:, k:, k]).argmax(-1) if pivot else xp.full(len(lu), k)
+        row = k + _sizes(xp, lu[:, k:, k]).argmax(-1) if pivot else xp.full(len(lu), k)
         pivots.append(row)
         if pivot:
             swapped = lu[batch, row].copy()
@@ -204,6 +211,14 @@ def factor_lu(xp: ArrayModule, A: Any, pivot: bool = True) -> tuple[Any, Any, An
             )
     rows = xp.stack(pivots, -1) if pivots else xp.zeros((len(lu), 0), np.int64)
     return lu.reshape(A.shape), rows.reshape((*lead, count)), order.reshape((*lead, m))
+
+
+def zero_pivots(lu: Any) -> Any:
+    """For packed factors of each matrix the int32 number of the first zero pivot, 0 without one."""
+    zero = np.diagonal(lu, axis1=-2, axis2=-1) == 0
+    numbers = np.arange(1, zero.shape[-1] + 1)
+    first = np.where(zero, numbers, np.inf).min(-1, initial=np.inf)
+    return np.asarray(np.where(np.isfinite(first), first, 0), np.int32)
 
 
 @structured(tensors=("A",), outputs=("LU", "pivots", "order"), public=False)
