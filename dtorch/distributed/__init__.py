@@ -49,7 +49,11 @@ from dtorch.distributed.membership import (
     init_master_worker,
     init_process_group,
     is_available,
+    is_backend_available,
+    is_gloo_available,
     is_initialized,
+    is_mpi_available,
+    is_nccl_available,
     new_group,
 )
 from dtorch.distributed.process_group import ProcessGroup, Work
@@ -98,7 +102,11 @@ __all__ = [
     "init_process_group",
     "irecv",
     "is_available",
+    "is_backend_available",
+    "is_gloo_available",
     "is_initialized",
+    "is_mpi_available",
+    "is_nccl_available",
     "is_torchelastic_launched",
     "isend",
     "new_group",

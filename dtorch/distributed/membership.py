@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from dtorch.core.errors import ArgumentError
 from dtorch.core.interrupts import at_fork
 from dtorch.distributed import environment
-from dtorch.distributed.backends.registry import DEFAULT, find_transport
+from dtorch.distributed.backends.registry import DEFAULT, TRANSPORTS, find_transport
 from dtorch.distributed.backends.transport import Transport
 from dtorch.distributed.errors import DistributedError
 from dtorch.distributed.process_group import ProcessGroup
@@ -81,6 +81,31 @@ def is_available() -> bool:
 def is_initialized() -> bool:
     """Whether `init_process_group` has been called."""
     return _state.world is not None
+
+
+def is_backend_available(backend: str) -> bool:
+    """Whether `init_process_group` does with this backend what PyTorch does with it, on CPU tensors.
+
+    Args:
+        backend: a name, such as ``"gloo"``. Those that move data of graphics cards or between machines
+            are not available, though `init_process_group` takes their names.
+    """
+    return backend.lower() in {*TRANSPORTS, "gloo"}
+
+
+def is_gloo_available() -> bool:
+    """Whether processes can exchange CPU tensors: always, through shared memory."""
+    return is_backend_available("gloo")
+
+
+def is_nccl_available() -> bool:
+    """Whether processes can exchange tensors of graphics cards: not yet."""
+    return is_backend_available("nccl")
+
+
+def is_mpi_available() -> bool:
+    """Whether MPI moves the data: not yet; ranks that mpirun has started use shared memory."""
+    return is_backend_available("mpi")
 
 
 def init_process_group(

@@ -125,6 +125,16 @@ def test_wrong_arguments_are_named(options, message):
     assert not dist.is_initialized()
 
 
+def test_programs_that_ask_for_nccl_first_choose_gloo():
+    assert not dist.is_nccl_available()
+    assert not dist.is_mpi_available()
+    assert dist.is_gloo_available()
+    assert [name for name in ("shm", "Gloo", "ucc") if dist.is_backend_available(name)] == [
+        "shm",
+        "Gloo",
+    ]
+
+
 @pytest.mark.parametrize("backend", ["gloo", "NCCL", "mpi", "tcp", "cpu:gloo,cuda:nccl"])
 def test_names_of_other_backends_mean_shared_memory_which_rank_0_says_once(
     run_ranks, meeting, backend
