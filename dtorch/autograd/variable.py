@@ -8,6 +8,7 @@ from dtorch.autograd.function import Function
 from dtorch.core import classic
 from dtorch.core.base import REQUIRES_GRAD, TensorBase
 from dtorch.core.classic import Classic
+from dtorch.core.creation import empty
 from dtorch.core.errors import ArgumentError
 from dtorch.core.tensor import Tensor
 
@@ -32,15 +33,21 @@ class _VariableType(type):
         return getattr(Tensor, name)
 
     def __call__(
-        cls, data: Any, requires_grad: bool = False, volatile: bool = False, creator: Any = None
+        cls,
+        data: Any = None,
+        requires_grad: bool = False,
+        volatile: bool = False,
+        creator: Any = None,
     ) -> Tensor:
-        """A fresh leaf over the memory of ``data``.
+        """A fresh leaf over the memory of ``data``, an empty one without.
 
         Args:
             requires_grad: record operations on it.
             volatile: record nothing that it has part in; excludes ``requires_grad``.
             creator: node that produced the data, as `Tensor.creator` gives it; then it is no leaf.
         """
+        if data is None:
+            data = empty(0)
         if not isinstance(data, Tensor):
             raise TypeError(f"Variable: data is {type(data).__name__}, expected a tensor")
         if requires_grad and volatile:

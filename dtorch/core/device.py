@@ -6,7 +6,7 @@ import re
 import threading
 from typing import Any, TypeAlias
 
-from dtorch.core.errors import DeviceError
+from dtorch.core.errors import ArgumentTypeError, DeviceError
 
 # Others have names, so that programs can ask for them; tensors cannot be made there.
 NAMES = (
@@ -48,7 +48,11 @@ class device:  # noqa: N801 - the public name of the reference API
             return
         if isinstance(type, int) and not isinstance(type, bool):
             type, index = "cuda", type
-        match = _PATTERN.match(type) if isinstance(type, str) else None
+        if not isinstance(type, str):
+            raise ArgumentTypeError(
+                f"device: got {type!r}, expected a string such as 'cuda:1', an index or a device"
+            )
+        match = _PATTERN.match(type)
         if match is None:
             raise DeviceError(
                 f"device: got {type!r}, expected 'cpu', 'cuda', 'cuda:<index>' or 'meta'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from dtorch.core import functions
 from dtorch.core.base import wrap
 from dtorch.core.dtype import refuse_dtypes
+from dtorch.core.errors import ArgumentError
 from dtorch.core.half import is_half
 from dtorch.core.notices import warn
 from dtorch.core.op import REGISTRY
@@ -56,9 +58,19 @@ silu = _with_inplace("silu")
 mish = _with_inplace("mish")
 leaky_relu = _with_inplace("leaky_relu")
 threshold = _with_inplace("threshold")
-hardtanh = _with_inplace("hardtanh")
+_hardtanh = _with_inplace("hardtanh")
 hardswish = _with_inplace("hardswish")
 hardsigmoid = _with_inplace("hardsigmoid")
+
+
+@functools.wraps(_hardtanh)
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Any:
+    if min_val > max_val:
+        raise ArgumentError(f"hardtanh: min_val is {min_val}, expected at most max_val {max_val}")
+    return _hardtanh(input, min_val, max_val, inplace=inplace)
+
 
 relu_ = REGISTRY["relu"].inplace_function
 elu_ = REGISTRY["elu"].inplace_function

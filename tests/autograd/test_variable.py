@@ -29,10 +29,16 @@ def test_every_tensor_is_a_variable_and_variables_are_tensors() -> None:
     assert Variable.backward is dtorch.Tensor.backward
 
 
-@pytest.mark.parametrize("value", [None, 1.0, [1.0]])
+@pytest.mark.parametrize("value", [1.0, [1.0]])
 def test_other_values_are_refused(value: object) -> None:
     with pytest.raises(TypeError, match=type(value).__name__):
         Variable(value)
+
+
+def test_variable_without_data_is_empty() -> None:
+    for x in (Variable(), Variable(None, requires_grad=True)):
+        assert tuple(x.shape) == (0,)
+    assert x.requires_grad
 
 
 def test_positions_after_the_data() -> None:

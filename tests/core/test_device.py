@@ -29,9 +29,15 @@ def test_devices_are_values() -> None:
     assert repr(place) == "device(type='cuda', index=1)"
 
 
-@pytest.mark.parametrize("value", ["gpu", "cuda:x", "cpu:", "", 1.5, True, "cuda:-1"])
+@pytest.mark.parametrize("value", ["gpu", "cuda:x", "cpu:", "", "cuda:-1"])
 def test_other_names_are_refused(value: object) -> None:
     with pytest.raises(DeviceError, match="expected"):
+        dtorch.device(value)
+
+
+@pytest.mark.parametrize("value", [1.5, True, None, (2, 3)])
+def test_what_is_no_name_is_of_a_wrong_type(value: object) -> None:
+    with pytest.raises(TypeError, match=r"device: got .*, expected a string"):
         dtorch.device(value)
 
 

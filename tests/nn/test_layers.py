@@ -238,3 +238,12 @@ def test_half_precision_norms_are_computed_wide() -> None:
 )
 def test_printed_form(make: Any, text: str) -> None:
     assert repr(make()) == text
+
+
+def test_hardtanh_refuses_limits_the_wrong_way_round():
+    x = dtorch.ones(2)
+    for inplace in (False, True):
+        with pytest.raises(ValueError, match="hardtanh: min_val is 2, expected at most max_val 1"):
+            F.hardtanh(x, 2, 1, inplace)
+    assert x.tolist() == [1, 1]
+    assert F.hardtanh(x, 0.5, 0.5).tolist() == [0.5, 0.5]
