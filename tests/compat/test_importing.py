@@ -41,11 +41,13 @@ def test_modules_of_torch_are_those_of_dtorch(installed):
     import torch.optim.lr_scheduler
     import torch.utils.data.dataloader
     import torchvision.models
+    from torch.amp import autocast_mode
     from torch.nn.modules.batchnorm import BatchNorm2d
     from torch.utils.data import DataLoader
     from torchvision.transforms import transforms
 
     assert transforms is dtorch.vision.transforms
+    assert autocast_mode is dtorch.amp
     assert torch.nn is dtorch.nn
     assert torch.optim.lr_scheduler is dtorch.optim.lr_scheduler
     assert torchvision.models is dtorch.vision.models
