@@ -519,3 +519,9 @@ def test_tensors_without_elements_are_skipped_whatever_the_dim(dim: int) -> None
     joined.sum().backward()
     assert empty.grad is not None
     assert empty.grad.shape == (0,)
+
+
+def test_the_gradient_of_an_angle_is_that_of_large_integers_too() -> None:
+    y = dtorch.tensor([2.0, 0.0], requires_grad=True)
+    y.atan2(dtorch.tensor(-(2**63))).sum().backward()
+    assert y.grad.tolist() == [-(2.0**-63)] * 2

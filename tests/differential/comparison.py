@@ -36,7 +36,7 @@ def apart(ours: Any, theirs: Any, allowed: tuple[float, float] | None, least: fl
 
 def scales(name: str) -> dict[str, float]:
     """The size of what is added up on the way to a result, which may cancel."""
-    of_terms = name.endswith(("_loss", "cross_entropy", "kl_div"))
+    of_terms = name.endswith(("_loss", "cross_entropy", "kl_div", "quantile"))
     return {"value": 0.1 if of_terms else 1e-3, "gradient": 10.0}
 
 

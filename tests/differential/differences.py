@@ -150,11 +150,13 @@ def _singular(call: dict[str, Any], *_: Any) -> bool:
 
 def _one_of_equals(call: dict[str, Any], ours: Outcome, d: Disagreement) -> Any:
     """Places in a value are of elements that equal the chosen ones; of gradients, the sums agree."""
+    x, kwargs = _array(call["args"][0]), call.get("kwargs", {})
     if d.what == "gradient":
-        return np.isclose(d.ours.sum(dtype=float), d.theirs.sum(dtype=float), rtol=1e-2)
+        axis = kwargs.get("dim") if x.ndim else None
+        sums = (v.sum(axis, dtype=float, keepdims=True) for v in (d.ours, d.theirs))
+        return np.broadcast_to(np.isclose(*sums, rtol=1e-2), d.where.shape)[d.where]
     if d.number != 1 or d.ours.dtype.kind != "i":
         return False
-    x, kwargs = _array(call["args"][0]), call.get("kwargs", {})
     dim = kwargs.get("dim", call["args"][2] if call["name"] == "topk" else -1)
     if call["name"] in ("cummax", "cummin"):
         dim = call["args"][1]
@@ -497,11 +499,36 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         "products that are infinite or nan: PyTorch divides by elements, and has 0 behind a 0",
     ),
     (
+        _of(
+            "special.log_ndtr",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient") & ~np.isfinite(d.pairs[1]) & ~np.isnan(d.pairs[0])
+                )
+            ),
+        ),
+        "PyTorch squares large negative numbers on the way, of which the slope is as large",
+    ),
+    (
+        _of(
+            "atan2",
+            _elements(
+                lambda call, ours, d: (
+                    d.what == "gradient" and any("int" in v["array"] for v in _operands(call))
+                )
+            ),
+        ),
+        "PyTorch squares integers in their own dtype, where they overflow",
+    ),
+    (
         _of("trapezoid", lambda call, *_: call["args"][0]["shape"][call["kwargs"]["dim"]] == 1),
         "between less than two points there is no area",
     ),
     (
-        _of("cdist", lambda call, *rest: len(dtypes_in(call)) > 1 and _text("dtype")(call, *rest)),
+        _of(
+            "cdist F.linear",
+            lambda call, *rest: len(dtypes_in(call)) > 1 and _text("dtype")(call, *rest),
+        ),
         "two dtypes have a common one",
     ),
     (
@@ -579,7 +606,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "linalg.cond pinverse linalg.pinv linalg.matrix_rank logdet slogdet linalg.slogdet det "
+            "linalg.cond linalg.norm linalg.matrix_norm pinverse linalg.pinv linalg.matrix_rank logdet slogdet linalg.slogdet det "
             "linalg.det inverse linalg.inv linalg.solve matrix_power linalg.matrix_power",
             _singular,
         ),

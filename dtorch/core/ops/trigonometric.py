@@ -87,18 +87,20 @@ def atan2(xp: ArrayModule, input: Array, other: Array) -> Array:
 
 @atan2.gradient("input")
 def _(grad, input, other):
-    return grad * other / _square_of_radius(input, other)
+    radius = _radius(input, other)
+    return grad * (other / radius) / radius
 
 
 @atan2.gradient("other")
 def _(grad, input, other):
-    return -grad * input / _square_of_radius(input, other)
+    radius = _radius(input, other)
+    return -grad * (input / radius) / radius
 
 
-def _square_of_radius(input: Any, other: Any) -> Any:
-    """1 where it is 0, so that the gradient is 0 there."""
-    square = input * input + other * other
-    return choose(square == 0, 1.0, square)
+def _radius(input: Any, other: Any) -> Any:
+    """1 where it is 0, so that the gradient is 0 there. Squares of integers would overflow."""
+    radius = hypot(input, other)
+    return choose(radius == 0, 1.0, radius)
 
 
 @atan2.samples
