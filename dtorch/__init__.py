@@ -58,6 +58,7 @@ from dtorch.core import (
     creation as _creation,
     dtype as _dtype,
     generator as _generator,
+    lowrank as _lowrank,
     memory_format as _memory_format,
     numerics as _numerics,
     questions as _questions,
@@ -84,6 +85,7 @@ from dtorch.core.interop import (
     from_dlpack,
     set_namespace as _set_namespace,
 )
+from dtorch.core.lowrank import *
 from dtorch.core.memory_format import *
 from dtorch.core.numerics import *
 from dtorch.core.ops import sparse as _sparse_ops
@@ -301,6 +303,7 @@ __all__ += _LOW_LEVEL
 __all__ += _creation.__all__
 __all__ += _dtype.__all__
 __all__ += _generator.__all__
+__all__ += _lowrank.__all__
 __all__ += _memory_format.__all__
 __all__ += _numerics.__all__
 __all__ += _questions.__all__

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dtorch.core.base import TensorBase, wrap
-from dtorch.core.engine import resolve_retain, run_backward, run_grad
+from dtorch.core.engine import resolve_retain, run_backward, run_grad, to_the_end
 from dtorch.core.errors import ArgumentError, DtypeError, GradError
 from dtorch.core.ops.joining import stack
 from dtorch.core.tensor import Tensor
@@ -130,7 +130,7 @@ def grad(
     if is_grads_batched:
         found = _batched(roots, gradients, leaves, retain, create_graph)
     else:
-        found = run_grad(roots, gradients, leaves, retain, create_graph)
+        found = to_the_end(lambda: run_grad(roots, gradients, leaves, retain, create_graph))
     if materialize_grads:
         found = [_zeros_for(t) if g is None else g for t, g in zip(leaves, found, strict=True)]
     if not allow_unused:

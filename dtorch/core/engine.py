@@ -411,6 +411,7 @@ class _Ends(threading.local):
 
     def __init__(self) -> None:
         self.callbacks: list[Callable[[], None]] = []
+        self.depth = 0  # passes within passes end with the outermost
 
 
 _ends = _Ends()
@@ -421,6 +422,21 @@ def at_end_of_backward(callback: Callable[[], None]) -> None:
     _ends.callbacks.append(callback)
 
 
+def to_the_end(run: Callable[[], Any]) -> Any:
+    """The result of a backward pass, and what waits for its end done."""
+    _ends.depth += 1
+    try:
+        result = run()
+    except BaseException:
+        _ends.callbacks.clear()
+        raise
+    finally:
+        _ends.depth -= 1
+    while _ends.callbacks and not _ends.depth:
+        _ends.callbacks.pop()()
+    return result
+
+
 def run_backward(
     tensors: Sequence[TensorBase],
     gradients: Sequence[Any],
@@ -429,13 +445,7 @@ def run_backward(
     inputs: Sequence[TensorBase] | None = None,
 ) -> None:
     """Accumulate the gradients of ``tensors`` into the leaves (or only into ``inputs``)."""
-    try:
-        _accumulate_all(tensors, gradients, retain_graph, create_graph, inputs)
-    except BaseException:
-        _ends.callbacks.clear()
-        raise
-    while _ends.callbacks:
-        _ends.callbacks.pop()()
+    to_the_end(lambda: _accumulate_all(tensors, gradients, retain_graph, create_graph, inputs))
 
 
 def _accumulate_all(
