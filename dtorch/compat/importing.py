@@ -99,7 +99,7 @@ class _Finder(MetaPathFinder, Loader):
 
 def _meant_by(name: str) -> types.ModuleType:
     if name in ROOTS:
-        return _Root(name, TORCH_VERSION if name == "torch" else TORCHVISION_VERSION)
+        return _Root(name, TORCHVISION_VERSION if name == "torchvision" else TORCH_VERSION)
     return load(name)
 
 

@@ -13,7 +13,11 @@ from dtorch.version import __version__
 TORCH_VERSION = TorchVersion(f"2.13.0+dtorch{__version__}")
 TORCHVISION_VERSION = TorchVersion(f"0.28.0+dtorch{__version__}")
 
-ROOTS = {"torch": "dtorch", "torchvision": "dtorch.vision"}
+ROOTS = {
+    "torch": "dtorch",
+    "torchvision": "dtorch.vision",
+    "functorch": "dtorch.compat.functorch",
+}
 
 # Modules that have another place here. Below those that end with ".*" every module that has no
 # namesake is this one: PyTorch has a file for each kind of layer.
@@ -55,6 +59,8 @@ _MOVED = {
     "torch.optim.radam": "dtorch.optim",
     "torch.profiler.*": "dtorch.profiler",
     "torch.storage": "dtorch.types",
+    "torch.testing._comparison": "dtorch.testing.comparison",
+    "torch.testing._creation": "dtorch.testing.creation",
     "torch.torch_version": "dtorch.compat.torch_version",
     "torch.utils.data._utils": "dtorch.data",
     "torch.utils.data._utils.*": "dtorch.data",

@@ -77,6 +77,10 @@ def _absence(path: Path, line: int, name: str) -> Absence | None:
     return Absence(shown, line, missing, nearest_to(missing))
 
 
+# Packages by the names of theirs have it of their own.
+_VERSIONS = {f"{root}.__version__" for root in ROOTS}
+
+
 def find_missing(name: str) -> str | None:
     """The shortest part of a dotted name of PyTorch's that does not exist; None if all of it does.
 
@@ -90,6 +94,8 @@ def find_missing(name: str) -> str | None:
         if is_moved(known):
             found = load(known)
             continue
+        if known in _VERSIONS:
+            return None
         if found is not None and hasattr(found, parts[count - 1]):
             found = getattr(found, parts[count - 1])
             if not isinstance(found, (types.ModuleType, type)):

@@ -92,6 +92,8 @@ def test_the_nearest_name_is_told(tmp_path):
         ("torch.nn.Linear.no_such_method", "torch.nn.Linear.no_such_method"),
         ("torch.optim.nothing.more", "torch.optim.nothing"),
         ("torch.utils.data.DataLoader", None),
+        ("torchvision.__version__", None),
+        ("functorch.__version__.split", None),
     ],
 )
 def test_a_dotted_name_is_followed_as_far_as_modules_and_classes_go(name, missing):
