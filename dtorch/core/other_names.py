@@ -19,6 +19,7 @@ OTHER_NAMES = {
     "multiply": "mul", "negative": "neg", "not_equal": "ne", "row_stack": "vstack",
     "split_with_sizes": "split", "subtract": "sub", "swapdims": "swapaxes", "trapz": "trapezoid",
     "unsafe_chunk": "chunk", "unsafe_split": "split",
+    "unsafe_split_with_sizes": "split",
 }  # fmt: skip
 
 # Functions of `nn.functional` that the package itself offers, too.
@@ -35,7 +36,7 @@ CHANGING = (
 )  # fmt: skip
 METHODS_OF_NN = ("hardshrink", "prelu")
 # Methods that are functions, too.
-FROM_METHODS = ("detach", "detach_", "fill_", "resize_as_", "zero_")
+FROM_METHODS = ("adjoint", "detach", "detach_", "fill_", "resize_as_", "zero_")
 
 for _name, _own in OTHER_NAMES.items():
     _op = REGISTRY[_own]

@@ -33,6 +33,8 @@ def test_functions_that_change_their_one_tensor() -> None:
     assert dtorch.sqrt_(x).tolist() == [2]
     assert dtorch.fill_(x, 3).tolist() == dtorch.zero_(x.clone()).add_(3).tolist() == [3]
     assert pickle.loads(pickle.dumps(dtorch.abs_)) is dtorch.abs_
+    assert dtorch.ones(2, 3).swapdims_(0, 1).shape == (3, 2)
+    assert dtorch.adjoint(dtorch.tensor([[1j, 2.0]])).tolist() == [[-1j], [2]]
 
 
 a, b, c, d = (dtorch.arange(4.0).view(2, 2) + k for k in range(4))
