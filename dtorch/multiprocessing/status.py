@@ -20,7 +20,7 @@ from dtorch.core.errors import StorageError
 from dtorch.multiprocessing import layout
 from dtorch.multiprocessing.processes import start_time
 
-_LINK = re.compile(r"/memfd:dtorch \(deleted\)|/dev/shm/dtorch-[0-9a-f]+ \(deleted\)")
+_LINK = re.compile(r"/memfd:dtorch \(deleted\)|/dev/shm/dtorch-\w+ \(deleted\)")
 
 
 @dataclass(frozen=True)

@@ -190,8 +190,7 @@ def test_private_modules_that_programs_import_are_there(installed):
     assert groups == [[2], [3, 1], [1]]
 
 
-def test_base_classes_of_layers_are_found_in_their_files() -> None:
-    dtorch.compat.install()
+def test_base_classes_of_layers_are_found_in_their_files(installed) -> None:
     from torch import nn
     from torch.nn.common_types import _size_2_t
     from torch.nn.modules.activation import MultiheadAttention
@@ -213,8 +212,7 @@ def test_base_classes_of_layers_are_found_in_their_files() -> None:
         from torch.nn.modules.conv import _Nothing  # noqa: F401
 
 
-def test_settings_of_compilers_can_be_set(monkeypatch) -> None:
-    dtorch.compat.install()
+def test_settings_of_compilers_can_be_set(installed, monkeypatch) -> None:
     import torch
     import torch._inductor.config
 
@@ -230,8 +228,7 @@ def test_settings_of_compilers_can_be_set(monkeypatch) -> None:
     assert find_missing("torch._dynamo.config.cache_size_limit") is None
 
 
-def test_what_libraries_ask_the_compiled_part_is_answered() -> None:
-    dtorch.compat.install()
+def test_what_libraries_ask_the_compiled_part_is_answered(installed) -> None:
     import torch
     from torch.jit.annotations import List
 
