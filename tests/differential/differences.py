@@ -247,7 +247,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         "sums of exponentials of complex numbers have several branches",
     ),
     (
-        _of("acos asin acosh logit digamma logdet pow", _elements(_of_nan)),
+        _of("acos asin acosh logit digamma logdet pow special.i1e special.i1", _elements(_of_nan)),
         "outside of the domain, where the value is nan or infinite, there is no gradient",
     ),
     (
@@ -500,6 +500,41 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
+            "mvlgamma",
+            _elements(
+                lambda call, ours, d: (
+                    (d.what == "gradient") & ~np.isfinite(d.pairs[0]) & ~np.isfinite(d.pairs[1])
+                )
+            ),
+        ),
+        "at a pole the slope is infinite on either side, of another sign",
+    ),
+    (
+        _of("special.ndtr", _elements(lambda call, ours, d: np.abs(d.pairs[0]) < 1e-6)),
+        "far out PyTorch subtracts from 1 what leaves almost nothing",
+    ),
+    (
+        _of(
+            "fmod remainder",
+            lambda call, *rest: (
+                bool(dtypes_in(call) & set(HALF))
+                and any(not v["shape"] and v["array"] not in HALF for v in _operands(call))
+                and _text("^value: ")(call, *rest)
+            ),
+        ),
+        "PyTorch rounds a 0-dim divisor to half precision first, of which a rest is another",
+    ),
+    (
+        _of(
+            "gradient",
+            lambda call, *_: (
+                _special(call) and call["args"][0]["array"].startswith(("int", "uint"))
+            ),
+        ),
+        "PyTorch subtracts integers in their own dtype, where they overflow",
+    ),
+    (
+        _of(
             "special.log_ndtr",
             _elements(
                 lambda call, ours, d: (
@@ -589,7 +624,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "median nanmedian kthvalue mode cummax cummin min max topk quantile",
+            "median nanmedian kthvalue mode cummax cummin min max topk quantile nanquantile",
             _elements(_one_of_equals),
         ),
         "which of equal elements is chosen is open",
@@ -642,7 +677,7 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
         ),
         "windows cut off by the border are not scaled",
     ),
-    (_of("fmod remainder floor_divide", _text("DivisionError")), "an integer divided by zero"),
+    (_of("fmod remainder floor_divide div", _text("DivisionError")), "an integer divided by zero"),
     (
         _of("pow", _text("negative integer power|Integers to negative")),
         "integers have no negative powers",
@@ -788,12 +823,12 @@ DIFFERENCES: list[tuple[Callable[..., bool], str]] = [
     ),
     (
         _of(
-            "F.layer_norm F.group_norm corrcoef",
+            "F.layer_norm F.group_norm F.instance_norm corrcoef",
             _elements(
                 lambda call, ours, d: (
                     d.what == "gradient"
                     and 2 in call["args"][0]["shape"]
-                    and np.abs(d.pairs[0] - d.pairs[1]) < 1e-3
+                    and np.abs(d.pairs[0] - d.pairs[1]) < 1e-2
                 )
             ),
         ),

@@ -696,8 +696,8 @@ def nextafter(xp: ArrayModule, input: Array, other: Array) -> Array:
 
 
 @nextafter.gradient("input")
-def _(grad):
-    return grad
+def _(grad, input, other):
+    return keep(grad, input != other)  # where they are equal it is that of neither
 
 
 @nextafter.gradient("other")

@@ -14,7 +14,7 @@ from dtorch.core.errors import ArgumentError, DimensionError, DtypeError, Indice
 from dtorch.core.op import structured
 from dtorch.core.ops.arithmetic import refuse_factor
 from dtorch.core.ops.comparison import keep
-from dtorch.core.ops.gathering import expect_in_range, scatter_reduce
+from dtorch.core.ops.gathering import expect_in_range, refuse_mean_of_bools, scatter_reduce
 from dtorch.core.ops.scatter import gather_rows, sums_by_index, unslice
 from dtorch.core.shapes import ends, normalize_dim
 from dtorch.core.tensor import Tensor
@@ -139,6 +139,7 @@ def index_reduce(
     """
     if reduce not in _REDUCE:
         raise ArgumentError(f"index_reduce: reduce is {reduce!r}, expected one of {_REDUCE}")
+    refuse_mean_of_bools("index_reduce", input._array, reduce)
     dim, rows = check_rows("index_reduce", input._array, dim, index._array)
     expect_source("index_reduce", input._array, dim, rows, source._array)
     along = [1] * input.ndim

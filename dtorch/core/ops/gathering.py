@@ -270,6 +270,7 @@ def scatter_reduce(
         raise ArgumentError(
             f"scatter_reduce: reduce is {reduce!r}, expected one of {list(_REDUCE)}"
         )
+    refuse_mean_of_bools("scatter_reduce", input, reduce)
     dim, index = _check_index("scatter_reduce", input, dim, index)
     src = covered("scatter_reduce", src, index, input)
     combine, neutral = _REDUCE[reduce]
@@ -283,6 +284,14 @@ def scatter_reduce(
         count = _counts(xp, input.shape, at, include_self).astype(out.dtype)
         out = out / count if out.dtype.kind in "fc" else out // count
     return out
+
+
+def refuse_mean_of_bools(op: str, array: Array, reduce: str) -> None:
+    if reduce == "mean" and array.dtype.kind == "b":
+        raise DtypeError(
+            f"{op}: the mean of dtorch.bool is no bool; convert the tensor, or pass reduce='amax' or "
+            "'amin'"
+        )
 
 
 def _lowest_and_highest(numpy_dtype: Any) -> dict[str, Any]:
