@@ -89,6 +89,13 @@ def test_norms_of_negative_order_have_gradient_zero_at_zero() -> None:
     expect(gradient(lambda x: dtorch.norm(x, -1), [0.0, 2.0]), [0.0, 0.0])
 
 
+def test_the_slope_of_sinc_near_zero_has_all_its_digits() -> None:
+    x = dtorch.tensor([1e-4, -1e-6, 0.0], requires_grad=True)
+    x.sinc().sum().backward()
+    wanted = [-(math.pi**2) / 3 * v for v in (1e-4, -1e-6, 0.0)]
+    np.testing.assert_allclose(x.grad.tolist(), wanted, rtol=1e-6)
+
+
 def test_a_count_of_elements_has_gradient_zero_even_where_they_are_nan() -> None:
     z = dtorch.tensor([complex(math.nan, 1), 2j, 0j], requires_grad=True)
     z.norm(0).backward()
