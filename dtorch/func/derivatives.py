@@ -183,9 +183,11 @@ def grad(
         tensor(-1.)
     """
 
+    both = grad_and_value(func, argnums, has_aux)
+
     @wraps(func)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        found, value = grad_and_value(func, argnums, has_aux)(*args, **kwargs)
+        found, value = both(*args, **kwargs)
         return (found, value[1]) if has_aux else found
 
     return gradient
@@ -389,14 +391,13 @@ def jacrev(
 
 def _blocks(run: _Run, k: int) -> list[Any]:
     """The derivatives of every element of one output by every input."""
-    output = run.outputs[k]
-    array = output.array
+    array = run.outputs[k].array
+    cotangents = [_zeros(output) for output in run.outputs]
     rows = []
     for n in range(array.size):
-        unit = np.zeros_like(array)
-        unit.reshape(-1)[n] = 1
-        cotangents = [wrap(np.zeros_like(o.array)) for o in run.outputs]
-        cotangents[k] = wrap(unit)
+        unit = np.zeros(array.size, array.dtype)
+        unit[n] = 1
+        cotangents[k] = wrap(unit.reshape(array.shape))
         rows.append(run.flat(cotangents, True))
     shapes = [tuple(value.shape) for value in run.inputs]
     if not rows:

@@ -119,6 +119,9 @@ def test_jacobians_have_the_structure_of_the_result_around_that_of_the_arguments
     )
     square = dtorch.arange(4.0).view(2, 2)
     assert jacrev(lambda a: a.T @ a)(square).shape == (2, 2, 2, 2)
+    turned = dtorch.eye(4).view(2, 2, 2, 2).transpose(0, 1)  # an output is in any order of memory
+    assert_close(jacrev(lambda a: a.T)(square), turned)
+    assert_close(jacrev(lambda a: a.sum().expand(2))(square), dtorch.ones(2, 2, 2))
     assert_close(jacrev(lambda d: d["a"] ** 2)({"a": X}), {"a": dtorch.diag(2 * X)})
     found, aux = jacrev(lambda x: (x**2, 7), has_aux=True)(X)
     assert aux == 7
