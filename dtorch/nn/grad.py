@@ -10,17 +10,13 @@ from typing import Any
 
 from dtorch.core.errors import ShapeError
 from dtorch.core.ops.convolution import conv_input, conv_weight
+from dtorch.core.shapes import per_dim
 from dtorch.core.tensor import Tensor
 
 __all__ = [
     "conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input",
     "conv3d_weight",
 ]  # fmt: skip
-
-
-def _each(dims: int, value: Any) -> tuple[int, ...]:
-    """One number for each dim."""
-    return (value,) * dims if isinstance(value, int) else tuple(value)
 
 
 def _sizes(name: str, what: str, dims: int, value: Any) -> tuple[int, ...]:
@@ -32,16 +28,25 @@ def _sizes(name: str, what: str, dims: int, value: Any) -> tuple[int, ...]:
     return sizes
 
 
-def _of_input(dims: int, input_size: Any, weight: Any, grad_output: Any, *geometry: Any) -> Any:
-    *each, groups = geometry
-    sizes = _sizes(f"conv{dims}d_input", "input_size", dims, input_size)
-    return conv_input(grad_output, weight, None, sizes, *(_each(dims, g) for g in each), groups)
+def _geometry(name: str, dims: int, *given: Any) -> tuple[Any, ...]:
+    """Stride, padding and dilation for each dim, and the groups."""
+    *each, groups = given
+    named = zip(("stride", "padding", "dilation"), each, strict=True)
+    return *(per_dim(name, what, value, dims) for what, value in named), groups
 
 
-def _of_weight(dims: int, input: Any, weight_size: Any, grad_output: Any, *geometry: Any) -> Any:
-    *each, groups = geometry
-    sizes = _sizes(f"conv{dims}d_weight", "weight_size", dims, weight_size)
-    return conv_weight(grad_output, input, sizes, *(_each(dims, g) for g in each), groups)
+def _of_input(dims: int, input_size: Any, weight: Any, grad_output: Any, *given: Any) -> Tensor:
+    name = f"conv{dims}d_input"
+    sizes = _sizes(name, "input_size", dims, input_size)
+    found: Tensor = conv_input(grad_output, weight, None, sizes, *_geometry(name, dims, *given))
+    return found
+
+
+def _of_weight(dims: int, input: Any, weight_size: Any, grad_output: Any, *given: Any) -> Tensor:
+    name = f"conv{dims}d_weight"
+    sizes = _sizes(name, "weight_size", dims, weight_size)
+    found: Tensor = conv_weight(grad_output, input, sizes, *_geometry(name, dims, *given))
+    return found
 
 
 def conv1d_input(
@@ -54,7 +59,7 @@ def conv1d_input(
     >>> conv1d_input((1, 1, 3), dtorch.ones(1, 1, 2), dtorch.ones(1, 1, 2))
     tensor([[[1., 2., 1.]]])
     """
-    return _of_input(1, input_size, weight, grad_output, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+    return _of_input(1, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 def conv1d_weight(
@@ -62,7 +67,7 @@ def conv1d_weight(
     dilation: Any = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """Gradient of ``conv1d`` by its weight, which has the shape ``weight_size``."""
-    return _of_weight(1, input, weight_size, grad_output, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+    return _of_weight(1, input, weight_size, grad_output, stride, padding, dilation, groups)
 
 
 def conv2d_input(
@@ -70,7 +75,7 @@ def conv2d_input(
     dilation: Any = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """Gradient of ``conv2d`` by its input, which has the shape ``input_size``."""
-    return _of_input(2, input_size, weight, grad_output, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+    return _of_input(2, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 def conv2d_weight(
@@ -78,7 +83,7 @@ def conv2d_weight(
     dilation: Any = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """Gradient of ``conv2d`` by its weight, which has the shape ``weight_size``."""
-    return _of_weight(2, input, weight_size, grad_output, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+    return _of_weight(2, input, weight_size, grad_output, stride, padding, dilation, groups)
 
 
 def conv3d_input(
@@ -86,7 +91,7 @@ def conv3d_input(
     dilation: Any = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """Gradient of ``conv3d`` by its input, which has the shape ``input_size``."""
-    return _of_input(3, input_size, weight, grad_output, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+    return _of_input(3, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 def conv3d_weight(
@@ -94,4 +99,4 @@ def conv3d_weight(
     dilation: Any = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """Gradient of ``conv3d`` by its weight, which has the shape ``weight_size``."""
-    return _of_weight(3, input, weight_size, grad_output, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+    return _of_weight(3, input, weight_size, grad_output, stride, padding, dilation, groups)
