@@ -271,17 +271,12 @@ class Gumbel(TransformedDistribution):
             full_like(self.loc, 1 - limits.eps),
             validate_args=validate_args,
         )
-        super().__init__(base, self._steps(), validate_args=validate_args)
+        super().__init__(base, self._own_transforms(), validate_args=validate_args)
 
-    def _steps(self) -> list[Any]:
+    def _own_transforms(self) -> list[Any]:
         minus_log = [ExpTransform().inv, AffineTransform(loc=0, scale=-1)]
         last = AffineTransform(loc=self.loc, scale=-self.scale)
         return [*minus_log, ExpTransform().inv, last]
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        new = super().expand(batch_shape, self._get_checked_instance(Gumbel, _instance))
-        new.transforms = new._steps()
-        return new
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -39,16 +39,11 @@ class Weibull(TransformedDistribution):
         self.scale, self.concentration = broadcast_all(scale, concentration)
         self.concentration_reciprocal = self.concentration.reciprocal()
         base = Exponential(full_like(self.scale, 1), validate_args=validate_args)
-        super().__init__(base, self._steps(), validate_args=validate_args)
+        super().__init__(base, self._own_transforms(), validate_args=validate_args)
 
-    def _steps(self) -> list[Any]:
+    def _own_transforms(self) -> list[Any]:
         power = PowerTransform(exponent=self.concentration_reciprocal)
         return [power, AffineTransform(loc=0, scale=self.scale)]
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        new = super().expand(batch_shape, self._get_checked_instance(Weibull, _instance))
-        new.transforms = new._steps()
-        return new
 
     @property
     def mean(self) -> Tensor:
@@ -88,15 +83,10 @@ class Pareto(TransformedDistribution):
     def __init__(self, scale: Any, alpha: Any, validate_args: bool | None = None) -> None:
         self.scale, self.alpha = broadcast_all(scale, alpha)
         base = Exponential(self.alpha, validate_args=validate_args)
-        super().__init__(base, self._steps(), validate_args=validate_args)
+        super().__init__(base, self._own_transforms(), validate_args=validate_args)
 
-    def _steps(self) -> list[Any]:
+    def _own_transforms(self) -> list[Any]:
         return [ExpTransform(), AffineTransform(loc=0, scale=self.scale)]
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        new = super().expand(batch_shape, self._get_checked_instance(Pareto, _instance))
-        new.transforms = new._steps()
-        return new
 
     @property
     def mean(self) -> Tensor:
@@ -239,19 +229,14 @@ class Kumaraswamy(TransformedDistribution):
         self.concentration1, self.concentration0 = broadcast_all(concentration1, concentration0)
         zeros = full_like(self.concentration0, 0)
         base = Uniform(zeros, zeros + 1, validate_args=validate_args)
-        super().__init__(base, self._steps(), validate_args=validate_args)
+        super().__init__(base, self._own_transforms(), validate_args=validate_args)
 
-    def _steps(self) -> list[Any]:
+    def _own_transforms(self) -> list[Any]:
         return [
             PowerTransform(exponent=self.concentration0.reciprocal()),
             AffineTransform(loc=1.0, scale=-1.0),
             PowerTransform(exponent=self.concentration1.reciprocal()),
         ]
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        new = super().expand(batch_shape, self._get_checked_instance(Kumaraswamy, _instance))
-        new.transforms = new._steps()
-        return new
 
     def _moment(self, n: int) -> Tensor:
         """The expectation of the n-th power: ``b * B(1 + n / a, b)``."""

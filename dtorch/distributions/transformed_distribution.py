@@ -10,7 +10,7 @@ from dtorch.core.tensor import Tensor
 from dtorch.distributions import constraints
 from dtorch.distributions.distribution import Distribution
 from dtorch.distributions.independent import Independent
-from dtorch.distributions.transforms import ComposeTransform, Transform
+from dtorch.distributions.transforms.base import ComposeTransform, Transform, of_dims
 from dtorch.distributions.utils import sum_rightmost
 
 __all__ = ["TransformedDistribution"]
@@ -53,7 +53,7 @@ class TransformedDistribution(Distribution):
             raise ValueError(f"transforms must be a Transform or list, but was {transforms}")
         base_shape = base_distribution.batch_shape + base_distribution.event_shape
         base_dims = len(base_distribution.event_shape)
-        transform = ComposeTransform(self.transforms)
+        transform = self._composed
         if len(base_shape) < transform.domain.event_dim:
             raise ValueError(
                 f"base_distribution needs to have shape with size at least "
@@ -74,37 +74,42 @@ class TransformedDistribution(Distribution):
 
     _parts: ClassVar[tuple[str, ...]] = ("base_dist",)
 
+    @property
+    def _composed(self) -> ComposeTransform:
+        """``f`` as one transform."""
+        return ComposeTransform(self.transforms)
+
+    def _own_transforms(self) -> list[Any]:
+        """The transforms, made of the parameters by the classes whose transforms have some."""
+        return self.transforms
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
+        new = super().expand(batch_shape, _instance)
+        new.transforms = new._own_transforms()
+        return new
+
     def _expanded(self, value: Any, batch_shape: Size) -> Any:
         if value is not self.base_dist:
             return super()._expanded(value, batch_shape)
-        shape: Any = batch_shape + self.event_shape
-        for t in reversed(self.transforms):
-            shape = t.inverse_shape(shape)
+        shape = self._composed.inverse_shape(batch_shape + self.event_shape)
         return value.expand(shape[: len(shape) - len(value.event_shape)])
 
     @constraints.dependent_property(is_discrete=False)
     def support(self) -> Any:
         if not self.transforms:
             return self.base_dist.support
-        support = self.transforms[-1].codomain
-        missing = len(self.event_shape) - support.event_dim
-        return constraints.independent(support, missing) if missing > 0 else support
+        return of_dims(self.transforms[-1].codomain, len(self.event_shape))
 
     @property
     def has_rsample(self) -> Any:
         return self.base_dist.has_rsample
 
-    def _transformed(self, x: Tensor) -> Tensor:
-        for transform in self.transforms:
-            x = transform(x)
-        return x
-
     def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
-            return self._transformed(self.base_dist.sample(sample_shape))
+            return self._composed(self.base_dist.sample(sample_shape))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        return self._transformed(self.base_dist.rsample(sample_shape))
+        return self._composed(self.base_dist.rsample(sample_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -124,17 +129,13 @@ class TransformedDistribution(Distribution):
 
     def _rising(self, probability: Tensor) -> Tensor:
         """Of a falling transform, the probability of the other side."""
-        sign: Any = 1
-        for transform in self.transforms:
-            sign = sign * transform.sign
+        sign = self._composed.sign
         if isinstance(sign, int) and sign == 1:
             return probability
         return sign * (probability - 0.5) + 0.5
 
     def cdf(self, value: Tensor) -> Tensor:
-        for transform in reversed(self.transforms):
-            value = transform.inv(value)
-        return self._rising(self.base_dist.cdf(value))
+        return self._rising(self.base_dist.cdf(self._composed.inv(value)))
 
     def icdf(self, value: Tensor) -> Tensor:
-        return self._transformed(self.base_dist.icdf(self._rising(value)))
+        return self._composed(self.base_dist.icdf(self._rising(value)))
