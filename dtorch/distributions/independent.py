@@ -30,6 +30,7 @@ class Independent(Distribution):
 
     arg_constraints: Any = {}
     base_dist: Any
+    _parts = ("base_dist",)
 
     def __init__(
         self,
@@ -50,15 +51,8 @@ class Independent(Distribution):
         cut = len(shape) - event_dim
         super().__init__(shape[:cut], shape[cut:], validate_args=validate_args)
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        new = self._get_checked_instance(Independent, _instance)
-        batch_shape = Size(batch_shape)
-        own = self.event_shape[: self.reinterpreted_batch_ndims]
-        new.base_dist = self.base_dist.expand(batch_shape + own)
-        new.reinterpreted_batch_ndims = self.reinterpreted_batch_ndims
-        super(Independent, new).__init__(batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
+    def _expanded(self, value: Any, batch_shape: Size) -> Any:
+        return value.expand(batch_shape + self.event_shape[: self.reinterpreted_batch_ndims])
 
     @property
     def has_rsample(self) -> Any:

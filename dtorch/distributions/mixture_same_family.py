@@ -34,6 +34,7 @@ class MixtureSameFamily(Distribution):
 
     arg_constraints: Any = {}
     has_rsample = False
+    _parts = ("_mixture_distribution", "_component_distribution")
 
     def __init__(
         self,
@@ -75,18 +76,9 @@ class MixtureSameFamily(Distribution):
         self._event_ndims = len(event_shape)
         super().__init__(of_components, event_shape, validate_args=validate_args)
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        new = self._get_checked_instance(MixtureSameFamily, _instance)
-        batch_shape = Size(batch_shape)
-        new._component_distribution = self._component_distribution.expand(
-            batch_shape + (self._num_component,)
-        )
-        new._mixture_distribution = self._mixture_distribution.expand(batch_shape)
-        new._num_component = self._num_component
-        new._event_ndims = self._event_ndims
-        super(MixtureSameFamily, new).__init__(batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
+    def _expanded(self, value: Any, batch_shape: Size) -> Any:
+        is_component = value is self._component_distribution
+        return value.expand(batch_shape + (self._num_component,) if is_component else batch_shape)
 
     @constraints.dependent_property
     def support(self) -> Any:
