@@ -85,9 +85,7 @@ class Categorical(OfCategories):
         return -(logits * self.probs).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        values = arange(self._num_events, dtype=int64)
-        values = values.view((-1,) + (1,) * len(self._batch_shape))
-        return values.expand((-1, *self._batch_shape)) if expand else values
+        return self._enumerated(arange(self._num_events, dtype=int64), expand)
 
 
 class _OfCategorical(Distribution):
@@ -163,10 +161,7 @@ class OneHotCategorical(_OfCategorical):
         return self._categorical.entropy()
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        count = self.event_shape[0]
-        values = eye(count, dtype=self._param.dtype)
-        values = values.view((count,) + (1,) * len(self.batch_shape) + (count,))
-        return values.expand((count, *self.batch_shape, count)) if expand else values
+        return self._enumerated(eye(self._event_shape[0], dtype=self._param.dtype), expand)
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):

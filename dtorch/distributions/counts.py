@@ -98,9 +98,7 @@ class Binomial(OfEvents):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         count = self._expect_one_count("enumerate_support")
-        values = arange(1 + count, dtype=self._param.dtype)
-        values = values.view((-1,) + (1,) * len(self._batch_shape))
-        return values.expand((-1, *self._batch_shape)) if expand else values
+        return self._enumerated(arange(1 + count, dtype=self._param.dtype), expand)
 
     def _expect_one_count(self, name: str) -> int:
         count = int(self.total_count.max())

@@ -219,6 +219,12 @@ class Distribution:
         """
         raise NotImplementedError(f"{type(self)} does not implement enumerate_support")
 
+    def _enumerated(self, values: Tensor, expand: bool) -> Tensor:
+        """Values along the first dim, with dims for the batch behind it."""
+        event = values.shape[1:]
+        values = values.reshape((-1,) + (1,) * len(self._batch_shape) + event)
+        return values.expand((-1, *self._batch_shape, *event)) if expand else values
+
     def entropy(self) -> Tensor:
         """Entropy, in nats."""
         raise NotImplementedError(f"{type(self)} does not implement entropy")
