@@ -17,31 +17,24 @@ from dtorch.distributions.utils import (
 )
 
 
-def expect_one(probs: Any, logits: Any) -> None:
-    """Complain unless one of the two is given."""
-    if (probs is None) == (logits is None):
-        raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+class OfProbabilities(Distribution):
+    """Base of distributions that are given by ``probs`` or by ``logits``.
 
-
-class OfEvents(Distribution):
-    """Base of distributions of events, each of which has a probability of its own.
-
-    ``probs`` and ``logits`` are attributes both; the one that was not given follows from the other.
+    Both are attributes; the one that was not given follows from the other.
     """
 
-    arg_constraints: Any = {
-        "probs": constraints.unit_interval,
-        "logits": constraints.real,
-    }
     _parts: ClassVar[tuple[str, ...]] = ("probs", "logits")
 
-    def _take(self, probs: Any, logits: Any, *others: Any) -> tuple[Tensor, ...]:
-        """Set the parameter that is given; returns the others, broadcast with it."""
-        expect_one(probs, logits)
+    def _choose(self, probs: Any, logits: Any) -> Any:
+        """The parameter that is given.
+
+        Raises:
+            ValueError: none is given, or both.
+        """
+        if (probs is None) == (logits is None):
+            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
         self._given = "logits" if probs is None else "probs"
-        given, *rest = broadcast_all(logits if probs is None else probs, *others)
-        setattr(self, self._given, given)
-        return tuple(rest)
+        return logits if probs is None else probs
 
     @property
     def _param(self) -> Tensor:
@@ -49,6 +42,26 @@ class OfEvents(Distribution):
 
     def _new(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._param.new(*args, **kwargs)
+
+    @property
+    def param_shape(self) -> Size:
+        """The shape of ``probs`` and ``logits``."""
+        return self._param.size()
+
+
+class OfEvents(OfProbabilities):
+    """Base of distributions of events, each of which has a probability of its own."""
+
+    arg_constraints: Any = {
+        "probs": constraints.unit_interval,
+        "logits": constraints.real,
+    }
+
+    def _take(self, probs: Any, logits: Any, *others: Any) -> tuple[Tensor, ...]:
+        """Set the parameter that is given; returns the others, broadcast with it."""
+        given, *rest = broadcast_all(self._choose(probs, logits), *others)
+        setattr(self, self._given, given)
+        return tuple(rest)
 
     @lazy_property
     def logits(self) -> Tensor:
@@ -60,13 +73,8 @@ class OfEvents(Distribution):
         """Probabilities."""
         return logits_to_probs(self.logits, is_binary=True)
 
-    @property
-    def param_shape(self) -> Size:
-        """The shape of ``probs`` and ``logits``."""
-        return self._param.size()
 
-
-class OfCategories(Distribution):
+class OfCategories(OfProbabilities):
     """Base of distributions of categories, whose probabilities sum to 1 along the last dim.
 
     Probabilities may be given up to a factor, and ``logits``, their logarithms, up to a constant;
@@ -77,13 +85,10 @@ class OfCategories(Distribution):
         "probs": constraints.simplex,
         "logits": constraints.real_vector,
     }
-    _parts: ClassVar[tuple[str, ...]] = ("probs", "logits")
 
     def _take(self, probs: Any, logits: Any) -> None:
         """Set the parameter that is given."""
-        expect_one(probs, logits)
-        self._given = "logits" if probs is None else "probs"
-        value = logits if probs is None else probs
+        value = self._choose(probs, logits)
         if not isinstance(value, Tensor) or value.dim() < 1:
             raise ValueError(f"`{self._given}` parameter must be at least one-dimensional.")
         if self._given == "probs":
@@ -91,13 +96,6 @@ class OfCategories(Distribution):
         else:
             self.logits = normalized_logits(value)
         self._num_events = self._param.size()[-1]
-
-    @property
-    def _param(self) -> Tensor:
-        return getattr(self, self._given)
-
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self._param.new(*args, **kwargs)
 
     @lazy_property
     def logits(self) -> Tensor:
@@ -108,8 +106,3 @@ class OfCategories(Distribution):
     def probs(self) -> Tensor:
         """Probabilities."""
         return logits_to_probs(self.logits)
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of ``probs`` and ``logits``."""
-        return self._param.size()
