@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dtorch.core.functions import exp, expm1, log, ndtr, ndtri, where
+from dtorch.core.functions import exp, expm1, log, ndtr, ndtri
 from dtorch.core.tensor import Tensor
 from dtorch.distributions import constraints
 from dtorch.distributions.exp_family import ExponentialFamily
+from dtorch.distributions.location_scale import Half, LocationScale
 from dtorch.distributions.transformed_distribution import TransformedDistribution
-from dtorch.distributions.transforms import AbsTransform, ExpTransform, StickBreakingTransform
-from dtorch.distributions.utils import broadcast_all, standard_normal
+from dtorch.distributions.transforms import ExpTransform, StickBreakingTransform
+from dtorch.distributions.utils import standard_normal
 
 __all__ = ["HalfNormal", "LogNormal", "LogisticNormal", "Normal"]
 
 
-class Normal(ExponentialFamily):
+class Normal(LocationScale, ExponentialFamily):
     """The normal (Gaussian) distribution.
 
     Args:
@@ -29,23 +30,8 @@ class Normal(ExponentialFamily):
         tensor(-0.9189)
     """
 
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real
-    has_rsample = True
     _mean_carrier_measure = 0
     _parts = ("loc", "scale")
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.size(), validate_args=validate_args)
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @property
     def stddev(self) -> Tensor:
@@ -90,55 +76,23 @@ class Normal(ExponentialFamily):
         return -0.25 * x.pow(2) / y + 0.5 * log(-math.pi / y)
 
 
-class HalfNormal(TransformedDistribution):
+class HalfNormal(Half):
     """The absolute value of a normal number of mean 0.
 
     Args:
         scale: standard deviation of the normal number.
     """
 
-    arg_constraints = {"scale": constraints.positive}
-    support = constraints.nonnegative
-    has_rsample = True
     _parts = ("base_dist",)
-
-    def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
-        base = Normal(0, scale, validate_args=False)
-        super().__init__(base, AbsTransform(), validate_args=validate_args)
-
-    @property
-    def scale(self) -> Tensor:
-        """Standard deviation of the normal number."""
-        return self.base_dist.scale
+    _whole = Normal
 
     @property
     def mean(self) -> Tensor:
         return self.scale * math.sqrt(2 / math.pi)
 
     @property
-    def mode(self) -> Tensor:
-        return self.scale.new_zeros(self.scale.shape)
-
-    @property
     def variance(self) -> Tensor:
         return self.scale.pow(2) * (1 - 2 / math.pi)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            self._validate_sample(value)
-        log_prob = self.base_dist.log_prob(value) + math.log(2)
-        return where(value >= 0, log_prob, -math.inf)
-
-    def cdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            self._validate_sample(value)
-        return 2 * self.base_dist.cdf(value) - 1
-
-    def icdf(self, value: Tensor) -> Tensor:
-        return self.base_dist.icdf((value + 1) / 2)
-
-    def entropy(self) -> Tensor:
-        return self.base_dist.entropy() - math.log(2)
 
 
 class LogNormal(TransformedDistribution):
