@@ -62,7 +62,70 @@ def factor_of_inverse(matrix: Tensor) -> Tensor:
     return solve_triangular(turned, identity, upper=False)
 
 
-class MultivariateNormal(Distribution):
+def one_matrix(
+    covariance_matrix: Tensor | None, precision_matrix: Tensor | None, scale_tril: Tensor | None
+) -> tuple[str, Tensor]:
+    """The one that is given, and its name.
+
+    Raises:
+        ValueError: none is given, or several, or it is no matrix.
+    """
+    named = {
+        "covariance_matrix": covariance_matrix,
+        "precision_matrix": precision_matrix,
+        "scale_tril": scale_tril,
+    }
+    given = [(name, matrix) for name, matrix in named.items() if matrix is not None]
+    if len(given) != 1:
+        raise SettingError(
+            "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified."
+        )
+    name, matrix = given[0]
+    if matrix.dim() < 2:
+        raise ValueError(
+            f"{name} must be at least two-dimensional, with optional leading batch dimensions"
+        )
+    return name, matrix
+
+
+class OfCovariances(Distribution):
+    """Base of distributions given by covariances, by their inverse or by their lower Cholesky factor.
+
+    All three are attributes; those that were not given follow from the factor.
+    """
+
+    _unbroadcasted_scale_tril: Tensor
+
+    def _set_factor(self, name: str, matrix: Tensor) -> None:
+        """Compute the factor of the matrix as it was given: repetitions have the same."""
+        if name == "scale_tril":
+            self._unbroadcasted_scale_tril = matrix
+        elif name == "covariance_matrix":
+            self._unbroadcasted_scale_tril = linalg_cholesky(matrix)
+        else:
+            self._unbroadcasted_scale_tril = factor_of_inverse(matrix)
+
+    def _full(self, matrix: Tensor) -> Tensor:
+        return matrix.expand(self._batch_shape + matrix.shape[-2:])
+
+    @lazy_property
+    def scale_tril(self) -> Tensor:
+        """The lower Cholesky factor of the covariances."""
+        return self._full(self._unbroadcasted_scale_tril)
+
+    @lazy_property
+    def covariance_matrix(self) -> Tensor:
+        """The covariances."""
+        factor = self._unbroadcasted_scale_tril
+        return self._full(matmul(factor, factor.mT))
+
+    @lazy_property
+    def precision_matrix(self) -> Tensor:
+        """The inverse of the covariances."""
+        return self._full(cholesky_inverse(self._unbroadcasted_scale_tril))
+
+
+class MultivariateNormal(OfCovariances):
     """Normal vectors.
 
     Args:
@@ -102,33 +165,7 @@ class MultivariateNormal(Distribution):
         setattr(self, name, matrix.expand(batch_shape + matrix.shape[-2:]))
         self.loc = loc.expand(batch_shape + loc.shape[-1:])
         super().__init__(batch_shape, self.loc.shape[-1:], validate_args=validate_args)
-        # Of the matrix as it was given: repetitions have the same factor.
-        if name == "scale_tril":
-            self._unbroadcasted_scale_tril = matrix
-        elif name == "covariance_matrix":
-            self._unbroadcasted_scale_tril = linalg_cholesky(matrix)
-        else:
-            self._unbroadcasted_scale_tril = factor_of_inverse(matrix)
-
-    def _full(self, matrix: Tensor) -> Tensor:
-        size = self._event_shape[0]
-        return matrix.expand(self._batch_shape + (size, size))
-
-    @lazy_property
-    def scale_tril(self) -> Tensor:
-        """The lower Cholesky factor of the covariances."""
-        return self._full(self._unbroadcasted_scale_tril)
-
-    @lazy_property
-    def covariance_matrix(self) -> Tensor:
-        """The covariances."""
-        factor = self._unbroadcasted_scale_tril
-        return self._full(matmul(factor, factor.mT))
-
-    @lazy_property
-    def precision_matrix(self) -> Tensor:
-        """The inverse of the covariances."""
-        return self._full(cholesky_inverse(self._unbroadcasted_scale_tril))
+        self._set_factor(name, matrix)
 
     @property
     def mean(self) -> Tensor:
@@ -159,32 +196,6 @@ class MultivariateNormal(Distribution):
         half = half_log_det(self._unbroadcasted_scale_tril)
         entropy = 0.5 * self._event_shape[0] * (1.0 + math.log(2 * math.pi)) + half
         return entropy.expand(self._batch_shape)
-
-
-def one_matrix(
-    covariance_matrix: Tensor | None, precision_matrix: Tensor | None, scale_tril: Tensor | None
-) -> tuple[str, Tensor]:
-    """The one that is given, and its name.
-
-    Raises:
-        ValueError: none is given, or several, or it is no matrix.
-    """
-    named = {
-        "covariance_matrix": covariance_matrix,
-        "precision_matrix": precision_matrix,
-        "scale_tril": scale_tril,
-    }
-    given = [(name, matrix) for name, matrix in named.items() if matrix is not None]
-    if len(given) != 1:
-        raise SettingError(
-            "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified."
-        )
-    name, matrix = given[0]
-    if matrix.dim() < 2:
-        raise ValueError(
-            f"{name} must be at least two-dimensional, with optional leading batch dimensions"
-        )
-    return name, matrix
 
 
 class LowRankMultivariateNormal(Distribution):
@@ -253,8 +264,7 @@ class LowRankMultivariateNormal(Distribution):
         return total.expand(self._batch_shape + self._event_shape)
 
     def _full(self, matrix: Tensor) -> Tensor:
-        size = self._event_shape[0]
-        return matrix.expand(self._batch_shape + (size, size))
+        return matrix.expand(self._batch_shape + matrix.shape[-2:])
 
     @lazy_property
     def scale_tril(self) -> Tensor:

@@ -9,13 +9,10 @@ from typing import Any
 from dtorch.core.creation import arange
 from dtorch.core.dtype import finfo
 from dtorch.core.functions import (
-    cholesky_inverse,
     cholesky_solve,
     diag_embed,
     digamma,
-    linalg_cholesky,
     log,
-    matmul,
     mvlgamma,
     pad,
     tril,
@@ -28,8 +25,8 @@ from dtorch.distributions import constraints
 from dtorch.distributions.distribution import Distribution
 from dtorch.distributions.exp_family import ExponentialFamily
 from dtorch.distributions.gamma import Beta, Chi2
-from dtorch.distributions.multivariate_normal import factor_of_inverse, half_log_det, one_matrix
-from dtorch.distributions.utils import broadcast_all, lazy_property, standard_normal
+from dtorch.distributions.multivariate_normal import OfCovariances, half_log_det, one_matrix
+from dtorch.distributions.utils import broadcast_all, standard_normal
 
 __all__ = ["LKJCholesky", "Wishart"]
 
@@ -40,7 +37,7 @@ def _multidigamma(x: Tensor, p: int) -> Tensor:
     return digamma(x.unsqueeze(-1) - steps).sum(-1)
 
 
-class Wishart(ExponentialFamily):
+class Wishart(OfCovariances, ExponentialFamily):
     """The sum of the products of ``df`` normal vectors of mean 0 with themselves.
 
     Args:
@@ -82,12 +79,7 @@ class Wishart(ExponentialFamily):
                 stacklevel=2,
             )
         super().__init__(batch_shape, event_shape, validate_args=validate_args)
-        if name == "scale_tril":
-            self._unbroadcasted_scale_tril = matrix
-        elif name == "covariance_matrix":
-            self._unbroadcasted_scale_tril = linalg_cholesky(matrix)
-        else:
-            self._unbroadcasted_scale_tril = factor_of_inverse(matrix)
+        self._set_factor(name, matrix)
         self._chi2 = Chi2(self.df.unsqueeze(-1) - arange(size, dtype=matrix.dtype))
 
     @property
@@ -103,25 +95,6 @@ class Wishart(ExponentialFamily):
         if isinstance(value, Chi2):  # one for each row
             return value.expand(batch_shape + self._event_shape[-1:])
         return super()._expanded(value, batch_shape)
-
-    def _full(self, matrix: Tensor) -> Tensor:
-        return matrix.expand(self._batch_shape + self._event_shape)
-
-    @lazy_property
-    def scale_tril(self) -> Tensor:
-        """The lower Cholesky factor of the covariances of the vectors."""
-        return self._full(self._unbroadcasted_scale_tril)
-
-    @lazy_property
-    def covariance_matrix(self) -> Tensor:
-        """The covariances of the vectors."""
-        factor = self._unbroadcasted_scale_tril
-        return self._full(matmul(factor, factor.mT))
-
-    @lazy_property
-    def precision_matrix(self) -> Tensor:
-        """The inverse of the covariances of the vectors."""
-        return self._full(cholesky_inverse(self._unbroadcasted_scale_tril))
 
     def _of_matrices(self, values: Tensor) -> Tensor:
         return values.reshape(self._batch_shape + (1, 1))
