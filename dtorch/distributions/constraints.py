@@ -20,6 +20,7 @@ from dtorch.core.dtype import finfo
 from dtorch.core.errors import SettingError
 from dtorch.core.functions import cat as join, stack as pile
 from dtorch.core.tensor import Tensor
+from dtorch.distributions.utils import all_rightmost
 
 __all__ = [
     "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent",
@@ -149,7 +150,7 @@ class _IndependentConstraint(Constraint):
                 f"Expected value.dim() >= {self.base_constraint.event_dim + dims} but got "
                 f"{value.dim()}"
             )
-        return result.reshape(result.shape[: result.dim() - dims] + (-1,)).all(-1)
+        return all_rightmost(result, dims)
 
     def __repr__(self) -> str:
         name = type(self).__name__.lstrip("_")
@@ -179,8 +180,7 @@ class MixtureSameFamilyConstraint(Constraint):
         if value.dim() < dims:
             raise ValueError(f"Expected value.dim() >= {dims} but got {value.dim()}")
         result = self.base_constraint.check(value.unsqueeze(value.dim() - dims))
-        kept = value.dim() - dims
-        return result.reshape(result.shape[:kept] + (-1,)).all(-1)
+        return all_rightmost(result, result.dim() - (value.dim() - dims))
 
     def __repr__(self) -> str:
         return f"MixtureSameFamilyConstraint({self.base_constraint!r})"
@@ -332,17 +332,13 @@ class _Multinomial(Constraint):
 # -- of matrices ------------------------------------------------------------------------------------
 
 
-def _flat(value: Tensor) -> Tensor:
-    return value.reshape(value.shape[:-2] + (-1,))
-
-
 class _LowerTriangular(Constraint):
     """Square matrices with nothing above the diagonal."""
 
     event_dim = 2
 
     def check(self, value: Tensor) -> Tensor:
-        return _flat(value.tril() == value).min(-1)[0]
+        return (value.tril() == value).all((-2, -1))
 
 
 class _LowerCholesky(Constraint):
@@ -352,7 +348,7 @@ class _LowerCholesky(Constraint):
 
     def check(self, value: Tensor) -> Tensor:
         positive_diagonal = (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
-        return _flat(value.tril() == value).all(-1) & positive_diagonal
+        return _LowerTriangular().check(value) & positive_diagonal
 
 
 class _CorrCholesky(Constraint):
@@ -384,7 +380,7 @@ class _Symmetric(_Square):
         square = super().check(value)
         if not square.all():
             return square
-        return _flat(value.isclose(value.mT, atol=1e-6)).all(-1)
+        return value.isclose(value.mT, atol=1e-6).all((-2, -1))
 
 
 class _PositiveSemidefinite(_Symmetric):

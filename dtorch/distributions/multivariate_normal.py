@@ -42,7 +42,8 @@ def square_lengths(factor: Tensor, vectors: Tensor) -> Tensor:
     vectors = vectors.expand(full + (n,))
     ahead = len(full) - len(batch)
     over = full[ahead:]
-    columns = vectors.reshape((-1, *over, n)).movedim(0, -1)  # (*over, n, all that is ahead)
+    rows = vectors.reshape((full[:ahead].numel(), *over, n))
+    columns = rows.movedim(0, -1)  # (*over, n, all that is ahead)
     solved = solve_triangular(factor.expand(over + (n, n)), columns, upper=False)
     return solved.pow(2).sum(-2).movedim(-1, 0).reshape(full)
 

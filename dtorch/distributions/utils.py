@@ -69,7 +69,12 @@ def standard_normal(shape: Any, dtype: Any, device: Any = None) -> Tensor:
 
 def sum_rightmost(value: Any, dims: int) -> Any:
     """The sum over that many of the last dims."""
-    return value if dims == 0 else value.reshape(value.shape[:-dims] + (-1,)).sum(-1)
+    return value if dims == 0 else value.sum(tuple(range(-dims, 0)))
+
+
+def all_rightmost(value: Tensor, dims: int) -> Tensor:
+    """Whether all are true over that many of the last dims."""
+    return value if dims == 0 else value.all(tuple(range(-dims, 0)))
 
 
 def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:

@@ -416,6 +416,21 @@ def test_relaxed_logits_are_a_distribution_of_their_own() -> None:
     assert d.rsample((3,)).shape == (3, 2)
 
 
+def test_a_batch_of_none_is_one_too() -> None:
+    none = dist.Normal(dtorch.zeros(0, 3), 1.0)
+    rows = dist.Independent(none, 1)
+    assert rows.log_prob(rows.sample((2,))).shape == (2, 0)
+    assert dist.kl_divergence(rows, rows).shape == (0,)
+    for d in (
+        dist.MultivariateNormal(dtorch.zeros(0, 3), dtorch.eye(3)),
+        dist.MultivariateNormal(dtorch.zeros(0, 3), scale_tril=dtorch.eye(3).expand(0, 3, 3)),
+        dist.Dirichlet(dtorch.ones(0, 3)),
+        dist.MixtureSameFamily(dist.Categorical(dtorch.ones(0, 3)), none),
+        dist.TransformedDistribution(none, [dist.StickBreakingTransform()]),
+    ):
+        assert d.log_prob(d.sample((2,))).shape == (2, 0)
+
+
 def test_parameters_are_computed_once_and_with_gradients() -> None:
     probs = dtorch.tensor([0.2, 0.7], requires_grad=True)
     d = dist.Bernoulli(probs)
